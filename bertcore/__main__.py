@@ -1,0 +1,78 @@
+"""The command `bertcore`: look at pieces, sizes and sources without a notebook."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from bertcore import __version__
+from bertcore.sources import ENCODER, describe
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; faults of the input end with a sentence and status 1."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"bertcore: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bertcore", description="BERT from scratch, on the command line."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    pieces = commands.add_parser("pieces", help="cut a text into pieces")
+    pieces.add_argument("text")
+    pieces.add_argument(
+        "--model", default=ENCODER, help="folder, vocab.txt or hub name (%(default)s)"
+    )
+    pieces.set_defaults(run=_pieces)
+
+    sizes = commands.add_parser("parameters", help="count parameters, part by part")
+    sizes.add_argument("model", help="a preset (tiny … large), a folder or a hub name")
+    sizes.set_defaults(run=_parameters)
+
+    info = commands.add_parser("info", help="versions, device, and where weights are")
+    info.set_defaults(run=_info)
+    return parser
+
+
+def _pieces(options: argparse.Namespace) -> None:
+    from bertcore import Tokenizer
+
+    tokenizer = Tokenizer.from_pretrained(options.model)
+    for piece in tokenizer.pieces(options.text):
+        quoted = options.text[piece.start : piece.end]
+        print(
+            f"{piece.id:>6}  {piece.piece:<20} {piece.start:>4}–{piece.end:<4} {quoted}"
+        )
+
+
+def _parameters(options: argparse.Namespace) -> None:
+    from bertcore import BertConfig
+    from bertcore.model.config import PRESETS
+
+    known = options.model in PRESETS
+    read = BertConfig.preset if known else BertConfig.from_pretrained
+    counts = read(options.model).parameter_counts()
+    body = sum(counts[part] for part in ("embeddings", "encoder", "pooler"))
+    rows = {**counts, "Bert": body, "BertForPreTraining": sum(counts.values())}
+    for name, count in rows.items():
+        print(f"{name:<20}{count:>14,}")
+
+
+def _info(options: argparse.Namespace) -> None:
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    print(f"bertcore {__version__}, torch {torch.__version__}, {device}")
+    print(f"encoder: {describe(ENCODER)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""For chapters and tests: checks and pictures; nothing else imports it."""

@@ -1,0 +1,144 @@
+"""Diagram: BERT's architecture on one page, with the chapter that opens each part."""
+
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from bertcore.book.plots import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PINK,
+    PURPLE,
+    Picture,
+    panels,
+    show,
+)
+from bertcore.model.config import BertConfig
+
+_PIECES = ("[CLS]", "the", "dog", "bit", "the", "[MASK]", ".", "[SEP]")
+
+
+def architecture(config: BertConfig | None = None) -> Picture:
+    """The way of a sentence through BERT, with the numbers of `config`."""
+    config = config or BertConfig()
+    figure, (axes,) = panels(5.8, 8.2)
+    axes.set(xlim=(0, 10), ylim=(0, 16.6))
+    axes.axis("off")
+    _text_to_pieces(axes)
+    _tables(axes, config)
+    _layers(axes, config)
+    _outputs(axes, config)
+    alt = (
+        "BERT from text to predictions, top to bottom. WordPiece cuts the text into "
+        "pieces. Token, position and segment tables are looked up and added, then "
+        f"normalised. {config.layers} equal encoder layers follow; in each, "
+        "self-attention and then a feed-forward network change the states, and after "
+        "both the input is added and the sum normalised. From the last states the "
+        "pooler takes the first one for the next-sentence head, and the masked-LM "
+        "head scores the vocabulary at every hidden piece."
+    )
+    return show(figure, alt)
+
+
+def _text_to_pieces(axes: Axes) -> None:
+    axes.text(4.4, 16.2, "“The dog bit the man.”", ha="center", va="center", size=13)
+    _arrow(axes, (4.4, 15.85), (4.4, 15.25), "WordPiece", 1)
+    for index, piece in enumerate(_PIECES):
+        _box(axes, 0.35 + index * 1.02, 14.55, 0.94, 0.62, piece, GREY, size=8)
+    _arrow(axes, (4.4, 14.45), (4.4, 13.85), "look up and add", 2)
+
+
+def _tables(axes: Axes, config: BertConfig) -> None:
+    tables = (
+        ("token", config.vocab_size),
+        ("position", config.max_positions),
+        ("segment", config.segments),
+    )
+    for index, (name, rows) in enumerate(tables):
+        x = 0.35 + index * 2.85
+        _box(axes, x, 12.6, 2.4, 1.15, f"{name}\n{rows:,} × {config.hidden_size}", BLUE)
+        if index:
+            axes.text(x - 0.22, 13.17, "+", ha="center", va="center", size=14)
+    _arrow(axes, (4.4, 12.5), (4.4, 11.95))
+    _box(axes, 0.35, 11.3, 8.1, 0.6, "LayerNorm, dropout", PURPLE)
+    _arrow(axes, (4.4, 11.25), (4.4, 10.6))
+
+
+def _layers(axes: Axes, config: BertConfig) -> None:
+    frame = FancyBboxPatch(
+        (0.35, 4.95), 8.1, 5.55, "round,pad=0.05", fill=False, ec=GREY, ls="--"
+    )
+    axes.add_patch(frame)
+    axes.text(8.3, 10.2, f"× {config.layers}", ha="right", va="center", size=14)
+    heads = f"{config.heads} heads of {config.hidden_size // config.heads}"
+    inner = f"{config.hidden_size} → {config.feedforward_size:,} → {config.hidden_size}"
+    _sublayer(axes, 7.75, f"self-attention\n{heads}", ORANGE, 3)
+    _sublayer(axes, 5.05, f"feed-forward, GELU\n{inner}", GREEN, 4)
+    states = f"a state of {config.hidden_size} for each piece"
+    _arrow(axes, (4.4, 4.85), (4.4, 4.1), states)
+
+
+def _sublayer(axes: Axes, y: float, label: str, colour: str, chapter: int) -> None:
+    """A box, the way around it, and the norm after the two meet."""
+    _box(axes, 1.6, y + 1.05, 5.6, 1.05, label, colour)
+    _box(axes, 1.6, y + 0.05, 5.6, 0.6, "add, LayerNorm", PURPLE)
+    _arrow(axes, (4.4, y + 2.7), (4.4, y + 2.15))
+    _arrow(axes, (4.4, y + 1.0), (4.4, y + 0.7))
+    around = [(4.4, y + 2.5), (0.95, y + 2.5), (0.95, y + 0.35), (1.5, y + 0.35)]
+    axes.plot(*zip(*around[:3], strict=True), color="black", lw=1)
+    _arrow(axes, around[2], around[3])
+    _chapter(axes, y + 1.55, chapter)
+
+
+def _outputs(axes: Axes, config: BertConfig) -> None:
+    for index in range(len(_PIECES)):
+        _box(axes, 0.35 + index * 1.02, 3.55, 0.94, 0.42, "", GREY)
+    _arrow(axes, (0.82, 3.45), (0.82, 2.75))
+    _arrow(axes, (5.92, 3.45), (5.92, 2.75))
+    _box(axes, 0.35, 2.0, 2.9, 0.65, "pooler (ch. 5)", PINK)
+    _arrow(axes, (1.8, 1.95), (1.8, 1.2))
+    _box(axes, 0.35, 0.45, 2.9, 0.65, "next sentence?", PINK)
+    _box(axes, 3.75, 2.0, 4.7, 0.65, "dense, GELU, LayerNorm", PINK)
+    _arrow(axes, (5.92, 1.95), (5.92, 1.2))
+    hidden = f"hidden piece: 1 of {config.vocab_size:,}"
+    _box(axes, 3.75, 0.45, 4.7, 0.65, hidden, PINK)
+    _chapter(axes, 1.55, 6)
+
+
+def _box(
+    axes: Axes,
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    label: str,
+    colour: str,
+    size: float = 11,
+) -> None:
+    """A rounded box: a tint of the colour that lets either page show through."""
+    patch = FancyBboxPatch(
+        (x, y), width, height, "round,pad=0.04", fc=colour + "30", ec=colour, lw=1.4
+    )
+    axes.add_patch(patch)
+    middle = x + width / 2, y + height / 2
+    axes.text(*middle, label, ha="center", va="center", size=size, linespacing=1.3)
+
+
+def _arrow(
+    axes: Axes,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    label: str = "",
+    chapter: int | None = None,
+) -> None:
+    style = {"arrowstyle": "-|>", "mutation_scale": 11, "shrinkA": 0, "shrinkB": 0}
+    axes.add_patch(FancyArrowPatch(start, end, color="black", lw=1, **style))
+    middle = (start[1] + end[1]) / 2
+    axes.text(start[0] + 0.25, middle, label, ha="left", va="center", size=10)
+    if chapter:
+        _chapter(axes, middle, chapter)
+
+
+def _chapter(axes: Axes, y: float, number: int) -> None:
+    axes.text(8.75, y, f"ch. {number}", ha="left", va="center", size=10, style="italic")

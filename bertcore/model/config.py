@@ -1,0 +1,219 @@
+"""Config: the numbers that make one BERT different from another (chapter 0)."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+from bertcore.sources import find_file
+
+# The miniatures of Turc et al. 2019 (arXiv:1908.08962, table 1) and the two models
+# of Devlin et al. 2019 (section 3). A head is always 64 wide, the feed-forward
+# layer four times the hidden state.
+PRESETS: dict[str, dict[str, int]] = {
+    "tiny": {"layers": 2, "hidden_size": 128},
+    "mini": {"layers": 4, "hidden_size": 256},
+    "small": {"layers": 4, "hidden_size": 512},
+    "medium": {"layers": 8, "hidden_size": 512},
+    "base": {"layers": 12, "hidden_size": 768},
+    "large": {"layers": 24, "hidden_size": 1024},
+}
+
+# Our field -> the key of a published config.json.
+PUBLISHED_KEYS = {
+    "vocab_size": "vocab_size",
+    "hidden_size": "hidden_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "feedforward_size": "intermediate_size",
+    "max_positions": "max_position_embeddings",
+    "segments": "type_vocab_size",
+    "dropout": "hidden_dropout_prob",
+    "attention_dropout": "attention_probs_dropout_prob",
+    "layer_norm_eps": "layer_norm_eps",
+    "initializer_range": "initializer_range",
+}
+
+# A published `hidden_act` -> the `approximate` argument of torch's GELU.
+# PyTorch ports use the exact form; Google's code has used tanh since 2019-02-07.
+GELU_FORMS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
+
+_SIZES = (
+    "vocab_size hidden_size layers heads feedforward_size max_positions segments "
+    "num_labels"
+).split()
+
+
+@dataclass(frozen=True)
+class BertConfig:
+    """The architecture numbers of one BERT; the defaults are BERT-base, uncased.
+
+    `gelu` is "none" for the exact form (erf) or "tanh" for Google's approximation.
+    `num_labels` is the width of a classification head, `label_names` what its
+    columns mean.
+
+    Raises:
+        ValueError: if a size is not a positive integer, the heads do not divide
+            the hidden size, or a rate is out of range.
+    """
+
+    vocab_size: int = 30522
+    hidden_size: int = 768
+    layers: int = 12
+    heads: int = 12
+    feedforward_size: int = 3072
+    max_positions: int = 512
+    segments: int = 2
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    layer_norm_eps: float = 1e-12
+    initializer_range: float = 0.02
+    gelu: str = "none"
+    num_labels: int = 2
+    label_names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name in _SIZES:
+            size = getattr(self, name)
+            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+                raise ValueError(f"{name}={size!r} must be an integer of 1 or more")
+        if self.hidden_size % self.heads:
+            raise ValueError(
+                f"hidden_size={self.hidden_size} does not split into "
+                f"heads={self.heads} equal parts; choose a divisor of "
+                f"{self.hidden_size}, such as heads={_divisor(self)}"
+            )
+        for name in ("dropout", "attention_dropout"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ValueError(f"{name}={getattr(self, name)} must be in [0, 1)")
+        if self.gelu not in ("none", "tanh"):
+            raise ValueError(f'gelu={self.gelu!r} must be "none" (exact) or "tanh"')
+        if self.label_names and len(self.label_names) != self.num_labels:
+            raise ValueError(
+                f"{len(self.label_names)} label_names for num_labels="
+                f"{self.num_labels}; give one name a label"
+            )
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Self:
+        """A published size by name: tiny, mini, small, medium, base or large.
+
+        >>> BertConfig.preset("mini").hidden_size
+        256
+        """
+        if name not in PRESETS:
+            raise ValueError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
+        sizes = PRESETS[name]
+        width = sizes["hidden_size"]
+        shape = {"heads": width // 64, "feedforward_size": 4 * width}
+        return cls(**{**sizes, **shape, **changes})
+
+    @classmethod
+    def from_pretrained(cls, folder_or_name: str, **changes: Any) -> Self:
+        """Read `config.json` of a published checkpoint, then apply `changes`."""
+        path = find_file(folder_or_name, "config.json")
+        try:
+            published = json.loads(path.read_text(encoding="utf8"))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path} is not valid JSON: {error}") from error
+        return cls.from_dict(published, **changes)
+
+    @classmethod
+    def from_dict(cls, published: dict[str, Any], **changes: Any) -> Self:
+        """A config from the keys of a published `config.json`.
+
+        Raises:
+            ValueError: if the file describes a model that is not BERT's.
+        """
+        _check_is_bert(published)
+        fields = {
+            ours: published[theirs]
+            for ours, theirs in PUBLISHED_KEYS.items()
+            if theirs in published
+        }
+        fields["gelu"] = GELU_FORMS[published.get("hidden_act", "gelu")]
+        fields.update(_labels(published))
+        unknown = set(changes) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise ValueError(
+                f"BertConfig has no {', '.join(sorted(unknown))}; "
+                f"it has {', '.join(cls.__dataclass_fields__)}"
+            )
+        if "num_labels" in changes and "label_names" not in changes:
+            fields.pop("label_names", None)
+        if changes.get("label_names") and "num_labels" not in changes:
+            changes["num_labels"] = len(changes["label_names"])
+        return cls(**{**fields, **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The keys of a published `config.json`, as the transformers library reads."""
+        ours = asdict(self)
+        published = {theirs: ours[key] for key, theirs in PUBLISHED_KEYS.items()}
+        names = self.label_names or [f"LABEL_{i}" for i in range(self.num_labels)]
+        published |= {
+            "model_type": "bert",
+            "hidden_act": "gelu" if self.gelu == "none" else "gelu_new",
+            "id2label": {str(i): name for i, name in enumerate(names)},
+            "label2id": {name: i for i, name in enumerate(names)},
+        }
+        return published
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+    def parameter_counts(self) -> dict[str, int]:
+        """Number of parameters of each part, by formula.
+
+        The first three parts are `Bert`; all five are `BertForPreTraining`, whose
+        masked-LM head shares the token table and so counts only what it adds.
+
+        >>> sum(BertConfig.preset("base").parameter_counts().values())
+        110106428
+        """
+        width, inner = self.hidden_size, self.feedforward_size
+        norm = 2 * width
+        tables = self.vocab_size + self.max_positions + self.segments
+        attention = 4 * (width * width + width)
+        feedforward = (width * inner + inner) + (inner * width + width)
+        return {
+            "embeddings": tables * width + norm,
+            "encoder": self.layers * (attention + feedforward + 2 * norm),
+            "pooler": width * width + width,
+            "mlm_head": width * width + width + norm + self.vocab_size,
+            "nsp_head": 2 * width + 2,
+        }
+
+
+def _divisor(config: BertConfig) -> int:
+    """The number of heads nearest to the one asked for that divides the width."""
+    divisors = [
+        n for n in range(1, config.hidden_size + 1) if config.hidden_size % n == 0
+    ]
+    return min(divisors, key=lambda n: abs(n - config.heads))
+
+
+def _check_is_bert(published: dict[str, Any]) -> None:
+    """Refuse a config of another architecture instead of loading it wrongly."""
+    allowed: dict[str, tuple[Any, ...]] = {
+        "model_type": ("bert",),
+        "hidden_act": tuple(GELU_FORMS),
+        "position_embedding_type": ("absolute",),
+        "is_decoder": (False,),
+    }
+    for key, values in allowed.items():
+        if key in published and published[key] not in values:
+            raise ValueError(
+                f"config.json says {key}={published[key]!r}; "
+                f"bertcore's BERT needs {' or '.join(map(repr, values))}"
+            )
+
+
+def _labels(published: dict[str, Any]) -> dict[str, Any]:
+    """`num_labels` and `label_names` from a published config's `id2label`."""
+    names = published.get("id2label")
+    if not names:
+        return {"num_labels": published.get("num_labels", 2)}
+    ordered = tuple(names[key] for key in sorted(names, key=int))
+    if all(name == f"LABEL_{i}" for i, name in enumerate(ordered)):
+        return {"num_labels": len(ordered)}
+    return {"num_labels": len(ordered), "label_names": ordered}

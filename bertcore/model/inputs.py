@@ -1,0 +1,110 @@
+"""Inputs: what BERT accepts, and a clear word about what it does not (chapter 0)."""
+
+import torch
+from torch import Tensor
+
+from bertcore.model.config import BertConfig
+
+
+def check_inputs(
+    config: BertConfig,
+    input_ids: Tensor,
+    token_type_ids: Tensor | None,
+    attention_mask: Tensor | None,
+    position_ids: Tensor | None,
+) -> None:
+    """Refuse inputs that the tables cannot take.
+
+    Shapes and types are always checked. Values are checked on the CPU only: on an
+    accelerator that would make every step wait for the device.
+
+    Raises:
+        ValueError: naming what was given, what is allowed and what to do.
+    """
+    _check_ids("input_ids", input_ids)
+    batch, length = input_ids.shape
+    if length > config.max_positions:
+        raise ValueError(
+            f"{length} tokens, but the position table has {config.max_positions} "
+            f"rows; cut the text with tokenizer(..., max_length={config.max_positions})"
+        )
+    tables = {
+        "input_ids": (input_ids, config.vocab_size, "pieces in the vocabulary"),
+        "token_type_ids": (token_type_ids, config.segments, "segments"),
+        "position_ids": (position_ids, config.max_positions, "positions"),
+    }
+    for name, (ids, rows, what) in tables.items():
+        if ids is None:
+            continue
+        _check_ids(name, ids)
+        if ids.shape[1] != length or ids.shape[0] not in (1, batch):
+            raise ValueError(
+                f"{name} has shape {tuple(ids.shape)}, but input_ids has "
+                f"{(batch, length)}; they must agree"
+            )
+        if _readable(ids):
+            _check_range(name, ids, rows, what)
+    if attention_mask is not None:
+        _check_mask(attention_mask, batch, length)
+
+
+def _check_ids(name: str, ids: Tensor) -> None:
+    if not isinstance(ids, Tensor):
+        raise ValueError(
+            f"{name} is a {type(ids).__name__}; give a tensor, "
+            "as tokenizer(texts) makes it or torch.tensor(ids)"
+        )
+    if ids.dtype not in (torch.int64, torch.int32):
+        raise ValueError(
+            f"{name} has dtype {ids.dtype}; ids are rows of a table, "
+            f"so they must be int64 or int32: use {name}.long()"
+        )
+    if ids.dim() != 2:
+        raise ValueError(
+            f"{name} has shape {tuple(ids.shape)}; expected (batch, sequence). "
+            f"For one text, add the batch axis: {name}[None]"
+        )
+    if ids.numel() == 0:
+        raise ValueError(
+            f"{name} has shape {tuple(ids.shape)}: an empty batch; "
+            "give at least one text of at least one token"
+        )
+
+
+def _check_range(name: str, ids: Tensor, rows: int, what: str) -> None:
+    low, high = int(ids.min()), int(ids.max())
+    if low < 0 or high >= rows:
+        remedy = "use the vocabulary that the weights came with"
+        if name != "input_ids":
+            remedy = f"use 0 to {rows - 1}"
+        raise ValueError(
+            f"{name} holds {low if low < 0 else high}, but there are {rows} {what} "
+            f"(0 to {rows - 1}); {remedy}"
+        )
+
+
+def _check_mask(mask: Tensor, batch: int, length: int) -> None:
+    shape = tuple(mask.shape)
+    if shape not in ((batch, length), (batch, length, length)):
+        raise ValueError(
+            f"attention_mask has shape {shape}; expected {(batch, length)}, or "
+            f"{(batch, length, length)} to say which query may look at which key"
+        )
+    if not _readable(mask):
+        return
+    if not bool(((mask == 0) | (mask == 1)).all()):
+        raise ValueError(
+            "attention_mask holds values other than 0 and 1; give 1 for a token and "
+            "0 for padding, not the numbers that are added to the scores"
+        )
+    empty = (~mask.bool().any(dim=-1)).nonzero()
+    if len(empty):
+        raise ValueError(
+            f"attention_mask allows nothing in row {empty[0].tolist()}; every text "
+            "needs at least one token to look at"
+        )
+
+
+def _readable(tensor: Tensor) -> bool:
+    """Whether looking at the values is free: on the CPU, outside torch.compile."""
+    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()

@@ -1,0 +1,119 @@
+"""Tasks: Bert with a head, one class a task (chapters 6 and 10)."""
+
+from torch import Tensor, nn
+
+from bertcore.model.bert import Bert
+from bertcore.model.config import BertConfig
+from bertcore.model.heads import MaskedLMHead, NextSentenceHead
+from bertcore.model.initialise import initialise
+from bertcore.model.weights import Pretrained
+
+
+class BertForPreTraining(Pretrained):
+    """Both objectives of the paper: hidden pieces and next sentence."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__(config)
+        self.bert = Bert(config)
+        self.mlm_head = MaskedLMHead(config)
+        self.nsp_head = NextSentenceHead(config)
+        self.mlm_head.apply(initialise(config.initializer_range))
+        self.nsp_head.apply(initialise(config.initializer_range))
+
+    def forward(
+        self,
+        input_ids: Tensor,  # b s
+        token_type_ids: Tensor | None = None,  # b s
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,  # b s
+    ) -> tuple[Tensor, Tensor]:
+        """Masked-LM logits `b s v` and next-sentence logits `b 2`."""
+        hidden = self.bert(input_ids, token_type_ids, attention_mask, position_ids)
+        pieces = self.mlm_head(hidden, self.bert.embeddings.token.weight)  # b s v
+        return pieces, self.nsp_head(self.bert.pooler(hidden))
+
+
+class BertForMaskedLM(Pretrained):
+    """Which piece belongs at each position."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__(config)
+        self.bert = Bert(config, pooler=False)
+        self.mlm_head = MaskedLMHead(config)
+        self.mlm_head.apply(initialise(config.initializer_range))
+
+    def forward(
+        self,
+        input_ids: Tensor,  # b s
+        token_type_ids: Tensor | None = None,  # b s
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,  # b s
+    ) -> Tensor:
+        """Logits over the vocabulary, `b s v`."""
+        hidden = self.bert(input_ids, token_type_ids, attention_mask, position_ids)
+        return self.mlm_head(hidden, self.bert.embeddings.token.weight)  # b s v
+
+
+class BertForSequenceClassification(Pretrained):
+    """One answer a text, from the pooled vector: dropout, then one linear layer."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__(config)
+        self.bert = Bert(config)
+        self.dropout = nn.Dropout(config.dropout)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier.apply(initialise(config.initializer_range))
+
+    def forward(
+        self,
+        input_ids: Tensor,  # b s
+        token_type_ids: Tensor | None = None,  # b s
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,  # b s
+    ) -> Tensor:
+        """Logits, `b num_labels`."""
+        hidden = self.bert(input_ids, token_type_ids, attention_mask, position_ids)
+        return self.classifier(self.dropout(self.bert.pooler(hidden)))
+
+
+class BertForTokenClassification(Pretrained):
+    """One answer a token: dropout, then the same linear layer at every position."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__(config)
+        self.bert = Bert(config, pooler=False)
+        self.dropout = nn.Dropout(config.dropout)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier.apply(initialise(config.initializer_range))
+
+    def forward(
+        self,
+        input_ids: Tensor,  # b s
+        token_type_ids: Tensor | None = None,  # b s
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,  # b s
+    ) -> Tensor:
+        """Logits, `b s num_labels`."""
+        hidden = self.bert(input_ids, token_type_ids, attention_mask, position_ids)
+        return self.classifier(self.dropout(hidden))
+
+
+class BertForQuestionAnswering(Pretrained):
+    """Where an answer starts and ends: two scores a token from one linear layer."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__(config)
+        self.bert = Bert(config, pooler=False)
+        self.spans = nn.Linear(config.hidden_size, 2)
+        self.spans.apply(initialise(config.initializer_range))
+
+    def forward(
+        self,
+        input_ids: Tensor,  # b s
+        token_type_ids: Tensor | None = None,  # b s
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,  # b s
+    ) -> Tensor:
+        """Logits, `b s 2`; `start, end = logits.unbind(dim=-1)`."""
+        hidden = self.bert(input_ids, token_type_ids, attention_mask, position_ids)
+        return self.spans(hidden)

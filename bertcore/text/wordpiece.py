@@ -1,0 +1,309 @@
+"""WordPiece: raw text to pieces and ids, as BERT's own tokenizer does (chapter 1)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from bertcore.sources import find_file
+from bertcore.text.characters import split_words, split_words_with_origins
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_REMEMBERED_WORDS = 1 << 18  # about 50 MB; English prose needs a tenth of it
+
+
+class Piece(NamedTuple):
+    """A piece, its id, and the characters of the text it stands for."""
+
+    piece: str
+    id: int
+    start: int
+    end: int
+
+
+class Tokenizer:
+    """Raw text to ids with a given vocabulary, and back.
+
+    The reference is google-research/bert tokenization.py. A word longer than
+    `max_word_characters` becomes [UNK]: 200 there, 100 in the transformers library.
+    Text that looks like a special token, such as "[SEP]", is read as plain text.
+
+    >>> pieces = [*SPECIAL, "un", "##believ", "##able", "!"]
+    >>> tokenizer = Tokenizer(pieces)
+    >>> tokenizer.tokenize("Unbelievable!")
+    ['un', '##believ', '##able', '!']
+    >>> tokenizer.encode("Unbelievable!")
+    [2, 5, 6, 7, 8, 3]
+    """
+
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        lowercase: bool = True,
+        max_word_characters: int = 200,
+    ) -> None:
+        self.vocabulary = list(vocabulary)
+        self.lowercase = lowercase
+        self.max_word_characters = max_word_characters
+        self.ids = {piece: id for id, piece in enumerate(self.vocabulary)}
+        _check_vocabulary(self.vocabulary, self.ids)
+        self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = (
+            self.ids[piece] for piece in SPECIAL
+        )
+        self._known: dict[str, list[int]] = {}
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder_or_vocab_file: str | Path,
+        lowercase: bool | None = None,
+        max_word_characters: int = 200,
+    ) -> Self:
+        """The tokenizer of a checkpoint (a folder or a hub name) or of a `vocab.txt`.
+
+        Args:
+            folder_or_vocab_file: where the vocabulary is, one piece a line.
+            lowercase: True for an uncased model. By default what
+                `tokenizer_config.json` says; without one, True unless the
+                vocabulary itself holds upper-case letters.
+            max_word_characters: longer words become [UNK].
+
+        Raises:
+            FileNotFoundError: if there is no such checkpoint or file.
+            ValueError: if the file is not a WordPiece vocabulary.
+        """
+        given = Path(folder_or_vocab_file)
+        if given.is_file():
+            vocabulary, config = given, {}
+        else:
+            vocabulary = find_file(folder_or_vocab_file, "vocab.txt")
+            config = _read_config(folder_or_vocab_file)
+        pieces = _read_vocabulary(vocabulary)
+        if lowercase is None:
+            lowercase = config.get("do_lower_case", not _has_upper_case(pieces))
+        _check_config(config, lowercase)
+        return cls(pieces, lowercase, max_word_characters)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write `vocab.txt` and `tokenizer_config.json`, as transformers reads them."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = "".join(f"{piece}\n" for piece in self.vocabulary)
+        (folder / "vocab.txt").write_text(lines, encoding="utf8", newline="")
+        config = {"tokenizer_class": "BertTokenizer", "do_lower_case": self.lowercase}
+        text = json.dumps(config, indent=2) + "\n"
+        (folder / "tokenizer_config.json").write_text(text, encoding="utf8")
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    def tokenize(self, text: str) -> list[str]:
+        """The pieces of a text, without special tokens."""
+        return [self.vocabulary[id] for id in self._text_ids(text)]
+
+    def encode(
+        self, text: str, pair: str | None = None, max_length: int | None = None
+    ) -> list[int]:
+        """`[CLS] text [SEP]`, or `[CLS] text [SEP] pair [SEP]`, as ids.
+
+        With `max_length` the longer of the two loses its last pieces first, the
+        pair on a tie (run_classifier.py, `_truncate_seq_pair`).
+        """
+        first, second = self._segments(text, pair, max_length)
+        return first + second
+
+    def pieces(self, text: str) -> list[Piece]:
+        """The pieces of a text with their place in it: `text[start:end]`."""
+        _check_text(text)
+        found = []
+        for word, origins in split_words_with_origins(text, self.lowercase):
+            begin = 0
+            for id in self._word_ids(word):
+                length = len(self.vocabulary[id].removeprefix("##" if begin else ""))
+                if id == self.unk_id:
+                    length = len(word)
+                covered = origins[begin : begin + length]
+                place = min(covered), max(covered) + 1
+                found.append(Piece(self.vocabulary[id], id, *place))
+                begin += length
+        return found
+
+    def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
+        """Ids back to text: continuation pieces glued on, words apart by a space.
+
+        Case, accents and spacing that encoding dropped do not come back; `pieces`
+        knows where in the original each piece stood.
+
+        Raises:
+            ValueError: if an id is not in the vocabulary.
+        """
+        words: list[str] = []
+        for id in map(int, ids):
+            if not 0 <= id < len(self):
+                raise ValueError(
+                    f"id {id} is not in this vocabulary of {len(self)} pieces "
+                    f"(0 to {len(self) - 1}); decode with the tokenizer that encoded"
+                )
+            piece = self.vocabulary[id]
+            if skip_special_tokens and piece in SPECIAL:
+                continue
+            if piece.startswith("##") and words:
+                words[-1] += piece[2:]
+            else:
+                words.append(piece)
+        return " ".join(words)
+
+    def __call__(
+        self,
+        texts: str | Sequence[str],
+        pairs: str | Sequence[str] | None = None,
+        max_length: int | None = None,
+    ) -> dict[str, Tensor]:
+        """A padded batch, ready for `Bert`: three tensors, `b s` each.
+
+        Returns:
+            `input_ids`; `token_type_ids`, 0 for the first segment and for padding,
+            1 for the second; `attention_mask`, 1 for a token and 0 for padding.
+        """
+        import torch
+
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        pairs = [pairs] if isinstance(pairs, str) else pairs and list(pairs)
+        if not texts:
+            raise ValueError("no texts: an empty batch; give at least one text")
+        if pairs and len(pairs) != len(texts):
+            raise ValueError(
+                f"{len(texts)} texts but {len(pairs)} pairs; give one each"
+            )
+        rows = [
+            self._segments(text, pair, max_length)
+            for text, pair in zip(texts, pairs or [None] * len(texts), strict=True)
+        ]
+        length = max(len(first) + len(second) for first, second in rows)
+        batch: dict[str, list[list[int]]] = {
+            "input_ids": [], "token_type_ids": [], "attention_mask": []
+        }  # fmt: skip
+        for first, second in rows:
+            used, empty = len(first) + len(second), length - len(first) - len(second)
+            batch["input_ids"].append(first + second + [self.pad_id] * empty)
+            segments = [0] * len(first) + [1] * len(second) + [0] * empty
+            batch["token_type_ids"].append(segments)
+            batch["attention_mask"].append([1] * used + [0] * empty)
+        return {name: torch.tensor(rows) for name, rows in batch.items()}
+
+    def _segments(
+        self, text: str, pair: str | None, max_length: int | None
+    ) -> tuple[list[int], list[int]]:
+        """The two segments with their special tokens; the second may be empty."""
+        first = self._text_ids(text)
+        second = [] if pair is None else self._text_ids(pair)
+        special = 2 if pair is None else 3
+        if max_length is not None:
+            if max_length < special + 1:
+                raise ValueError(
+                    f"max_length={max_length} leaves no room for a piece beside the "
+                    f"{special} special tokens; give {special + 1} or more"
+                )
+            _truncate(first, second, max_length - special)
+        first = [self.cls_id, *first, self.sep_id]
+        return first, second if pair is None else [*second, self.sep_id]
+
+    def _text_ids(self, text: str) -> list[int]:
+        _check_text(text)
+        ids: list[int] = []
+        for word in split_words(text, self.lowercase):
+            known = self._known.get(word)
+            ids += self._word_ids(word) if known is None else known
+        return ids
+
+    def _word_ids(self, word: str) -> list[int]:
+        """Greedy longest match; a word with any part unknown is [UNK] as a whole."""
+        if len(self._known) >= _REMEMBERED_WORDS:
+            self._known.clear()
+        ids: list[int] = []
+        start = 0
+        if len(word) > self.max_word_characters:
+            return [self.unk_id]
+        while start < len(word):
+            for end in range(len(word), start, -1):
+                id = self.ids.get(("##" if start else "") + word[start:end])
+                if id is not None:
+                    break
+            else:
+                ids = [self.unk_id]
+                break
+            ids.append(id)
+            start = end
+        self._known[word] = ids
+        return ids
+
+
+def _truncate(first: list[int], second: list[int], room: int) -> None:
+    """Shorten in place, the longer one first, the second on a tie."""
+    while len(first) + len(second) > room:
+        (first if len(first) > len(second) else second).pop()
+
+
+def _check_text(text: str) -> None:
+    if not isinstance(text, str):
+        raise ValueError(
+            f"a text is a str, not {type(text).__name__}; "
+            "for several texts call the tokenizer itself: tokenizer(texts)"
+        )
+
+
+def _check_vocabulary(pieces: list[str], ids: dict[str, int]) -> None:
+    missing = [piece for piece in SPECIAL if piece not in ids]
+    if missing:
+        raise ValueError(
+            f"the vocabulary of {len(pieces)} pieces lacks {', '.join(missing)}; "
+            f"BERT's needs all of {', '.join(SPECIAL)}"
+        )
+    if len(ids) != len(pieces):
+        line = next(i for i, piece in enumerate(pieces) if ids[piece] != i)
+        raise ValueError(
+            f"the vocabulary holds {pieces[line]!r} twice, as ids {line} and "
+            f"{ids[pieces[line]]}; each piece has one id, so remove one"
+        )
+
+
+def _read_vocabulary(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not UTF-8: byte {error.start} is "
+            f"0x{error.object[error.start]:02x}; save the vocabulary as UTF-8"
+        ) from error
+    return [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
+
+
+def _read_config(folder_or_name: str | Path) -> dict[str, object]:
+    try:
+        path = find_file(folder_or_name, "tokenizer_config.json")
+    except FileNotFoundError:
+        return {}
+    return json.loads(path.read_text(encoding="utf8"))
+
+
+def _check_config(config: dict[str, object], lowercase: bool) -> None:
+    """Options of other tokenizers that this one does not have must not be ignored."""
+    if config.get("strip_accents") not in (None, lowercase):
+        raise ValueError(
+            f"tokenizer_config.json says strip_accents={config['strip_accents']} and "
+            f"do_lower_case={lowercase}; BERT's tokenizer does both or neither"
+        )
+    if config.get("tokenize_chinese_chars") is False:
+        raise ValueError(
+            "tokenizer_config.json says tokenize_chinese_chars=False; BERT's "
+            "tokenizer always separates Chinese characters"
+        )
+
+
+def _has_upper_case(pieces: list[str]) -> bool:
+    return any(piece != piece.lower() for piece in pieces if piece[:1] != "[")

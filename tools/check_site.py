@@ -1,0 +1,187 @@
+"""Check the built book: python tools/check_site.py _build/html
+
+Sphinx says what is wrong with the sources; this says what is wrong with the pages: one
+line for each fault, and exit code 1 if there is any.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import yaml
+from bs4 import BeautifulSoup, Tag
+
+# What a browser loads without a click. <link> also names pages, so it has a list.
+LOADING = {
+    "script": ("src",),
+    "img": ("src", "srcset"),
+    "iframe": ("src",),
+    "source": ("src", "srcset"),
+    "video": ("src", "poster"),
+    "audio": ("src",),
+    "track": ("src",),
+    "embed": ("src",),
+    "object": ("data",),
+    "image": ("href", "xlink:href"),
+    "use": ("href", "xlink:href"),
+}
+NAMING_LINKS = {"canonical", "alternate", "license", "author", "next", "prev", "search"}
+CSS_ADDRESS = re.compile(r"(?:@import\s+|url\()\s*[\"']?([^\"')\s;]+)", re.IGNORECASE)
+FILE_NAME = re.compile(r"\S+\.(png|svg|jpe?g|gif|webp)", re.IGNORECASE)
+
+
+def faults(site: Path, toc: Path) -> list[str]:
+    """Return one line for each fault of the pages under `site`.
+
+    Args:
+        site: the folder of HTML that Jupyter Book wrote.
+        toc: the book's _toc.yml; each page that it names must be there.
+    """
+    site = site.resolve()
+    pages = {
+        path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        for path in sorted(site.rglob("*.html"))
+        if "_static" not in path.relative_to(site).parts
+    }
+    found = list(missing_pages(site, toc, pages))
+    anchors = {path: names(page) for path, page in pages.items()}
+    for path, page in pages.items():
+        where = path.relative_to(site).as_posix()
+        for fault in (
+            *page_faults(page),
+            *image_faults(page),
+            *foreign_loads(page),
+            *link_faults(site, path, page, anchors),
+        ):
+            found.append(f"{where}: {fault}")
+    for path in sorted(site.rglob("*.css")):
+        where = path.relative_to(site).as_posix()
+        for address in CSS_ADDRESS.findall(path.read_text(encoding="utf-8")):
+            if is_foreign(address):
+                found.append(f"{where}: loads {address} from a foreign host")
+    return found
+
+
+def missing_pages(
+    site: Path, toc: Path, pages: dict[Path, BeautifulSoup]
+) -> Iterator[str]:
+    """Yield the pages of the table of contents that are absent or have no text."""
+    for name in toc_files(yaml.safe_load(toc.read_text(encoding="utf-8"))):
+        page = pages.get(site / f"{name}.html")
+        if page is None:
+            yield f"{name}.html: in {toc.name}, but not in the site"
+        elif not (article := page.find("article")) or not article.get_text(strip=True):
+            yield f"{name}.html: empty"
+
+
+def toc_files(part: object) -> Iterator[str]:
+    """Yield the pages, without suffix, that a part of the table of contents names."""
+    if isinstance(part, list):
+        for entry in part:
+            yield from toc_files(entry)
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            if key in {"root", "file"}:
+                yield str(value).removesuffix(".ipynb").removesuffix(".md")
+            else:
+                yield from toc_files(value)
+
+
+def page_faults(page: BeautifulSoup) -> Iterator[str]:
+    """Yield what is wrong with a page as a whole."""
+    if not page.title or not page.title.get_text(strip=True):
+        yield "no title"
+    if not page.html or not page.html.get("lang"):
+        yield "no language"
+    if not page.find("link", rel="icon"):
+        yield "no icon, so that every visit asks for a file that is not there"
+    if page.select(".output.traceback") or "Traceback (most recent" in page.get_text():
+        yield "shows a Python traceback"
+    for mark in page.select(".problematic, .system-message, merror"):
+        yield f"shows source that was not understood: {mark.get_text()[:60]}"
+    for maths in page.select("span.math"):
+        yield f"maths left as TeX, as the theme does to headings: {maths.get_text()}"
+
+
+def image_faults(page: BeautifulSoup) -> Iterator[str]:
+    """Yield the pictures that a screen reader cannot name."""
+    for image in page.find_all("img"):
+        source, alt = str(image.get("src", "")), image.get("alt")
+        if alt is None:
+            yield f"image without alt text: {source}"
+        elif FILE_NAME.fullmatch(str(alt).strip()) or alt == Path(source).stem:
+            yield f"image whose alt text is its file name: {alt}"
+    for picture in page.find_all("svg", role="img"):
+        title = picture.find("title")
+        if not picture.get("aria-label") and not (title and title.get_text(strip=True)):
+            yield f"svg without aria-label or title: {str(picture)[:60]}"
+
+
+def foreign_loads(page: BeautifulSoup) -> Iterator[str]:
+    """Yield what a browser would load from a foreign host."""
+    for tag in page.find_all([*LOADING, "link"]):
+        if tag.name == "link":
+            names_page = NAMING_LINKS & set(tag.get("rel", []))
+            addresses = [] if names_page else [str(tag.get("href", ""))]
+        else:
+            values = [str(tag.get(name, "")) for name in LOADING[tag.name]]
+            addresses = re.split(r",\s+|\s+", " ".join(values))
+        for address in filter(is_foreign, addresses):
+            yield f"<{tag.name}> loads {address} from a foreign host"
+    styles = [tag.get_text() for tag in page.find_all("style")]
+    styles += [str(tag["style"]) for tag in page.find_all(style=True)]
+    for address in filter(is_foreign, CSS_ADDRESS.findall("\n".join(styles))):
+        yield f"style loads {address} from a foreign host"
+
+
+def link_faults(
+    site: Path, path: Path, page: BeautifulSoup, anchors: dict[Path, set[str]]
+) -> Iterator[str]:
+    """Yield the links to files and anchors that do not exist."""
+    for tag in page.find_all(["a", "link", "script", "img"]):
+        address = str(tag.get("href") or tag.get("src") or "")
+        parts = urlsplit(address)
+        if parts.scheme or parts.netloc or not address:
+            continue
+        target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+        if target.is_dir():
+            target /= "index.html"
+        anchor = unquote(parts.fragment)
+        if not target.is_relative_to(site):
+            yield f"link out of the site: {address}"
+        elif not target.exists():
+            yield f"link to nothing: {address}"
+        elif anchor and target in anchors and anchor not in anchors[target]:
+            yield f"link to an anchor that is not there: {address}"
+
+
+def names(page: BeautifulSoup) -> set[str]:
+    """Return all names that a link into the page may use."""
+    tags: list[Tag] = page.find_all(lambda tag: tag.get("id") or tag.get("name"))
+    return {str(tag[key]) for tag in tags for key in ("id", "name") if tag.get(key)}
+
+
+def is_foreign(address: str) -> bool:
+    """Whether an address names a host (data and relative addresses do not)."""
+    return bool(urlsplit(address).netloc)
+
+
+def main() -> int:
+    """Print the faults and a summary; return the exit code."""
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
+        print(__doc__, file=sys.stderr)
+        return 2
+    site = Path(sys.argv[1])
+    found = faults(site, Path(__file__).resolve().parent.parent / "_toc.yml")
+    for fault in found:
+        print(fault)
+    pages = sum("_static" not in path.parts for path in site.rglob("*.html"))
+    size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) / 1e6
+    print(f"{pages} pages, {size:.1f} MB, {len(found) or 'no'} fault(s)")
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""The book's Sphinx extension: static maths, mended theme, outputs that are not stale.
+
+Every page must work with no request to a foreign host and with no known fault for
+people who use a keyboard or a screen reader. What the theme gets wrong is put right
+here, where it arises; what is expected and not found is a warning, so that an upgrade
+of the theme is noticed.
+"""
+
+import hashlib
+import re
+from html import escape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from docutils import nodes
+from docutils.utils.math import MathError
+from myst_nb.sphinx_ import HideCodeCellNode, depart_HideCellInput
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.jinja2glue import BuiltinTemplateLoader
+from sphinx.util import logging
+from sphinx.util.math import get_node_equation_number
+from sphinx.writers.html5 import HTML5Translator
+
+from tools.mathml import to_mathml
+
+logger = logging.getLogger(__name__)
+
+
+# Maths ------------------------------------------------------------------------------
+
+
+def mathml_or_warning(node: nodes.Element, block: bool) -> str:
+    """Return the node's MathML, or its TeX marked as a problem after a warning."""
+    tex = node.astext()
+    try:
+        return to_mathml(tex, block)
+    except MathError as error:
+        logger.warning("maths: %s In: %s", error, " ".join(tex.split()), location=node)
+        return f'<code class="problematic">{escape(tex)}</code>'
+
+
+def visit_math(self: HTML5Translator, node: nodes.math) -> None:
+    """Write inline maths in a span that keeps it together with a comma after it."""
+    maths = mathml_or_warning(node, block=False)
+    self.body.append(f'<span class="inline-math">{maths}</span>')
+    raise nodes.SkipNode
+
+
+def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
+    """Write displayed maths, with number and link where it has a label.
+
+    The inner class is the theme's own for wide tables: its script gives the element a
+    tab stop exactly when it scrolls.
+    """
+    self.body.append(self.starttag(node, "div", CLASS="math"))
+    if node["number"]:
+        number = get_node_equation_number(self, node)
+        self.body.append(f'<span class="eqno">({number})')
+        self.add_permalink_ref(node, "Link to this equation")
+        self.body.append("</span>")
+    self.body.append('<div class="pst-scrollable-table-container">')
+    self.body.append(mathml_or_warning(node, block=True) + "</div></div>\n")
+    raise nodes.SkipNode
+
+
+# Folded cells -----------------------------------------------------------------------
+
+
+def visit_fold(self: HTML5Translator, node: HideCodeCellNode) -> None:
+    """Open a folded part of a cell, named by what a click does.
+
+    MyST-NB labels every fold "Toggle hidden content", which hides the visible words
+    from a screen reader and from speech control. An exercise hides a solution.
+    """
+    tags = node.parent["classes"] if node.parent else []
+    source = "solution" if "tag_exercise" in tags else "code"
+    show, hide = (
+        escape(node[prompt].replace("source", source))
+        for prompt in ("prompt_show", "prompt_hide")
+    )
+    classes = " ".join(["hide", *node["classes"]])
+    self.body.append(
+        f'<details class="{classes}">\n<summary><span class="collapsed">{show}</span>'
+        f'<span class="expanded">{hide}</span></summary>\n'
+    )
+
+
+# The theme's pages ------------------------------------------------------------------
+
+
+class Mend(NamedTuple):
+    """One fault of the theme, and its remedy on every page."""
+
+    what: str
+    pattern: str
+    replacement: str
+
+
+MENDS = [
+    Mend(
+        "the 1.5 MB icon script (the icon fonts of the style sheet do its work)",
+        r'<script defer src="[^"]*/fontawesome\.js[^"]*"></script>',
+        "",
+    ),
+    Mend(
+        "the label that hides the words on the search button",
+        r'(<button class="btn search-button-field[^>]*?) aria-label="[^"]*"',
+        r"\1",
+    ),
+    Mend(
+        "the empty default for the colour mode (the theme's own script warns of it)",
+        r'(dataset\.mode = localStorage\.getItem\("mode"\) \|\| )""',
+        r'\1"auto"',
+    ),
+    Mend(
+        "icons that a screen reader would try to read",
+        r'<(i|span) (class="(?:[^"]* )?fa-)',
+        r'<\1 aria-hidden="true" \2',
+    ),
+]
+
+
+class Templates(BuiltinTemplateLoader):
+    """Sphinx's template engine, with the theme's faults mended in what it renders."""
+
+    def render(self, template: str, context: dict[str, Any]) -> str:
+        """Return what the template gives, mended where that is a whole page."""
+        html = super().render(template, context)
+        if "</html>" not in html:  # the theme also renders single components
+            return html
+        for mend in MENDS:
+            html, count = re.subn(mend.pattern, mend.replacement, html)
+            if not count:
+                page = context.get("pagename", template)
+                logger.warning("theme: not found: %s", mend.what, location=page)
+        return html
+
+
+def prune(app: Sphinx, exception: Exception | None) -> None:
+    """Delete the theme's files that no page loads: two thirds of the site."""
+    for pattern in ("fontawesome.js*", "*.js.map", "*.css.map", "*-macros.html"):
+        for file in (Path(app.outdir) / "_static").rglob(pattern):
+            file.unlink()
+
+
+# Execution --------------------------------------------------------------------------
+
+
+def name_cache(app: Sphinx, config: Config) -> None:
+    """Name the cache of executed notebooks after the code and data that they use.
+
+    The cache alone looks at a notebook's own cells, so a change of the package would
+    leave old numbers in the book.
+    """
+    digest = hashlib.sha256()
+    for folder in ("bertcore", "data"):
+        for file in sorted((Path(app.confdir) / folder).rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                digest.update(file.relative_to(app.confdir).as_posix().encode())
+                digest.update(file.read_bytes())
+    cache = Path(app.outdir).parent / ".jupyter_cache" / digest.hexdigest()[:16]
+    config.nb_execution_cache_path = str(cache)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register all of it with Sphinx (`template_bridge` is named in _config.yml)."""
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
+    app.add_node(
+        HideCodeCellNode, override=True, html=(visit_fold, depart_HideCellInput)
+    )
+    app.connect("config-inited", name_cache)
+    app.connect("build-finished", prune)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,173 @@
+"""Write what stands in one place wherever else it is needed, or check that it is there.
+
+    python tools/sync.py                 write
+    python tools/sync.py --check         change nothing; exit 1 if a file is out of date
+    python tools/sync.py --run           run the chapters first and keep new outputs
+
+- the text of a class or function into the notebook cell tagged `twin:its.dotted.name`
+- the bootstrap cell and the line of links into every notebook
+- the repository's address from pyproject.toml into those and into _config.yml
+- the page tags that follow from the exercise tags, and empty outputs except where a
+  test compares them
+"""
+
+import argparse
+import ast
+import os
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parent.parent
+COMPARED = "nbval-check-output"
+# What a chapter's author tags -> what the page does with the cell.
+PAGE_TAGS = {
+    "exercise": "hide-input",
+    "bootstrap": "hide-input",
+    "hidden-check": "remove-cell",
+}
+
+BOOTSTRAP = """\
+# Without bertcore (on Colab, say) this installs it, and touches nothing else.
+import importlib
+import os
+import subprocess
+import sys
+
+if importlib.util.find_spec("bertcore") is None:
+    source = "{repository}/archive/{ref}.zip"
+    source = os.environ.get("BERTCORE_SOURCE", source)
+    data = [{data}]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    subprocess.run([*pip, source, *data], check=True)
+    importlib.invalidate_caches()"""
+
+LINKS = (
+    "[Open this chapter in Colab]"
+    "(https://colab.research.google.com/github/{slug}/blob/colab/{path}) · "
+    "[see its source]({repository}/blob/{ref}/{path})"
+)
+
+
+def repository(root: Path = ROOT) -> str:
+    """The repository's address, from pyproject.toml."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf8"))
+    return project["project"]["urls"]["Repository"].rstrip("/")
+
+
+def source_of(dotted: str, root: Path = ROOT) -> str:
+    """The text of a top-level class or function, decorators included.
+
+    Raises:
+        ValueError: if there is no such module or name.
+    """
+    module, _, name = dotted.rpartition(".")
+    path = root / (module.replace(".", "/") + ".py")
+    if not path.is_file():
+        raise ValueError(f"twin:{dotted}: there is no {path.relative_to(root)}")
+    text = path.read_text(encoding="utf8")
+    for node in ast.parse(text).body:
+        if getattr(node, "name", None) == name:
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
+    raise ValueError(f"twin:{dotted}: {path.relative_to(root)} defines no {name}")
+
+
+def bootstrap(ref: str, root: Path = ROOT) -> str:
+    """The cell that makes a notebook run on a machine without bertcore."""
+    pins = (root / "requirements-data.txt").read_text(encoding="utf8")
+    packages = re.findall(r"^([\w.-]+==[\w.]+)", pins, flags=re.MULTILINE)
+    data = ", ".join(f'"{package}"' for package in packages)
+    return BOOTSTRAP.format(repository=repository(root), ref=ref, data=data)
+
+
+def synced_notebook(path: Path, ref: str, root: Path = ROOT) -> str:
+    """The text that a notebook's file should have."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        for tag in tags:
+            if tag.startswith("twin:"):
+                cell.source = source_of(tag.removeprefix("twin:"), root)
+        if "bootstrap" in tags:
+            cell.source = bootstrap(ref, root)
+        if "links" in tags:
+            address = repository(root)
+            cell.source = LINKS.format(
+                slug=address.removeprefix("https://github.com/"),
+                path=path.relative_to(root).as_posix(),
+                repository=address,
+                ref=ref,
+            )
+        implied = [PAGE_TAGS[tag] for tag in tags if tag in PAGE_TAGS]
+        if implied:
+            cell.metadata["tags"] = list(dict.fromkeys([*tags, *implied]))
+        if cell.cell_type == "code" and COMPARED not in tags:
+            cell.outputs, cell.execution_count = [], None
+        cell.metadata.pop("execution", None)
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    language = {"name": "python"}
+    notebook.metadata = {"kernelspec": kernel, "language_info": language}
+    return nbformat.writes(notebook).rstrip("\n") + "\n"
+
+
+def run_notebook(path: Path) -> None:
+    """Execute a chapter and store it; `synced_notebook` drops what is not compared."""
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+    nbformat.write(notebook, path)
+
+
+def synced_config(root: Path = ROOT) -> str:
+    """_config.yml with the repository's address."""
+    text = (root / "_config.yml").read_text(encoding="utf8")
+    return re.sub(r"(?m)^(\s+url:).*$", rf"\1 {repository(root)}", text, count=1)
+
+
+def wanted_files(ref: str = "main", root: Path = ROOT) -> dict[Path, str]:
+    """Every file that is kept in step, with the text it should have."""
+    files = {root / "_config.yml": synced_config(root)}
+    for path in sorted((root / "chapters").glob("*.ipynb")):
+        files[path] = synced_notebook(path, ref, root)
+    return files
+
+
+def main() -> int:
+    """Write or check; the exit status is 1 if a check found something."""
+    parser = argparse.ArgumentParser(description="Keep copies in step.")
+    parser.add_argument("--check", action="store_true", help="change nothing")
+    parser.add_argument("--ref", default="main", help="what notebooks install from")
+    parser.add_argument("--repository", help="fail unless pyproject.toml names this")
+    parser.add_argument("--run", action="store_true", help="execute the chapters")
+    options = parser.parse_args()
+    if options.repository and options.repository.rstrip("/") != repository():
+        print(
+            f"pyproject.toml says Repository = {repository()!r}, but this is "
+            f"{options.repository}; correct it there and run make sync",
+            file=sys.stderr,
+        )
+        return 1
+    if options.run:
+        for path in sorted((ROOT / "chapters").glob("*.ipynb")):
+            path.write_text(synced_notebook(path, options.ref), encoding="utf8")
+            run_notebook(path)
+    stale = {
+        path: text
+        for path, text in wanted_files(options.ref).items()
+        if path.read_text(encoding="utf8") != text
+    }
+    for path, text in stale.items():
+        if not options.check:
+            path.write_text(text, encoding="utf8", newline="\n")
+        verb = "is out of date; run make sync" if options.check else "written"
+        print(f"{os.path.relpath(path)}: {verb}")
+    return int(options.check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
