@@ -71,7 +71,7 @@ def _info(options: argparse.Namespace) -> None:
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     print(f"bertcore {__version__}, torch {torch.__version__}, {device}")
-    print(f"encoder: {describe(ENCODER)}")
+    print(f"{ENCODER}, from {describe(ENCODER)}")
 
 
 if __name__ == "__main__":

@@ -50,10 +50,10 @@ def describe(folder_or_name: str | Path) -> str:
     """Where `find_file` takes the checkpoint from, in words to print."""
     name = str(folder_or_name)
     if Path(name).expanduser().is_dir():
-        return f"{name} (a folder)"
+        return f"the folder {name}"
     if package_folder(name):
-        return f"{name} (the installed package {PACKAGED[name].install})"
-    return f"{name} (the Hugging Face hub or its local cache)"
+        return f"the installed package {PACKAGED[name].install}"
+    return "the Hugging Face hub or its local cache"
 
 
 def package_folder(name: str) -> Path | None:

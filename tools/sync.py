@@ -27,6 +27,7 @@ COMPARED = "nbval-check-output"
 PAGE_TAGS = {
     "exercise": "hide-input",
     "bootstrap": "hide-input",
+    "figure": "hide-input",
     "hidden-check": "remove-cell",
 }
 
@@ -119,7 +120,10 @@ def run_notebook(path: Path) -> None:
     from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+    client = NotebookClient(
+        notebook, timeout=600, kernel_name="python3", coalesce_streams=True
+    )
+    client.execute()
     nbformat.write(notebook, path)
 
 

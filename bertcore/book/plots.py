@@ -26,6 +26,9 @@ PALETTE = {
 }
 BLUE, ORANGE, GREEN, PINK, PURPLE, GREY = PALETTE.values()
 
+# In inches. A wider figure is not shrunk to a phone's width but scrolls there.
+WIDE = 6.0
+
 _STYLE = {
     "font.family": "sans-serif",
     "font.size": 11,
@@ -43,14 +46,15 @@ _STYLE = {
 class Picture:
     """A figure as a notebook shows it: inline SVG with its alternative text."""
 
-    def __init__(self, svg: str, alt: str, caption: str) -> None:
-        self.svg, self.alt, self.caption = svg, alt, caption
+    def __init__(self, svg: str, alt: str, caption: str, wide: bool) -> None:
+        self.svg, self.alt, self.caption, self.wide = svg, alt, caption, wide
 
     def _repr_html_(self) -> str:
-        caption = f"<figcaption>{html.escape(self.caption)}</figcaption>"
+        words = f"<figcaption>{html.escape(self.caption)}</figcaption>"
+        kind = "bertcore-figure wide" if self.wide else "bertcore-figure"
         return (
-            f'<figure class="bertcore-figure" style="margin: 1em 0">{self.svg}'
-            f"{caption if self.caption else ''}</figure>"
+            f'<figure class="{kind}" style="margin: 1em 0">{self.svg}'
+            f"{words if self.caption else ''}</figure>"
         )
 
     def __repr__(self) -> str:
@@ -71,7 +75,7 @@ def show(figure: Figure, alt: str, caption: str = "") -> Picture:
     """The figure as a picture; make it the last line of a cell.
 
     Args:
-        figure: from `panels`.
+        figure: from `panels`; up to 6 inches wide it is legible on a phone.
         alt: what the picture shows, for those who cannot see it: the finding, not
             the file.
         caption: a line below, for everyone.
@@ -87,7 +91,8 @@ def show(figure: Figure, alt: str, caption: str = "") -> Picture:
     text = io.StringIO()
     with mpl.rc_context({**_STYLE, "svg.hashsalt": alt}):
         figure.savefig(text, format="svg", metadata={"Date": None})
-    return Picture(_inline(text.getvalue(), alt), alt, caption)
+    wide = figure.get_figwidth() > WIDE
+    return Picture(_inline(text.getvalue(), alt), alt, caption, wide)
 
 
 class Strip:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import warnings
 from pathlib import Path
@@ -123,17 +124,23 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Unsupported" in str(error):
+            raise ValueError(
+                f"{path} holds something other than tensors, and loading it would run "
+                "its code; ask its author for a model.safetensors"
+            ) from error
+        raise _unreadable(path, error) from error
     except (SafetensorError, RuntimeError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"{path} ({path.stat().st_size:,} bytes) cannot be read: {reason}. "
-            "It is probably cut short; fetch it again"
-        ) from error
-    except Exception as error:  # pickle.UnpicklingError: code, not tensors
-        raise ValueError(
-            f"{path} holds something other than tensors, and loading it would run "
-            "its code; ask its author for a model.safetensors"
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return ValueError(
+        f"{path} ({path.stat().st_size:,} bytes) cannot be read: {reason}. "
+        "It is probably cut short; fetch it again"
+    )
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

