@@ -103,5 +103,6 @@ def _from_hub(repo: str, names: tuple[str, ...]) -> Path:
         except errors.EntryNotFoundError:
             continue
         except errors.HfHubHTTPError as error:
-            raise FileNotFoundError(f"the hub refused {repo}: {error}") from error
+            reason = str(error).splitlines()[0]
+            raise FileNotFoundError(f"the hub refused {repo}: {reason}") from error
     raise FileNotFoundError(f"{repo} on the hub has no {' and no '.join(names)}")

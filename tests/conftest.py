@@ -1,4 +1,4 @@
-"""What several tests share: the real checkpoint, and small models with large weights."""
+"""What tests share: the real checkpoint, and small models with large weights."""
 
 from pathlib import Path
 

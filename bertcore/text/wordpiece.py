@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from bertcore.sources import find_file
 from bertcore.text.characters import split_words, split_words_with_origins
+from bertcore.text.vocabulary import (
+    SPECIAL,
+    check_config,
+    check_vocabulary,
+    has_upper_case,
+    read_config,
+    read_vocabulary,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _REMEMBERED_WORDS = 1 << 18  # about 50 MB; English prose needs a tenth of it
 
 
@@ -51,7 +58,7 @@ class Tokenizer:
         self.lowercase = lowercase
         self.max_word_characters = max_word_characters
         self.ids = {piece: id for id, piece in enumerate(self.vocabulary)}
-        _check_vocabulary(self.vocabulary, self.ids)
+        check_vocabulary(self.vocabulary, self.ids)
         self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = (
             self.ids[piece] for piece in SPECIAL
         )
@@ -82,11 +89,11 @@ class Tokenizer:
             vocabulary, config = given, {}
         else:
             vocabulary = find_file(folder_or_vocab_file, "vocab.txt")
-            config = _read_config(folder_or_vocab_file)
-        pieces = _read_vocabulary(vocabulary)
+            config = read_config(folder_or_vocab_file)
+        pieces = read_vocabulary(vocabulary)
         if lowercase is None:
-            lowercase = config.get("do_lower_case", not _has_upper_case(pieces))
-        _check_config(config, lowercase)
+            lowercase = config.get("do_lower_case", not has_upper_case(pieces))
+        check_config(config, lowercase)
         return cls(pieces, lowercase, max_word_characters)
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -171,31 +178,21 @@ class Tokenizer:
             `input_ids`; `token_type_ids`, 0 for the first segment and for padding,
             1 for the second; `attention_mask`, 1 for a token and 0 for padding.
         """
-        import torch
+        from bertcore.text.batch import padded  # the only use of torch in here
 
         texts = [texts] if isinstance(texts, str) else list(texts)
-        pairs = [pairs] if isinstance(pairs, str) else pairs and list(pairs)
+        pairs = [pairs] if isinstance(pairs, str) else list(pairs or [])
         if not texts:
             raise ValueError("no texts: an empty batch; give at least one text")
         if pairs and len(pairs) != len(texts):
             raise ValueError(
-                f"{len(texts)} texts but {len(pairs)} pairs; give one each"
+                f"{len(texts)} texts but {len(pairs)} pairs; give each text its pair"
             )
         rows = [
             self._segments(text, pair, max_length)
             for text, pair in zip(texts, pairs or [None] * len(texts), strict=True)
         ]
-        length = max(len(first) + len(second) for first, second in rows)
-        batch: dict[str, list[list[int]]] = {
-            "input_ids": [], "token_type_ids": [], "attention_mask": []
-        }  # fmt: skip
-        for first, second in rows:
-            used, empty = len(first) + len(second), length - len(first) - len(second)
-            batch["input_ids"].append(first + second + [self.pad_id] * empty)
-            segments = [0] * len(first) + [1] * len(second) + [0] * empty
-            batch["token_type_ids"].append(segments)
-            batch["attention_mask"].append([1] * used + [0] * empty)
-        return {name: torch.tensor(rows) for name, rows in batch.items()}
+        return padded(rows, self.pad_id)
 
     def _segments(
         self, text: str, pair: str | None, max_length: int | None
@@ -223,25 +220,34 @@ class Tokenizer:
         return ids
 
     def _word_ids(self, word: str) -> list[int]:
-        """Greedy longest match; a word with any part unknown is [UNK] as a whole."""
-        if len(self._known) >= _REMEMBERED_WORDS:
-            self._known.clear()
-        ids: list[int] = []
-        start = 0
+        """The ids of a word; one with any part unknown is [UNK] as a whole."""
         if len(word) > self.max_word_characters:
             return [self.unk_id]
-        while start < len(word):
-            for end in range(len(word), start, -1):
-                id = self.ids.get(("##" if start else "") + word[start:end])
-                if id is not None:
-                    break
-            else:
-                ids = [self.unk_id]
-                break
-            ids.append(id)
-            start = end
-        self._known[word] = ids
+        if len(self._known) >= _REMEMBERED_WORDS:
+            self._known.clear()
+        self._known[word] = ids = longest_match(word, self.ids) or [self.unk_id]
         return ids
+
+
+def longest_match(word: str, ids: Mapping[str, int]) -> list[int] | None:
+    """From the left, always the longest piece in the vocabulary; None if none fits.
+
+    >>> longest_match("headland", {"he": 0, "head": 1, "##land": 2, "##l": 3})
+    [1, 2]
+    """
+    found = []
+    start = 0
+    while start < len(word):
+        prefix = "##" if start else ""
+        for end in range(len(word), start, -1):
+            id = ids.get(prefix + word[start:end])
+            if id is not None:
+                break
+        else:
+            return None
+        found.append(id)
+        start = end
+    return found
 
 
 def _truncate(first: list[int], second: list[int], room: int) -> None:
@@ -256,55 +262,3 @@ def _check_text(text: str) -> None:
             f"a text is a str, not {type(text).__name__}; "
             "for several texts call the tokenizer itself: tokenizer(texts)"
         )
-
-
-def _check_vocabulary(pieces: list[str], ids: dict[str, int]) -> None:
-    missing = [piece for piece in SPECIAL if piece not in ids]
-    if missing:
-        raise ValueError(
-            f"the vocabulary of {len(pieces)} pieces lacks {', '.join(missing)}; "
-            f"BERT's needs all of {', '.join(SPECIAL)}"
-        )
-    if len(ids) != len(pieces):
-        line = next(i for i, piece in enumerate(pieces) if ids[piece] != i)
-        raise ValueError(
-            f"the vocabulary holds {pieces[line]!r} twice, as ids {line} and "
-            f"{ids[pieces[line]]}; each piece has one id, so remove one"
-        )
-
-
-def _read_vocabulary(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf8")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not UTF-8: byte {error.start} is "
-            f"0x{error.object[error.start]:02x}; save the vocabulary as UTF-8"
-        ) from error
-    return [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
-
-
-def _read_config(folder_or_name: str | Path) -> dict[str, object]:
-    try:
-        path = find_file(folder_or_name, "tokenizer_config.json")
-    except FileNotFoundError:
-        return {}
-    return json.loads(path.read_text(encoding="utf8"))
-
-
-def _check_config(config: dict[str, object], lowercase: bool) -> None:
-    """Options of other tokenizers that this one does not have must not be ignored."""
-    if config.get("strip_accents") not in (None, lowercase):
-        raise ValueError(
-            f"tokenizer_config.json says strip_accents={config['strip_accents']} and "
-            f"do_lower_case={lowercase}; BERT's tokenizer does both or neither"
-        )
-    if config.get("tokenize_chinese_chars") is False:
-        raise ValueError(
-            "tokenizer_config.json says tokenize_chinese_chars=False; BERT's "
-            "tokenizer always separates Chinese characters"
-        )
-
-
-def _has_upper_case(pieces: list[str]) -> bool:
-    return any(piece != piece.lower() for piece in pieces if piece[:1] != "[")

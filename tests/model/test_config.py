@@ -122,7 +122,7 @@ def test_unknown_names_are_refused() -> None:
 
 
 def test_starting_weights_are_cut_at_two_sigma() -> None:
-    """create_initializer: redrawn beyond two sigma, so the real spread is 0.88 sigma."""
+    """create_initializer redraws beyond two sigma: the real spread is 0.88 sigma."""
     model = Bert(BertConfig.preset("tiny"))
     table = model.embeddings.token.weight
     assert table.abs().max() <= 0.04

@@ -115,7 +115,7 @@ def test_gradients_of_the_total_loss(model, recorded) -> None:
 
 
 def test_epsilon_of_layer_norm(model, recorded) -> None:
-    """Quiet inputs: with the tables divided by 128 a wrong epsilon moves this by 0.5."""
+    """With the tables divided by 128 a wrong epsilon moves this by 0.5."""
     embeddings = model.bert.embeddings
     tables = embeddings.token, embeddings.position, embeddings.segment
     ids, segments = recorded["input/input_ids"], recorded["input/segment_ids"]

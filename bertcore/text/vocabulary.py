@@ -1,0 +1,64 @@
+"""Vocabulary: the pieces in a `vocab.txt`, one a line, and what must hold of them."""
+
+import json
+from pathlib import Path
+
+from bertcore.sources import find_file
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def check_vocabulary(pieces: list[str], ids: dict[str, int]) -> None:
+    """Every special token there, no piece twice; ValueError names what is wrong."""
+    missing = [piece for piece in SPECIAL if piece not in ids]
+    if missing:
+        raise ValueError(
+            f"the vocabulary of {len(pieces)} pieces lacks {', '.join(missing)}; "
+            f"BERT's needs all of {', '.join(SPECIAL)}"
+        )
+    if len(ids) != len(pieces):
+        line = next(i for i, piece in enumerate(pieces) if ids[piece] != i)
+        raise ValueError(
+            f"the vocabulary holds {pieces[line]!r} twice, as ids {line} and "
+            f"{ids[pieces[line]]}; each piece has one id, so remove one"
+        )
+
+
+def read_vocabulary(path: Path) -> list[str]:
+    """The lines of the file; ValueError names the first byte that is not UTF-8."""
+    try:
+        text = path.read_text(encoding="utf8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not UTF-8: byte {error.start} is "
+            f"0x{error.object[error.start]:02x}; save the vocabulary as UTF-8"
+        ) from error
+    return [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
+
+
+def read_config(folder_or_name: str | Path) -> dict[str, object]:
+    """The checkpoint's `tokenizer_config.json`; empty if it has none."""
+    try:
+        path = find_file(folder_or_name, "tokenizer_config.json")
+    except FileNotFoundError:
+        return {}
+    return json.loads(path.read_text(encoding="utf8"))
+
+
+def check_config(config: dict[str, object], lowercase: bool) -> None:
+    """Options of other tokenizers that this one does not have must not be ignored."""
+    if config.get("strip_accents") not in (None, lowercase):
+        raise ValueError(
+            f"tokenizer_config.json says strip_accents={config['strip_accents']} and "
+            f"do_lower_case={lowercase}; BERT's tokenizer does both or neither"
+        )
+    if config.get("tokenize_chinese_chars") is False:
+        raise ValueError(
+            "tokenizer_config.json says tokenize_chinese_chars=False; BERT's "
+            "tokenizer always separates Chinese characters"
+        )
+
+
+def has_upper_case(pieces: list[str]) -> bool:
+    """Whether any piece but the special tokens holds a capital: a cased vocabulary."""
+    return any(piece != piece.lower() for piece in pieces if piece[:1] != "[")

@@ -1,0 +1,68 @@
+"""The files that install things agree with one another."""
+
+import re
+import tomllib
+
+import yaml
+
+from tests.conftest import ROOT
+
+REQUIRED = {"jupyter-book", "jupyterlab", "torch", "matplotlib", "nbval", "einops"}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def constraints() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {normal(name): version for name, version in pins}
+
+
+def conda() -> dict:
+    return yaml.safe_load((ROOT / "environment.yml").read_text())
+
+
+def test_conda_and_constraints_agree() -> None:
+    (pip,) = (d["pip"] for d in conda()["dependencies"] if isinstance(d, dict))
+    assert "--constraint constraints.txt" in pip
+    pins = dict(line.split("==") for line in pip if "==" in line)
+    assert set(pins) == REQUIRED
+    for name, version in pins.items():
+        assert constraints()[name] == version, f"{name} in environment.yml"
+
+
+def test_every_requirement_is_pinned_and_satisfied_by_its_pin() -> None:
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"]]
+    for group in project["optional-dependencies"].values():
+        wanted += group
+    data = (ROOT / "requirements-data.txt").read_text()
+    pins = constraints() | {
+        normal(name): version
+        for name, version in re.findall(r"^([\w.-]+)==([\w.]+)", data, re.MULTILINE)
+    }
+    for requirement in map(Requirement, wanted):
+        if normal(requirement.name) != "bertcore":
+            assert requirement.specifier.contains(pins[normal(requirement.name)])
+    assert REQUIRED <= set(pins)
+
+
+def test_torch_is_pinned_exactly() -> None:
+    assert constraints()["torch"] == "2.13.0"
+    assert constraints()["jupyter-book"] == "1.0.4.post1"
+
+
+def test_colab_satisfies_the_lower_bounds() -> None:
+    """The versions of Colab's image of 2026-08-19; bertcore must move none of them."""
+    from packaging.requirements import Requirement
+
+    colab = {"torch": "2.11.0", "numpy": "2.1.3", "einops": "0.8.2",
+             "safetensors": "0.8.0", "matplotlib": "3.10.0"}  # fmt: skip
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    plot = project["optional-dependencies"]["plot"]
+    for requirement in map(Requirement, project["dependencies"] + plot):
+        assert requirement.specifier.contains(colab[requirement.name])

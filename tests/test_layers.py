@@ -1,0 +1,119 @@
+"""The import graph: one direction, no circle, and a light `import bertcore`."""
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "bertcore"
+# Part -> the parts that it may import. What is missing may import everything.
+ALLOWED = {
+    "sources": set(),
+    "text": {"sources"},
+    "model": {"sources"},
+    "training": {"sources", "text", "model"},
+    "book": {"sources", "text", "model", "training"},
+}
+
+
+def modules() -> dict[str, set[str]]:
+    """Every module of the package and the modules of the package that it imports."""
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for path in PACKAGE.rglob("*.py")
+    }
+    names = {name.removesuffix(".__init__"): path for name, path in paths.items()}
+    return {name: imported(path) & set(names) for name, path in names.items()}
+
+
+def imported(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+def part(module: str) -> str:
+    return [*module.split("."), ""][1]
+
+
+def test_no_circle() -> None:
+    graph = {name: found - {"bertcore"} for name, found in modules().items()}
+    list(TopologicalSorter(graph).static_order())
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_imports_follow_the_direction(name: str) -> None:
+    allowed = ALLOWED.get(part(name))
+    if allowed is not None:
+        used = {part(other) for other in modules()[name]} - {part(name), ""}
+        assert used <= allowed, f"{name} imports {used - allowed}"
+
+
+def test_nothing_imports_the_command() -> None:
+    assert not any("bertcore.__main__" in found for found in modules().values())
+
+
+@pytest.mark.parametrize(
+    ("statement", "heavy"),
+    [
+        ("import bertcore", {"torch", "numpy", "matplotlib", "transformers"}),
+        ("from bertcore import Tokenizer", {"torch", "matplotlib", "transformers"}),
+        ("from bertcore import Bert", {"matplotlib", "transformers", "tokenizers"}),
+        ("import bertcore.book.diagram", {"torch", "transformers"}),
+    ],
+)
+def test_imports_are_light(statement: str, heavy: set[str]) -> None:
+    code = f"{statement}\nimport sys\nprint(*(set(sys.modules) & {heavy!r}))"
+    output = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert not output.split()
+
+
+def test_public_names() -> None:
+    import bertcore
+
+    for name in bertcore.__all__:
+        assert getattr(bertcore, name), name
+    assert set(bertcore.__all__) <= set(dir(bertcore))
+    with pytest.raises(AttributeError, match="bertcore has no 'Brt'; it has .*Bert"):
+        _ = bertcore.Brt
+
+
+def code_lines(node: ast.AST) -> int:
+    """Lines of a function or class without the docstrings in it."""
+    lines = node.end_lineno - node.lineno + 1
+    for inner in ast.walk(node):
+        if isinstance(inner, (ast.FunctionDef, ast.ClassDef)):
+            first = inner.body[0]
+            if ast.get_docstring(inner) is not None:
+                lines -= first.end_lineno - first.lineno + 1
+    return lines
+
+
+def test_modules_functions_and_classes_are_short() -> None:
+    """The aim is 200 lines a module, 60 a class, 25 a function; this is the end."""
+    limits = {ast.FunctionDef: 40, ast.ClassDef: 110}
+    for path in PACKAGE.rglob("*.py"):
+        source = path.read_text(encoding="utf8")
+        assert source.count("\n") <= 270, path
+        for node in ast.walk(ast.parse(source)):
+            limit = limits.get(type(node))
+            if limit:
+                length = code_lines(node)
+                assert length <= limit, f"{path}: {node.name} has {length} lines"
+
+
+def test_no_bare_assert_and_no_print_in_the_package() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+            assert not isinstance(node, ast.Assert), path
+            call = isinstance(node, ast.Call) and getattr(node.func, "id", "")
+            assert call != "print" or path.name == "__main__.py", path
