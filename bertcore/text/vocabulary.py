@@ -8,6 +8,36 @@ from bertcore.sources import find_file
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
+def load_vocabulary(
+    folder_or_file: str | Path, lowercase: bool | None
+) -> tuple[list[str], bool]:
+    """The pieces, and whether text is lower-cased before it is cut.
+
+    If `lowercase` is None, `tokenizer_config.json` decides; without one, the pieces.
+    """
+    if Path(folder_or_file).is_file():
+        path, config = Path(folder_or_file), {}
+    else:
+        path = find_file(folder_or_file, "vocab.txt")
+        config = _read_config(folder_or_file)
+    pieces = _read_vocabulary(path)
+    if lowercase is None:
+        lowercase = config.get("do_lower_case", not _has_upper_case(pieces))
+    _check_config(config, lowercase)
+    return pieces, lowercase
+
+
+def save_vocabulary(folder: str | Path, pieces: list[str], lowercase: bool) -> None:
+    """Write `vocab.txt` and `tokenizer_config.json`."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = "".join(f"{piece}\n" for piece in pieces)
+    (folder / "vocab.txt").write_text(lines, encoding="utf8", newline="")
+    config = {"tokenizer_class": "BertTokenizer", "do_lower_case": lowercase}
+    text = json.dumps(config, indent=2) + "\n"
+    (folder / "tokenizer_config.json").write_text(text, encoding="utf8")
+
+
 def check_vocabulary(pieces: list[str], ids: dict[str, int]) -> None:
     """Every special token there, no piece twice; ValueError names what is wrong."""
     missing = [piece for piece in SPECIAL if piece not in ids]
@@ -24,7 +54,7 @@ def check_vocabulary(pieces: list[str], ids: dict[str, int]) -> None:
         )
 
 
-def read_vocabulary(path: Path) -> list[str]:
+def _read_vocabulary(path: Path) -> list[str]:
     """The lines of the file; ValueError names the first byte that is not UTF-8."""
     try:
         text = path.read_text(encoding="utf8")
@@ -36,7 +66,7 @@ def read_vocabulary(path: Path) -> list[str]:
     return [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
 
 
-def read_config(folder_or_name: str | Path) -> dict[str, object]:
+def _read_config(folder_or_name: str | Path) -> dict[str, object]:
     """The checkpoint's `tokenizer_config.json`; empty if it has none."""
     try:
         path = find_file(folder_or_name, "tokenizer_config.json")
@@ -45,7 +75,7 @@ def read_config(folder_or_name: str | Path) -> dict[str, object]:
     return json.loads(path.read_text(encoding="utf8"))
 
 
-def check_config(config: dict[str, object], lowercase: bool) -> None:
+def _check_config(config: dict[str, object], lowercase: bool) -> None:
     """Options of other tokenizers that this one does not have must not be ignored."""
     if config.get("strip_accents") not in (None, lowercase):
         raise ValueError(
@@ -59,6 +89,6 @@ def check_config(config: dict[str, object], lowercase: bool) -> None:
         )
 
 
-def has_upper_case(pieces: list[str]) -> bool:
+def _has_upper_case(pieces: list[str]) -> bool:
     """Whether any piece but the special tokens holds a capital: a cased vocabulary."""
     return any(piece != piece.lower() for piece in pieces if piece[:1] != "[")

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from bertcore.sources import find_file
 from bertcore.text.characters import split_words, split_words_with_origins
 from bertcore.text.vocabulary import (
     SPECIAL,
-    check_config,
     check_vocabulary,
-    has_upper_case,
-    read_config,
-    read_vocabulary,
+    load_vocabulary,
+    save_vocabulary,
 )
 
 if TYPE_CHECKING:
@@ -84,27 +80,12 @@ class Tokenizer:
             FileNotFoundError: if there is no such checkpoint or file.
             ValueError: if the file is not a WordPiece vocabulary.
         """
-        given = Path(folder_or_vocab_file)
-        if given.is_file():
-            vocabulary, config = given, {}
-        else:
-            vocabulary = find_file(folder_or_vocab_file, "vocab.txt")
-            config = read_config(folder_or_vocab_file)
-        pieces = read_vocabulary(vocabulary)
-        if lowercase is None:
-            lowercase = config.get("do_lower_case", not has_upper_case(pieces))
-        check_config(config, lowercase)
+        pieces, lowercase = load_vocabulary(folder_or_vocab_file, lowercase)
         return cls(pieces, lowercase, max_word_characters)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `vocab.txt` and `tokenizer_config.json`, as transformers reads them."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        lines = "".join(f"{piece}\n" for piece in self.vocabulary)
-        (folder / "vocab.txt").write_text(lines, encoding="utf8", newline="")
-        config = {"tokenizer_class": "BertTokenizer", "do_lower_case": self.lowercase}
-        text = json.dumps(config, indent=2) + "\n"
-        (folder / "tokenizer_config.json").write_text(text, encoding="utf8")
+        save_vocabulary(folder, self.vocabulary, self.lowercase)
 
     def __len__(self) -> int:
         return len(self.vocabulary)
@@ -128,18 +109,11 @@ class Tokenizer:
     def pieces(self, text: str) -> list[Piece]:
         """The pieces of a text with their place in it: `text[start:end]`."""
         _check_text(text)
-        found = []
-        for word, origins in split_words_with_origins(text, self.lowercase):
-            begin = 0
-            for id in self._word_ids(word):
-                length = len(self.vocabulary[id].removeprefix("##" if begin else ""))
-                if id == self.unk_id:
-                    length = len(word)
-                covered = origins[begin : begin + length]
-                place = min(covered), max(covered) + 1
-                found.append(Piece(self.vocabulary[id], id, *place))
-                begin += length
-        return found
+        return [
+            Piece(self.vocabulary[id], id, min(covered), max(covered) + 1)
+            for word, origins in split_words_with_origins(text, self.lowercase)
+            for id, covered in self._cover(word, origins)
+        ]
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         """Ids back to text: continuation pieces glued on, words apart by a space.
@@ -150,21 +124,10 @@ class Tokenizer:
         Raises:
             ValueError: if an id is not in the vocabulary.
         """
-        words: list[str] = []
-        for id in map(int, ids):
-            if not 0 <= id < len(self):
-                raise ValueError(
-                    f"id {id} is not in this vocabulary of {len(self)} pieces "
-                    f"(0 to {len(self) - 1}); decode with the tokenizer that encoded"
-                )
-            piece = self.vocabulary[id]
-            if skip_special_tokens and piece in SPECIAL:
-                continue
-            if piece.startswith("##") and words:
-                words[-1] += piece[2:]
-            else:
-                words.append(piece)
-        return " ".join(words)
+        pieces = [self._piece(int(id)) for id in ids]
+        if skip_special_tokens:
+            pieces = [piece for piece in pieces if piece not in SPECIAL]
+        return " ".join(pieces).replace(" ##", "")
 
     def __call__(
         self,
@@ -193,6 +156,24 @@ class Tokenizer:
             for text, pair in zip(texts, pairs or [None] * len(texts), strict=True)
         ]
         return padded(rows, self.pad_id)
+
+    def _cover(self, word: str, origins: list[int]) -> Iterator[tuple[int, list[int]]]:
+        """Each id of a word with the characters it stands for."""
+        begin = 0
+        for id in self._word_ids(word):
+            length = len(self.vocabulary[id]) - (2 if begin else 0)  # less its "##"
+            if id == self.unk_id:
+                length = len(word)
+            yield id, origins[begin : begin + length]
+            begin += length
+
+    def _piece(self, id: int) -> str:
+        if not 0 <= id < len(self):
+            raise ValueError(
+                f"id {id} is not in this vocabulary of {len(self)} pieces "
+                f"(0 to {len(self) - 1}); decode with the tokenizer that encoded"
+            )
+        return self.vocabulary[id]
 
     def _segments(
         self, text: str, pair: str | None, max_length: int | None

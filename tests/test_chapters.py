@@ -1,0 +1,260 @@
+"""Every chapter: in step with the package, tagged as agreed, checks that can fail."""
+
+import copy
+import importlib.util
+import linecache
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib
+import nbformat
+import pytest
+import yaml
+
+from bertcore.book.axes import check_axes
+from tests.conftest import ROOT
+from tools.student import student_copy, tags
+from tools.sync import COMPARED, PAGE_TAGS, repository, wanted_files
+
+CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+KNOWN = {*PAGE_TAGS, *PAGE_TAGS.values(), COMPARED, "links", "check", "answer", "long"}
+
+# Numbers in prose that no cell produces: number -> why it may stand there.
+PUBLISHED = {
+    "00-map": {
+        "2017": "year of the Transformer's paper",
+        "2018": "year of BERT",
+        "2019": "year of the BERT paper",
+        "2020": "year of the MiniLM paper",
+        "3.1": "section of a paper",
+        "3.5": "section of a paper",
+        "0.02": "initializer_range of google-research/bert modeling.py",
+        "4.0": "version of a licence",
+        "45": "minutes to read, an estimate of the author",
+    }
+}
+
+each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+def cells(path: Path, tag: str | None = None) -> list[nbformat.NotebookNode]:
+    found = nbformat.read(path, as_version=4).cells
+    return [cell for cell in found if tag is None or tag in tags(cell)]
+
+
+def test_copies_are_in_step() -> None:
+    for path, text in wanted_files().items():
+        assert path.read_text(encoding="utf8") == text, f"{path}: run make sync"
+
+
+def test_the_address_stands_in_one_place() -> None:
+    address = repository()
+    for path in [ROOT / "README.md", ROOT / "index.md", ROOT / "_config.yml"]:
+        found = re.findall(r"https://github\.com/[\w-]+/[\w-]+", path.read_text("utf8"))
+        assert set(found) <= {address}, path
+
+
+def test_every_chapter_is_in_the_book() -> None:
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    listed = {entry["file"] for entry in toc["chapters"]}
+    assert {f"chapters/{path.stem}" for path in CHAPTERS} <= listed
+
+
+@each_chapter
+def test_form(path: Path) -> None:
+    """Title, links and bootstrap first; then the parts of every chapter."""
+    found = cells(path)
+    assert found[0].source.startswith("# ")
+    assert "links" in tags(found[1])
+    code = [cell for cell in found if cell.cell_type == "code"]
+    assert "bootstrap" in tags(code[0])
+    prose = "\n".join(c.source for c in found if c.cell_type == "markdown")
+    for part in ("**Question.**", "> **Prediction.**", "**After this chapter**",
+                 "**You need**", "## Exercises", "## What you have now",
+                 "## Further reading"):  # fmt: skip
+        assert part in prose, part
+    assert "```{" not in prose and ":::" not in prose, "directives stay raw in Colab"
+    apart = {"exercise", "check", "hidden-check", "bootstrap", "figure"}
+    main = [cell for cell in code if not apart & set(tags(cell))]
+    assert 12 <= len(main) <= 25
+    for cell in main:
+        twin = any(tag.startswith("twin:") for tag in tags(cell))
+        assert twin or cell.source.count("\n") < 25, cell.source
+
+
+@each_chapter
+def test_tags(path: Path) -> None:
+    found = cells(path)
+    for index, cell in enumerate(found):
+        unknown = {t for t in tags(cell) if not t.startswith("twin:")} - KNOWN
+        assert not unknown, unknown
+        if {"exercise", "answer"} & set(tags(cell)):
+            for key in ("points", "minutes", "difficulty"):
+                assert isinstance(cell.metadata[key], int), key
+            assert 1 <= cell.metadata["difficulty"] <= 5
+        if "exercise" in tags(cell):
+            following = [set(tags(c)) for c in found[index + 1 : index + 3]]
+            assert any("check" in each for each in following)
+            assert len(exercise_names(cell)) == 1
+    difficulty = [
+        c.metadata["difficulty"] for c in found if {"exercise", "answer"} & set(tags(c))
+    ]
+    assert len(difficulty) >= 3 and difficulty == sorted(difficulty)
+    minutes = [c.metadata["minutes"] for c in found if "exercise" in tags(c)]
+    assert minutes[0] <= 2
+
+
+@each_chapter
+def test_points_add_up_to_what_the_page_says(path: Path) -> None:
+    found = [c for c in cells(path) if {"exercise", "answer"} & set(tags(c))]
+    total = sum(cell.metadata["points"] for cell in found)
+    prose = "\n".join(c.source for c in cells(path) if c.cell_type == "markdown")
+    assert f"({total} points)" in prose
+    for cell in found:
+        data = cell.metadata
+        row = f"| {data['points']} | {data['minutes']} | {data['difficulty']} of 5 |"
+        assert row in prose
+
+
+@each_chapter
+def test_outputs_are_kept_only_where_a_test_compares_them(path: Path) -> None:
+    for cell in cells(path):
+        if cell.cell_type == "code":
+            kept = COMPARED in tags(cell)
+            assert bool(cell.outputs) == kept == bool(cell.execution_count)
+            for output in cell.outputs:
+                assert output.output_type == "stream" and output.name == "stdout"
+
+
+@each_chapter
+def test_figures_say_what_they_show(path: Path) -> None:
+    for cell in cells(path):
+        if cell.cell_type == "code" and "plots.panels" in cell.source:
+            assert "plots.show(" in cell.source and "alt=" in cell.source
+            assert "figure" in tags(cell)
+
+
+@each_chapter
+def test_numbers_in_prose_come_from_a_cell(path: Path) -> None:
+    """Each number in the text is in some cell's code or kept output, or is listed."""
+    produced = ""
+    for cell in cells(path):
+        if cell.cell_type == "code":
+            produced += cell.source + "".join(o.get("text", "") for o in cell.outputs)
+    produced = produced.replace(",", "").replace("_", "")
+    allowed = PUBLISHED.get(path.stem, {})
+    for cell in cells(path):
+        if cell.cell_type != "markdown" or "links" in tags(cell):
+            continue
+        prose = re.sub(r"^\|.*(of 5|Minutes) \|$", "", cell.source, flags=re.MULTILINE)
+        prose = re.sub(
+            r"[Cc]hapters? \d+( and \d+)?|\*\*\d\.\d |\(\d+ points\)", "", prose
+        )
+        for number in re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e-?\d+)?", prose):
+            plain = number.replace(",", "").rstrip(".")
+            if len(plain) > 1 and plain not in allowed:
+                pattern = rf"(?<![\d.]){re.escape(plain)}(?![\d])"
+                assert re.search(pattern, produced), f"{number} in: {prose[:200]}"
+
+
+# One run of each chapter, in this process: axis claims, wrong solutions, blanks ------
+
+
+def name_of(path: Path, index: int) -> str:
+    return f"<{path.stem} cell {index}>"
+
+
+def exercise_names(cell: nbformat.NotebookNode) -> list[str]:
+    return re.findall(r"^(?:def|class) (\w+)", cell.source, flags=re.MULTILINE)
+
+
+def execute(source: str, name: str, scope: dict) -> None:
+    linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+    exec(compile(source, name, "exec"), scope)
+
+
+@pytest.fixture(scope="module", params=CHAPTERS, ids=lambda path: path.stem)
+def ran(request) -> Iterator[tuple[Path, dict, list[str]]]:
+    """The chapter's names after a run, and axis claims that no run decided."""
+    path = request.param
+    matplotlib.use("agg")
+    code = {
+        name_of(path, index): cell.source
+        for index, cell in enumerate(cells(path))
+        if cell.cell_type == "code"
+    }
+    scope: dict = {"__name__": "chapter"}
+    with check_axes(code) as claims:
+        for name, source in code.items():
+            execute(source, name, scope)
+    yield path, scope, [str(claim) for claim in claims.unmet]
+
+
+def test_axis_comments_of_the_chapter(ran) -> None:
+    """Those of a twin are met by the package's own test, whatever the chapter runs."""
+    path, _, unmet = ran
+    twins = [
+        name_of(path, index)
+        for index, cell in enumerate(cells(path))
+        if any(tag.startswith("twin:") for tag in tags(cell))
+    ]
+    assert not [claim for claim in unmet if not claim.startswith(tuple(twins))]
+
+
+def failing_checks(path: Path, scope: dict, solutions: dict[str, str]) -> set[str]:
+    """The exercises whose checks fail when these solutions stand in for ours."""
+    failed: set[str] = set()
+    exercise = ""
+    for index, cell in enumerate(cells(path)):
+        if "exercise" in tags(cell):
+            (exercise,) = exercise_names(cell)
+            if exercise in solutions:
+                execute(solutions[exercise], name_of(path, index), scope)
+        if {"check", "hidden-check"} & set(tags(cell)):
+            try:
+                execute(cell.source, name_of(path, index), scope)
+            except Exception:
+                failed.add(exercise)
+    return failed
+
+
+def wrong_solutions(path: Path) -> dict[str, list[str]]:
+    number, _, name = path.stem.partition("-")
+    file = ROOT / "instructors" / "wrong" / f"{name.replace('-', '_')}_{number}.py"
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.WRONG
+
+
+def test_checks_accept_our_solutions_and_reject_wrong_ones(ran) -> None:
+    path, scope, _ = ran
+    assert not failing_checks(path, copy.copy(scope), {})
+    wrong = wrong_solutions(path)
+    exercises = {name for c in cells(path, "exercise") for name in exercise_names(c)}
+    assert set(wrong) == exercises
+    for name, solutions in wrong.items():
+        assert solutions
+        for solution in solutions:
+            failed = failing_checks(path, copy.copy(scope), {name: solution})
+            assert failed == {name}, f"{name}: the checks let this pass:{solution}"
+
+
+def test_in_a_student_copy_exactly_the_checks_fail(ran) -> None:
+    path, scope, _ = ran
+    copied = student_copy(nbformat.read(path, as_version=4))
+    text = nbformat.writes(copied)
+    blank = {
+        name: cell.source
+        for cell in copied.cells
+        if "exercise" in tags(cell)
+        for name in exercise_names(cell)
+    }
+    assert failing_checks(path, copy.copy(scope), blank) == set(blank)
+    for cell in cells(path, "exercise"):
+        body = cell.source.splitlines()[-1].strip()
+        assert body not in text, "the student copy holds a solution"
+        assert cell.source.splitlines()[0] in text.replace('\\"', '"')
+    for cell in [*cells(path, "hidden-check"), *cells(path, "answer")]:
+        assert cell.source.splitlines()[0] not in text
