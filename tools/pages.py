@@ -23,6 +23,7 @@ from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
 from tools.mathml import to_mathml
+from tools.student import blanked
 
 logger = logging.getLogger(__name__)
 
@@ -71,10 +72,17 @@ def visit_fold(self: HTML5Translator, node: HideCodeCellNode) -> None:
     """Open a folded part of a cell, named by what a click does.
 
     MyST-NB labels every fold "Toggle hidden content", which hides the visible words
-    from a screen reader and from speech control. An exercise hides a solution.
+    from a screen reader and from speech control. An exercise hides a solution, and
+    shows above it what the reader has to fill in.
     """
     tags = node.parent["classes"] if node.parent else []
     source = "solution" if "tag_exercise" in tags else "code"
+    if source == "solution":
+        for block in node.findall(nodes.literal_block):
+            task = blanked(block.astext())
+            self.body.append('<div class="cell_input docutils container">')
+            nodes.literal_block(task, task, **block.attributes).walkabout(self)
+            self.body.append("</div>")
     show, hide = (
         escape(node[prompt].replace("source", source))
         for prompt in ("prompt_show", "prompt_hide")

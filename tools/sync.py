@@ -33,7 +33,7 @@ PAGE_TAGS = {
 
 BOOTSTRAP = """\
 # Without bertcore (on Colab, say) this installs it, and touches nothing else.
-import importlib
+import importlib.util
 import os
 import subprocess
 import sys
