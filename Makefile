@@ -3,7 +3,8 @@
 #   make book      build the book: set up, run every chapter, check every page
 #   make serve     the same, then open it in a browser
 #   make test      all tests: package, parity, notebooks
-#   make lab       open the chapters in JupyterLab
+#   make lab       work through the chapters in JupyterLab: your copies, in student/
+#   make student   write those copies; what you have begun is never overwritten
 #   make sync      after an edit: twins, bootstrap cells and links into the notebooks
 #   make outputs   run the chapters and keep the outputs that tests compare
 #   make clean     remove what was built; `make distclean` removes .venv too
@@ -17,15 +18,15 @@ SITE   := _build/html
 # One test worker a core, one thread each: contended threads are ten times slower.
 WORKERS ?= auto
 
-.PHONY: help book serve test lab sync outputs clean distclean
+.PHONY: help book serve test lab student sync outputs clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
 $(READY): pyproject.toml constraints.txt requirements-data.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "BERT from Scratch needs Python 3.11 or later; $(PYTHON) is" \
-	    "$$($(PYTHON) -V). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	  echo "BERT from Scratch needs Python 3.11 or later, and '$(PYTHON)' is not that." \
+	    "Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Setting up $(VENV); the first time this takes a few minutes."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
@@ -40,9 +41,7 @@ book: $(READY)
 	@echo "The book is in $(SITE)/index.html; make serve opens it."
 
 serve: book
-	@echo "http://localhost:$(PORT)/  (stop with Ctrl-C)"
-	@(sleep 1; $(BIN)/python -m webbrowser http://localhost:$(PORT)/ >/dev/null) &
-	@$(BIN)/python -m http.server $(PORT) --directory $(SITE) >/dev/null 2>&1
+	@$(BIN)/python tools/serve.py $(SITE) $(PORT)
 
 test: $(READY)
 	$(BIN)/ruff check .
@@ -51,8 +50,11 @@ test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope \
 	  --nbval-lax chapters
 
-lab: $(READY)
-	$(BIN)/jupyter lab chapters
+student: $(READY)
+	@$(BIN)/python tools/student.py --skip-existing chapters/*.ipynb student
+
+lab: student
+	$(BIN)/jupyter lab student
 
 sync: $(READY)
 	$(BIN)/python tools/sync.py

@@ -18,11 +18,14 @@ _HOME = {
     "BertForQuestionAnswering": "bertcore.model.tasks",
     "Tokenizer": "bertcore.text.wordpiece",
 }
+_PARTS = ("book", "model", "sources", "text")
 __all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> object:
     """Import a public name from its module the first time it is asked for."""
+    if name in _PARTS:
+        return import_module(f"bertcore.{name}")
     if name not in _HOME:
         raise AttributeError(f"bertcore has no {name!r}; it has {', '.join(__all__)}")
     return getattr(import_module(_HOME[name]), name)

@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     pieces = commands.add_parser("pieces", help="cut a text into pieces")
-    pieces.add_argument("text")
+    pieces.add_argument("text", nargs="+")
     pieces.add_argument(
         "--model", default=ENCODER, help="folder, vocab.txt or hub name (%(default)s)"
     )
@@ -46,8 +46,9 @@ def _pieces(options: argparse.Namespace) -> None:
     from bertcore import Tokenizer
 
     tokenizer = Tokenizer.from_pretrained(options.model)
-    for piece in tokenizer.pieces(options.text):
-        quoted = options.text[piece.start : piece.end]
+    text = " ".join(options.text)
+    for piece in tokenizer.pieces(text):
+        quoted = text[piece.start : piece.end]
         print(
             f"{piece.id:>6}  {piece.piece:<20} {piece.start:>4}–{piece.end:<4} {quoted}"
         )

@@ -5,9 +5,12 @@ named one is looked for in an installed package, then in the hub's local cache, 
 on the hub itself.
 """
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -33,15 +36,20 @@ def find_file(folder_or_name: str | Path, *names: str) -> Path:
     """
     name = str(folder_or_name)
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if name and folder.is_dir():
         return _in_folder(folder, names, f"the folder {name}")
+    if folder.is_file():
+        raise FileNotFoundError(f"{name} is a file; give the folder that it is in")
+    if name.startswith("bert-") and "/" not in name:
+        name = f"google-bert/{name}"  # where the hub keeps the first models now
     packaged = package_folder(name)
     if packaged:
         return _in_folder(packaged, names, f"the package {PACKAGED[name].install}")
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+    if not _HUB_NAME.fullmatch(name):
         raise FileNotFoundError(
             f"no folder {name!r}, and it is not a hub name, which has the form "
-            "owner/model; check the path"
+            "owner/model; check the path. (A size without weights is a preset: "
+            'BertConfig.preset("tiny").)'
         )
     return _from_hub(name, names)
 
@@ -70,9 +78,10 @@ def _in_folder(folder: Path, names: tuple[str, ...], place: str) -> Path:
     for name in names:
         if (folder / name).is_file():
             return folder / name
+    held = sorted(path.name for path in folder.iterdir())
+    some = ", ".join(held[:8]) + (", …" if len(held) > 8 else "")
     raise FileNotFoundError(
-        f"{place} has no {' and no '.join(names)}; "
-        f"it holds {', '.join(sorted(p.name for p in folder.iterdir())) or 'nothing'}"
+        f"{place} has no {' and no '.join(names)}; it holds {some or 'nothing'}"
     )
 
 

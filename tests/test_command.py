@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 
 def test_pieces(capsys: pytest.CaptureFixture) -> None:
-    assert main(["pieces", "The headland, café"]) == 0
+    assert main(["pieces", "The", "headland, café"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [row[1] for row in rows] == ["the", "head", "##land", ",", "cafe"]
     assert rows[2] == ["3122", "##land", "8–12", "land"]

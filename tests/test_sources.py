@@ -151,10 +151,23 @@ def test_folders_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert describe(ENCODER) == f"the folder {ENCODER}"
 
 
-@pytest.mark.parametrize("name", ["nowhere", "./no/where", "/no/where", "a/b/c"])
+@pytest.mark.parametrize(
+    "name", ["nowhere", "./no/where", "/no/where", "a/b/c", "", "a b/c"]
+)
 def test_a_wrong_path_is_not_asked_of_the_hub(name: str) -> None:
     with pytest.raises(FileNotFoundError, match="not a hub name, .* owner/model"):
         find_file(name, "vocab.txt")
+
+
+def test_a_file_is_not_a_folder() -> None:
+    with pytest.raises(FileNotFoundError, match="is a file; give the folder"):
+        find_file(__file__, "vocab.txt")
+
+
+def test_the_old_short_names(tmp_path: Path) -> None:
+    code = "from bertcore.sources import find_file; find_file('bert-base-cased', 'x')"
+    failed = run(code, tmp_path / "cache", HF_HUB_OFFLINE="1")
+    assert "google-bert/bert-base-cased is no folder" in failed.stderr.splitlines()[-1]
 
 
 def test_without_the_hubs_client(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,9 @@ def page_faults(page: BeautifulSoup) -> Iterator[str]:
         yield "shows a Python traceback"
     for mark in page.select(".problematic, .system-message, merror"):
         yield f"shows source that was not understood: {mark.get_text()[:60]}"
+    for text in page.select("article p"):
+        if re.match(r"\|.*\| [-–—]+ \|", text.get_text(" ", strip=True)):
+            yield f"a table left as text: {text.get_text()[:60]}"
     for maths in page.select("span.math"):
         yield f"maths left as TeX, as the theme does to headings: {maths.get_text()}"
 

@@ -14,29 +14,59 @@ import nbformat
 from nbformat import NotebookNode
 
 YOUR_TURN = 'raise NotImplementedError("your turn")'
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def blanked(source: str) -> str:
-    """The source with every function's body, or every method's, left to the student.
+    """An exercise with the body of its function, or of its methods, left to do.
 
     >>> print(blanked("def double(x):\\n    '''Twice x.'''\\n    return 2 * x"))
     def double(x):
         '''Twice x.'''
         raise NotImplementedError("your turn")
+
+    Raises:
+        ValueError: if the cell is not exactly one function or class, or a body stands
+            on the line of its `def`.
     """
-    lines = source.splitlines()
     tree = ast.parse(source)
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    inner = {id(n) for f in functions for n in ast.walk(f) if n is not f}
-    for function in sorted(functions, key=lambda f: -f.lineno):
-        if id(function) in inner:
-            continue
-        keep = ast.get_docstring(function) is not None
-        first, last = function.body[0], function.body[-1]
-        start = first.end_lineno if keep else first.lineno - 1
-        stub = " " * first.col_offset + YOUR_TURN
-        lines[start : last.end_lineno] = [stub]
+    if len(tree.body) != 1 or not isinstance(tree.body[0], Function | ast.ClassDef):
+        raise ValueError("an exercise cell holds exactly one function or class")
+    lines = source.splitlines()
+    (top,) = tree.body
+    methods = top.body if isinstance(top, ast.ClassDef) else [top]
+    following = len(lines)
+    for node in reversed(methods):
+        if isinstance(node, Function):
+            start = _after_signature(node, lines)
+            lines[start:following] = [" " * node.body[0].col_offset + YOUR_TURN]
+            if following < len(source.splitlines()):
+                lines.insert(start + 1, "")
+        following = min([node.lineno, *(d.lineno for d in _decorators(node))]) - 1
     return "\n".join(lines)
+
+
+def _after_signature(function: Function, lines: list[str]) -> int:
+    """The number of lines up to the end of the signature and the docstring."""
+    first = function.body[0]
+    if ast.get_docstring(function) is not None:
+        header, end = first.lineno - 1, first.end_lineno
+    else:
+        arguments = [a for a in ast.walk(function.args) if hasattr(a, "end_lineno")]
+        nodes = [*arguments, *([function.returns] if function.returns else [])]
+        end = max([function.lineno, *(node.end_lineno for node in nodes)])
+        while not lines[end - 1].split("#")[0].rstrip().endswith(":"):
+            end += 1
+            if end > first.lineno:
+                break
+        header = end
+    if header >= first.lineno or lines[end - 1].count(";"):
+        raise ValueError(f"write the body of {function.name} on lines of its own")
+    return end
+
+
+def _decorators(node: ast.stmt) -> list[ast.expr]:
+    return getattr(node, "decorator_list", [])
 
 
 def student_copy(notebook: NotebookNode, keep_outputs: bool = False) -> NotebookNode:
@@ -64,21 +94,30 @@ def tags(cell: NotebookNode) -> list[str]:
 
 
 def main() -> int:
-    """Write the copies and print their paths; the exit status is 2 on a wrong call."""
+    """Write the copies; nothing that exists is overwritten."""
     parser = argparse.ArgumentParser(description="Write students' copies of chapters.")
     parser.add_argument("chapters", nargs="+", type=Path, metavar="CHAPTER")
     parser.add_argument("folder", type=Path, help="where the copies go")
     parser.add_argument("--keep-outputs", action="store_true", help="of other cells")
+    parser.add_argument(
+        "--skip-existing", action="store_true", help="leave begun copies, say nothing"
+    )
     options = parser.parse_args()
     for chapter in options.chapters:
         if not chapter.is_file():
             parser.error(f"no notebook {chapter}; chapters/ holds them")
+        if (options.folder / chapter.name).exists() and not options.skip_existing:
+            parser.error(
+                f"{options.folder / chapter.name} exists and may hold somebody's work; "
+                "give another folder, or remove it first"
+            )
     options.folder.mkdir(parents=True, exist_ok=True)
     for chapter in options.chapters:
-        notebook = nbformat.read(chapter, as_version=4)
-        copy = student_copy(notebook, options.keep_outputs)
-        nbformat.write(copy, options.folder / chapter.name)
-        print(options.folder / chapter.name)
+        target = options.folder / chapter.name
+        if not target.exists():
+            notebook = nbformat.read(chapter, as_version=4)
+            nbformat.write(student_copy(notebook, options.keep_outputs), target)
+            print(target)
     return 0
 
 

@@ -30,7 +30,7 @@ AXES = {
     "f": "width inside the feed-forward layer",
     "v": "vocabulary",
 }
-_CLAIM = re.compile(rf"#\s*([{''.join(AXES)}](?: [{''.join(AXES)}])*)\s*")
+_CLAIM = re.compile(r"#\s*([a-z](?: [a-z1])*)\s*")
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,19 @@ def read_claims(source: str, file: str) -> list[Claim]:
     """The axis claims of a piece of source code.
 
     Raises:
-        ValueError: if a claim stands on a line that assigns and returns nothing.
+        ValueError: if a claim stands on a line that assigns and returns nothing, or
+            names an axis that does not exist.
     """
-    comments = _comments(source)
+    comments, lines = _comments(source), source.splitlines()
     claims = []
     for node in ast.walk(ast.parse(source)):
         line = getattr(node, "end_lineno", None)
         if line not in comments or not isinstance(node, (ast.stmt, ast.arg)):
             continue
+        if isinstance(node, ast.arg) and not lines[line - 1].strip().startswith(
+            node.arg
+        ):
+            continue  # a parameter claims only on a line of its own
         for name in _claimed(node):
             axes = tuple(comments[line].split())
             parameter = isinstance(node, ast.arg)
@@ -148,7 +153,8 @@ class _Watch:
         left = [c for c in self.pending if not c.first_line <= here <= c.line]
         if event == "return" and not self.raised:
             left = self.pending
-            self._decide_return(here, arg)
+            if not frame.f_code.co_name.startswith("<"):  # a lambda returns for itself
+                self._decide_return(here, arg)
         for claim in left:
             self._decide(claim, frame.f_locals.get(claim.name))
         self.pending = [c for c in self.pending if c not in left]
@@ -175,7 +181,7 @@ class _Watch:
             self.wrong.append(f"{claim}, but its shape is {tuple(shape)}")
             return
         for letter, size in zip(claim.axes, shape, strict=True):
-            known = self.sizes.setdefault(letter, size)
+            known = 1 if letter == "1" else self.sizes.setdefault(letter, size)
             if size != known:
                 self.wrong.append(
                     f"{claim}, but its shape is {tuple(shape)} and {letter} is {known}"
@@ -190,8 +196,18 @@ def _comments(source: str) -> dict[int, str]:
         if token.type == tokenize.COMMENT and token.line[: token.start[1]].strip():
             match = _CLAIM.fullmatch(token.string)
             if match:
+                _check_letters(match[1], token.start[0])
                 found[token.start[0]] = match[1]
     return found
+
+
+def _check_letters(axes: str, line: int) -> None:
+    unknown = set(axes.split()) - set(AXES) - {"1"}
+    if unknown:
+        raise ValueError(
+            f"line {line}: `{axes}` looks like an axis comment, but there is no axis "
+            f"{', '.join(sorted(unknown))}; the axes are {' '.join(AXES)}"
+        )
 
 
 def _claimed(node: ast.AST) -> list[str | None]:

@@ -20,8 +20,9 @@ class Same:
 
     def __repr__(self) -> str:
         return (
-            f"same: {self.outputs} output{'s' * (self.outputs > 1)} within "
-            f"{self.output_difference:.0e}, {self.gradients} gradients within "
+            f"same: {self.outputs} output{'s' * (self.outputs != 1)} within "
+            f"{self.output_difference:.0e}, {self.gradients} "
+            f"gradient{'s' * (self.gradients != 1)} within "
             f"{self.gradient_difference:.0e} of their size"
         )
 
@@ -43,6 +44,7 @@ def assert_same(
     `mine`. If `mine` is a plain function it is taken to use the parameters of
     `theirs` itself. Gradients are those of a fixed random weighted sum of all
     outputs: a plain sum would hide errors that cancel, as it does after LayerNorm.
+    They are compared for every parameter and for every floating-point input.
 
     Args:
         mine: the model or function to check.
@@ -50,33 +52,101 @@ def assert_same(
         inputs, keyword_inputs: given to both.
         names: from a parameter's name in `mine` to its name in `theirs`.
         pick: what to take from the reference's output, if it returns more.
-        where: which outputs count, such as `attention_mask.bool()` to leave padding
-            out; transformers gives the padding piece no gradient, BERT's own code does.
+        where: which positions of an output count, `b s`, such as
+            `attention_mask.bool()` to leave padding out; transformers gives the
+            padding piece no gradient, BERT's own code does.
         forward: largest allowed absolute difference of an output.
         backward: largest allowed difference of a gradient, relative to its size.
 
     Raises:
         AssertionError: naming the first output or gradient that differs.
-        ValueError: if the parameters cannot be matched.
+        ValueError: if the parameters cannot be matched, or nothing is compared.
     """
-    reference = theirs
     if isinstance(mine, nn.Module):
-        mine, reference = deepcopy(mine).eval(), deepcopy(theirs).eval()
-        pairs = _copy_weights(mine, reference, names or (lambda name: name))
+        mine, theirs = deepcopy(mine).eval(), deepcopy(theirs).eval()
+        parameters = _copy_weights(mine, theirs, names or (lambda name: name))
     else:
-        pairs = {name: (p, p) for name, p in theirs.named_parameters()}
-    with _evaluating(reference):
-        found = mine(*inputs, **keyword_inputs)
-        expected = reference(*inputs, **keyword_inputs)
-    our_outputs = _tensors(found, where)
-    their_outputs = _tensors(pick(expected) if pick else expected, where)
-    worst_output = _compare_outputs(our_outputs, their_outputs, forward)
-    ours = _gradients(our_outputs, [our for our, _ in pairs.values()])
-    expected_gradients = _gradients(
-        their_outputs, [their for _, their in pairs.values()]
+        parameters = {name: (p, p) for name, p in theirs.named_parameters()}
+    ours = _Run(mine, inputs, keyword_inputs)
+    with _evaluating(theirs):
+        expected = _Run(theirs, inputs, keyword_inputs, pick)
+    worst_output = _compare_outputs(
+        ours.counted(where), expected.counted(where), forward
     )
-    worst = _compare_gradients(list(pairs), ours, expected_gradients, backward)
-    return Same(len(our_outputs), len(pairs), worst_output, worst)
+    pairs = {**parameters, **_paired_inputs(ours, expected)}
+    unpaired = [
+        (name, parameter)
+        for name, parameter in theirs.named_parameters()
+        if not any(parameter is their for _, their in parameters.values())
+    ]
+    gradients = ours.gradients([our for our, _ in pairs.values()], where)
+    wanted = [their for _, their in pairs.values()] + [p for _, p in unpaired]
+    references = expected.gradients(wanted, where)
+    for (name, _), gradient in zip(unpaired, references[len(pairs) :], strict=True):
+        if gradient is not None:
+            raise AssertionError(f"the reference learns {name}, which mine lacks")
+    found = dict(zip(pairs, zip(gradients, references, strict=False), strict=True))
+    met = {name: pair for name, pair in found.items() if pair != (None, None)}
+    worst = _compare_gradients(met, backward)
+    return Same(len(ours.counted(where)), len(met), worst_output, worst)
+
+
+class _Run:
+    """One call of a model, on its own copies of the inputs that have gradients."""
+
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        inputs: Sequence[Any],
+        keyword_inputs: Mapping[str, Any],
+        pick: Callable[[Any], Any] | None = None,
+    ) -> None:
+        arguments = [_leaf(value) for value in inputs]
+        keywords = {name: _leaf(value) for name, value in keyword_inputs.items()}
+        output = model(*arguments, **keywords)
+        self.outputs = list(_walk(pick(output) if pick else output))
+        named = [
+            *((f"input {i}", x) for i, x in enumerate(arguments)),
+            *keywords.items(),
+        ]
+        self.leaves = {name: x for name, x in named if _differentiable(x)}
+
+    def counted(self, where: Tensor | None) -> list[Tensor]:
+        """The outputs, only where they count."""
+        return [
+            tensor[where]
+            if where is not None
+            and tensor.dim() > where.dim()
+            and tensor.shape[: where.dim()] == where.shape
+            else tensor
+            for tensor in self.outputs
+        ]
+
+    def gradients(
+        self, variables: Sequence[Tensor], where: Tensor | None
+    ) -> list[Tensor | None]:
+        """Gradients of a random weighted sum of the outputs; None where none comes."""
+        generator = torch.Generator().manual_seed(0)
+        total: Tensor | float = 0.0
+        for output in self.counted(where):
+            weights = torch.randn(output.shape, generator=generator)
+            total = total + (output * weights.to(output)).sum()
+        if not variables or not getattr(total, "requires_grad", False):
+            return [None] * len(variables)
+        return list(torch.autograd.grad(total, variables, allow_unused=True))
+
+
+def _leaf(value: Any) -> Any:
+    floating = isinstance(value, Tensor) and value.is_floating_point()
+    return value.detach().clone().requires_grad_() if floating else value
+
+
+def _differentiable(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.requires_grad
+
+
+def _paired_inputs(ours: _Run, theirs: _Run) -> dict[str, tuple[Tensor, Tensor]]:
+    return {name: (x, theirs.leaves[name]) for name, x in ours.leaves.items()}
 
 
 def _copy_weights(
@@ -113,22 +183,13 @@ class _evaluating:
         self.module.train(self.training)
 
 
-def _tensors(output: Any, where: Tensor | None) -> list[Tensor]:
-    """All tensors of an output in order, only where they count."""
-    return [
-        tensor[where]
-        if where is not None and tensor.shape[: where.dim()] == where.shape
-        else tensor
-        for tensor in _walk(output)
-    ]
-
-
 def _walk(output: Any) -> Iterator[Tensor]:
+    """All tensors of an output, in order; those of a mapping by sorted name."""
     if isinstance(output, Tensor):
         yield output
     elif isinstance(output, Mapping):
-        for value in output.values():
-            yield from _walk(value)
+        for name in sorted(output):
+            yield from _walk(output[name])
     elif isinstance(output, (tuple, list)):
         for value in output:
             yield from _walk(value)
@@ -137,12 +198,16 @@ def _walk(output: Any) -> Iterator[Tensor]:
 def _compare_outputs(ours: list[Tensor], theirs: list[Tensor], limit: float) -> float:
     if len(ours) != len(theirs):
         raise AssertionError(f"{len(ours)} outputs, the reference has {len(theirs)}")
+    if not any(their.numel() for their in theirs):
+        raise ValueError(
+            "no output counts, so there is nothing to compare; see `where`"
+        )
     worst = 0.0
     for index, (our, their) in enumerate(zip(ours, theirs, strict=True)):
-        if our.shape != their.shape:
+        if (our.shape, our.dtype) != (their.shape, their.dtype):
             raise AssertionError(
-                f"output {index} is {tuple(our.shape)}, "
-                f"the reference's is {tuple(their.shape)}"
+                f"output {index} is {tuple(our.shape)} {our.dtype}, "
+                f"the reference's is {tuple(their.shape)} {their.dtype}"
             )
         difference = _largest(our - their)
         if not difference <= limit:
@@ -153,41 +218,34 @@ def _compare_outputs(ours: list[Tensor], theirs: list[Tensor], limit: float) -> 
     return worst
 
 
-def _gradients(outputs: list[Tensor], parameters: Sequence[Tensor]) -> list[Tensor]:
-    """Gradients of a random weighted sum of the outputs; zeros where none arrives."""
-    generator = torch.Generator().manual_seed(0)
-    total = torch.zeros(())
-    for output in outputs:
-        weights = torch.randn(output.shape, generator=generator)
-        total = total + (output * weights.to(output)).sum()
-    found = torch.autograd.grad(total, parameters, allow_unused=True)
-    return [
-        torch.zeros_like(parameter) if gradient is None else gradient
-        for parameter, gradient in zip(parameters, found, strict=True)
-    ]
-
-
 def _compare_gradients(
-    names: list[str], ours: list[Tensor], theirs: list[Tensor], limit: float
+    pairs: Mapping[str, tuple[Tensor | None, Tensor | None]], limit: float
 ) -> float:
     """The size of a gradient is its largest entry.
 
-    A gradient that is zero in theory (a key's bias) is rounding noise in practice,
-    so sizes below a millionth of the largest gradient count as that much.
+    A gradient that is zero in theory (a key's bias) is rounding noise in practice:
+    differences below a millionth of the largest gradient do not count.
     """
-    floor = 1e-6 / limit * max((_largest(their) for their in theirs), default=0.0)
+    largest = max((_largest(their) for _, their in pairs.values()), default=0.0)
     worst = 0.0
-    for name, our, their in zip(names, ours, theirs, strict=True):
-        size = max(_largest(their), floor)
-        difference = _largest(our - their) / size if size else _largest(our)
-        if not difference <= limit:
+    for name, (our, their) in pairs.items():
+        their = torch.zeros_like(our) if their is None else their
+        our = torch.zeros_like(their) if our is None else our
+        difference = _largest(our - their)
+        if difference <= 1e-6 * largest:
+            continue
+        size = _largest(their)
+        relative = difference / size if size else float("inf")
+        if not relative <= limit:
             raise AssertionError(
-                f"the gradient of {name} differs by {difference:.1e} of its size, "
+                f"the gradient of {name} differs by {relative:.1e} of its size, "
                 f"allowed {limit:.0e}, though the outputs agree"
             )
-        worst = max(worst, difference)
+        worst = max(worst, relative)
     return worst
 
 
-def _largest(tensor: Tensor) -> float:
-    return tensor.detach().abs().max().item() if tensor.numel() else 0.0
+def _largest(tensor: Tensor | None) -> float:
+    if tensor is None or not tensor.numel():
+        return 0.0
+    return tensor.detach().abs().max().item()

@@ -21,8 +21,8 @@ def attention_map(attention_mask: Tensor | None) -> Tensor | None:
         return None
     allowed = attention_mask.bool()
     if allowed.dim() == 2:
-        return rearrange(allowed, "b k -> b 1 1 k")
-    return rearrange(allowed, "b q k -> b 1 q k")
+        return rearrange(allowed, "b k -> b 1 1 k")  # b 1 1 k
+    return rearrange(allowed, "b q k -> b 1 q k")  # b 1 q k
 
 
 class SelfAttention(nn.Module):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Self
 
 from bertcore.sources import find_file
@@ -41,6 +42,13 @@ _SIZES = (
     "vocab_size hidden_size layers heads feedforward_size max_positions segments "
     "num_labels"
 ).split()
+
+_RATES = {
+    "dropout": (0, 1),
+    "attention_dropout": (0, 1),
+    "layer_norm_eps": (1e-30, 1),
+    "initializer_range": (1e-30, 10),
+}
 
 
 @dataclass(frozen=True)
@@ -82,16 +90,19 @@ class BertConfig:
                 f"heads={self.heads} equal parts; choose a divisor of "
                 f"{self.hidden_size}, such as heads={_divisor(self)}"
             )
-        for name in ("dropout", "attention_dropout"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ValueError(f"{name}={getattr(self, name)} must be in [0, 1)")
+        for name, (low, high) in _RATES.items():
+            rate = getattr(self, name)
+            if not isinstance(rate, (int, float)) or not low <= rate < high:
+                raise ValueError(f"{name}={rate!r} must be a number in [{low}, {high})")
         if self.gelu not in ("none", "tanh"):
             raise ValueError(f'gelu={self.gelu!r} must be "none" (exact) or "tanh"')
-        if self.label_names and len(self.label_names) != self.num_labels:
-            raise ValueError(
-                f"{len(self.label_names)} label_names for num_labels="
-                f"{self.num_labels}; give one name a label"
-            )
+        if self.label_names is not None:
+            object.__setattr__(self, "label_names", tuple(self.label_names))
+            if len(set(self.label_names)) != self.num_labels:
+                raise ValueError(
+                    f"label_names={self.label_names} for num_labels={self.num_labels}; "
+                    "give each label a name of its own"
+                )
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Self:
@@ -102,19 +113,22 @@ class BertConfig:
         """
         if name not in PRESETS:
             raise ValueError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
+        cls._check_names(changes)
         sizes = PRESETS[name]
         width = sizes["hidden_size"]
         shape = {"heads": width // 64, "feedforward_size": 4 * width}
         return cls(**{**sizes, **shape, **changes})
 
     @classmethod
-    def from_pretrained(cls, folder_or_name: str, **changes: Any) -> Self:
+    def from_pretrained(cls, folder_or_name: str | Path, **changes: Any) -> Self:
         """Read `config.json` of a published checkpoint, then apply `changes`."""
         path = find_file(folder_or_name, "config.json")
         try:
             published = json.loads(path.read_text(encoding="utf8"))
         except json.JSONDecodeError as error:
             raise ValueError(f"{path} is not valid JSON: {error}") from error
+        if not isinstance(published, dict):
+            raise ValueError(f"{path} holds no table of names and values")
         return cls.from_dict(published, **changes)
 
     @classmethod
@@ -132,17 +146,21 @@ class BertConfig:
         }
         fields["gelu"] = GELU_FORMS[published.get("hidden_act", "gelu")]
         fields.update(_labels(published))
+        cls._check_names(changes)
+        if "num_labels" in changes and "label_names" not in changes:
+            fields.pop("label_names", None)
+        if changes.get("label_names") and "num_labels" not in changes:
+            changes["num_labels"] = len(changes["label_names"])
+        return cls(**{**fields, **changes})
+
+    @classmethod
+    def _check_names(cls, changes: dict[str, Any]) -> None:
         unknown = set(changes) - set(cls.__dataclass_fields__)
         if unknown:
             raise ValueError(
                 f"BertConfig has no {', '.join(sorted(unknown))}; "
                 f"it has {', '.join(cls.__dataclass_fields__)}"
             )
-        if "num_labels" in changes and "label_names" not in changes:
-            fields.pop("label_names", None)
-        if changes.get("label_names") and "num_labels" not in changes:
-            changes["num_labels"] = len(changes["label_names"])
-        return cls(**{**fields, **changes})
 
     def to_dict(self) -> dict[str, Any]:
         """The keys of a published `config.json`, as the transformers library reads."""

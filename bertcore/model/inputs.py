@@ -84,6 +84,13 @@ def _check_range(name: str, ids: Tensor, rows: int, what: str) -> None:
 
 
 def _check_mask(mask: Tensor, batch: int, length: int) -> None:
+    if not isinstance(mask, Tensor):
+        raise ValueError(f"attention_mask is a {type(mask).__name__}; give a tensor")
+    if mask.is_floating_point() and not _readable(mask):
+        raise ValueError(
+            f"attention_mask has dtype {mask.dtype}, and on {mask.device} its values "
+            "are not looked at; give 1 and 0 as integers: attention_mask.long()"
+        )
     shape = tuple(mask.shape)
     if shape not in ((batch, length), (batch, length, length)):
         raise ValueError(
@@ -99,9 +106,11 @@ def _check_mask(mask: Tensor, batch: int, length: int) -> None:
         )
     empty = (~mask.bool().any(dim=-1)).nonzero()
     if len(empty):
+        text, *query = empty[0].tolist()
+        who = f"query {query[0]} of text {text}" if query else f"text {text}"
         raise ValueError(
-            f"attention_mask allows nothing in row {empty[0].tolist()}; every text "
-            "needs at least one token to look at"
+            f"attention_mask lets {who} look at nothing; let it look at one token at "
+            "least, padding at itself"
         )
 
 

@@ -1,5 +1,7 @@
 """Tasks: Bert with a head, one class a task (chapters 6 and 10)."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from bertcore.model.bert import Bert
@@ -106,6 +108,10 @@ class BertForQuestionAnswering(Pretrained):
         self.bert = Bert(config, pooler=False)
         self.spans = nn.Linear(config.hidden_size, 2)
         self.spans.apply(initialise(config.initializer_range))
+
+    def published_config(self) -> dict[str, Any]:
+        """Start and end are the two labels, whatever `num_labels` says."""
+        return self.config.replace(num_labels=2, label_names=None).to_dict()
 
     def forward(
         self,

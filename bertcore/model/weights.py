@@ -1,9 +1,8 @@
-"""Weights: published checkpoints in and out, through one table of names (chapter 0)."""
+"""Weights: published checkpoints in and out (chapter 0)."""
 
 import json
 import os
 import pickle
-import re
 import warnings
 from pathlib import Path
 from typing import Any, Self
@@ -14,47 +13,35 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bertcore.model.config import BertConfig
+from bertcore.model.initialise import initialise
+from bertcore.model.names import canonical, published_name
 from bertcore.sources import find_file
-
-# Our module -> the module's name in published files. `{n}` is the layer's number.
-NAMES = {
-    "embeddings.token": "embeddings.word_embeddings",
-    "embeddings.position": "embeddings.position_embeddings",
-    "embeddings.segment": "embeddings.token_type_embeddings",
-    "embeddings.norm": "embeddings.LayerNorm",
-    "encoder.layers.{n}.attention.query": "encoder.layer.{n}.attention.self.query",
-    "encoder.layers.{n}.attention.key": "encoder.layer.{n}.attention.self.key",
-    "encoder.layers.{n}.attention.value": "encoder.layer.{n}.attention.self.value",
-    "encoder.layers.{n}.attention.output": "encoder.layer.{n}.attention.output.dense",
-    "encoder.layers.{n}.attention_norm": "encoder.layer.{n}.attention.output.LayerNorm",
-    "encoder.layers.{n}.feedforward.widen": "encoder.layer.{n}.intermediate.dense",
-    "encoder.layers.{n}.feedforward.narrow": "encoder.layer.{n}.output.dense",
-    "encoder.layers.{n}.feedforward_norm": "encoder.layer.{n}.output.LayerNorm",
-    "pooler.dense": "pooler.dense",
-    "mlm_head.dense": "cls.predictions.transform.dense",
-    "mlm_head.norm": "cls.predictions.transform.LayerNorm",
-    "mlm_head": "cls.predictions",
-    "nsp_head.dense": "cls.seq_relationship",
-    "classifier": "classifier",
-    "spans": "qa_outputs",
-}
 
 # In published files, but copies of something else.
 _TOKEN_TABLE = "embeddings.word_embeddings.weight"
 _TIED = "cls.predictions.decoder.weight"
-_COPIES = {"embeddings.position_ids", "cls.predictions.decoder.bias", _TIED}
+_COPIES = {"embeddings.position_ids", _TIED}
 
 
 class Pretrained(nn.Module):
-    """A model that reads and writes the published BERT format."""
+    """A model that reads and writes the published BERT format.
+
+    A new model is in training mode, as every torch module is; a loaded one is in
+    evaluation mode.
+    """
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
+        if not isinstance(config, BertConfig):
+            raise ValueError(
+                f"{type(self).__name__} is built from a BertConfig, not {config!r}; "
+                'try BertConfig.preset("tiny") or from_pretrained(folder_or_name)'
+            )
         self.config = config
 
     @classmethod
     def from_pretrained(cls, folder_or_name: str | Path, **changes: Any) -> Self:
-        """The model with a checkpoint's weights, in evaluation mode.
+        """The model with a checkpoint's weights, float32, in evaluation mode.
 
         Args:
             folder_or_name: a folder, or a name on the Hugging Face hub, such as
@@ -65,51 +52,50 @@ class Pretrained(nn.Module):
             FileNotFoundError: if there is no such checkpoint.
             ValueError: if its files are damaged or do not fit the config.
 
-        A pooler or a head that the file lacks keeps its random start, and one
+        A pooler or a head that the file lacks starts from random weights, and one
         warning names it. Heads that this class does not have are left out.
         """
-        config = BertConfig.from_pretrained(str(folder_or_name), **changes)
+        config = BertConfig.from_pretrained(folder_or_name, **changes)
         path = find_file(folder_or_name, "model.safetensors", "pytorch_model.bin")
         _check_vocabulary(path.parent / "vocab.txt", config)
-        model = cls(config)
-        load_weights(model, path)
+        with torch.device("meta"):  # no memory, no random numbers: all is overwritten
+            model = cls(config)
+        load_weights(model.to_empty(device="cpu"), path)
         return model.eval()
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write `config.json` and `model.safetensors`, as transformers reads them."""
+        """Write `config.json` and `model.safetensors`, as transformers reads them.
+
+        What was in the folder stays until both new files are complete.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        config = {"architectures": [_architecture(self)], **self.config.to_dict()}
-        text = json.dumps(config, indent=2) + "\n"
-        (folder / "config.json").write_text(text, encoding="utf8")
+        name = type(self).__name__
+        architecture = "BertModel" if name == "Bert" else name
+        config = {"architectures": [architecture], **self.published_config()}
         tensors = {
-            published_name(name): parameter.detach().cpu().contiguous()
-            for name, parameter in self.named_parameters()
+            published_name(name): parameter.detach().cpu().clone().contiguous()
+            for name, parameter in self.named_parameters(remove_duplicate=False)
         }
-        unfinished = folder / "model.safetensors.part"
-        save_file(tensors, unfinished, metadata={"format": "pt"})
-        os.replace(unfinished, folder / "model.safetensors")
+        new = [folder / "model.safetensors.part", folder / "config.json.part"]
+        try:
+            save_file(tensors, new[0], metadata={"format": "pt"})
+            new[1].write_text(json.dumps(config, indent=2) + "\n", encoding="utf8")
+            for path in new:
+                os.replace(path, path.with_suffix(""))
+        finally:
+            for path in new:
+                path.unlink(missing_ok=True)
 
-
-def published_name(ours: str) -> str:
-    """The name that a parameter of ours has in a published file.
-
-    >>> published_name("bert.encoder.layers.3.attention.query.bias")
-    'bert.encoder.layer.3.attention.self.query.bias'
-    """
-    body = ours.removeprefix("bert.")
-    prefix = ours[: len(ours) - len(body)]
-    module, _, kind = body.rpartition(".")
-    number = re.search(r"\.(\d+)\.", module)
-    template = re.sub(r"\.\d+\.", ".{n}.", module)
-    theirs = NAMES[template].format(n=number and number[1])
-    return f"{prefix}{theirs}.{kind}"
+    def published_config(self) -> dict[str, Any]:
+        """What `config.json` says of this model."""
+        return self.config.to_dict()
 
 
 def published_weights(model: nn.Module) -> dict[str, Tensor]:
     """The model's own parameters, under their published names without `bert.`"""
     return {
-        _canonical(published_name(name)): parameter
+        canonical(published_name(name)): parameter
         for name, parameter in model.named_parameters()
     }
 
@@ -123,16 +109,61 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "Unsupported" in str(error):
-            raise ValueError(
-                f"{path} holds something other than tensors, and loading it would run "
-                "its code; ask its author for a model.safetensors"
-            ) from error
+            raise _not_tensors(path) from error
         raise _unreadable(path, error) from error
     except (SafetensorError, RuntimeError, EOFError, OSError) as error:
         raise _unreadable(path, error) from error
+    if not isinstance(tensors, dict):
+        raise _not_tensors(path)
+    tensors = tensors.get("state_dict", tensors)
+    if not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+        raise _not_tensors(path)
+    return tensors
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Copy a file's tensors into the model's parameters, every one checked first.
+
+    Parameters that the file lacks are set to their starting values.
+    """
+    found = {canonical(name): tensor for name, tensor in read_tensors(path).items()}
+    wanted = published_weights(model)
+    if "cls.predictions.bias" in wanted:
+        _check_tied(found, path)
+    missing = [name for name in wanted if name not in found]
+    unknown = [name for name in found if name not in wanted and name not in _COPIES]
+    _check_body(missing, f"{path} lacks", path)
+    _check_body(unknown, f"the config has no place for what {path} holds:", path)
+    _check_tensors(found, wanted, path)
+    with torch.no_grad():
+        for name in wanted.keys() & found.keys():
+            wanted[name].copy_(found[name])
+    if missing:
+        _start(model, {id(wanted[name]) for name in missing})
+        warnings.warn(
+            f"{path} has no {', '.join(missing)}: these parts of "
+            f"{type(model).__name__} start from random weights; train them before "
+            "you use what they give",
+            stacklevel=3,
+        )
+
+
+def _start(model: nn.Module, missing: set[int]) -> None:
+    """Starting weights for the modules that own a missing parameter."""
+    set_weights = initialise(model.config.initializer_range)
+    for module in model.modules():
+        if any(id(own) in missing for own in module.parameters(recurse=False)):
+            set_weights(module)
+
+
+def _not_tensors(path: Path) -> ValueError:
+    return ValueError(
+        f"{path} holds something other than tensors, and loading it would run its "
+        "code or lose it; ask its author for a model.safetensors"
+    )
 
 
 def _unreadable(path: Path, error: Exception) -> ValueError:
@@ -143,48 +174,18 @@ def _unreadable(path: Path, error: Exception) -> ValueError:
     )
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Copy a file's tensors into the model's parameters, every one checked first."""
-    found = {_canonical(name): tensor for name, tensor in read_tensors(path).items()}
-    wanted = published_weights(model)
-    _check_tied(found, path)
-    missing = [name for name in wanted if name not in found]
-    unknown = [name for name in found if name not in wanted and name not in _COPIES]
-    _check_body(missing, "lacks", path)
-    _check_body(unknown, "holds, but the config has no place for,", path)
-    _check_shapes(found, wanted, path)
-    with torch.no_grad():
-        for name in wanted.keys() & found.keys():
-            wanted[name].copy_(found[name])
-    if missing:
-        parts = sorted({name.rsplit(".", 1)[0] for name in missing})
-        warnings.warn(
-            f"{path} has no {', '.join(parts)}: these parts of "
-            f"{type(model).__name__} start from random weights; train them before "
-            "you use what they give",
-            stacklevel=3,
-        )
-
-
-def _canonical(name: str) -> str:
-    """One spelling: no `bert.` prefix, and not the names of the first release."""
-    name = name.removeprefix("bert.")
-    name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
-    return re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
-
-
-def _check_body(names: list[str], verb: str, path: Path) -> None:
+def _check_body(names: list[str], fault: str, path: Path) -> None:
     """Embeddings and encoder must match to the last tensor; heads need not."""
     body = [name for name in names if name.startswith(("embeddings.", "encoder."))]
     if body:
         raise ValueError(
-            f"{path} {verb} {len(body)} tensors of the embeddings and the encoder "
+            f"{fault} {len(body)} tensors of the embeddings and the encoder "
             f"({', '.join(body[:3])}{', …' if len(body) > 3 else ''}); is config.json "
             "the one that belongs to these weights?"
         )
 
 
-def _check_shapes(
+def _check_tensors(
     found: dict[str, Tensor], wanted: dict[str, Tensor], path: Path
 ) -> None:
     for name in wanted.keys() & found.keys():
@@ -192,8 +193,16 @@ def _check_shapes(
         if theirs != ours:
             remedy = "is config.json the one that belongs to these weights?"
             if name.startswith(("classifier", "qa_outputs")):
-                remedy = f"give num_labels={theirs[0]}"
+                remedy = (
+                    f"give num_labels={theirs[0]}, or start a new head on the body: "
+                    "model.bert = Bert.from_pretrained(…)"
+                )
             raise ValueError(f"{path}: {name} is {theirs}, expected {ours}; {remedy}")
+        if not found[name].is_floating_point():
+            raise ValueError(
+                f"{path}: {name} is {found[name].dtype}, a quantised checkpoint; "
+                "give the original one with floating-point weights"
+            )
 
 
 def _check_tied(found: dict[str, Tensor], path: Path) -> None:
@@ -209,15 +218,9 @@ def _check_vocabulary(path: Path, config: BertConfig) -> None:
     """A vocabulary beside the weights may be padded in the table, never longer."""
     if not path.is_file():
         return
-    pieces = len(path.read_text(encoding="utf8").rstrip("\n").split("\n"))
+    pieces = len(path.read_bytes().removesuffix(b"\n").split(b"\n"))
     if pieces > config.vocab_size:
         raise ValueError(
             f"{path} has {pieces} pieces, but the weights beside it have a table of "
             f"{config.vocab_size}; use the vocabulary that belongs to these weights"
         )
-
-
-def _architecture(model: nn.Module) -> str:
-    """The class of the transformers library that reads this model."""
-    name = type(model).__name__
-    return "BertModel" if name == "Bert" else name

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from bertcore.sources import find_file
 
@@ -18,11 +19,17 @@ def load_vocabulary(
     if Path(folder_or_file).is_file():
         path, config = Path(folder_or_file), {}
     else:
-        path = find_file(folder_or_file, "vocab.txt")
+        path = find_file(folder_or_file, "vocab.txt", "tokenizer.json")
         config = _read_config(folder_or_file)
-    pieces = _read_vocabulary(path)
+    pieces = _read_json(path) if path.suffix == ".json" else _read_vocabulary(path)
     if lowercase is None:
-        lowercase = config.get("do_lower_case", not _has_upper_case(pieces))
+        lowercase = config.get("do_lower_case")
+    if lowercase is None:
+        lowercase = not _has_upper_case(pieces)
+    if not isinstance(lowercase, bool):
+        raise ValueError(
+            f"do_lower_case={lowercase!r} in tokenizer_config.json must be true or false"
+        )
     _check_config(config, lowercase)
     return pieces, lowercase
 
@@ -44,7 +51,7 @@ def check_vocabulary(pieces: list[str], ids: dict[str, int]) -> None:
     if missing:
         raise ValueError(
             f"the vocabulary of {len(pieces)} pieces lacks {', '.join(missing)}; "
-            f"BERT's needs all of {', '.join(SPECIAL)}"
+            "is this the vocab.txt of a BERT?"
         )
     if len(ids) != len(pieces):
         line = next(i for i, piece in enumerate(pieces) if ids[piece] != i)
@@ -57,7 +64,7 @@ def check_vocabulary(pieces: list[str], ids: dict[str, int]) -> None:
 def _read_vocabulary(path: Path) -> list[str]:
     """The lines of the file; ValueError names the first byte that is not UTF-8."""
     try:
-        text = path.read_text(encoding="utf8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path} is not UTF-8: byte {error.start} is "
@@ -66,16 +73,36 @@ def _read_vocabulary(path: Path) -> list[str]:
     return [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
 
 
-def _read_config(folder_or_name: str | Path) -> dict[str, object]:
+def _read_json(path: Path) -> list[str]:
+    """The pieces of the `tokenizer.json` that the tokenizers library writes."""
+    model = _parse(path).get("model", {})
+    if model.get("type") != "WordPiece":
+        raise ValueError(
+            f"{path} holds a {model.get('type')} tokenizer; BERT's is WordPiece"
+        )
+    return sorted(model["vocab"], key=model["vocab"].get)
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no table of names and values")
+    return content
+
+
+def _read_config(folder_or_name: str | Path) -> dict[str, Any]:
     """The checkpoint's `tokenizer_config.json`; empty if it has none."""
     try:
         path = find_file(folder_or_name, "tokenizer_config.json")
     except FileNotFoundError:
         return {}
-    return json.loads(path.read_text(encoding="utf8"))
+    return _parse(path)
 
 
-def _check_config(config: dict[str, object], lowercase: bool) -> None:
+def _check_config(config: dict[str, Any], lowercase: bool) -> None:
     """Options of other tokenizers that this one does not have must not be ignored."""
     if config.get("strip_accents") not in (None, lowercase):
         raise ValueError(

@@ -87,6 +87,10 @@ class Tokenizer:
         """Write `vocab.txt` and `tokenizer_config.json`, as transformers reads them."""
         save_vocabulary(folder, self.vocabulary, self.lowercase)
 
+    def __repr__(self) -> str:
+        case = "uncased" if self.lowercase else "cased"
+        return f"Tokenizer({len(self)} pieces, {case})"
+
     def __len__(self) -> int:
         return len(self.vocabulary)
 
@@ -99,9 +103,11 @@ class Tokenizer:
     ) -> list[int]:
         """`[CLS] text [SEP]`, or `[CLS] text [SEP] pair [SEP]`, as ids.
 
-        A pair without pieces counts as none. With `max_length` the longer of the two
-        loses its last pieces first, the pair on a tie (google-research/bert
-        run_classifier.py, `convert_single_example` and `_truncate_seq_pair`).
+        Special tokens written in a text are cut like any text; to mask a piece, put
+        `mask_id` into the ids. A pair without pieces counts as none. With `max_length`
+        the longer of the two loses its last pieces first, the pair on a tie
+        (google-research/bert run_classifier.py, `convert_single_example` and
+        `_truncate_seq_pair`).
         """
         first, second = self._segments(text, pair, max_length)
         return first + second
@@ -143,11 +149,11 @@ class Tokenizer:
         """
         from bertcore.text.batch import padded  # the only use of torch in here
 
-        texts = [texts] if isinstance(texts, str) else list(texts)
-        pairs = [pairs] if isinstance(pairs, str) else list(pairs or [])
+        texts = [texts] if isinstance(texts, str) else list(texts or [])
+        pairs = [pairs] if isinstance(pairs, str) else pairs
         if not texts:
             raise ValueError("no texts: an empty batch; give at least one text")
-        if pairs and len(pairs) != len(texts):
+        if pairs is not None and len(pairs) != len(texts):
             raise ValueError(
                 f"{len(texts)} texts but {len(pairs)} pairs; give each text its pair"
             )

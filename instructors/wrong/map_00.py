@@ -35,6 +35,18 @@ def nearest(query, vectors, count):
 def nearest(query, vectors, count):
     return (-(vectors - query).norm(dim=-1)).topk(count).indices.tolist()
 """,
+        # divides by the squared norm
+        """
+def nearest(query, vectors, count):
+    similarity = (vectors @ query) / vectors.square().sum(dim=-1)
+    return similarity.topk(count).indices.tolist()
+""",
+        # divides by the sum of absolute values
+        """
+def nearest(query, vectors, count):
+    similarity = (vectors @ query) / vectors.abs().sum(dim=-1)
+    return similarity.topk(count).indices.tolist()
+""",
         # normalises over the wrong axis
         """
 def nearest(query, vectors, count):
@@ -63,6 +75,40 @@ def dependence(model, input_ids, mask_id):
             moved = (model(masked)[0] != model(input_ids)[0]).any(dim=-1)
         columns.append(moved)
     return torch.stack(columns, dim=1)
+""",
+        # a difference in one direction only
+        """
+def dependence(model, input_ids, mask_id):
+    masked = input_ids.repeat(input_ids.shape[1], 1).fill_diagonal_(mask_id)
+    with torch.no_grad():
+        before = model(input_ids)[0]
+        after = [model(row[None])[0] for row in masked]
+    return torch.stack([(before > one).any(dim=-1) for one in after], dim=1)
+""",
+        # every feature has to move
+        """
+def dependence(model, input_ids, mask_id):
+    masked = input_ids.repeat(input_ids.shape[1], 1).fill_diagonal_(mask_id)
+    with torch.no_grad():
+        before = model(input_ids)[0]
+        after = [model(row[None])[0] for row in masked]
+    return torch.stack([(before != one).all(dim=-1) for one in after], dim=1)
+""",
+        # small moves do not count
+        """
+def dependence(model, input_ids, mask_id):
+    masked = input_ids.repeat(input_ids.shape[1], 1).fill_diagonal_(mask_id)
+    with torch.no_grad():
+        before = model(input_ids)[0]
+        after = [model(row[None])[0] for row in masked]
+    moved = [(before - one).abs().amax(dim=-1) > 0.1 for one in after]
+    return torch.stack(moved, dim=1)
+""",
+        # says that everything depends on everything
+        """
+def dependence(model, input_ids, mask_id):
+    length = input_ids.shape[1]
+    return torch.ones(length, length).bool()
 """,
         # looks at the first feature only
         """
@@ -96,6 +142,33 @@ def test_layer(layer, reference, width):
     with torch.no_grad():
         difference = (layer(states) - reference(states)).abs().max()
     assert difference <= 1e-4
+""",
+        # ordinary states and a tolerance that rejects a correct layer on another device
+        """
+def test_layer(layer, reference, width):
+    states = torch.randn(1, 7, width, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        difference = (layer(states) - reference(states)).abs().max()
+    assert difference <= 1e-5
+""",
+        # forgets the absolute value
+        """
+def test_layer(layer, reference, width):
+    generator = torch.Generator().manual_seed(0)
+    for scale in (1e-3, 1.0):
+        states = scale * torch.randn(1, 7, width, generator=generator)
+        with torch.no_grad():
+            assert (layer(states) - reference(states)).max() <= 1e-4
+""",
+        # looks at the first token only
+        """
+def test_layer(layer, reference, width):
+    generator = torch.Generator().manual_seed(0)
+    for scale in (1e-3, 1.0):
+        states = scale * torch.randn(1, 7, width, generator=generator)
+        with torch.no_grad():
+            difference = layer(states)[:, 0] - reference(states)[:, 0]
+        assert difference.abs().max() <= 1e-4
 """,
         # exact equality: rejects a correct layer for its rounding
         """

@@ -74,6 +74,21 @@ def test_a_claim_that_nothing_can_decide_is_refused() -> None:
         read_claims("def f(x):\n    print(x)  # b s\n", "<toy>")
 
 
+def test_a_letter_that_names_no_axis_is_refused() -> None:
+    with pytest.raises(ValueError, match="there is no axis p; the axes are b s q"):
+        read_claims("y = x.T  # b s p", "<toy>")
+
+
+def test_axes_of_length_one_and_lambdas() -> None:
+    source = (
+        "import torch\ndef f(x):\n    y = x[:, None]  # b 1 s\n"
+        "    return (lambda z: z.sum())(y) + x  # b s"
+    )
+    assert run(source, "f(torch.ones(2, 3))", b=2, s=3) == []
+    with pytest.raises(AssertionError, match="y claims `b 1 s`"):
+        run(source.replace("[:, None]", "[None]"), "f(torch.ones(2, 3))")
+
+
 def test_a_call_that_fails_is_not_blamed_on_the_claim() -> None:
     source = "def f():\n    x = 1 / 0  # b s\n    return x  # b s"
     with pytest.raises(ZeroDivisionError):

@@ -31,15 +31,89 @@ def test_the_same_is_the_same_and_weights_are_copied() -> None:
     mine, theirs = Norm(), Norm()
     before = mine.first.weight.clone()
     same = assert_same(mine, theirs, X)
-    assert (same.outputs, same.gradients) == (1, 3)
+    assert (same.outputs, same.gradients) == (1, 4)  # three parameters, the input
     assert same.output_difference == 0
-    assert str(same).startswith("same: 1 output within 0e+00, 3 gradients")
+    assert str(same).startswith("same: 1 output within 0e+00, 4 gradients")
     assert torch.equal(mine.first.weight, before)  # the caller's model is untouched
 
 
 def test_wrong_backwards_is_caught_though_right_forwards() -> None:
     with pytest.raises(AssertionError, match="gradient of first.* outputs agree"):
         assert_same(Norm(detached=True), Norm(), X)
+
+
+class BareNorm(nn.LayerNorm):
+    """The same bug with nothing before it: only the input's gradient shows it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.mean(-1, keepdim=True).detach()
+        spread = x.var(-1, keepdim=True, unbiased=False).detach()
+        return (x - mean) / (spread + self.eps).sqrt() * self.weight + self.bias
+
+
+def test_gradients_of_inputs_are_compared() -> None:
+    with pytest.raises(AssertionError, match="gradient of input 0 differs"):
+        assert_same(BareNorm(6), nn.LayerNorm(6), X)
+    assert assert_same(nn.GELU(), nn.GELU(), X).gradients == 1
+    with pytest.raises(AssertionError, match="gradient of input"):
+        assert_same(lambda input: nn.GELU()(input.detach()), nn.GELU(), input=X)
+
+
+def test_a_parameter_that_mine_lacks_is_noticed() -> None:
+    reference = nn.Linear(6, 6)
+    nn.init.zeros_(reference.bias)
+    with pytest.raises(AssertionError, match="learns bias, which mine lacks"):
+        assert_same(nn.Linear(6, 6, bias=False), reference, X)
+
+
+def test_parameters_that_nothing_uses_are_not_counted() -> None:
+    class Idle(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(6, 6)
+            self.idle = nn.Linear(2, 2)
+
+    assert assert_same(Idle(), Idle(), X).gradients == 3  # weight, bias and input
+
+
+def test_a_small_gradient_counts_beside_a_large_one() -> None:
+    class Two(nn.Module):
+        def __init__(self, fault: float) -> None:
+            super().__init__()
+            self.large = nn.Parameter(torch.ones(6))
+            self.small = nn.Parameter(torch.zeros(6))
+            self.fault = fault
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.large + 1e-3 * self.fault * x * self.small
+
+    with pytest.raises(AssertionError, match="gradient of small"):
+        assert_same(Two(0.5), Two(1.0), X)
+
+
+def test_type_and_emptiness() -> None:
+    linear = nn.Linear(6, 6)
+    with pytest.raises(AssertionError, match="torch.float64"):
+        assert_same(lambda x: linear(x).double(), linear, X)
+    with pytest.raises(ValueError, match="nothing to compare"):
+        assert_same(linear, linear, X, where=torch.zeros(4).bool())
+
+
+def test_where_leaves_axes_of_classes_alone() -> None:
+    linear = nn.Linear(6, 4)
+    where = torch.eye(4).bool()
+    with pytest.raises(AssertionError, match="output 0 differs"):
+        assert_same(lambda x: linear(x) + (~where).float(), linear, X, where=where)
+
+
+def test_outputs_are_matched_by_name() -> None:
+    class Named(nn.Linear):
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            y = super().forward(x)
+            return {"p": y, "q": 2 * y}
+
+    named = Named(6, 6)
+    with pytest.raises(AssertionError, match="output 0 differs"):
+        assert_same(lambda x: {"q": named(x)["p"], "p": named(x)["q"]}, named, X)
 
 
 def test_wrong_forwards_is_caught() -> None:
@@ -51,7 +125,7 @@ def test_shapes_and_counts() -> None:
     linear = nn.Linear(6, 6)
     with pytest.raises(AssertionError, match="2 outputs, the reference has 1"):
         assert_same(lambda x: (x, x), linear, X)
-    with pytest.raises(AssertionError, match=r"output 0 is \(4,\), .* \(4, 6\)"):
+    with pytest.raises(AssertionError, match=r"output 0 is \(4,\) .* \(4, 6\)"):
         assert_same(lambda x: linear(x).sum(-1), linear, X)
 
 
@@ -63,7 +137,7 @@ def test_parameters_that_cannot_be_matched() -> None:
 def test_a_function_shares_the_parameters_of_the_reference() -> None:
     linear = nn.Linear(6, 3)
     same = assert_same(lambda x: x @ linear.weight.T + linear.bias, linear, X)
-    assert same.gradients == 2
+    assert same.gradients == 3
     with pytest.raises(AssertionError, match="gradient of bias differs"):
         assert_same(lambda x: x @ linear.weight.T + linear.bias.detach(), linear, X)
 

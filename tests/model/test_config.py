@@ -3,7 +3,14 @@
 import pytest
 import transformers
 
-from bertcore import Bert, BertConfig, BertForPreTraining
+from bertcore import (
+    Bert,
+    BertConfig,
+    BertForPreTraining,
+    BertForQuestionAnswering,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+)
 from bertcore.model.config import PRESETS
 from tests.conftest import tiny_config
 
@@ -73,8 +80,23 @@ def test_published_keys_survive_the_round_trip() -> None:
     assert BertConfig.from_dict(config.to_dict()) == config
     theirs = transformers.BertConfig(**config.to_dict())
     assert theirs.id2label == {0: "no", 1: "yes"}
+    assert theirs.label2id == {"no": 0, "yes": 1}
     assert theirs.hidden_act == "gelu_new"
     assert BertConfig.from_dict(theirs.to_dict()) == config
+
+
+def test_many_labels_keep_their_order() -> None:
+    names = tuple(f"class {letter}" for letter in "kjihgfedcba")
+    published = tiny_config(num_labels=11, label_names=names).to_dict()
+    assert BertConfig.from_dict(published).label_names == names
+
+
+@pytest.mark.parametrize(
+    ("published", "ours"),
+    [("gelu", "none"), ("gelu_new", "tanh"), ("gelu_pytorch_tanh", "tanh")],
+)
+def test_activations(published: str, ours: str) -> None:
+    assert BertConfig.from_dict({"hidden_act": published}).gelu == ours
 
 
 def test_changes_of_labels_stay_consistent() -> None:
@@ -90,9 +112,13 @@ def test_changes_of_labels_stay_consistent() -> None:
         ({"heads": 7}, "hidden_size=768 does not split into heads=7.*such as heads=6"),
         ({"layers": 0}, "layers=0 must be an integer of 1 or more"),
         ({"hidden_size": 76.8}, "hidden_size=76.8 must be an integer"),
-        ({"dropout": 1.0}, r"dropout=1.0 must be in \[0, 1\)"),
+        ({"dropout": 1.0}, r"dropout=1.0 must be a number in \[0, 1\)"),
         ({"gelu": "relu"}, "gelu='relu' must be"),
-        ({"label_names": ("one",)}, "1 label_names for num_labels=2"),
+        ({"label_names": ("one",)}, "a name of its own"),
+        ({"label_names": ("a", "a")}, "a name of its own"),
+        ({"dropout": "0.1"}, "dropout='0.1' must be a number"),
+        ({"layer_norm_eps": -1e-12}, "layer_norm_eps=-1e-12 must be"),
+        ({"initializer_range": 0.0}, "initializer_range=0.0 must be"),
     ],
 )
 def test_wrong_sizes_are_refused(change: dict[str, object], message: str) -> None:
@@ -119,6 +145,10 @@ def test_unknown_names_are_refused() -> None:
         BertConfig.preset("huge")
     with pytest.raises(ValueError, match="BertConfig has no hiden_size; it has"):
         BertConfig.from_dict({}, hiden_size=3)
+    with pytest.raises(ValueError, match="BertConfig has no n_layers"):
+        BertConfig.preset("tiny", n_layers=3)
+    with pytest.raises(ValueError, match="Bert is built from a BertConfig, not 'tiny'"):
+        Bert("tiny")
 
 
 def test_starting_weights_are_cut_at_two_sigma() -> None:
@@ -129,3 +159,17 @@ def test_starting_weights_are_cut_at_two_sigma() -> None:
     assert abs(table.std().item() - 0.0176) < 2e-4
     assert model.encoder.layers[0].feedforward.widen.bias.abs().max() == 0
     assert (model.embeddings.norm.weight == 1).all()
+
+
+def test_heads_start_like_the_body() -> None:
+    config = BertConfig.preset("tiny", initializer_range=0.1, num_labels=99)
+    for model in (
+        BertForPreTraining(config),
+        BertForSequenceClassification(config),
+        BertForTokenClassification(config),
+        BertForQuestionAnswering(config),
+    ):
+        for name, parameter in model.named_parameters():
+            if name.endswith("weight") and parameter.dim() == 2:
+                assert parameter.abs().max() <= 0.2, name
+                assert 0.07 < parameter.std() < 0.1, name

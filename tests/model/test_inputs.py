@@ -57,7 +57,19 @@ def bert() -> Bert:
         ),
         (
             {"input_ids": IDS, "attention_mask": torch.tensor([[1, 1, 1], [0, 0, 0]])},
-            r"allows nothing in row \[1\]",
+            "lets text 1 look at nothing",
+        ),
+        (
+            {
+                "input_ids": IDS,
+                "attention_mask": torch.eye(3).long().repeat(2, 1, 1)
+                * torch.tensor([1, 0, 1])[:, None],
+            },
+            "lets query 1 of text 0 look at nothing; .* padding at itself",
+        ),
+        (
+            {"input_ids": IDS, "attention_mask": [[1, 1, 1]] * 2},
+            "attention_mask is a list; give a tensor",
         ),
     ],
 )
@@ -89,3 +101,10 @@ def test_compiles_without_a_graph_break() -> None:
     model = Bert(tiny_config()).eval()
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     assert torch.allclose(compiled(IDS), model(IDS), atol=1e-6)
+
+
+def test_where_values_are_not_looked_at_a_mask_must_be_of_integers() -> None:
+    """Otherwise the numbers that are added to the scores would be taken for 1 and 0."""
+    compiled = torch.compile(Bert(tiny_config()).eval(), backend="eager")
+    with pytest.raises(Exception, match=r"dtype torch.float32.*attention_mask.long"):
+        compiled(IDS, attention_mask=torch.zeros(2, 3))

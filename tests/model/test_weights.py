@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 
 import bertcore
 from bertcore import Bert, BertForPreTraining, BertForSequenceClassification
-from bertcore.model.weights import published_name, read_tensors
+from bertcore.model.names import published_name
+from bertcore.model.weights import read_tensors
 from tests.conftest import fill_with_large_weights, tiny_config
 
 CLASSES = [
@@ -49,8 +50,7 @@ def saved(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_transformers_loads_what_we_save(name: str, tmp_path: Path, batch) -> None:
-    config = tiny_config(num_labels=2 if name == "BertForQuestionAnswering" else 5)
-    ours = getattr(bertcore, name)(config).eval()
+    ours = getattr(bertcore, name)(tiny_config(num_labels=5)).eval()
     fill_with_large_weights(ours)
     ours.save_pretrained(tmp_path)
     theirs, info = their_class(name).from_pretrained(tmp_path, output_loading_info=True)
@@ -136,18 +136,99 @@ def test_truncated_files_are_named(saved: Path, file: str, left: float) -> None:
 def test_missing_pooler_and_heads_are_said(tmp_path: Path) -> None:
     body = Bert(tiny_config(), pooler=False)
     body.save_pretrained(tmp_path)
-    with pytest.warns(UserWarning, match="has no pooler.dense: .* Bert start from ran"):
+    with pytest.warns(
+        UserWarning, match="has no pooler.dense.weight, .* Bert start from ran"
+    ):
         Bert.from_pretrained(tmp_path)
     with pytest.warns(
-        UserWarning, match=r"cls.predictions.*cls.seq_relationship.*pool"
+        UserWarning, match=r"pooler.*cls.predictions.*cls.seq_relationship"
     ):
         BertForPreTraining.from_pretrained(tmp_path)
+
+
+def test_missing_parts_start_as_in_a_new_model(tmp_path: Path) -> None:
+    Bert(tiny_config(initializer_range=0.1), pooler=False).save_pretrained(tmp_path)
+    torch.manual_seed(0)
+    with pytest.warns(UserWarning):
+        model = BertForPreTraining.from_pretrained(tmp_path)
+    for weight in (model.bert.pooler.dense.weight, model.mlm_head.dense.weight):
+        assert 0.06 < weight.std() < 0.1 and weight.abs().max() <= 0.2
+    assert (model.mlm_head.norm.weight == 1).all()
+    assert not model.mlm_head.bias.any() and not model.nsp_head.dense.bias.any()
+
+
+def test_loading_draws_no_random_numbers(saved: Path) -> None:
+    before = torch.random.get_rng_state()
+    BertForPreTraining.from_pretrained(saved)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_failed_save_leaves_the_old_checkpoint(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(tensors, path, metadata):
+        Path(path).write_bytes(b"half")
+        raise OSError("disk full")
+
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
+    monkeypatch.setattr("bertcore.model.weights.save_file", fail)
+    with pytest.raises(OSError, match="disk full"):
+        Bert(tiny_config(layers=1)).save_pretrained(saved)
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+
+
+def test_config_names_the_class_that_reads_it(tmp_path: Path) -> None:
+    for name in CLASSES:
+        getattr(bertcore, name)(tiny_config()).save_pretrained(tmp_path)
+        config = json.loads((tmp_path / "config.json").read_text())
+        assert config["architectures"] == [name.replace("Bert", "BertModel", 1)
+                                           if name == "Bert" else name]  # fmt: skip
+
+
+def test_prefixes_of_wrapped_models(saved: Path) -> None:
+    tensors = load_file(saved / "model.safetensors")
+    (saved / "model.safetensors").unlink()
+    wrapped = {f"module.{name}": tensor for name, tensor in tensors.items()}
+    torch.save({"state_dict": wrapped}, saved / "pytorch_model.bin")
+    found = BertForPreTraining.from_pretrained(saved)
+    expected = tensors["cls.predictions.bias"]
+    assert torch.equal(found.mlm_head.bias, expected)
+
+
+def test_the_bias_under_its_other_name(saved: Path) -> None:
+    tensors = load_file(saved / "model.safetensors")
+    bias = tensors.pop("cls.predictions.bias")
+    tensors["cls.predictions.decoder.bias"] = bias
+    save_file(tensors, saved / "model.safetensors")
+    assert torch.equal(BertForPreTraining.from_pretrained(saved).mlm_head.bias, bias)
+
+
+def test_the_body_of_an_untied_model_is_welcome(saved: Path) -> None:
+    tensors = load_file(saved / "model.safetensors")
+    tensors["cls.predictions.decoder.weight"] = torch.zeros(53, 24)
+    save_file(tensors, saved / "model.safetensors")
+    Bert.from_pretrained(saved)
+
+
+def test_what_is_no_floating_point_tensor_is_refused(saved: Path) -> None:
+    tensors = load_file(saved / "model.safetensors")
+    name = "bert.pooler.dense.weight"
+    save_file({**tensors, name: tensors[name].to(torch.int8)}, saved / "q.safetensors")
+    (saved / "q.safetensors").replace(saved / "model.safetensors")
+    with pytest.raises(ValueError, match="pooler.dense.weight is torch.int8, a quant"):
+        Bert.from_pretrained(saved)
+    (saved / "model.safetensors").unlink()
+    torch.save([torch.ones(2)], saved / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="something other than tensors"):
+        Bert.from_pretrained(saved)
 
 
 def test_a_missing_layer_is_an_error_not_a_warning(saved: Path) -> None:
     with pytest.raises(ValueError, match="lacks 16 tensors of the embeddings and the"):
         Bert.from_pretrained(saved, layers=3)
-    with pytest.raises(ValueError, match="holds, but the config has no place for"):
+    with pytest.raises(
+        ValueError, match="the config has no place for what .* holds: 16 t"
+    ):
         Bert.from_pretrained(saved, layers=1)
 
 
@@ -164,7 +245,7 @@ def test_vocabulary_that_does_not_match_the_weights(saved: Path) -> None:
 
 def test_another_number_of_labels_asks_for_it(tmp_path: Path) -> None:
     BertForSequenceClassification(tiny_config()).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=r"classifier.*\(5.*give num_labels=5"):
+    with pytest.raises(ValueError, match=r"classifier.*\(5.*give num_labels=5, or"):
         BertForSequenceClassification.from_pretrained(tmp_path, num_labels=3)
 
 

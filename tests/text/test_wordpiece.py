@@ -133,6 +133,22 @@ def test_every_character_alone_between_two_letters() -> None:
         assert words == split_words(text, True), hex(code)
 
 
+@pytest.mark.parametrize(
+    "character", "㐀䶿一鿿豈\ufaff\U00020000\U0002a6df\U0002a700\U0002b73f\U0002b740"
+    "\U0002b81f\U0002b820\U0002ceaf\U0002f800\U0002fa1f",
+)  # fmt: skip
+def test_both_ends_of_each_chinese_block_stand_alone(character: str) -> None:
+    assert split_words(f"a{character}b", lowercase=False) == ["a", character, "b"]
+
+
+def test_marks_that_stay_are_put_in_order() -> None:
+    """Marks that are not Mn survive, and NFD orders them; 25 characters are like it."""
+    text = "a\u302e\U0001d165"
+    traced = split_words_with_origins(text, lowercase=True)
+    assert [word for word, _ in traced] == split_words(text, lowercase=True)
+    assert traced[0][1] == [0, 2, 1]
+
+
 def test_places_point_into_the_original(real_tokenizer) -> None:
     text = "Ein Café, İstanbul—한국!"
     found = {piece.piece: text[piece.start : piece.end] for piece in
@@ -151,7 +167,10 @@ def test_unknown_word_covers_the_whole_word(real_tokenizer) -> None:
 
 def test_word_limit_is_a_parameter(encoder_folder: Path) -> None:
     word = "ab" * 75
-    assert "[UNK]" not in Tokenizer.from_pretrained(encoder_folder).tokenize(word)
+    tokenizer = Tokenizer.from_pretrained(encoder_folder)
+    assert "[UNK]" not in tokenizer.tokenize(word)
+    assert "[UNK]" not in tokenizer.tokenize("x" * 200)
+    assert tokenizer.tokenize("x" * 201) == ["[UNK]"]
     limited = Tokenizer.from_pretrained(encoder_folder, max_word_characters=100)
     assert limited.tokenize(word) == ["[UNK]"]
 
@@ -254,9 +273,23 @@ def test_bad_vocabularies(tmp_path: Path, content: bytes, message: str) -> None:
         Tokenizer.from_pretrained(tmp_path / "vocab.txt")
 
 
+def test_tokenizers_that_transformers_saves(tmp_path: Path, encoder_folder) -> None:
+    """It writes no vocab.txt any more, only tokenizer.json."""
+    theirs = transformers.AutoTokenizer.from_pretrained(encoder_folder)
+    theirs.save_pretrained(tmp_path)
+    assert not (tmp_path / "vocab.txt").exists()
+    ours = Tokenizer.from_pretrained(tmp_path)
+    for text in NASTY[2:8]:
+        assert theirs(text)["input_ids"] == ours.encode(text)
+    assert repr(ours) == "Tokenizer(30522 pieces, uncased)"
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
+        ('{"do_lower_case": "false"}', "do_lower_case='false' .* true or false"),
+        ("[1]", "tokenizer_config.json holds no table"),
+        ("{", "tokenizer_config.json is not valid JSON"),
         ('{"strip_accents": false}', "strip_accents=False and do_lower_case=True"),
         ('{"tokenize_chinese_chars": false}', "always separates Chinese"),
     ],
@@ -275,8 +308,12 @@ def test_wrong_calls(real_tokenizer) -> None:
         real_tokenizer.tokenize(b"a")
     with pytest.raises(ValueError, match="an empty batch"):
         real_tokenizer([])
+    with pytest.raises(ValueError, match="an empty batch"):
+        real_tokenizer(None)
     with pytest.raises(ValueError, match="2 texts but 1 pairs"):
         real_tokenizer(["a", "b"], ["c"])
+    with pytest.raises(ValueError, match="1 texts but 0 pairs"):
+        real_tokenizer(["a"], [])
     with pytest.raises(ValueError, match="max_length=2 leaves no room.*give 3 or more"):
         real_tokenizer.encode("a", max_length=2)
     with pytest.raises(ValueError, match="id 30522 is not in this vocabulary of 30522"):
@@ -288,3 +325,15 @@ def test_wrong_calls(real_tokenizer) -> None:
 def test_hostile_sizes(real_tokenizer) -> None:
     assert real_tokenizer.tokenize("a" * 1_000_000) == ["[UNK]"]
     assert real_tokenizer.tokenize("\ud800 a") == ["[UNK]", "a"]
+    (piece,) = real_tokenizer.pieces("a" * 1_000_000)  # quadratic time would show
+    assert (piece.start, piece.end) == (0, 1_000_000)
+
+
+def test_the_memory_of_words_is_bounded(
+    real_tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bertcore.text.wordpiece._REMEMBERED_WORDS", 10)
+    fresh = Tokenizer(real_tokenizer.vocabulary)
+    for number in range(100):
+        fresh.tokenize(f"{number} {number + 1}")
+        assert len(fresh._known) <= 10

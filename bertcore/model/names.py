@@ -1,0 +1,56 @@
+"""Names: one table between our parameters and published files (chapter 0)."""
+
+import re
+
+# Our module -> the module's name in published files. `{n}` is the layer's number.
+NAMES = {
+    "embeddings.token": "embeddings.word_embeddings",
+    "embeddings.position": "embeddings.position_embeddings",
+    "embeddings.segment": "embeddings.token_type_embeddings",
+    "embeddings.norm": "embeddings.LayerNorm",
+    "encoder.layers.{n}.attention.query": "encoder.layer.{n}.attention.self.query",
+    "encoder.layers.{n}.attention.key": "encoder.layer.{n}.attention.self.key",
+    "encoder.layers.{n}.attention.value": "encoder.layer.{n}.attention.self.value",
+    "encoder.layers.{n}.attention.output": "encoder.layer.{n}.attention.output.dense",
+    "encoder.layers.{n}.attention_norm": "encoder.layer.{n}.attention.output.LayerNorm",
+    "encoder.layers.{n}.feedforward.widen": "encoder.layer.{n}.intermediate.dense",
+    "encoder.layers.{n}.feedforward.narrow": "encoder.layer.{n}.output.dense",
+    "encoder.layers.{n}.feedforward_norm": "encoder.layer.{n}.output.LayerNorm",
+    "pooler.dense": "pooler.dense",
+    "mlm_head.dense": "cls.predictions.transform.dense",
+    "mlm_head.norm": "cls.predictions.transform.LayerNorm",
+    "mlm_head": "cls.predictions",
+    "nsp_head.dense": "cls.seq_relationship",
+    "classifier": "classifier",
+    "spans": "qa_outputs",
+}
+
+
+def published_name(ours: str) -> str:
+    """The name that a parameter of ours has in a published file.
+
+    >>> published_name("bert.encoder.layers.3.attention.query.bias")
+    'bert.encoder.layer.3.attention.self.query.bias'
+    """
+    body = ours.removeprefix("bert.")
+    prefix = ours[: len(ours) - len(body)]
+    module, _, kind = body.rpartition(".")
+    number = re.search(r"\.(\d+)\.", module)
+    template = re.sub(r"\.\d+\.", ".{n}.", module)
+    theirs = NAMES[template].format(n=number and number[1])
+    return f"{prefix}{theirs}.{kind}"
+
+
+def canonical(published: str) -> str:
+    """One spelling of a published name.
+
+    Without the prefixes `module.` and `bert.`, with the norm's names of today instead
+    of those of the first release, and the output bias where it belongs.
+
+    >>> canonical("module.bert.embeddings.LayerNorm.gamma")
+    'embeddings.LayerNorm.weight'
+    """
+    name = published.removeprefix("module.").removeprefix("bert.")
+    name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
+    name = re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
+    return name.replace("cls.predictions.decoder.bias", "cls.predictions.bias")
