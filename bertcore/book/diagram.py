@@ -16,7 +16,7 @@ from bertcore.book.plots import (
 )
 from bertcore.model.config import BertConfig
 
-_PIECES = ("[CLS]", "the", "dog", "bit", "the", "[MASK]", ".", "[SEP]")
+_PIECES = ("[CLS]", "the", "dog", "bit", "the", "[MASK]", "[SEP]")
 
 
 def architecture(config: BertConfig | None = None) -> Picture:
@@ -36,16 +36,16 @@ def architecture(config: BertConfig | None = None) -> Picture:
         "self-attention and then a feed-forward network change the states, and after "
         "both the input is added and the sum normalised. From the last states the "
         "pooler takes the first one for the next-sentence head, and the masked-LM "
-        "head scores the vocabulary at every hidden piece."
+        "head scores the vocabulary at every masked piece."
     )
     return show(figure, alt)
 
 
 def _text_to_pieces(axes: Axes) -> None:
-    axes.text(4.4, 16.2, "“The dog bit the man.”", ha="center", va="center", size=13)
+    axes.text(4.4, 16.2, "“The dog bit the man”", ha="center", va="center", size=13)
     _arrow(axes, (4.4, 15.85), (4.4, 15.25), "WordPiece", 1)
     for index, piece in enumerate(_PIECES):
-        _box(axes, 0.35 + index * 1.02, 14.55, 0.94, 0.62, piece, GREY, size=8)
+        _box(axes, 0.35 + index * 1.17, 14.55, 1.05, 0.62, piece, GREY, size=9)
     _arrow(axes, (4.4, 14.45), (4.4, 13.85), "look up and add", 2)
 
 
@@ -93,15 +93,15 @@ def _sublayer(axes: Axes, y: float, label: str, colour: str, chapter: int) -> No
 
 def _outputs(axes: Axes, config: BertConfig) -> None:
     for index in range(len(_PIECES)):
-        _box(axes, 0.35 + index * 1.02, 3.55, 0.94, 0.42, "", GREY)
-    _arrow(axes, (0.82, 3.45), (0.82, 2.75))
-    _arrow(axes, (5.92, 3.45), (5.92, 2.75))
+        _box(axes, 0.35 + index * 1.17, 3.55, 1.05, 0.42, "", GREY)
+    _arrow(axes, (0.88, 3.45), (0.88, 2.75))
+    _arrow(axes, (6.72, 3.45), (6.72, 2.75))
     _box(axes, 0.35, 2.0, 2.9, 0.65, "pooler (ch. 5)", PINK)
     _arrow(axes, (1.8, 1.95), (1.8, 1.2))
     _box(axes, 0.35, 0.45, 2.9, 0.65, "next sentence?", PINK)
     _box(axes, 3.75, 2.0, 4.7, 0.65, "dense, GELU, LayerNorm", PINK)
-    _arrow(axes, (5.92, 1.95), (5.92, 1.2))
-    hidden = f"hidden piece: 1 of {config.vocab_size:,}"
+    _arrow(axes, (6.1, 1.95), (6.1, 1.2))
+    hidden = f"masked piece: 1 of {config.vocab_size:,}"
     _box(axes, 3.75, 0.45, 4.7, 0.65, hidden, PINK)
     _chapter(axes, 1.55, 6)
 

@@ -146,21 +146,35 @@ def heatmap(
 ) -> None:
     """A matrix as coloured cells with named rows and columns.
 
-    `numbers` is a format such as ".2f" to write each value into its cell.
+    `numbers` is a format such as ".2f" to write each value into its cell, which is
+    done only where there is room for it, up to 16 columns.
+
+    Raises:
+        ValueError: if there is not one name for each row and each column.
     """
+    shape = len(values), len(values[0])
+    if shape != (len(rows), len(columns)):
+        raise ValueError(
+            f"{len(rows)} row names and {len(columns)} column names for a matrix of "
+            f"{shape[0]} × {shape[1]}; give each row and each column its name"
+        )
     low, high = limits or (min(map(min, values)), max(map(max, values)))
-    axes.imshow(values, cmap="cividis", vmin=low, vmax=high, aspect="auto")
-    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
-    axes.set_yticks(range(len(rows)), rows)
+    axes.pcolormesh(values, cmap="cividis", vmin=low, vmax=high, ec=GREY, lw=0.5)
+    axes.set_xticks(
+        [j + 0.5 for j in range(shape[1])], columns, rotation=45, ha="right"
+    )
+    axes.set_yticks([i + 0.5 for i in range(shape[0])], rows)
+    axes.invert_yaxis()
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    if numbers is None:
+    if numbers is None or shape[1] > 16:
         return
     for i, row in enumerate(values):
         for j, value in enumerate(row):
             bright = value - low > 0.55 * (high - low)
             colour = "#111111" if bright else "#f2f2f2"
-            axes.text(j, i, format(value, numbers), ha="center", va="center", c=colour)
+            place = {"ha": "center", "va": "center"}
+            axes.text(j + 0.5, i + 0.5, format(value, numbers), c=colour, **place)
 
 
 def bars(

@@ -28,7 +28,8 @@ def load_vocabulary(
         lowercase = not _has_upper_case(pieces)
     if not isinstance(lowercase, bool):
         raise ValueError(
-            f"do_lower_case={lowercase!r} in tokenizer_config.json must be true or false"
+            f"tokenizer_config.json says do_lower_case={lowercase!r}; "
+            "it must be true or false"
         )
     _check_config(config, lowercase)
     return pieces, lowercase

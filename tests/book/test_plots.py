@@ -80,6 +80,12 @@ def test_strip_marks_continuations_and_special_pieces() -> None:
     assert "&lt;" in plots.strip(["<b>"], [1])._repr_html_()
 
 
+def test_heatmap_wants_a_name_for_each_row_and_column() -> None:
+    _, (axes,) = plots.panels()
+    with pytest.raises(ValueError, match="1 row names and 3 column names .* 2 × 3"):
+        plots.heatmap(axes, [[0, 1, 2], [1, 2, 3]], ["a"], ["b", "c", "d"])
+
+
 def test_bars_and_heatmap_take_any_sign() -> None:
     figure, axes = plots.panels(columns=2)
     plots.bars(axes[0], ["a", "b"], [-0.2, -0.1])
