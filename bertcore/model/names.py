@@ -37,6 +37,11 @@ def published_name(ours: str) -> str:
     module, _, kind = body.rpartition(".")
     number = re.search(r"\.(\d+)\.", module)
     template = re.sub(r"\.\d+\.", ".{n}.", module)
+    if template not in NAMES:
+        raise ValueError(
+            f"{ours} has no name in published files, so it can be neither read nor "
+            "saved; save such parts with torch.save"
+        )
     theirs = NAMES[template].format(n=number and number[1])
     return f"{prefix}{theirs}.{kind}"
 

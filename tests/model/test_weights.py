@@ -274,6 +274,14 @@ def test_the_table_of_names_covers_every_parameter() -> None:
             assert published_name(parameter)
 
 
+def test_a_part_without_a_published_name_is_said(tmp_path: Path) -> None:
+    model = Bert(tiny_config())
+    model.extra = torch.nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="extra.weight has no name in published files"):
+        model.save_pretrained(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_half_precision_files_are_read(saved: Path) -> None:
     tensors = {k: t.half() for k, t in load_file(saved / "model.safetensors").items()}
     save_file(tensors, saved / "model.safetensors")
