@@ -5,10 +5,11 @@ named one is looked for in an installed package, then in the hub's local cache, 
 on the hub itself.
 """
 
+import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
@@ -52,6 +53,17 @@ def find_file(folder_or_name: str | Path, *names: str) -> Path:
             'BertConfig.preset("tiny").)'
         )
     return _from_hub(name, names)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The table of names and values in a JSON file; ValueError names the file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no table of names and values")
+    return content
 
 
 def describe(folder_or_name: str | Path) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+# What the student finds in place of a solution: a call says plainly what is missing.
 YOUR_TURN = 'raise NotImplementedError("your turn")'
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -1,11 +1,10 @@
 """Config: the numbers that make one BERT different from another (chapter 0)."""
 
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from bertcore.sources import find_file
+from bertcore.sources import find_file, read_json
 
 # The miniatures of Turc et al. 2019 (arXiv:1908.08962, table 1) and the two models
 # of Devlin et al. 2019 (section 3). A head is always 64 wide, the feed-forward
@@ -122,13 +121,7 @@ class BertConfig:
     @classmethod
     def from_pretrained(cls, folder_or_name: str | Path, **changes: Any) -> Self:
         """Read `config.json` of a published checkpoint, then apply `changes`."""
-        path = find_file(folder_or_name, "config.json")
-        try:
-            published = json.loads(path.read_text(encoding="utf8"))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path} is not valid JSON: {error}") from error
-        if not isinstance(published, dict):
-            raise ValueError(f"{path} holds no table of names and values")
+        published = read_json(find_file(folder_or_name, "config.json"))
         return cls.from_dict(published, **changes)
 
     @classmethod

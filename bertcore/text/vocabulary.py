@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bertcore.sources import find_file
+from bertcore.sources import find_file, read_json
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -76,22 +76,12 @@ def _read_vocabulary(path: Path) -> list[str]:
 
 def _read_json(path: Path) -> list[str]:
     """The pieces of the `tokenizer.json` that the tokenizers library writes."""
-    model = _parse(path).get("model", {})
+    model = read_json(path).get("model", {})
     if model.get("type") != "WordPiece":
         raise ValueError(
             f"{path} holds a {model.get('type')} tokenizer; BERT's is WordPiece"
         )
     return sorted(model["vocab"], key=model["vocab"].get)
-
-
-def _parse(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds no table of names and values")
-    return content
 
 
 def _read_config(folder_or_name: str | Path) -> dict[str, Any]:
@@ -100,7 +90,7 @@ def _read_config(folder_or_name: str | Path) -> dict[str, Any]:
         path = find_file(folder_or_name, "tokenizer_config.json")
     except FileNotFoundError:
         return {}
-    return _parse(path)
+    return read_json(path)
 
 
 def _check_config(config: dict[str, Any], lowercase: bool) -> None:
