@@ -2,10 +2,13 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from bertcore import __version__
 from bertcore.sources import ENCODER, describe
+
+CRITERIA = ("count", "likelihood", "ratio")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +36,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     pieces.set_defaults(run=_pieces)
 
+    vocabulary = commands.add_parser(
+        "vocabulary", help="learn a WordPiece vocabulary from text files"
+    )
+    vocabulary.add_argument("file", nargs="+", help="text in UTF-8")
+    vocabulary.add_argument("--out", required=True, help="a new folder for it")
+    vocabulary.add_argument("--size", type=int, default=8192, help="(%(default)s)")
+    vocabulary.add_argument(
+        "--criterion", choices=CRITERIA, default="likelihood", help="(%(default)s)"
+    )
+    vocabulary.add_argument("--cased", action="store_true", help="keep capitals")
+    vocabulary.add_argument(
+        "--min-frequency", type=int, default=2, help="of a pair (%(default)s)"
+    )
+    vocabulary.set_defaults(run=_vocabulary)
+
     sizes = commands.add_parser("parameters", help="count parameters, part by part")
     sizes.add_argument("model", help="a preset (tiny … large), a folder or a hub name")
     sizes.set_defaults(run=_parameters)
@@ -52,6 +70,35 @@ def _pieces(options: argparse.Namespace) -> None:
         print(
             f"{piece.id:>6}  {piece.piece:<20} {piece.start:>4}–{piece.end:<4} {quoted}"
         )
+
+
+def _vocabulary(options: argparse.Namespace) -> None:
+    from bertcore import Tokenizer
+    from bertcore.text.corpus import read_texts
+    from bertcore.text.trainer import learn
+
+    out = Path(options.out)
+    if (out / "vocab.txt").exists():
+        raise ValueError(f"{out} holds a vocabulary already; give another folder")
+    pieces = learn(
+        read_texts(options.file),
+        options.size,
+        options.criterion,
+        lowercase=not options.cased,
+        min_frequency=options.min_frequency,
+    )
+    tokenizer = Tokenizer(list(_watched(pieces, options.size)), not options.cased)
+    tokenizer.save_pretrained(out)
+    print(f"{out}: {tokenizer}; try: bertcore pieces --model {out} TEXT")
+
+
+def _watched(pieces: Iterable[str], total: int) -> Iterable[str]:
+    """The same, with a progress bar where someone looks on and tqdm is installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return pieces
+    return tqdm(pieces, "pieces", total, leave=False, disable=None)
 
 
 def _parameters(options: argparse.Namespace) -> None:

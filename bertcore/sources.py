@@ -58,12 +58,28 @@ def find_file(folder_or_name: str | Path, *names: str) -> Path:
 def read_json(path: Path) -> dict[str, Any]:
     """The table of names and values in a JSON file; ValueError names the file."""
     try:
-        content = json.loads(path.read_text(encoding="utf8"))
+        content = json.loads(decoded(path.read_bytes(), path))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no table of names and values")
     return content
+
+
+def decoded(content: bytes, path: Path, position: int = 0) -> str:
+    """Bytes of a file, which begin at `position`, as text.
+
+    Raises:
+        ValueError: naming the file and the first byte that is not UTF-8.
+    """
+    try:
+        text = content.decode("utf8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not UTF-8: byte {position + error.start} is "
+            f"0x{error.object[error.start]:02x}; save the file as UTF-8"
+        ) from error
+    return text if position else text.removeprefix("\ufeff")  # a byte order mark
 
 
 def describe(folder_or_name: str | Path) -> str:

@@ -70,6 +70,8 @@ def split_words(text: str, lowercase: bool) -> list[str]:
     >>> split_words("Déjà vu, isn't it?", lowercase=True)
     ['deja', 'vu', ',', 'isn', "'", 't', 'it', '?']
     """
+    if text.isascii() and text.isprintable():  # nothing to clean, and no accents
+        return (text.lower() if lowercase else text).translate(_SEPARATE).split()
     cleaned = text.translate(_CLEAN)
     if not lowercase:
         return cleaned.translate(_SEPARATE).split()

@@ -1,53 +1,88 @@
 """Vocabulary: the pieces in a `vocab.txt`, one a line, and what must hold of them."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from bertcore.sources import find_file, read_json
+from bertcore.sources import decoded, find_file, read_json
+from bertcore.text import tokenizer_json
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
+# google-research/bert tokenization.py, `WordpieceTokenizer`. The first release had 100,
+# and so has the transformers library to this day.
+LONGEST_WORD = 200
+
+
+class Vocabulary(NamedTuple):
+    """All that a tokenizer has learned or been told."""
+
+    pieces: list[str]
+    lowercase: bool
+    max_word_characters: int
+
 
 def load_vocabulary(
-    folder_or_file: str | Path, lowercase: bool | None
-) -> tuple[list[str], bool]:
-    """The pieces, and whether text is lower-cased before it is cut.
+    folder_or_file: str | Path, lowercase: bool | None, max_word_characters: int | None
+) -> Vocabulary:
+    """A vocabulary from a folder, a hub name, a `vocab.txt` or a `tokenizer.json`.
 
-    If `lowercase` is None, `tokenizer_config.json` decides; without one, the pieces.
+    What is None is decided by the files: `tokenizer_config.json` beside a `vocab.txt`,
+    or the `tokenizer.json` itself. If they are silent, text is lower-cased unless the
+    pieces hold capitals, and a word may have 200 characters.
     """
     if Path(folder_or_file).is_file():
         path, config = Path(folder_or_file), {}
     else:
         path = find_file(folder_or_file, "vocab.txt", "tokenizer.json")
         config = _read_config(folder_or_file)
-    pieces = _read_json(path) if path.suffix == ".json" else _read_vocabulary(path)
+    if path.suffix == ".json":
+        pieces, settings = tokenizer_json.read(path)
+        config = settings | config
+    else:
+        pieces = _read_lines(path)
     if lowercase is None:
         lowercase = config.get("do_lower_case")
     if lowercase is None:
         lowercase = not _has_upper_case(pieces)
-    if not isinstance(lowercase, bool):
-        raise ValueError(
-            f"tokenizer_config.json says do_lower_case={lowercase!r}; "
-            "it must be true or false"
-        )
-    _check_config(config, lowercase)
-    return pieces, lowercase
+    if max_word_characters is None:
+        max_word_characters = config.get("max_word_characters", LONGEST_WORD)
+    _check_config(config, lowercase, max_word_characters)
+    return Vocabulary(pieces, lowercase, max_word_characters)
 
 
-def save_vocabulary(folder: str | Path, pieces: list[str], lowercase: bool) -> None:
-    """Write `vocab.txt` and `tokenizer_config.json`."""
+def save_vocabulary(folder: str | Path, vocabulary: Vocabulary) -> None:
+    """Write `vocab.txt`, `tokenizer_config.json` and `tokenizer.json`.
+
+    Raises:
+        ValueError: if a piece cannot stand in such a file.
+    """
+    check_storable(vocabulary.pieces)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    lines = "".join(f"{piece}\n" for piece in pieces)
-    (folder / "vocab.txt").write_text(lines, encoding="utf8", newline="")
-    config = {"tokenizer_class": "BertTokenizer", "do_lower_case": lowercase}
-    text = json.dumps(config, indent=2) + "\n"
-    (folder / "tokenizer_config.json").write_text(text, encoding="utf8")
+    config = {
+        "tokenizer_class": "BertTokenizer",
+        "do_lower_case": vocabulary.lowercase,
+        "max_word_characters": vocabulary.max_word_characters,
+    }
+    files = {
+        "vocab.txt": "".join(f"{piece}\n" for piece in vocabulary.pieces),
+        "tokenizer_config.json": json.dumps(config, indent=2) + "\n",
+        "tokenizer.json": tokenizer_json.text(*vocabulary, SPECIAL),
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf8", newline="")
 
 
-def check_vocabulary(pieces: list[str], ids: dict[str, int]) -> None:
-    """Every special token there, no piece twice; ValueError names what is wrong."""
+def check_vocabulary(pieces: list[str], ids: Mapping[str, int]) -> None:
+    """Every special token there, no piece empty or twice; ValueError says which."""
+    if "" in ids:
+        raise ValueError(
+            f"piece {pieces.index('')} of the vocabulary is empty (line "
+            f"{pieces.index('') + 1} of a vocab.txt); a piece's id is its place, so "
+            "put a placeholder there, such as [unused0], or restore the file"
+        )
     missing = [piece for piece in SPECIAL if piece not in ids]
     if missing:
         raise ValueError(
@@ -62,26 +97,26 @@ def check_vocabulary(pieces: list[str], ids: dict[str, int]) -> None:
         )
 
 
-def _read_vocabulary(path: Path) -> list[str]:
+def check_storable(pieces: list[str]) -> None:
+    """ValueError if a piece could not be read back from a line of a UTF-8 file."""
+    for id, piece in enumerate(pieces):
+        surrogate = any("\ud800" <= character <= "\udfff" for character in piece)
+        if surrogate or "\n" in piece or piece != _from_line(piece):
+            raise ValueError(
+                f"piece {id}, {piece!r}, cannot stand on a line of vocab.txt: it has "
+                "white space at an end, a line break, or half of a surrogate pair"
+            )
+
+
+def _read_lines(path: Path) -> list[str]:
     """The lines of the file; ValueError names the first byte that is not UTF-8."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not UTF-8: byte {error.start} is "
-            f"0x{error.object[error.start]:02x}; save the vocabulary as UTF-8"
-        ) from error
-    return [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
+    lines = decoded(path.read_bytes(), path).removesuffix("\n").split("\n")
+    return [_from_line(line) for line in lines]
 
 
-def _read_json(path: Path) -> list[str]:
-    """The pieces of the `tokenizer.json` that the tokenizers library writes."""
-    model = read_json(path).get("model", {})
-    if model.get("type") != "WordPiece":
-        raise ValueError(
-            f"{path} holds a {model.get('type')} tokenizer; BERT's is WordPiece"
-        )
-    return sorted(model["vocab"], key=model["vocab"].get)
+def _from_line(line: str) -> str:
+    """As in Google's `load_vocab`, but a line of exotic spaces is a piece."""
+    return line.strip() or line.strip("\r")
 
 
 def _read_config(folder_or_name: str | Path) -> dict[str, Any]:
@@ -93,16 +128,26 @@ def _read_config(folder_or_name: str | Path) -> dict[str, Any]:
     return read_json(path)
 
 
-def _check_config(config: dict[str, Any], lowercase: bool) -> None:
+def _check_config(config: Mapping[str, Any], lowercase: Any, longest: Any) -> None:
     """Options of other tokenizers that this one does not have must not be ignored."""
+    if not isinstance(lowercase, bool):
+        raise ValueError(
+            f"tokenizer_config.json says do_lower_case={lowercase!r}; "
+            "it must be true or false"
+        )
+    if not isinstance(longest, int) or isinstance(longest, bool) or longest < 1:
+        raise ValueError(
+            f"max_word_characters={longest!r}; give a whole number from 1, such as "
+            f"{LONGEST_WORD} (google-research/bert) or 100 (transformers)"
+        )
     if config.get("strip_accents") not in (None, lowercase):
         raise ValueError(
-            f"tokenizer_config.json says strip_accents={config['strip_accents']} and "
+            f"the tokenizer's files say strip_accents={config['strip_accents']} and "
             f"do_lower_case={lowercase}; BERT's tokenizer does both or neither"
         )
     if config.get("tokenize_chinese_chars") is False:
         raise ValueError(
-            "tokenizer_config.json says tokenize_chinese_chars=False; BERT's "
+            "the tokenizer's files say tokenize_chinese_chars=False; BERT's "
             "tokenizer always separates Chinese characters"
         )
 

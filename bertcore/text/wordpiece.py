@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from bertcore.text.characters import split_words, split_words_with_origins
+from bertcore.text.characters import split_words_with_origins
+from bertcore.text.match import Matcher
+from bertcore.text.segments import framed
+from bertcore.text.trainer import learn
 from bertcore.text.vocabulary import (
+    LONGEST_WORD,
     SPECIAL,
+    Vocabulary,
     check_vocabulary,
     load_vocabulary,
     save_vocabulary,
@@ -17,16 +23,20 @@ from bertcore.text.vocabulary import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-_REMEMBERED_WORDS = 1 << 18  # about 50 MB; English prose needs a tenth of it
+_SPECIAL = re.compile(f"({'|'.join(map(re.escape, SPECIAL))})")
 
 
 class Piece(NamedTuple):
-    """A piece, its id, and the characters of the text it stands for."""
+    """A piece, its id, the characters of the text it stands for, and its segment.
+
+    A special token that was added, not written in the text, has the empty place 0, 0.
+    """
 
     piece: str
     id: int
     start: int
     end: int
+    segment: int = 0
 
 
 class Tokenizer:
@@ -34,7 +44,8 @@ class Tokenizer:
 
     The reference is google-research/bert tokenization.py. A word longer than
     `max_word_characters` becomes [UNK]: 200 there, 100 in the transformers library.
-    Text that looks like a special token, such as "[SEP]", is read as plain text.
+    Text that looks like a special token, such as "[SEP]", is read as plain text,
+    unless a method is told to `parse_special`: only for texts that you wrote yourself.
 
     >>> pieces = [*SPECIAL, "un", "##believ", "##able", "!"]
     >>> tokenizer = Tokenizer(pieces)
@@ -48,7 +59,7 @@ class Tokenizer:
         self,
         vocabulary: Sequence[str],
         lowercase: bool = True,
-        max_word_characters: int = 200,
+        max_word_characters: int = LONGEST_WORD,
     ) -> None:
         self.vocabulary = list(vocabulary)
         self.lowercase = lowercase
@@ -58,34 +69,38 @@ class Tokenizer:
         self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = (
             self.ids[piece] for piece in SPECIAL
         )
-        self._known: dict[str, list[int]] = {}
+        self._matcher = Matcher(self.ids, self.unk_id, lowercase, max_word_characters)
 
     @classmethod
     def from_pretrained(
         cls,
         folder_or_vocab_file: str | Path,
         lowercase: bool | None = None,
-        max_word_characters: int = 200,
+        max_word_characters: int | None = None,
     ) -> Self:
-        """The tokenizer of a checkpoint (a folder or a hub name) or of a `vocab.txt`.
+        """The tokenizer of a checkpoint, of a `vocab.txt` or of a `tokenizer.json`.
 
         Args:
-            folder_or_vocab_file: where the vocabulary is, one piece a line.
-            lowercase: True for an uncased model. By default what
-                `tokenizer_config.json` says; without one, True unless the
-                vocabulary itself holds upper-case letters.
-            max_word_characters: longer words become [UNK].
+            folder_or_vocab_file: a folder, a hub name or a file.
+            lowercase: True for an uncased model. By default what the files say; if
+                they say nothing, True unless the vocabulary itself holds capitals.
+            max_word_characters: longer words become [UNK]. By default what was
+                saved, or 200.
 
         Raises:
             FileNotFoundError: if there is no such checkpoint or file.
             ValueError: if the file is not a WordPiece vocabulary.
         """
-        pieces, lowercase = load_vocabulary(folder_or_vocab_file, lowercase)
-        return cls(pieces, lowercase, max_word_characters)
+        found = load_vocabulary(folder_or_vocab_file, lowercase, max_word_characters)
+        return cls(*found)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write `vocab.txt` and `tokenizer_config.json`, as transformers reads them."""
-        save_vocabulary(folder, self.vocabulary, self.lowercase)
+        """Write `vocab.txt`, `tokenizer_config.json` and `tokenizer.json`.
+
+        The transformers and tokenizers libraries read them and cut text alike.
+        """
+        settings = self.vocabulary, self.lowercase, self.max_word_characters
+        save_vocabulary(folder, Vocabulary(*settings))
 
     def __repr__(self) -> str:
         case = "uncased" if self.lowercase else "cased"
@@ -94,32 +109,45 @@ class Tokenizer:
     def __len__(self) -> int:
         return len(self.vocabulary)
 
-    def tokenize(self, text: str) -> list[str]:
-        """The pieces of a text, without special tokens."""
-        return [self.vocabulary[id] for id in self._text_ids(text)]
+    def tokenize(self, text: str, parse_special: bool = False) -> list[str]:
+        """The pieces of a text, without special tokens added."""
+        return [self.vocabulary[id] for id in self._text_ids(text, parse_special)]
 
     def encode(
-        self, text: str, pair: str | None = None, max_length: int | None = None
+        self,
+        text: str,
+        pair: str | None = None,
+        max_length: int | None = None,
+        parse_special: bool = False,
     ) -> list[int]:
         """`[CLS] text [SEP]`, or `[CLS] text [SEP] pair [SEP]`, as ids.
 
-        Special tokens written in a text are cut like any text; to mask a piece, put
-        `mask_id` into the ids. A pair without pieces counts as none. With `max_length`
-        the longer of the two loses its last pieces first, the pair on a tie
-        (google-research/bert run_classifier.py, `convert_single_example` and
-        `_truncate_seq_pair`).
+        A pair without pieces counts as none. With `max_length` the longer of the two
+        loses its last pieces first, the pair on a tie (google-research/bert
+        run_classifier.py, `convert_single_example` and `_truncate_seq_pair`).
         """
-        first, second = self._segments(text, pair, max_length)
+        first, second = self._segments(text, pair, max_length, parse_special)
         return first + second
 
-    def pieces(self, text: str) -> list[Piece]:
+    def pieces(self, text: str, parse_special: bool = False) -> list[Piece]:
         """The pieces of a text with their place in it: `text[start:end]`."""
-        _check_text(text)
-        return [
-            Piece(self.vocabulary[id], id, min(covered), max(covered) + 1)
-            for word, origins in split_words_with_origins(text, self.lowercase)
-            for id, covered in self._cover(word, origins)
-        ]
+        return list(self._places(text, parse_special))
+
+    def encode_pieces(
+        self,
+        text: str,
+        pair: str | None = None,
+        max_length: int | None = None,
+        parse_special: bool = False,
+    ) -> list[Piece]:
+        """What `encode` gives, each id with its place in its own text, and segment."""
+        first = self.pieces(text, parse_special)
+        second = [] if pair is None else self.pieces(pair, parse_special)
+        cls, sep = (
+            Piece(self.vocabulary[i], i, 0, 0) for i in (self.cls_id, self.sep_id)
+        )
+        first, second = framed(first, second, cls, sep, max_length)
+        return first + [piece._replace(segment=1) for piece in second]
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         """Ids back to text: continuation pieces glued on, words apart by a space.
@@ -140,6 +168,7 @@ class Tokenizer:
         texts: str | Sequence[str],
         pairs: str | Sequence[str] | None = None,
         max_length: int | None = None,
+        parse_special: bool = False,
     ) -> dict[str, Tensor]:
         """A padded batch, ready for `Bert`: three tensors, `b s` each.
 
@@ -158,20 +187,35 @@ class Tokenizer:
                 f"{len(texts)} texts but {len(pairs)} pairs; give each text its pair"
             )
         rows = [
-            self._segments(text, pair, max_length)
+            self._segments(text, pair, max_length, parse_special)
             for text, pair in zip(texts, pairs or [None] * len(texts), strict=True)
         ]
         return padded(rows, self.pad_id)
 
-    def _cover(self, word: str, origins: list[int]) -> Iterator[tuple[int, list[int]]]:
-        """Each id of a word with the characters it stands for."""
-        begin = 0
-        for id in self._word_ids(word):
-            length = len(self.vocabulary[id]) - (2 if begin else 0)  # less its "##"
-            if id == self.unk_id:
-                length = len(word)
-            yield id, origins[begin : begin + length]
-            begin += length
+    def _segments(
+        self, text: str, pair: str | None, max_length: int | None, parse_special: bool
+    ) -> tuple[list[int], list[int]]:
+        """The two segments with their special tokens; the second may be empty."""
+        first = self._text_ids(text, parse_special)
+        second = [] if pair is None else self._text_ids(pair, parse_special)
+        return framed(first, second, self.cls_id, self.sep_id, max_length)
+
+    def _text_ids(self, text: str, parse_special: bool) -> list[int]:
+        ids: list[int] = []
+        for _, part in _parts(text, parse_special):
+            special = parse_special and part in SPECIAL
+            ids += [self.ids[part]] if special else self._matcher.text_ids(part)
+        return ids
+
+    def _places(self, text: str, parse_special: bool) -> Iterator[Piece]:
+        for begin, part in _parts(text, parse_special):
+            if parse_special and part in SPECIAL:
+                yield Piece(part, self.ids[part], begin, begin + len(part))
+                continue
+            for word, origins in split_words_with_origins(part, self.lowercase):
+                for id, covered in self._matcher.cover(word, origins):
+                    start, end = begin + min(covered), begin + max(covered) + 1
+                    yield Piece(self.vocabulary[id], id, start, end)
 
     def _piece(self, id: int) -> str:
         if not 0 <= id < len(self):
@@ -181,71 +225,43 @@ class Tokenizer:
             )
         return self.vocabulary[id]
 
-    def _segments(
-        self, text: str, pair: str | None, max_length: int | None
-    ) -> tuple[list[int], list[int]]:
-        """The two segments with their special tokens; the second may be empty."""
-        first = self._text_ids(text)
-        second = [] if pair is None else self._text_ids(pair)
-        special = 3 if second else 2
-        if max_length is not None:
-            if max_length < special + 1:
-                raise ValueError(
-                    f"max_length={max_length} leaves no room for a piece beside the "
-                    f"{special} special tokens; give {special + 1} or more"
-                )
-            _truncate(first, second, max_length - special)
-        first = [self.cls_id, *first, self.sep_id]
-        return first, [*second, self.sep_id] if second else []
 
-    def _text_ids(self, text: str) -> list[int]:
-        _check_text(text)
-        ids: list[int] = []
-        for word in split_words(text, self.lowercase):
-            known = self._known.get(word)
-            ids += self._word_ids(word) if known is None else known
-        return ids
+def train(
+    texts: Iterable[str],
+    size: int,
+    criterion: str = "likelihood",
+    *,
+    lowercase: bool = True,
+    min_frequency: int = 2,
+    alphabet_limit: int = 1000,
+) -> Tokenizer:
+    """A tokenizer with a vocabulary learned from these texts.
 
-    def _word_ids(self, word: str) -> list[int]:
-        """The ids of a word; one with any part unknown is [UNK] as a whole."""
-        if len(word) > self.max_word_characters:
-            return [self.unk_id]
-        if len(self._known) >= _REMEMBERED_WORDS:
-            self._known.clear()
-        self._known[word] = ids = longest_match(word, self.ids) or [self.unk_id]
-        return ids
+    The arguments, and the errors, are those of `bertcore.text.trainer.learn`.
 
-
-def longest_match(word: str, ids: Mapping[str, int]) -> list[int] | None:
-    """From the left, always the longest piece in the vocabulary; None if none fits.
-
-    >>> longest_match("headland", {"he": 0, "head": 1, "##land": 2, "##l": 3})
-    [1, 2]
+    >>> train(["hug hugs hugging", "bug bugs"], 15, "count").tokenize("hugs")
+    ['hug', '##s']
     """
-    found = []
-    start = 0
-    while start < len(word):
-        prefix = "##" if start else ""
-        for end in range(len(word), start, -1):
-            id = ids.get(prefix + word[start:end])
-            if id is not None:
-                break
-        else:
-            return None
-        found.append(id)
-        start = end
-    return found
+    pieces = learn(
+        texts,
+        size,
+        criterion,
+        lowercase=lowercase,
+        min_frequency=min_frequency,
+        alphabet_limit=alphabet_limit,
+    )
+    return Tokenizer(list(pieces), lowercase)
 
 
-def _truncate(first: list[int], second: list[int], room: int) -> None:
-    """Shorten in place, the longer one first, the second on a tie."""
-    while len(first) + len(second) > room:
-        (first if len(first) > len(second) else second).pop()
-
-
-def _check_text(text: str) -> None:
+def _parts(text: str, parse_special: bool) -> list[tuple[int, str]]:
+    """Where each part begins, and the part: all of it, or cut at special tokens."""
     if not isinstance(text, str):
         raise ValueError(
             f"a text is a str, not {type(text).__name__}; "
             "for several texts call the tokenizer itself: tokenizer(texts)"
         )
+    parts, begin = [], 0
+    for part in _SPECIAL.split(text) if parse_special else [text]:
+        parts.append((begin, part))
+        begin += len(part)
+    return parts

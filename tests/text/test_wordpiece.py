@@ -335,8 +335,8 @@ def test_hostile_sizes(real_tokenizer) -> None:
 def test_the_memory_of_words_is_bounded(
     real_tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bertcore.text.wordpiece._REMEMBERED_WORDS", 10)
+    monkeypatch.setattr("bertcore.text.match._REMEMBERED", 10)
     fresh = Tokenizer(real_tokenizer.vocabulary)
     for number in range(100):
         fresh.tokenize(f"{number} {number + 1}")
-        assert len(fresh._known) <= 10
+        assert len(fresh._matcher._chunks) <= 10 >= len(fresh._matcher._words)

@@ -1,0 +1,225 @@
+"""Merges: a vocabulary learned from words, one piece at a time (chapter 1).
+
+Every word starts as single characters, all but the first marked `##`. Then, again and
+again, the best pair of neighbours is glued into a new piece wherever it stands. What
+"best" means is the criterion:
+
+- `count`: the most frequent pair, as in byte-pair encoding (Sennrich et al. 2016) and
+  in the WordPiece trainer of the tokenizers library.
+- `likelihood`: the pair whose merge makes the texts most probable, which is the rule
+  of the WordPiece papers (Schuster and Nakajima 2012, section 2; Wu et al. 2016,
+  section 4.1). Google has not published the trainer that it used for BERT.
+- `ratio`: count of the pair over the product of the counts of its parts. Many
+  tutorials give it as WordPiece's rule. It is neither of the two.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from heapq import heapify, heappop, heappush
+from itertools import pairwise
+from math import log
+from typing import NamedTuple
+
+Pair = tuple[int, int]
+
+
+class Merge(NamedTuple):
+    """Two pieces that became one, how often they stood side by side, and the score."""
+
+    left: str
+    right: str
+    piece: str
+    count: int
+    score: float
+
+
+def pair_count(pair: int, left: int, right: int, total: int, same: bool) -> float:
+    """How often the two pieces stand side by side."""
+    return pair
+
+
+def likelihood_gain(pair: int, left: int, right: int, total: int, same: bool) -> float:
+    """What the merge adds to the log-likelihood of the texts, in nats.
+
+    The texts' probability is the product of the frequencies of their pieces, so that
+    with counts c and their sum N its logarithm is Σ c log c - N log N. The merge turns
+    `pair` occurrences of each part into `pair` of the new piece. (`same`: both parts
+    are one piece, of which a merge takes two.)
+
+    >>> round(likelihood_gain(pair=3, left=3, right=5, total=20, same=False), 3)
+    5.089
+    """
+    if same:
+        pair = min(pair, left // 2)
+        parts = _xlogx(left - 2 * pair) - _xlogx(left)
+    else:
+        parts = _xlogx(left - pair) - _xlogx(left)
+        parts += _xlogx(right - pair) - _xlogx(right)
+    return _xlogx(pair) + parts + _xlogx(total) - _xlogx(total - pair)
+
+
+def ratio(pair: int, left: int, right: int, total: int, same: bool) -> float:
+    """Count of the pair over the product of the counts of its parts."""
+    return pair / (left * right)
+
+
+CRITERIA: dict[str, Callable[[int, int, int, int, bool], float]] = {
+    "count": pair_count,
+    "likelihood": likelihood_gain,
+    "ratio": ratio,
+}
+
+
+class Cuts:
+    """How each distinct word is cut at present, with an index from pairs to words.
+
+    `pieces` lists the pieces by id; `counts` says how often each one stands in the
+    texts, and `pairs` each two neighbours. A run of three equal pieces counts as two
+    pairs, though only one merge fits.
+    """
+
+    def __init__(self, words: Mapping[str, int]) -> None:
+        self.pieces = alphabet(words)
+        self.ids = {piece: id for id, piece in enumerate(self.pieces)}
+        self.counts = [0] * len(self.pieces)
+        self.pairs: dict[Pair, int] = defaultdict(int)
+        self.found_in: dict[Pair, list[int]] = defaultdict(list)
+        self.frequencies = list(words.values())
+        inner = {piece[2:]: id for piece, id in self.ids.items()}  # "##x" by "x"
+        self.words = [
+            [self.ids[word[0]], *(inner[character] for character in word[1:])]
+            for word in words
+        ]
+        for index, (word, frequency) in enumerate(
+            zip(self.words, self.frequencies, strict=True)
+        ):
+            for id in word:
+                self.counts[id] += frequency
+            for pair in pairwise(word):
+                self.pairs[pair] += frequency
+                self.found_in[pair].append(index)
+        self.total = sum(self.counts)
+
+    def merge(self, pair: Pair) -> tuple[int, set[Pair]]:
+        """Glue the pair wherever it stands; the piece's id and its new neighbours."""
+        left, right = pair
+        piece = self.pieces[left] + self.pieces[right].removeprefix("##")
+        if piece not in self.ids:  # "ab" + "##c" may have come before "a" + "##bc"
+            self.ids[piece] = len(self.pieces)
+            self.pieces.append(piece)
+            self.counts.append(0)
+        new = self.ids[piece]
+        before: dict[int, list[int]] = defaultdict(list)
+        after: dict[int, list[int]] = defaultdict(list)
+        merged = 0
+        for index in self.found_in.pop(pair):
+            word = self.words[index]
+            at, last = 0, len(word) - 1
+            while at < last:
+                if word[at] == left and word[at + 1] == right:
+                    word[at : at + 2] = [new]
+                    last -= 1
+                    merged += self.frequencies[index]
+                    if at:
+                        before[word[at - 1]].append(index)
+                    if at < last:
+                        after[word[at + 1]].append(index)
+                at += 1
+        self.counts[left] -= merged
+        self.counts[right] -= merged
+        self.counts[new] += merged
+        self.total -= merged
+        risen = set()
+        for other, found in before.items():
+            risen.add(self._move((other, left), (other, new), found))
+        for other, found in after.items():
+            risen.add(self._move((right, other), (new, other), found))
+        del self.pairs[pair]
+        return new, risen
+
+    def _move(self, old: Pair, new: Pair, found: list[int]) -> Pair:
+        """In these words the neighbours `old` are now `new`."""
+        moved = sum([self.frequencies[index] for index in found])
+        self.pairs[old] -= moved
+        self.pairs[new] += moved
+        self.found_in[new] += found
+        return new
+
+
+def merges(
+    words: Mapping[str, int], criterion: str = "likelihood", min_frequency: int = 2
+) -> Iterator[Merge]:
+    """The merges in the order in which they are made, until no pair is left.
+
+    A heap holds every pair with the score it had when it was put there. A score that
+    has fallen since is noticed when the pair comes up, and put back. One that has
+    risen is pushed again at once: that can happen to pairs with the new piece, and, if
+    the criterion looks at the parts, to pairs with a part that has become rarer.
+
+    Args:
+        words: how often each word occurs.
+        criterion: "count", "likelihood" or "ratio".
+        min_frequency: rarer pairs are left alone.
+
+    Raises:
+        ValueError: if there is no such criterion.
+    """
+    score = score_of(criterion)
+    looks_at_parts = score is not pair_count
+    cuts = Cuts(words)
+    pairs_with: dict[int, set[Pair]] = defaultdict(set)
+
+    def entry(pair: Pair) -> tuple[float, Pair]:
+        left, right = pair
+        counts = cuts.pairs[pair], cuts.counts[left], cuts.counts[right]
+        return -score(*counts, cuts.total, left == right), pair
+
+    def note(pairs: Iterable[Pair]) -> None:
+        for pair in pairs:
+            pairs_with[pair[0]].add(pair)
+            pairs_with[pair[1]].add(pair)
+
+    if looks_at_parts:
+        note(cuts.pairs)
+    heap = [entry(pair) for pair, n in cuts.pairs.items() if n >= min_frequency]
+    heapify(heap)
+    while heap:
+        stored, pair = heappop(heap)
+        count = cuts.pairs.get(pair, 0)
+        if count < min_frequency:
+            continue
+        if entry(pair)[0] > stored:
+            heappush(heap, entry(pair))
+            continue
+        new, risen = cuts.merge(pair)
+        yield Merge(*(cuts.pieces[id] for id in (*pair, new)), count, -stored)
+        if looks_at_parts:
+            note(risen)
+            risen = risen | pairs_with[pair[0]] | pairs_with[pair[1]]
+        for pair in risen:
+            if cuts.pairs.get(pair, 0) >= min_frequency:
+                heappush(heap, entry(pair))
+
+
+def alphabet(words: Iterable[str]) -> list[str]:
+    """The pieces that training starts from, sorted.
+
+    >>> alphabet(["hug", "gun"])
+    ['##g', '##n', '##u', 'g', 'h']
+    """
+    first = {word[0] for word in words}
+    inner = {character for word in words for character in word[1:]}
+    return sorted([*first, *("##" + character for character in inner)])
+
+
+def score_of(criterion: str) -> Callable[[int, int, int, int, bool], float]:
+    """The function of a criterion's name; ValueError if there is none."""
+    if criterion not in CRITERIA:
+        raise ValueError(
+            f"criterion={criterion!r} is not known; give one of {', '.join(CRITERIA)}"
+        )
+    return CRITERIA[criterion]
+
+
+def _xlogx(x: int) -> float:
+    return x * log(x) if x else 0.0
