@@ -188,28 +188,33 @@ def merges(
         count = cuts.pairs.get(pair, 0)
         if count < min_frequency:
             continue
-        if entry(pair)[0] > stored:
-            heappush(heap, entry(pair))
+        now = entry(pair)
+        if now[0] > stored:
+            heappush(heap, now)
             continue
+        left, right = pair
         new, risen = cuts.merge(pair)
-        yield Merge(*(cuts.pieces[id] for id in (*pair, new)), count, -stored)
+        pieces = cuts.pieces
+        yield Merge(pieces[left], pieces[right], pieces[new], count, -stored)
         if looks_at_parts:
             note(risen)
-            risen = risen | pairs_with[pair[0]] | pairs_with[pair[1]]
+            risen = risen | pairs_with[left] | pairs_with[right]
         for pair in risen:
             if cuts.pairs.get(pair, 0) >= min_frequency:
                 heappush(heap, entry(pair))
 
 
 def alphabet(words: Iterable[str]) -> list[str]:
-    """The pieces that training starts from, sorted.
+    """The pieces that training starts from: each character, bare and with `##`.
+
+    Both forms of each, as in BERT's own vocabulary, although not every character
+    begins a word here and goes on in one: so no word spelt with them is ever [UNK].
 
     >>> alphabet(["hug", "gun"])
-    ['##g', '##n', '##u', 'g', 'h']
+    ['g', 'h', 'n', 'u', '##g', '##h', '##n', '##u']
     """
-    first = {word[0] for word in words}
-    inner = {character for word in words for character in word[1:]}
-    return sorted([*first, *("##" + character for character in inner)])
+    characters = sorted(set("".join(words)))
+    return [*characters, *("##" + character for character in characters)]
 
 
 def score_of(criterion: str) -> Callable[[int, int, int, int, bool], float]:

@@ -35,7 +35,7 @@ def learn(
         ValueError: if the size is too small for the characters, or too large for the
             texts, or if there is no such criterion.
 
-    >>> list(learn(["hug hugs hugging", "bug bugs"], 15, "count"))[-3:]
+    >>> list(learn(["hug hugs hugging", "bug bugs"], 22, "count"))[-3:]
     ['##ug', 'hug', 'bug']
     """
     score_of(criterion)
@@ -44,8 +44,8 @@ def learn(
     if size < len(start):
         raise ValueError(
             f"size={size} has no room for the {len(SPECIAL)} special tokens and the "
-            f"{len(start) - len(SPECIAL)} characters of these texts; give {len(start)} "
-            "or more, or a smaller alphabet_limit"
+            f"{(len(start) - len(SPECIAL)) // 2} characters of these texts, each bare "
+            f"and with ##; give {len(start)} or more, or a smaller alphabet_limit"
         )
     yield from start
     known = set(start)
@@ -81,12 +81,15 @@ def count_words(texts: Iterable[str], lowercase: bool = True) -> Counter[str]:
 
 def _learnable(words: Mapping[str, int], alphabet_limit: int) -> dict[str, int]:
     """Without the words that hold a rare character, half of one, or too many."""
-    seen: Counter[str] = Counter()
-    for word, count in words.items():
-        for character in word:
-            seen[character] += count
-    ranked = sorted(seen, key=lambda character: (-seen[character], character))
-    kept = {character for character in ranked[:alphabet_limit] if _is_text(character)}
+    kept = set("".join(words))
+    if len(kept) > alphabet_limit:
+        seen: Counter[str] = Counter()
+        for word, count in words.items():
+            for character in word:
+                seen[character] += count
+        ranked = sorted(seen, key=lambda character: (-seen[character], character))
+        kept = set(ranked[:alphabet_limit])
+    kept = set(filter(_is_text, kept))
     return {
         word: count
         for word, count in words.items()

@@ -239,8 +239,8 @@ def train(
 
     The arguments, and the errors, are those of `bertcore.text.trainer.learn`.
 
-    >>> train(["hug hugs hugging", "bug bugs"], 15, "count").tokenize("hugs")
-    ['hug', '##s']
+    >>> train(["hug hugs hugging", "bug bugs"], 22, "count").tokenize("bugs")
+    ['bug', '##s']
     """
     pieces = learn(
         texts,

@@ -1,0 +1,120 @@
+"""How fast are we beside the Rust library? On one core, in turn, in one process.
+
+    python benchmarks/wordpiece.py                       print a table
+    python benchmarks/wordpiece.py --card FILE.json      and record the run
+
+The comparison only counts if the ids are the same, so that is checked first. A ratio
+is the library's time over ours in the same round: above 1 we are faster. "Cold" is a
+new tokenizer that has seen no text, "warm" the same one on the same texts again.
+"""
+
+import argparse
+import gc
+import os
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+os.environ["RAYON_NUM_THREADS"] = "1"  # before the library is loaded
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+from tokenizers import BertWordPieceTokenizer
+from tqdm import trange
+
+from bertcore import Tokenizer
+from bertcore.book.cards import make_card, write_card
+from bertcore.sources import ENCODER, find_file
+from bertcore.text.corpus import introductions
+from bertcore.text.wordpiece import train
+
+SIZES = (8192, 30522)
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds of processor time, and what came out."""
+    gc.collect()
+    start = time.process_time()
+    result = work()
+    return time.process_time() - start, result
+
+
+def encoding_round(texts: list[str], rounds: dict[str, list[float]]) -> None:
+    """Both tokenizers cold and warm; the same ids, or no figure."""
+    path = str(find_file(ENCODER, "vocab.txt"))
+    library = BertWordPieceTokenizer(path, lowercase=True)
+    ours = Tokenizer.from_pretrained(path)
+    for state in ("cold", "warm"):
+        theirs, expected = timed(lambda: library.encode_batch(texts))
+        mine, found = timed(lambda: [ours.encode(text) for text in texts])
+        if found != [encoding.ids for encoding in expected]:
+            raise SystemExit("the ids differ: no comparison of speed makes sense")
+        rounds[f"encode, {state}: library, s"].append(theirs)
+        rounds[f"encode, {state}: ours, s"].append(mine)
+        rounds[f"encode, {state}: ratio"].append(theirs / mine)
+
+
+def training_round(
+    texts: list[str], size: int, rounds: dict[str, list[float]]
+) -> float:
+    """Both trainers; how much of the two vocabularies is the same."""
+    library = BertWordPieceTokenizer(lowercase=True)
+    theirs, _ = timed(
+        lambda: library.train_from_iterator(texts, size, show_progress=False)
+    )
+    mine, ours = timed(lambda: train(texts, size, "count"))
+    rounds[f"train {size}: library, s"].append(theirs)
+    rounds[f"train {size}: ours, s"].append(mine)
+    rounds[f"train {size}: ratio"].append(theirs / mine)
+    return len(set(ours.vocabulary) & set(library.get_vocab())) / size
+
+
+def main() -> None:
+    """Run, print, and record if asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--card", help="a JSON file to record the run in")
+    options = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    corpus = introductions()
+    texts = [document.text for document in corpus.documents]
+    megabytes = sum(len(text.encode()) for text in texts) / 1e6
+    names = [
+        f"{work}: {figure}"
+        for work in ("encode, cold", "encode, warm", *(f"train {n}" for n in SIZES))
+        for figure in ("library, s", "ours, s", "ratio")
+    ]
+    rounds: dict[str, list[float]] = {name: [] for name in names}
+    overlap = {}
+    for _ in trange(options.rounds, leave=False):
+        encoding_round(texts, rounds)
+        for size in SIZES:
+            overlap[f"train {size}: pieces in both, share"] = training_round(
+                texts, size, rounds
+            )
+    results: dict[str, Any] = {}
+    print(f"{len(texts):,} texts, {megabytes:.2f} MB: {corpus.source}")
+    print(f"{'':28}{'min':>8}{'median':>8}{'max':>8}")
+    for name, values in rounds.items():
+        low, middle, high = min(values), statistics.median(values), max(values)
+        results[name] = [round(value, 3) for value in (low, middle, high)]
+        print(f"{name:28}{low:8.2f}{middle:8.2f}{high:8.2f}")
+    for name, share in overlap.items():
+        results[name] = round(share, 4)
+        print(f"{name}: {share:.4f}")
+    if options.card:
+        card = make_card(
+            "WordPiece on one core, ours beside the tokenizers library, in turn; "
+            "minimum, median and maximum of the rounds",
+            f"{len(texts):,} texts, {megabytes:.2f} MB: {corpus.source}",
+            results,
+            packages=("tokenizers",),
+            rounds=options.rounds,
+            gate="all ids identical in every round",
+        )
+        write_card(options.card, card)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Cards: one JSON file for each recorded run; numbers in prose come from them."""
+
+import json
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+
+def make_card(
+    what: str,
+    data: str,
+    results: Mapping[str, Any],
+    packages: Sequence[str] = ("torch",),
+    **setting: Any,
+) -> dict[str, Any]:
+    """What ran, on what, and what came out.
+
+    Args:
+        what: one sentence.
+        data: the texts or weights, and where they come from.
+        results: numbers by name; say the unit in the name.
+        packages: those whose versions matter, besides Python.
+        setting: anything else that the result depends on, such as a seed.
+    """
+    return {
+        "what": what,
+        "data": data,
+        "setting": setting,
+        "results": dict(results),
+        "device": device_name(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in packages},
+        },
+        "revision": revision(),
+    }
+
+
+def write_card(path: str | Path, card: Mapping[str, Any]) -> None:
+    """Write a card as a JSON file that is easy to compare line by line."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf8", newline="\n")
+
+
+def device_name() -> str:
+    """The processor's name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def revision() -> str | None:
+    """The commit of this checkout, marked if something has changed since."""
+    folder = Path(__file__).parent
+    git = ["git", "-C", str(folder)]
+    try:
+        run = subprocess.run(
+            [*git, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return run.stdout.strip()
