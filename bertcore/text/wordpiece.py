@@ -97,7 +97,8 @@ class Tokenizer:
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `vocab.txt`, `tokenizer_config.json` and `tokenizer.json`.
 
-        The transformers and tokenizers libraries read them and cut text alike.
+        The tokenizers library reads the last and cuts text alike, and so does
+        transformers, but for its own limit of 100 characters a word.
         """
         settings = self.vocabulary, self.lowercase, self.max_word_characters
         save_vocabulary(folder, Vocabulary(*settings))
