@@ -8,6 +8,7 @@ of the theme is noticed.
 
 import hashlib
 import re
+import sys
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
+from tools import playground
 from tools.mathml import to_mathml
 from tools.student import blanked
 
@@ -161,7 +163,7 @@ def name_cache(app: Sphinx, config: Config) -> None:
     The cache alone looks at a notebook's own cells, so a change of the package would
     leave old numbers in the book.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(sys.version.encode())
     for folder in ("bertcore", "data"):
         for file in sorted((Path(app.confdir) / folder).rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
@@ -169,6 +171,18 @@ def name_cache(app: Sphinx, config: Config) -> None:
                 digest.update(file.read_bytes())
     cache = Path(app.outdir).parent / ".jupyter_cache" / digest.hexdigest()[:16]
     config.nb_execution_cache_path = str(cache)
+    data = cache / "playground-data.js"
+    if not data.exists():
+        playground.write_data(data)
+    config.html_static_path += [str(playground.SCRIPT), str(data)]
+
+
+def add_playground(
+    app: Sphinx, page: str, template: str, context: dict, _: Any
+) -> None:
+    """Load the playground's script on the pages that have one, and on no other."""
+    if playground.MARK in context.get("body", ""):
+        app.add_js_file(playground.SCRIPT.name, loading_method="defer")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -178,5 +192,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
         HideCodeCellNode, override=True, html=(visit_fold, depart_HideCellInput)
     )
     app.connect("config-inited", name_cache)
+    app.connect("html-page-context", add_playground)
     app.connect("build-finished", prune)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

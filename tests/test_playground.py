@@ -1,0 +1,132 @@
+"""The playground's script cuts as Python does, in a real browser, and by keyboard."""
+
+import json
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from bertcore import Tokenizer
+from bertcore.book.walk import Walk, steps
+from bertcore.text.characters import split_words
+from bertcore.text.corpus import introductions
+from tests.text.test_reference import fuzz, translations
+from tests.text.test_wordpiece import NASTY
+from tools import playground
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+SENTENCE = "Unbelievable headlands!"
+
+
+def browser() -> str:
+    """An installed Chromium; in CI there must be one (.ci/run installs it)."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        reason = f"none of {', '.join(BROWSERS)} is installed"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    return found
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory, encoder_folder) -> Iterator[Page]:
+    """A page with the picture and the script, from files, without a network."""
+    folder: Path = tmp_path_factory.mktemp("page")
+    playground.write_data(folder / "playground-data.js")
+    shutil.copy(playground.SCRIPT, folder)
+    tokenizer = Tokenizer.from_pretrained(encoder_folder)
+    picture = Walk(tokenizer, SENTENCE)._repr_html_()
+    (folder / "index.html").write_text(
+        '<!doctype html><html lang="en"><meta charset="utf8"><title>Playground</title>'
+        f'<script defer src="playground.js?v=1"></script><body>{picture}</body></html>',
+        encoding="utf8",
+    )
+    arguments = ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=browser(), args=arguments)
+        opened = chromium.new_page()
+        opened.goto((folder / "index.html").as_uri())
+        opened.evaluate("bertcorePlayground.load()")
+        yield opened
+        chromium.close()
+
+
+def cut(page: Page, what: str, texts: list[str], lowercase: bool) -> list[list[str]]:
+    code = f"([texts, low]) => texts.map((t) => bertcorePlayground.{what}(t, low))"
+    return page.evaluate(code, [texts, lowercase])
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_pieces_equal_python(page: Page, real_tokenizer, lowercase: bool) -> None:
+    """Some thousand strings: nasty, fuzzed, Wikipedia, and two dozen scripts."""
+    tokenizer = Tokenizer(real_tokenizer.vocabulary, lowercase)
+    texts = [
+        *NASTY,
+        *fuzz(tokenizer.vocabulary, 4000),
+        *(document.text for document in introductions().documents[::20]),
+        *(text[:5000] for text in translations().values()),
+    ]
+    assert len(texts) > 4500
+    texts = [t for t in texts if not any(unicodedata.category(c) == "Cn" for c in t)]
+    for text, found in zip(texts, cut(page, "pieces", texts, lowercase), strict=True):
+        assert found == tokenizer.tokenize(text), ascii(text)
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_every_character_that_python_knows(page: Page, lowercase: bool) -> None:
+    texts = [
+        f"a{chr(code)}b"
+        for code in range(sys.maxunicode + 1)
+        if unicodedata.category(chr(code)) not in ("Cs", "Cn", "Co")
+    ]
+    assert len(texts) > 140_000
+    for text, found in zip(texts, cut(page, "words", texts, lowercase), strict=True):
+        assert found == split_words(text, lowercase), ascii(text)
+
+
+def test_steps_equal_python(page: Page, real_tokenizer) -> None:
+    words = ["headland", "ab☃c", "x" * 200, "x" * 201, "é", "👍👍", "the"]
+    found = page.evaluate("(words) => words.map(bertcorePlayground.steps)", words)
+    expected = [[step._asdict() for step in steps(w, real_tokenizer)] for w in words]
+    assert found == json.loads(json.dumps(expected))
+
+
+def test_by_keyboard(page: Page) -> None:
+    """Tab reaches the box; typing redraws boxes and table as Python draws them."""
+    before = page.inner_html("tbody"), page.inner_html("ul")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.tagName") == "TEXTAREA"
+    page.keyboard.press("Control+A")
+    page.keyboard.type("Café ☃☃ Déjà")
+    page.wait_for_function("document.querySelector('ul').innerText.includes('cafe')")
+    assert page.inner_text("ul").split("\n")[0] == "cafe"
+    assert "nothing: the whole word is [UNK]" in page.inner_text("tbody")
+    assert page.inner_text("[role=status]") == "3 words, 4 pieces"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")  # cased: this vocabulary has no capitals
+    page.wait_for_function("document.querySelector('ul').innerText.includes('[UNK]')")
+    page.keyboard.press("Space")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Control+A")
+    page.keyboard.type(SENTENCE)
+    page.wait_for_function("document.querySelector('ul').innerText.includes('##land')")
+    after = page.inner_html("tbody"), page.inner_text("ul").split()
+    assert after[0] == before[0], "the script draws another table than Python"
+    assert after[1][0] == "unbelievable"
+
+
+def test_every_control_has_a_name(page: Page) -> None:
+    assert page.get_by_role("textbox", name="Type a text").count() == 1
+    assert page.get_by_role("checkbox", name="lower case").count() == 1
+    assert page.get_by_role("table").count() == 1
+
+
+def test_without_the_script_the_picture_stays(real_tokenizer) -> None:
+    picture = Walk(real_tokenizer, SENTENCE)._repr_html_()
+    assert "##land" in picture and "<textarea" not in picture
+    assert playground.MARK in picture
+    assert repr(Walk(real_tokenizer, SENTENCE)).endswith("##lands !")
