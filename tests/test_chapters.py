@@ -32,7 +32,19 @@ PUBLISHED = {
         "0.02": "initializer_range of google-research/bert modeling.py",
         "4.0": "version of a licence",
         "45": "minutes to read, an estimate of the author",
-    }
+    },
+    "01-wordpiece": {
+        "2012": "year of Schuster and Nakajima's paper",
+        "2016": "year of two papers",
+        "2018": "year of Kudo's paper",
+        "2021": "year of a paper",
+        "4.1": "section of a paper",
+        "400": "lines of google-research/bert tokenization.py, rounded",
+        "0.6931": "natural logarithm of 2",
+        "1.0986": "natural logarithm of 3",
+        "1.6094": "natural logarithm of 5",
+        "50": "minutes to read, an estimate of the author",
+    },
 }
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

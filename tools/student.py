@@ -52,6 +52,7 @@ def _after_signature(function: Function, lines: list[str]) -> int:
     first = function.body[0]
     if ast.get_docstring(function) is not None:
         header, end = first.lineno - 1, first.end_lineno
+        behind = lines[end - 1].encode()[first.end_col_offset :].decode()
     else:
         arguments = [a for a in ast.walk(function.args) if hasattr(a, "end_lineno")]
         nodes = [*arguments, *([function.returns] if function.returns else [])]
@@ -60,8 +61,8 @@ def _after_signature(function: Function, lines: list[str]) -> int:
             end += 1
             if end > first.lineno:
                 break
-        header = end
-    if header >= first.lineno or lines[end - 1].count(";"):
+        header, behind = end, "".join(lines[end - 1 : end])
+    if header >= first.lineno or ";" in behind:
         raise ValueError(f"write the body of {function.name} on lines of its own")
     return end
 

@@ -23,6 +23,10 @@ CHAPTER = ROOT / "chapters" / "00-map.ipynb"
             "def f(\n    x: int,\n) -> int:\n    'Doc.'\n    return x\n    # end",
             f"def f(\n    x: int,\n) -> int:\n    'Doc.'\n    {YOUR_TURN}",
         ),
+        (
+            "def f(x):\n    'One; two.'\n    return x",
+            f"def f(x):\n    'One; two.'\n    {YOUR_TURN}",
+        ),
         ("async def f(x):\n    return x", f"async def f(x):\n    {YOUR_TURN}"),
         ("@cache\ndef f():\n    return 1", f"@cache\ndef f():\n    {YOUR_TURN}"),
         (
