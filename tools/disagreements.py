@@ -31,7 +31,7 @@ PRIVATE = "private use: dropped, where Google keeps them"
 UNASSIGNED = "not assigned in this Unicode version: dropped, where Google keeps them"
 COMPOSED = "composed with the letter before, or replaced by its canonical form (NFC)"
 EXTENSION_E = "the first 256 of CJK extension E: not set apart as Chinese characters"
-TABLES = "another Unicode version's tables: marks, punctuation, controls, lower case"
+TABLES = "tables of another Unicode version: marks, punctuation, case"
 EXAMPLES = {
     "[CLS] is no word": "a special token in the text: the libraries let it through",
     "x" * 101: "a word of 101 to 200 characters: [UNK] in both libraries",

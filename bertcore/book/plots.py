@@ -88,6 +88,9 @@ def show(figure: Figure, alt: str, caption: str = "") -> Picture:
             f"alt={alt!r} tells a reader who cannot see the picture too little; "
             "say in a sentence what it shows"
         )
+    for axes in figure.axes:
+        if axes.get_legend():
+            axes.get_legend().set_frame_on(False)
     text = io.StringIO()
     with mpl.rc_context({**_STYLE, "svg.hashsalt": alt}):
         figure.savefig(text, format="svg", metadata={"Date": None})

@@ -68,7 +68,8 @@ class Walk:
         return (
             f'<div class="bertcore-playground" data-text="{html.escape(self.text)}">'
             f'{boxes}<table><thead><tr><th scope="col">Left of the word</th>'
-            '<th scope="col">Tried, the longest first</th><th scope="col">Found</th>'
+            '<th scope="col">Tried in vain, the longest first</th>'
+            '<th scope="col">Found</th>'
             f"</tr></thead><tbody>{rows}</tbody></table></div>"
         )
 

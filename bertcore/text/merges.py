@@ -165,7 +165,6 @@ def merges(
         ValueError: if there is no such criterion.
     """
     score = score_of(criterion)
-    looks_at_parts = score is not pair_count
     cuts = Cuts(words)
     pairs_with: dict[int, set[Pair]] = defaultdict(set)
 
@@ -179,7 +178,7 @@ def merges(
             pairs_with[pair[0]].add(pair)
             pairs_with[pair[1]].add(pair)
 
-    if looks_at_parts:
+    if score is not pair_count:  # then it looks at the parts
         note(cuts.pairs)
     heap = [entry(pair) for pair, n in cuts.pairs.items() if n >= min_frequency]
     heapify(heap)
@@ -196,7 +195,7 @@ def merges(
         new, risen = cuts.merge(pair)
         pieces = cuts.pieces
         yield Merge(pieces[left], pieces[right], pieces[new], count, -stored)
-        if looks_at_parts:
+        if score is not pair_count:
             note(risen)
             risen = risen | pairs_with[left] | pairs_with[right]
         for pair in risen:
