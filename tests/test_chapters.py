@@ -43,7 +43,7 @@ PUBLISHED = {
         "0.6931": "natural logarithm of 2",
         "1.0986": "natural logarithm of 3",
         "1.6094": "natural logarithm of 5",
-        "50": "minutes to read, an estimate of the author",
+        "60": "minutes to read, an estimate of the author",
     },
 }
 

@@ -6,9 +6,10 @@ again, the best pair of neighbours is glued into a new piece wherever it stands.
 
 - `count`: the most frequent pair, as in byte-pair encoding (Sennrich et al. 2016) and
   in the WordPiece trainer of the tokenizers library.
-- `likelihood`: the pair whose merge makes the texts most probable, which is the rule
-  of the WordPiece papers (Schuster and Nakajima 2012, section 2; Wu et al. 2016,
-  section 4.1). Google has not published the trainer that it used for BERT.
+- `likelihood`: the pair whose merge makes the texts most probable, if each piece is
+  drawn on its own. The WordPiece papers speak of the likelihood under a language model
+  and give no formula (Schuster and Nakajima 2012; Wu et al. 2016, section 4.1). Google
+  has not published the trainer that it used for BERT.
 - `ratio`: count of the pair over the product of the counts of its parts. Many
   tutorials give it as WordPiece's rule. It is neither of the two.
 """

@@ -1,0 +1,41 @@
+"""Recorded runs: every card is complete, and prose quotes what it holds."""
+
+import json
+import re
+
+import pytest
+
+from bertcore.book.cards import device_name, make_card, revision, write_card
+from tests.conftest import ROOT
+
+CARDS = sorted((ROOT / "data" / "runs").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)
+def test_a_card_says_what_ran_and_on_what(path) -> None:
+    card = json.loads(path.read_text(encoding="utf8"))
+    for key in ("what", "data", "results", "device", "versions", "revision"):
+        assert card[key], key
+    assert not card["revision"].endswith("-dirty"), "record from a clean checkout"
+
+
+def test_the_readme_quotes_the_card() -> None:
+    """In this order: encoding cold and warm, then training small and large."""
+    text = (ROOT / "README.md").read_text(encoding="utf8")
+    (paragraph,) = [p for p in text.split("\n\n") if "wordpiece-speed.json" in p]
+    results = json.loads((ROOT / "data/runs/wordpiece-speed.json").read_text())[
+        "results"
+    ]
+    quoted = [float(n) for n in re.findall(r"([\d.]+) times", paragraph)]
+    cold, warm = (results[f"encode, {state}: ratio"][1] for state in ("cold", "warm"))
+    small, large = (1 / results[f"train {n}: ratio"][1] for n in (8192, 30522))
+    expected = [round(cold, 1), round(warm, 1), round(small, 2), round(large, 2)]
+    assert quoted == expected
+
+
+def test_a_card_is_written_with_what_it_depends_on(tmp_path) -> None:
+    card = make_card("a test", "no data", {"seconds": 1.5}, ["einops"], seed=7)
+    assert card["setting"] == {"seed": 7} and card["versions"]["einops"]
+    assert card["device"] == device_name() and card["revision"] == revision()
+    write_card(tmp_path / "new" / "card.json", card)
+    assert json.loads((tmp_path / "new" / "card.json").read_text()) == card
