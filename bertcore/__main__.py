@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         print(f"bertcore: {error}", file=sys.stderr)
         return 1
     return 0
@@ -49,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     vocabulary.add_argument(
         "--min-frequency", type=int, default=2, help="of a pair (%(default)s)"
     )
+    vocabulary.add_argument(
+        "--alphabet-limit", type=int, default=1000, help="characters (%(default)s)"
+    )
     vocabulary.set_defaults(run=_vocabulary)
 
     sizes = commands.add_parser("parameters", help="count parameters, part by part")
@@ -77,15 +80,17 @@ def _vocabulary(options: argparse.Namespace) -> None:
     from bertcore.text.corpus import read_texts
     from bertcore.text.trainer import learn
 
-    out = Path(options.out)
-    if (out / "vocab.txt").exists():
-        raise ValueError(f"{out} holds a vocabulary already; give another folder")
+    out = Path(options.out).expanduser()
+    if not options.out or out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise ValueError(f"--out {options.out!r} is no new folder; give another name")
+    out.mkdir(parents=True, exist_ok=True)
     pieces = learn(
         read_texts(options.file),
         options.size,
         options.criterion,
         lowercase=not options.cased,
         min_frequency=options.min_frequency,
+        alphabet_limit=options.alphabet_limit,
     )
     tokenizer = Tokenizer(list(_watched(pieces, options.size)), not options.cased)
     tokenizer.save_pretrained(out)

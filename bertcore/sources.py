@@ -59,7 +59,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The table of names and values in a JSON file; ValueError names the file."""
     try:
         content = json.loads(decoded(path.read_bytes(), path))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no table of names and values")

@@ -39,7 +39,7 @@ def page(tmp_path_factory, encoder_folder) -> Iterator[Page]:
     playground.write_data(folder / "playground-data.js")
     shutil.copy(playground.SCRIPT, folder)
     tokenizer = Tokenizer.from_pretrained(encoder_folder)
-    picture = Walk(tokenizer, SENTENCE)._repr_html_()
+    picture = Walk(tokenizer, SENTENCE, playground=True)._repr_html_()
     (folder / "index.html").write_text(
         '<!doctype html><html lang="en"><meta charset="utf8"><title>Playground</title>'
         f'<script defer src="playground.js?v=1"></script><body>{picture}</body></html>',
@@ -97,7 +97,7 @@ def test_steps_equal_python(page: Page, real_tokenizer) -> None:
 
 def test_by_keyboard(page: Page) -> None:
     """Tab reaches the box; typing redraws boxes and table as Python draws them."""
-    before = page.inner_html("tbody"), page.inner_html("ul")
+    before = page.inner_html("tbody"), boxes(page)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.tagName") == "TEXTAREA"
     page.keyboard.press("Control+A")
@@ -114,9 +114,48 @@ def test_by_keyboard(page: Page) -> None:
     page.keyboard.press("Control+A")
     page.keyboard.type(SENTENCE)
     page.wait_for_function("document.querySelector('ul').innerText.includes('##land')")
-    after = page.inner_html("tbody"), page.inner_text("ul").split()
-    assert after[0] == before[0], "the script draws another table than Python"
-    assert after[1][0] == "unbelievable"
+    after = page.inner_html("tbody"), boxes(page)
+    assert after == before, "the script draws another picture than Python"
+
+
+def boxes(page: Page) -> list[list[str]]:
+    """Text and colours of each box, as the browser computes them."""
+    return page.eval_on_selector_all(
+        "ul li",
+        "items => items.map((item) => [item.innerText, "
+        "getComputedStyle(item).borderColor, getComputedStyle(item).backgroundColor])",
+    )
+
+
+def test_the_worst_text_that_fits_takes_no_time(page: Page) -> None:
+    """It once took ten seconds a key."""
+    box = page.get_by_role("textbox")
+    assert box.get_attribute("maxlength") == "1000"
+    start = page.evaluate("performance.now()")
+    box.fill(("qzxj" * 50 + " ") * 5)
+    page.wait_for_function("document.querySelector('[role=status]').innerText[0] == 5")
+    assert page.evaluate("performance.now()") - start < 5000
+
+
+def test_a_vocabulary_that_comes_late_is_used(page: Page, tmp_path: Path) -> None:
+    """Without its file a sentence says so; when it is there, the next key works."""
+    folder = Path(page.url.removeprefix("file://")).parent
+    shutil.copytree(folder, tmp_path / "copy")
+    data = tmp_path / "copy" / "playground-data.js"
+    data.rename(tmp_path / "away.js")
+    faults: list[str] = []
+    other = page.context.browser.new_page()
+    other.on("pageerror", lambda error: faults.append(str(error)))
+    other.goto((tmp_path / "copy" / "index.html").as_uri())
+    other.get_by_role("textbox").focus()
+    other.keyboard.type("x")
+    status = "document.querySelector('[role=status]').innerText"
+    other.wait_for_function(f"{status}.includes('could not be loaded')")
+    (tmp_path / "away.js").rename(data)
+    other.keyboard.type("y")
+    other.wait_for_function(f"{status}.includes('piece')")
+    assert not faults
+    other.close()
 
 
 def test_every_control_has_a_name(page: Page) -> None:
@@ -126,7 +165,8 @@ def test_every_control_has_a_name(page: Page) -> None:
 
 
 def test_without_the_script_the_picture_stays(real_tokenizer) -> None:
-    picture = Walk(real_tokenizer, SENTENCE)._repr_html_()
+    picture = Walk(real_tokenizer, SENTENCE, playground=True)._repr_html_()
     assert "##land" in picture and "<textarea" not in picture
     assert playground.MARK in picture
+    assert playground.MARK not in Walk(real_tokenizer, SENTENCE)._repr_html_()
     assert repr(Walk(real_tokenizer, SENTENCE)).endswith("##lands !")

@@ -4,13 +4,14 @@
    box above it and draws it anew for what the reader types: the same boxes, the same
    table. Vocabulary and character tables come from Python (tools/playground.py), in a
    file of this site, when the box is first used. tests/test_playground.py compares
-   every word and every piece with Python's. */
+   words and pieces with Python's, for every character that Python knows. */
 "use strict";
 
 const bertcorePlayground = (() => {
   const LONGEST_WORD = 200; // characters, as in google-research/bert
   const SHOWN = 6; // tries at either end of a long row
-  const COLOURS = ["#14946b", "#2f7fd0"]; // green and blue of the book's palette
+  const LONGEST_TEXT = 1000; // characters; more would be a long table
+  const COLOURS = ["#2f7fd0", "#14946b"]; // blue and green of the book's palette
   const here = document.currentScript.src;
   let ids = null; // piece -> id
   let tables = null; // name -> sorted ranges of code points
@@ -59,17 +60,19 @@ const bertcorePlayground = (() => {
 
   /* The matches of one word; the last has piece null if the word becomes [UNK]. */
   function steps(word) {
-    const characters = [...word];
-    if (characters.length > LONGEST_WORD) return [{ rest: word, tries: [], piece: null }];
+    const ends = [0]; // where each character ends, in JavaScript's units
+    for (const character of word) ends.push(ends[ends.length - 1] + character.length);
+    const length = ends.length - 1;
+    if (length > LONGEST_WORD) return [{ rest: word, tries: [], piece: null }];
     const found = [];
     let start = 0;
-    while (start < characters.length) {
+    while (start < length) {
       const prefix = start ? "##" : "";
       const tries = [];
       let piece = null;
-      let end = characters.length;
+      let end = length;
       for (; end > start && piece === null; end -= 1) {
-        tries.push(prefix + characters.slice(start, end).join(""));
+        tries.push(prefix + word.slice(ends[start], ends[end]));
         if (ids.has(tries[tries.length - 1])) piece = tries[tries.length - 1];
       }
       found.push({ rest: tries[0], tries, piece });
@@ -137,13 +140,14 @@ const bertcorePlayground = (() => {
   }
 
   function draw(holder, text, lowercase) {
+    const cut = words(text, lowercase);
     const found = pieces(text, lowercase);
     holder.querySelector("ul").replaceWith(boxes(found));
-    const rows = words(text, lowercase).flatMap(steps).map(row);
+    const rows = cut.flatMap(steps).map(row);
     holder.querySelector("tbody").replaceChildren(...rows);
     const count = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;
     holder.querySelector("[role=status]").textContent =
-      `${count(words(text, lowercase).length, "word")}, ${count(found.length, "piece")}`;
+      `${count(cut.length, "word")}, ${count(found.length, "piece")}`;
   }
 
   // The page ---------------------------------------------------------------------
@@ -158,15 +162,20 @@ const bertcorePlayground = (() => {
     loading ??= new Promise((resolve, reject) => {
       const source = here.replace(/playground\.js.*/, "playground-data.js");
       const script = element("script", { src: source });
-      script.onload = resolve;
-      script.onerror = reject;
+      script.onload = () => (ids ? resolve() : reject(new Error("no vocabulary")));
+      script.onerror = () => reject(new Error("not found"));
       document.head.append(script);
     });
+    loading.catch(() => (loading = null)); // the next key tries again
     return loading;
   }
 
   function enliven(holder) {
-    const text = element("textarea", { rows: 2, value: holder.dataset.text });
+    const text = element("textarea", {
+      rows: 2,
+      maxLength: LONGEST_TEXT,
+      value: holder.dataset.text,
+    });
     const lowercase = element("input", { type: "checkbox", checked: true });
     const status = element("p");
     status.setAttribute("role", "status");
@@ -177,7 +186,7 @@ const bertcorePlayground = (() => {
       );
     text.addEventListener("input", drawNow);
     lowercase.addEventListener("change", drawNow);
-    text.addEventListener("focus", load, { once: true });
+    text.addEventListener("focus", () => load().catch(() => {}));
     holder.prepend(
       element("label", {}, ["Type a text: ", text]),
       element("label", {}, [lowercase, " lower case and no accents (uncased)"]),

@@ -59,9 +59,11 @@ def device_name() -> str:
 
 def revision() -> str | None:
     """The commit of this checkout, marked if something has changed since."""
-    folder = Path(__file__).parent
-    git = ["git", "-C", str(folder)]
-    try:
+    file = Path(__file__)
+    git = ["git", "-C", str(file.parent)]
+    try:  # a copy inside another project must not take that project's commit
+        tracked = [*git, "ls-files", "--error-unmatch", file.name]
+        subprocess.run(tracked, capture_output=True, check=True)
         run = subprocess.run(
             [*git, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
             capture_output=True, text=True, check=True,

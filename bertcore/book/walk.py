@@ -50,10 +50,16 @@ def steps(word: str, tokenizer: Tokenizer) -> list[Step]:
 
 
 class Walk:
-    """The pieces of a text over their ids, and a table of all that was tried."""
+    """The pieces of a text over their ids, and a table of all that was tried.
 
-    def __init__(self, tokenizer: Tokenizer, text: str) -> None:
-        self.tokenizer, self.text = tokenizer, text
+    With `playground` the published page makes it one to type into. The tokenizer must
+    then be that of uncased BERT, whose vocabulary the page loads.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, text: str, playground: bool = False
+    ) -> None:
+        self.tokenizer, self.text, self.playground = tokenizer, text, playground
         words = split_words(text, tokenizer.lowercase)
         self.words = [(word, steps(word, tokenizer)) for word in words]
 
@@ -61,12 +67,13 @@ class Walk:
         return " ".join(self.tokenizer.tokenize(self.text))
 
     def _repr_html_(self) -> str:
+        kind = "bertcore-playground" if self.playground else "bertcore-walk"
         ids = self.tokenizer.ids
         pieces = self.tokenizer.tokenize(self.text)
         boxes = strip(pieces, [ids[piece] for piece in pieces])._repr_html_()
         rows = "".join(_row(step, ids) for _, found in self.words for step in found)
         return (
-            f'<div class="bertcore-playground" data-text="{html.escape(self.text)}">'
+            f'<div class="{kind}" data-text="{html.escape(self.text)}">'
             f'{boxes}<table><thead><tr><th scope="col">Left of the word</th>'
             '<th scope="col">Tried in vain, the longest first</th>'
             '<th scope="col">Found</th>'

@@ -77,7 +77,7 @@ def read_texts(paths: Iterable[str | Path]) -> Iterator[str]:
         ValueError: naming the file and the first byte that is not UTF-8.
     """
     for path in map(Path, paths):
-        if not path.is_file():
+        if path.is_dir() or not path.exists():
             raise FileNotFoundError(f"no text file {path}; check the path")
         position = 0
         with path.open("rb") as file:

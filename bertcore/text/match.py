@@ -1,10 +1,11 @@
 """Match: from words to ids, the longest piece first (chapter 1)."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
 
-from bertcore.text.characters import split_words
+from bertcore.text.characters import split_words, split_words_with_origins
 
-Ids = tuple[int, ...]  # half the memory of a list, and no work for the collector
+T = TypeVar("T")
 
 _REMEMBERED = 1 << 17  # chunks, and as many words; English prose needs most of it
 _LONGEST_REMEMBERED = 40  # characters; what is longer hardly comes again
@@ -46,6 +47,7 @@ class Matcher:
         self.max_word_characters = max_word_characters
         self._pieces = {id: piece for piece, id in ids.items()}
         self._chunks = _Memory(self._chunk_ids)
+        self._places = _Memory(self._chunk_places)
         self._words = _Memory(self._word_ids)
 
     def text_ids(self, text: str) -> list[int]:
@@ -59,35 +61,49 @@ class Matcher:
             ids += self._chunks[chunk]
         return ids
 
-    def cover(self, word: str, origins: list[int]) -> Iterator[tuple[int, list[int]]]:
-        """Each id of a word with the origins of the characters it stands for."""
+    def text_places(self, text: str) -> Iterator[tuple[int, int, int]]:
+        """The ids of a text, each with the place it stands for: id, start, end."""
         begin = 0
-        for id in self._words[word]:
-            length = len(self._pieces[id]) - (2 if begin else 0)  # less its "##"
-            if id == self.unk_id:
-                length = len(word)
-            yield id, origins[begin : begin + length]
-            begin += length
+        for chunk in text.split(" "):
+            for id, start, end in self._places[chunk]:
+                yield id, begin + start, begin + end
+            begin += len(chunk) + 1
 
-    def _chunk_ids(self, chunk: str) -> Ids:
+    # What is remembered are tuples: half the memory of a list, and no work for the
+    # garbage collector.
+
+    def _chunk_ids(self, chunk: str) -> tuple[int, ...]:
         words = split_words(chunk, self.lowercase)
         return tuple([id for word in words for id in self._words[word]])
 
-    def _word_ids(self, word: str) -> Ids:
+    def _chunk_places(self, chunk: str) -> tuple[tuple[int, int, int], ...]:
+        places = []
+        for word, origins in split_words_with_origins(chunk, self.lowercase):
+            begin = 0
+            for id in self._words[word]:
+                length = len(self._pieces[id]) - (2 if begin else 0)  # without its ##
+                if id == self.unk_id:
+                    length = len(word)
+                covered = origins[begin : begin + length]
+                places.append((id, min(covered), max(covered) + 1))
+                begin += length
+        return tuple(places)
+
+    def _word_ids(self, word: str) -> tuple[int, ...]:
         """A word with any part unknown is [UNK] as a whole, and so is a long one."""
         if len(word) > self.max_word_characters:
             return (self.unk_id,)
         return tuple(longest_match(word, self.ids) or [self.unk_id])
 
 
-class _Memory(dict[str, Ids]):
+class _Memory(dict[str, T]):
     """The answers of a rule, each worked out once; a full memory starts afresh."""
 
-    def __init__(self, rule: Callable[[str], Ids]) -> None:
+    def __init__(self, rule: Callable[[str], T]) -> None:
         super().__init__()
         self.rule = rule
 
-    def __missing__(self, text: str) -> Ids:
+    def __missing__(self, text: str) -> T:
         if len(self) >= _REMEMBERED:
             self.clear()
         answer = self.rule(text)

@@ -17,7 +17,7 @@ again, the best pair of neighbours is glued into a new piece wherever it stands.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import heapify, heappop, heappush
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import log
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ class Merge(NamedTuple):
 
 
 def pair_count(pair: int, left: int, right: int, total: int, same: bool) -> float:
-    """How often the two pieces stand side by side."""
+    """How often the two pieces can be merged."""
     return pair
 
 
@@ -51,7 +51,6 @@ def likelihood_gain(pair: int, left: int, right: int, total: int, same: bool) ->
     5.089
     """
     if same:
-        pair = min(pair, left // 2)
         parts = _xlogx(left - 2 * pair) - _xlogx(left)
     else:
         parts = _xlogx(left - pair) - _xlogx(left)
@@ -75,8 +74,7 @@ class Cuts:
     """How each distinct word is cut at present, with an index from pairs to words.
 
     `pieces` lists the pieces by id; `counts` says how often each one stands in the
-    texts, and `pairs` each two neighbours. A run of three equal pieces counts as two
-    pairs, though only one merge fits.
+    texts, and `pairs` each two neighbours.
     """
 
     def __init__(self, words: Mapping[str, int]) -> None:
@@ -100,6 +98,17 @@ class Cuts:
                 self.pairs[pair] += frequency
                 self.found_in[pair].append(index)
         self.total = sum(self.counts)
+
+    def count(self, pair: Pair) -> int:
+        """How often the pair can be merged: of three equal pieces in a row, once."""
+        if pair[0] != pair[1] or pair not in self.pairs:
+            return self.pairs.get(pair, 0)
+        return sum(
+            self.frequencies[index] * (len(list(run)) // 2)
+            for index in set(self.found_in[pair])
+            for id, run in groupby(self.words[index])
+            if id == pair[0]
+        )
 
     def merge(self, pair: Pair) -> tuple[int, set[Pair]]:
         """Glue the pair wherever it stands; the piece's id and its new neighbours."""
@@ -160,19 +169,19 @@ def merges(
     Args:
         words: how often each word occurs.
         criterion: "count", "likelihood" or "ratio".
-        min_frequency: rarer pairs are left alone.
+        min_frequency: rarer pairs are left alone; 1 or more.
 
     Raises:
-        ValueError: if there is no such criterion.
+        ValueError: if there is no such criterion, or no such frequency.
     """
     score = score_of(criterion)
+    check_whole_number("min_frequency", min_frequency, 1)
     cuts = Cuts(words)
     pairs_with: dict[int, set[Pair]] = defaultdict(set)
 
     def entry(pair: Pair) -> tuple[float, Pair]:
-        left, right = pair
-        counts = cuts.pairs[pair], cuts.counts[left], cuts.counts[right]
-        return -score(*counts, cuts.total, left == right), pair
+        counts = cuts.count(pair), *(cuts.counts[part] for part in pair)
+        return -score(*counts, cuts.total, pair[0] == pair[1]), pair
 
     def note(pairs: Iterable[Pair]) -> None:
         for pair in pairs:
@@ -181,11 +190,11 @@ def merges(
 
     if score is not pair_count:  # then it looks at the parts
         note(cuts.pairs)
-    heap = [entry(pair) for pair, n in cuts.pairs.items() if n >= min_frequency]
+    heap = [entry(pair) for pair in cuts.pairs if cuts.count(pair) >= min_frequency]
     heapify(heap)
     while heap:
         stored, pair = heappop(heap)
-        count = cuts.pairs.get(pair, 0)
+        count = cuts.count(pair)
         if count < min_frequency:
             continue
         now = entry(pair)
@@ -200,7 +209,7 @@ def merges(
             note(risen)
             risen = risen | pairs_with[left] | pairs_with[right]
         for pair in risen:
-            if cuts.pairs.get(pair, 0) >= min_frequency:
+            if cuts.count(pair) >= min_frequency:
                 heappush(heap, entry(pair))
 
 
@@ -224,6 +233,12 @@ def score_of(criterion: str) -> Callable[[int, int, int, int, bool], float]:
             f"criterion={criterion!r} is not known; give one of {', '.join(CRITERIA)}"
         )
     return CRITERIA[criterion]
+
+
+def check_whole_number(name: str, value: object, least: int) -> None:
+    """ValueError, with the argument's name, unless it is an int of `least` or more."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name}={value!r}; give a whole number from {least}")
 
 
 def _xlogx(x: int) -> float:

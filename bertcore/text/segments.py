@@ -8,7 +8,7 @@ T = TypeVar("T")
 def framed(
     first: list[T], second: list[T], cls: T, sep: T, max_length: int | None
 ) -> tuple[list[T], list[T]]:
-    """`[CLS] first [SEP]` and `second [SEP]`; the second is empty if it was.
+    """`[CLS] first [SEP]` and `second [SEP]`; the second is empty if nothing is in it.
 
     With `max_length` the longer one loses its last items first, the second on a tie
     (google-research/bert run_classifier.py, `_truncate_seq_pair`).

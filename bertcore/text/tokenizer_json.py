@@ -8,24 +8,24 @@ from typing import Any
 from bertcore.sources import read_json
 
 
-def read(path: Path) -> tuple[list[str], dict[str, Any]]:
+def read(path: Path, special: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     """The pieces by id, and the settings by their names in `tokenizer_config.json`.
 
     Raises:
         ValueError: if the file holds another kind of tokenizer than BERT's.
     """
     content = read_json(path)
-    model = content.get("model") or {}
+    model = _table(path, content, "model")
     if model.get("type") != "WordPiece":
         raise ValueError(
             f"{path} holds a {model.get('type')} tokenizer; BERT's is WordPiece"
         )
-    normalizer = content.get("normalizer") or {}
+    normalizer = _table(path, content, "normalizer")
+    pre_tokenizer = _table(path, content, "pre_tokenizer")
     for part, found, wanted in (
         ("normalizer", normalizer.get("type"), "BertNormalizer"),
         ("clean_text", normalizer.get("clean_text", True), True),
-        ("pre_tokenizer", (content.get("pre_tokenizer") or {}).get("type"),
-         "BertPreTokenizer"),
+        ("pre_tokenizer", pre_tokenizer.get("type"), "BertPreTokenizer"),
         ("unk_token", model.get("unk_token"), "[UNK]"),
         ("continuing_subword_prefix", model.get("continuing_subword_prefix"), "##"),
     ):  # fmt: skip
@@ -37,7 +37,13 @@ def read(path: Path) -> tuple[list[str], dict[str, Any]]:
         "tokenize_chinese_chars": normalizer.get("handle_chinese_chars", True),
         "max_word_characters": model.get("max_input_chars_per_word", 100),
     }
-    return _by_id(path, model.get("vocab") or {}), settings
+    for token in content.get("added_tokens") or []:
+        if token.get("content") not in special:
+            raise ValueError(
+                f"{path} adds the token {token.get('content')!r}, which is read out of "
+                f"the text as it stands; ours does so with {', '.join(special)} only"
+            )
+    return _by_id(path, _table(path, model, "vocab")), settings
 
 
 def text(
@@ -78,6 +84,14 @@ def text(
     return json.dumps(content, indent=2, ensure_ascii=False)
 
 
+def _table(path: Path, content: dict[str, Any], name: str) -> dict[str, Any]:
+    """A part of the file that holds names and values; empty if it is null."""
+    part = content.get(name) or {}
+    if not isinstance(part, dict):
+        raise ValueError(f"{path}: {name} must hold names and values, not {part!r:.40}")
+    return part
+
+
 def _added(id: int, token: str) -> dict[str, Any]:
     """A token that the library reads out of the text itself, as it stands."""
     flags = ("single_word", "lstrip", "rstrip", "normalized")
@@ -86,6 +100,9 @@ def _added(id: int, token: str) -> dict[str, Any]:
 
 def _by_id(path: Path, ids: dict[str, int]) -> list[str]:
     """The pieces in the order of their ids, which must be 0, 1, 2, …"""
+    for piece, id in ids.items():
+        if type(id) is not int:
+            raise ValueError(f"{path}: the id of {piece!r} is {id!r}, no whole number")
     pieces = sorted(ids, key=ids.__getitem__)
     for place, piece in enumerate(pieces):
         if ids[piece] != place:

@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from bertcore.text.characters import split_words
-from bertcore.text.merges import alphabet, merges, score_of
+from bertcore.text.merges import alphabet, check_whole_number, merges, score_of
 from bertcore.text.vocabulary import LONGEST_WORD, SPECIAL
+
+_MANY = 1 << 20  # chunks that are kept at a time
 
 
 def learn(
@@ -23,7 +25,7 @@ def learn(
     came first. Words of more than 200 characters are left out.
 
     Args:
-        texts: as many as you like; they are read once and not kept.
+        texts: as many as you like; they are read once, one after the other.
         size: how many pieces the vocabulary shall have.
         criterion: "likelihood", as in the WordPiece papers; "count", as in byte-pair
             encoding; or "ratio".
@@ -39,6 +41,9 @@ def learn(
     ['##ug', 'hug', 'bug']
     """
     score_of(criterion)
+    check_whole_number("size", size, 1)
+    check_whole_number("min_frequency", min_frequency, 1)
+    check_whole_number("alphabet_limit", alphabet_limit, 1)
     words = _learnable(count_words(texts, lowercase), alphabet_limit)
     start = [*SPECIAL, *alphabet(words)]
     if size < len(start):
@@ -68,15 +73,29 @@ def count_words(texts: Iterable[str], lowercase: bool = True) -> Counter[str]:
 
     Texts are first counted by what stands between spaces, because most of that
     repeats and is then split only once.
+
+    Raises:
+        ValueError: if `texts` is a single text, or holds something else than texts.
     """
+    if isinstance(texts, str):
+        raise ValueError("texts is a single str; give a list of texts: [text]")
     chunks: Counter[str] = Counter()
-    for text in texts:
-        chunks.update(text.split(" "))
     words: Counter[str] = Counter()
+    for text in texts:
+        if not isinstance(text, str):
+            raise ValueError(f"a text is a str, not {type(text).__name__}")
+        chunks.update(text.split(" "))
+        if len(chunks) > _MANY:  # text without spaces, say: nothing repeats
+            _count_split(chunks, words, lowercase)
+            chunks.clear()
+    _count_split(chunks, words, lowercase)
+    return words
+
+
+def _count_split(chunks: Counter[str], words: Counter[str], lowercase: bool) -> None:
     for chunk, count in chunks.items():
         for word in split_words(chunk, lowercase):
             words[word] += count
-    return words
 
 
 def _learnable(words: Mapping[str, int], alphabet_limit: int) -> dict[str, int]:

@@ -32,23 +32,30 @@ def load_vocabulary(
     or the `tokenizer.json` itself. If they are silent, text is lower-cased unless the
     pieces hold capitals, and a word may have 200 characters.
     """
-    if Path(folder_or_file).is_file():
-        path, config = Path(folder_or_file), {}
+    path = Path(folder_or_file).expanduser()
+    if path.is_file():
+        config = _read_config(path.parent) if path.suffix != ".json" else {}
     else:
         path = find_file(folder_or_file, "vocab.txt", "tokenizer.json")
         config = _read_config(folder_or_file)
     if path.suffix == ".json":
-        pieces, settings = tokenizer_json.read(path)
+        pieces, settings = tokenizer_json.read(path, SPECIAL)
         config = settings | config
     else:
         pieces = _read_lines(path)
+    _check_config(config)
     if lowercase is None:
         lowercase = config.get("do_lower_case")
     if lowercase is None:
         lowercase = not _has_upper_case(pieces)
     if max_word_characters is None:
         max_word_characters = config.get("max_word_characters", LONGEST_WORD)
-    _check_config(config, lowercase, max_word_characters)
+    check_settings(lowercase, max_word_characters)
+    if config.get("strip_accents") not in (None, lowercase):
+        raise ValueError(
+            f"the tokenizer's files say strip_accents={config['strip_accents']}, but "
+            f"lowercase={lowercase}; BERT's tokenizer does both or neither"
+        )
     return Vocabulary(pieces, lowercase, max_word_characters)
 
 
@@ -59,7 +66,7 @@ def save_vocabulary(folder: str | Path, vocabulary: Vocabulary) -> None:
         ValueError: if a piece cannot stand in such a file.
     """
     check_storable(vocabulary.pieces)
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "tokenizer_class": "BertTokenizer",
@@ -101,10 +108,12 @@ def check_storable(pieces: list[str]) -> None:
     """ValueError if a piece could not be read back from a line of a UTF-8 file."""
     for id, piece in enumerate(pieces):
         surrogate = any("\ud800" <= character <= "\udfff" for character in piece)
-        if surrogate or "\n" in piece or piece != _from_line(piece):
+        mark = id == 0 and piece[:1] == "\ufeff"  # would be read as a byte order mark
+        if surrogate or mark or "\n" in piece or piece != _from_line(piece):
             raise ValueError(
                 f"piece {id}, {piece!r}, cannot stand on a line of vocab.txt: it has "
-                "white space at an end, a line break, or half of a surrogate pair"
+                "white space at an end, a line break, half of a surrogate pair, or a "
+                "byte order mark"
             )
 
 
@@ -120,36 +129,48 @@ def _from_line(line: str) -> str:
 
 
 def _read_config(folder_or_name: str | Path) -> dict[str, Any]:
-    """The checkpoint's `tokenizer_config.json`; empty if it has none."""
+    """What the checkpoint's `tokenizer_config.json` says; empty if it has none."""
     try:
         path = find_file(folder_or_name, "tokenizer_config.json")
     except FileNotFoundError:
         return {}
-    return read_json(path)
+    return {key: value for key, value in read_json(path).items() if value is not None}
 
 
-def _check_config(config: Mapping[str, Any], lowercase: Any, longest: Any) -> None:
-    """Options of other tokenizers that this one does not have must not be ignored."""
+def check_settings(lowercase: object, max_word_characters: object) -> None:
+    """ValueError unless they are True or False, and a whole number from 1."""
     if not isinstance(lowercase, bool):
-        raise ValueError(
-            f"tokenizer_config.json says do_lower_case={lowercase!r}; "
-            "it must be true or false"
-        )
+        raise ValueError(f"lowercase={lowercase!r}; give True (uncased) or False")
+    longest = max_word_characters
     if not isinstance(longest, int) or isinstance(longest, bool) or longest < 1:
         raise ValueError(
             f"max_word_characters={longest!r}; give a whole number from 1, such as "
             f"{LONGEST_WORD} (google-research/bert) or 100 (transformers)"
         )
-    if config.get("strip_accents") not in (None, lowercase):
+
+
+def _check_config(config: Mapping[str, Any]) -> None:
+    """Options of other tokenizers that this one does not have must not be ignored."""
+    if config.get("do_lower_case") not in (None, True, False):
         raise ValueError(
-            f"the tokenizer's files say strip_accents={config['strip_accents']} and "
-            f"do_lower_case={lowercase}; BERT's tokenizer does both or neither"
+            f"the tokenizer's files say do_lower_case={config['do_lower_case']!r}; "
+            "it must be true or false"
         )
     if config.get("tokenize_chinese_chars") is False:
         raise ValueError(
             "the tokenizer's files say tokenize_chinese_chars=False; BERT's "
             "tokenizer always separates Chinese characters"
         )
+    for key, usual in (
+        ("do_basic_tokenize", True),
+        ("never_split", []),
+        ("unk_token", "[UNK]"),
+    ):
+        if config.get(key, usual) != usual:
+            raise ValueError(
+                f"the tokenizer's files say {key}={config[key]!r}; BERT's tokenizer, "
+                f"and so ours, has {usual!r}"
+            )
 
 
 def _has_upper_case(pieces: list[str]) -> bool:

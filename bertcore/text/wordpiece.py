@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from bertcore.text.characters import split_words_with_origins
 from bertcore.text.match import Matcher
 from bertcore.text.segments import framed
 from bertcore.text.trainer import learn
@@ -15,6 +14,7 @@ from bertcore.text.vocabulary import (
     LONGEST_WORD,
     SPECIAL,
     Vocabulary,
+    check_settings,
     check_vocabulary,
     load_vocabulary,
     save_vocabulary,
@@ -61,6 +61,7 @@ class Tokenizer:
         lowercase: bool = True,
         max_word_characters: int = LONGEST_WORD,
     ) -> None:
+        check_settings(lowercase, max_word_characters)
         self.vocabulary = list(vocabulary)
         self.lowercase = lowercase
         self.max_word_characters = max_word_characters
@@ -97,8 +98,9 @@ class Tokenizer:
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `vocab.txt`, `tokenizer_config.json` and `tokenizer.json`.
 
-        The tokenizers library reads the last and cuts text alike, and so does
-        transformers, but for its own limit of 100 characters a word.
+        The tokenizers library reads the last, transformers the last two. They cut text
+        as we do, but for what `bertcore.text.disagreements` lists; transformers has
+        its own limit of 100 characters a word.
         """
         settings = self.vocabulary, self.lowercase, self.max_word_characters
         save_vocabulary(folder, Vocabulary(*settings))
@@ -213,10 +215,8 @@ class Tokenizer:
             if parse_special and part in SPECIAL:
                 yield Piece(part, self.ids[part], begin, begin + len(part))
                 continue
-            for word, origins in split_words_with_origins(part, self.lowercase):
-                for id, covered in self._matcher.cover(word, origins):
-                    start, end = begin + min(covered), begin + max(covered) + 1
-                    yield Piece(self.vocabulary[id], id, start, end)
+            for id, start, end in self._matcher.text_places(part):
+                yield Piece(self.vocabulary[id], id, begin + start, begin + end)
 
     def _piece(self, id: int) -> str:
         if not 0 <= id < len(self):

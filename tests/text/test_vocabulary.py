@@ -67,6 +67,55 @@ def test_we_read_what_the_library_writes(
     assert written == read
 
 
+def test_a_deeply_nested_file_is_no_json(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="tokenizer.json is not valid JSON"):
+        Tokenizer.from_pretrained(tmp_path / "tokenizer.json")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"do_basic_tokenize": False}, "do_basic_tokenize=False; BERT's tokenizer"),
+        ({"never_split": ["A"]}, "never_split=.*ours, has"),
+        ({"unk_token": "<unk>"}, "unk_token='<unk>'; BERT's"),
+    ],
+)
+def test_options_that_would_change_the_cut(tmp_path, config, message: str) -> None:
+    Tokenizer([*SPECIAL, "a"]).save_pretrained(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=message):
+        Tokenizer.from_pretrained(tmp_path)
+
+
+def test_what_decides(tmp_path: Path) -> None:
+    """An argument, then tokenizer_config.json, then tokenizer.json; null is silence."""
+    Tokenizer([*SPECIAL, "a", "b"], False, 50).save_pretrained(tmp_path)
+    for place in (tmp_path, tmp_path / "vocab.txt", tmp_path / "tokenizer.json"):
+        found = Tokenizer.from_pretrained(place)
+        assert (found.lowercase, found.max_word_characters) == (False, 50), place
+    (tmp_path / "vocab.txt").unlink()
+    config = {"do_lower_case": None, "max_word_characters": 70}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    found = Tokenizer.from_pretrained(tmp_path)
+    assert (found.lowercase, found.max_word_characters) == (False, 70)
+    assert Tokenizer.from_pretrained(tmp_path, True, 9).max_word_characters == 9
+
+
+@pytest.mark.parametrize("lowercase", ["no", None, 1])
+def test_lowercase_is_true_or_false(lowercase) -> None:
+    with pytest.raises(ValueError, match=f"lowercase={lowercase!r}; give True"):
+        Tokenizer([*SPECIAL, "a"], lowercase)
+
+
+def test_a_home_folder_is_found(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Tokenizer([*SPECIAL, "a"]).save_pretrained("~/mine")
+    assert (tmp_path / "mine" / "vocab.txt").exists()
+    assert len(Tokenizer.from_pretrained("~/mine")) == 6
+    assert len(Tokenizer.from_pretrained("~/mine/vocab.txt")) == 6
+
+
 def test_a_limit_is_kept_and_can_be_changed(tmp_path: Path, real_tokenizer) -> None:
     Tokenizer(real_tokenizer.vocabulary, True, 100).save_pretrained(tmp_path)
     word = "ab" * 75
@@ -82,6 +131,8 @@ def test_a_limit_is_a_whole_number(tmp_path: Path, real_tokenizer, limit) -> Non
         ValueError, match=f"max_word_characters={limit!r}; give a whole"
     ):
         Tokenizer.from_pretrained(tmp_path, max_word_characters=limit)
+    with pytest.raises(ValueError, match="max_word_characters=.*; give a whole"):
+        Tokenizer(real_tokenizer.vocabulary, True, limit)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +176,7 @@ def test_what_no_file_can_hold_is_not_written(tmp_path: Path, piece: str) -> Non
     [
         ("normalizer", None, "normalizer is None, where BERT has 'BertNormalizer'"),
         ("normalizer.clean_text", False, "clean_text is False"),
-        ("normalizer.strip_accents", False, "strip_accents=False and do_lower_case"),
+        ("normalizer.strip_accents", False, "strip_accents=False, but lowercase=True"),
         ("normalizer.handle_chinese_chars", False, "always separates Chinese"),
         ("pre_tokenizer", {"type": "Whitespace"}, "pre_tokenizer is 'Whitespace'"),
         ("model.type", "BPE", "holds a BPE tokenizer; BERT's is WordPiece"),
@@ -137,6 +188,14 @@ def test_what_no_file_can_hold_is_not_written(tmp_path: Path, piece: str) -> Non
         ),
         ("model.vocab", {"a": 0, "b": 2}, "no id 1, but 'b' has 2; ids must be 0 to 1"),
         ("model.vocab", {}, "the vocabulary of 0 pieces lacks"),
+        ("model.vocab", ["a"], "vocab must hold names and values, not"),
+        ("model.vocab", {"a": 0, "b": None}, "the id of 'b' is None, no whole number"),
+        ("model.vocab", {"a": False, "b": 1}, "the id of 'a' is False"),
+        ("model", [1], "model must hold names and values"),
+        ("normalizer", [1], "normalizer must hold names and values"),
+        ("pre_tokenizer", ["x"], "pre_tokenizer must hold names and values"),
+        ("normalizer.lowercase", "yes", "files say do_lower_case='yes'"),
+        ("added_tokens", [{"content": "[ENT]"}], r"adds the token '\[ENT\]', which is"),
     ],
 )
 def test_other_kinds_of_tokenizer_json(tmp_path: Path, path, value, message) -> None:
@@ -206,6 +265,11 @@ def test_halves_of_surrogate_pairs(real_tokenizer) -> None:
     assert real_tokenizer.tokenize("a\ud800 \udfff b") == ["[UNK]", "[UNK]", "b"]
     places = [(p.start, p.end) for p in real_tokenizer.pieces("a\ud800 b")]
     assert places == [(0, 2), (3, 4)]
+
+
+def test_a_byte_order_mark_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="piece 0, .*byte order mark"):
+        Tokenizer(["\ufeffx", *SPECIAL]).save_pretrained(tmp_path)
 
 
 def test_a_tokenizer_can_be_sent_to_another_process(real_tokenizer) -> None:

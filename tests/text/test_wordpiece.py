@@ -293,7 +293,7 @@ def test_tokenizers_that_transformers_saves(tmp_path: Path, encoder_folder) -> N
         ),
         ("[1]", "tokenizer_config.json holds no table"),
         ("{", "tokenizer_config.json is not valid JSON"),
-        ('{"strip_accents": false}', "strip_accents=False and do_lower_case=True"),
+        ('{"strip_accents": false}', "strip_accents=False, but lowercase=True"),
         ('{"tokenize_chinese_chars": false}', "always separates Chinese"),
     ],
 )
