@@ -179,9 +179,12 @@ def merges(
     cuts = Cuts(words)
     pairs_with: dict[int, set[Pair]] = defaultdict(set)
 
-    def entry(pair: Pair) -> tuple[float, Pair]:
-        counts = cuts.count(pair), *(cuts.counts[part] for part in pair)
-        return -score(*counts, cuts.total, pair[0] == pair[1]), pair
+    def worth(pair: Pair) -> float | None:
+        """Minus the score, as the smallest entry of a heap comes first."""
+        left, right = pair
+        n, a, b = cuts.count(pair), cuts.counts[left], cuts.counts[right]
+        enough = n >= min_frequency
+        return -score(n, a, b, cuts.total, left == right) if enough else None
 
     def note(pairs: Iterable[Pair]) -> None:
         for pair in pairs:
@@ -190,27 +193,25 @@ def merges(
 
     if score is not pair_count:  # then it looks at the parts
         note(cuts.pairs)
-    heap = [entry(pair) for pair in cuts.pairs if cuts.count(pair) >= min_frequency]
+    heap = [(now, pair) for pair in cuts.pairs if (now := worth(pair)) is not None]
     heapify(heap)
     while heap:
         stored, pair = heappop(heap)
-        count = cuts.count(pair)
-        if count < min_frequency:
+        now = worth(pair)
+        if now is None:
             continue
-        now = entry(pair)
-        if now[0] > stored:
-            heappush(heap, now)
+        if now > stored:
+            heappush(heap, (now, pair))
             continue
-        left, right = pair
+        (left, right), count = pair, cuts.count(pair)
         new, risen = cuts.merge(pair)
-        pieces = cuts.pieces
-        yield Merge(pieces[left], pieces[right], pieces[new], count, -stored)
+        yield Merge(*(cuts.pieces[id] for id in (left, right, new)), count, -stored)
         if score is not pair_count:
             note(risen)
             risen = risen | pairs_with[left] | pairs_with[right]
         for pair in risen:
-            if cuts.count(pair) >= min_frequency:
-                heappush(heap, entry(pair))
+            if (now := worth(pair)) is not None:
+                heappush(heap, (now, pair))
 
 
 def alphabet(words: Iterable[str]) -> list[str]:
