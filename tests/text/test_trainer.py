@@ -125,6 +125,13 @@ def gains(cuts: Cuts) -> dict[tuple[int, int], float]:
     return found
 
 
+def test_the_gain_of_a_pair_that_is_rare_beside_its_parts() -> None:
+    """As chapter 1 says, it is close to n (log nN/ab - 1)."""
+    for n, a, b, total in ((20, 5000, 4000, 10**6), (50, 9000, 2000, 10**5)):
+        close = n * (log(n * total / (a * b)) - 1)
+        assert isclose(likelihood_gain(n, a, b, total, False), close, rel_tol=0.03)
+
+
 def test_no_other_pair_would_have_gained_more(texts: list[str]) -> None:
     words = count_words(texts[:40])
     cuts = Cuts(words)
