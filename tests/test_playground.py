@@ -62,7 +62,7 @@ def cut(page: Page, what: str, texts: list[str], lowercase: bool) -> list[list[s
 
 @pytest.mark.parametrize("lowercase", [True, False])
 def test_pieces_equal_python(page: Page, real_tokenizer, lowercase: bool) -> None:
-    """Some thousand strings: nasty, fuzzed, Wikipedia, and two dozen scripts."""
+    """Some thousand strings: nasty, fuzzed, Wikipedia, and more than twenty scripts."""
     tokenizer = Tokenizer(real_tokenizer.vocabulary, lowercase)
     texts = [
         *NASTY,

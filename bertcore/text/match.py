@@ -69,8 +69,8 @@ class Matcher:
                 yield id, begin + start, begin + end
             begin += len(chunk) + 1
 
-    # What is remembered are tuples: half the memory of a list, and no work for the
-    # garbage collector.
+    # What is remembered are tuples: smaller than lists, and no work for the garbage
+    # collector.
 
     def _chunk_ids(self, chunk: str) -> tuple[int, ...]:
         words = split_words(chunk, self.lowercase)
