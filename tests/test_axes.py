@@ -10,7 +10,7 @@ from bertcore import (
     BertForTokenClassification,
 )
 from bertcore.book.axes import check_axes
-from bertcore.model.attention import attention_map
+from bertcore.model.attention import attention_map, causal_map
 from bertcore.model.pooling import mean_pool
 from tests.conftest import ROOT, tiny_config
 
@@ -35,6 +35,9 @@ def test_axis_comments_of_the_package() -> None:
         hidden = network.bert(ids, attention_mask=torch.ones(2, 7, 7))
         attention = network.bert.encoder.layers[0].attention
         attention.weights(hidden, attention_map(inputs[2]))
+        attention(hidden, source=hidden[:, :5])
+        attention.weights(hidden, source=hidden[:, :5])
+        causal_map(7)
         mean_pool(hidden, inputs[2])
     assert len(claims.all) > 50
     assert not claims.unmet, "\n".join(map(str, claims.unmet))

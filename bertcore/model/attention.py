@@ -1,5 +1,6 @@
 """Attention: every token asks all tokens at once (chapter 3)."""
 
+import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
@@ -8,25 +9,41 @@ from bertcore.model.config import BertConfig
 
 
 def attention_map(attention_mask: Tensor | None) -> Tensor | None:
-    """Which position may look at which, ready to broadcast over the heads.
+    """Which query may look at which key, ready to broadcast over the heads.
+
+    A token looks at the tokens of its own text, and nothing looks at padding. Padding
+    looks at every token: its outputs are thrown away, and a row of the map with
+    nothing to look at would have no softmax.
 
     Args:
-        attention_mask: `b s`, 1 for a token and 0 for padding; or `b q k`, 1 where
-            query q may look at key k. None allows everything.
+        attention_mask: `b s`, 1 for a token and 0 for padding; in a packed row, where
+            several texts share it, the number of the token's text, 1, 2, 3, …
+            Or `b q k`, 1 where query q may look at key k. None allows everything.
 
     Returns:
-        A boolean map, `b 1 1 k` or `b 1 q k`, or None.
+        A boolean map, `b 1 q k`, or None.
     """
     if attention_mask is None:
         return None
-    allowed = attention_mask.bool()
-    if allowed.dim() == 2:
-        return rearrange(allowed, "b k -> b 1 1 k")  # b 1 1 k
-    return rearrange(allowed, "b q k -> b 1 q k")  # b 1 q k
+    if attention_mask.dim() == 3:
+        return rearrange(attention_mask.bool(), "b q k -> b 1 q k")  # b 1 q k
+    query_text = rearrange(attention_mask, "b q -> b 1 q 1")  # b 1 q 1
+    key_text = rearrange(attention_mask, "b k -> b 1 1 k")  # b 1 1 k
+    own_text = (query_text == key_text) | (query_text == 0)
+    return own_text & (key_text > 0)  # b 1 q k
 
 
-class SelfAttention(nn.Module):
-    """Multi-head self-attention: query, key and value are three views of one state.
+def causal_map(length: int, device: torch.device | str | None = None) -> Tensor:
+    """A map in which every token looks at itself and back, `1 1 q k`.
+
+    Combine it with another map by `&`.
+    """
+    ones = torch.ones(1, 1, length, length, dtype=torch.bool, device=device)
+    return ones.tril()  # 1 1 q k
+
+
+class Attention(nn.Module):
+    """Multi-head attention: queries ask, keys are matched, values are handed over.
 
     google-research/bert modeling.py, `attention_layer` and the projection after it.
     """
@@ -42,31 +59,43 @@ class SelfAttention(nn.Module):
 
     def forward(
         self,
-        hidden: Tensor,  # b s w
+        hidden: Tensor,  # b q w
         allowed: Tensor | None = None,
+        source: Tensor | None = None,  # b k w
     ) -> Tensor:
-        """Each token's mixture of the values, through torch's fused kernel."""
-        query = self._split(self.query(hidden))  # b h s d
-        key = self._split(self.key(hidden))  # b h s d
-        value = self._split(self.value(hidden))  # b h s d
+        """Each query's mixture of the values, through torch's fused kernel.
+
+        Args:
+            hidden: the states that ask, `b q w`.
+            allowed: True where a query may look at a key, `b 1 q k`; see
+                `attention_map`. Every query needs one key at least.
+            source: the states that are asked, `b k w`. Default: `hidden` itself,
+                which is self-attention; any other states make it cross-attention.
+        """
+        source = hidden if source is None else source
+        query = self._split(self.query(hidden))  # b h q d
+        key = self._split(self.key(source))  # b h k d
+        value = self._split(self.value(source))  # b h k d
         dropout = self.dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(
             query, key, value, attn_mask=allowed, dropout_p=dropout
-        )  # b h s d
-        return self.output(rearrange(mixed, "b h s d -> b s (h d)"))  # b s w
+        )  # b h q d
+        return self.output(rearrange(mixed, "b h q d -> b q (h d)"))  # b q w
 
     def weights(
         self,
-        hidden: Tensor,  # b s w
+        hidden: Tensor,  # b q w
         allowed: Tensor | None = None,
+        source: Tensor | None = None,  # b k w
     ) -> Tensor:
         """How much each query takes from each key, `b h q k`; rows sum to 1."""
-        query = self._split(self.query(hidden))  # b h s d
-        key = self._split(self.key(hidden))  # b h s d
-        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5  # b h s s
+        source = hidden if source is None else source
+        query = self._split(self.query(hidden))  # b h q d
+        key = self._split(self.key(source))  # b h k d
+        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5  # b h q k
         if allowed is not None:
-            scores = scores.masked_fill(~allowed, float("-inf"))  # b h s s
-        return scores.softmax(dim=-1)  # b h s s
+            scores = scores.masked_fill(~allowed, float("-inf"))  # b h q k
+        return scores.softmax(dim=-1)  # b h q k
 
     def _split(self, projected: Tensor) -> Tensor:
-        return rearrange(projected, "b s (h d) -> b h s d", h=self.heads)  # b h s d
+        return rearrange(projected, "b s (h d) -> b h s d", h=self.heads)

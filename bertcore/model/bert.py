@@ -34,8 +34,9 @@ class Bert(Pretrained):
         Args:
             input_ids: piece ids, `b s`.
             token_type_ids: 0 for the first segment, 1 for the second; default 0.
-            attention_mask: `b s`, 1 for a token and 0 for padding; or `b q k`, 1
-                where query q may look at key k. Default: everything.
+            attention_mask: `b s`, 1 for a token and 0 for padding, in a packed row
+                the number of the token's text; or `b q k`, 1 where query q may look
+                at key k. Default: everything.
             position_ids: rows of the position table; default 0, 1, 2, …
 
         Raises:

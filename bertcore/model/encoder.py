@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from bertcore.model.attention import SelfAttention
+from bertcore.model.attention import Attention
 from bertcore.model.config import BertConfig
 from bertcore.model.feedforward import FeedForward
 
@@ -16,7 +16,7 @@ class EncoderLayer(nn.Module):
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
         width, eps = config.hidden_size, config.layer_norm_eps
-        self.attention = SelfAttention(config)
+        self.attention = Attention(config)
         self.attention_norm = nn.LayerNorm(width, eps=eps)
         self.feedforward = FeedForward(config)
         self.feedforward_norm = nn.LayerNorm(width, eps=eps)

@@ -99,10 +99,12 @@ def _check_mask(mask: Tensor, batch: int, length: int) -> None:
         )
     if not _readable(mask):
         return
-    if not bool(((mask == 0) | (mask == 1)).all()):
+    highest = 1 if mask.dim() == 3 else mask.max()  # a packed row numbers its texts
+    if not bool(((mask >= 0) & (mask <= highest) & (mask == mask.long())).all()):
         raise ValueError(
-            "attention_mask holds values other than 0 and 1; give 1 for a token and "
-            "0 for padding, not the numbers that are added to the scores"
+            "attention_mask holds values other than 0 and 1; give 1 for a token "
+            "(1, 2, 3, … for the texts of a packed row) and 0 for padding, not the "
+            "numbers that are added to the scores"
         )
     empty = (~mask.bool().any(dim=-1)).nonzero()
     if len(empty):

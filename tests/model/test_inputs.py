@@ -56,6 +56,14 @@ def bert() -> Bert:
             "values other than 0 and 1",
         ),
         (
+            {"input_ids": IDS, "attention_mask": torch.full((2, 3), 0.5)},
+            "1, 2, 3, … for the texts of a packed row",
+        ),
+        (
+            {"input_ids": IDS, "attention_mask": torch.full((2, 3, 3), 2)},
+            "values other than 0 and 1",
+        ),
+        (
             {"input_ids": IDS, "attention_mask": torch.tensor([[1, 1, 1], [0, 0, 0]])},
             "lets text 1 look at nothing",
         ),

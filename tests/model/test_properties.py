@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertcore import Bert
-from bertcore.model.attention import SelfAttention, attention_map
+from bertcore.model.attention import Attention, attention_map
 from bertcore.model.pooling import mean_pool
 from tests.conftest import fill_with_large_weights, tiny_config
 
@@ -62,7 +62,7 @@ def test_a_causal_map_hides_the_future(ids: list[int]) -> None:
 @quickly
 @given(st.integers(1, 3), st.integers(1, 9), st.data())
 def test_weights_are_the_ones_that_forward_uses(batch: int, length: int, data) -> None:
-    attention = SelfAttention(CONFIG).eval()
+    attention = Attention(CONFIG).eval()
     fill_with_large_weights(attention)
     hidden = torch.randn(batch, length, 24, generator=torch.Generator().manual_seed(2))
     lengths = data.draw(
@@ -96,7 +96,7 @@ def test_mean_pool_leaves_padding_out() -> None:
 
 def test_attention_dropout_only_when_training() -> None:
     torch.manual_seed(0)
-    attention = SelfAttention(tiny_config(attention_dropout=0.5))
+    attention = Attention(tiny_config(attention_dropout=0.5))
     hidden = torch.randn(1, 6, 24)
     assert not torch.equal(attention(hidden), attention(hidden))
     attention.eval()
