@@ -1,7 +1,6 @@
 """The playground's script cuts as Python does, in a real browser, and by keyboard."""
 
 import json
-import os
 import shutil
 import sys
 import unicodedata
@@ -9,27 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from bertcore import Tokenizer
 from bertcore.book.walk import Walk, steps
 from bertcore.text.characters import split_words
 from bertcore.text.corpus import introductions
+from tests.browser import chromium
 from tests.text.test_reference import fuzz, translations
 from tests.text.test_wordpiece import NASTY
 from tools import playground
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SENTENCE = "Unbelievable headlands!"
-
-
-def browser() -> str:
-    """An installed Chromium; in CI there must be one (.ci/run installs it)."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        reason = f"none of {', '.join(BROWSERS)} is installed"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +35,11 @@ def page(tmp_path_factory, encoder_folder) -> Iterator[Page]:
         f'<script defer src="playground.js?v=1"></script><body>{picture}</body></html>',
         encoding="utf8",
     )
-    arguments = ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=browser(), args=arguments)
-        opened = chromium.new_page()
+    with chromium() as browser:
+        opened = browser.new_page()
         opened.goto((folder / "index.html").as_uri())
         opened.evaluate("bertcorePlayground.load()")
         yield opened
-        chromium.close()
 
 
 def cut(page: Page, what: str, texts: list[str], lowercase: bool) -> list[list[str]]:

@@ -29,6 +29,10 @@ from tools.student import blanked
 
 logger = logging.getLogger(__name__)
 
+# Each script of our own, and the mark of a page that needs it.
+EXPLORER = Path(__file__).with_name("explorer.js")
+SCRIPTS = {playground.SCRIPT: playground.MARK, EXPLORER: 'class="bertcore-explorer"'}
+
 
 # Maths ------------------------------------------------------------------------------
 
@@ -174,15 +178,14 @@ def name_cache(app: Sphinx, config: Config) -> None:
     data = cache / "playground-data.js"
     if not data.exists():
         playground.write_data(data)
-    config.html_static_path += [str(playground.SCRIPT), str(data)]
+    config.html_static_path += [*map(str, SCRIPTS), str(data)]
 
 
-def add_playground(
-    app: Sphinx, page: str, template: str, context: dict, _: Any
-) -> None:
-    """Load the playground's script on the pages that have one, and on no other."""
-    if playground.MARK in context.get("body", ""):
-        app.add_js_file(playground.SCRIPT.name, loading_method="defer")
+def add_scripts(app: Sphinx, page: str, template: str, context: dict, _: Any) -> None:
+    """Load each script on the pages that need it, and on no other."""
+    for script, mark in SCRIPTS.items():
+        if mark in context.get("body", ""):
+            app.add_js_file(script.name, loading_method="defer")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -192,6 +195,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
         HideCodeCellNode, override=True, html=(visit_fold, depart_HideCellInput)
     )
     app.connect("config-inited", name_cache)
-    app.connect("html-page-context", add_playground)
+    app.connect("html-page-context", add_scripts)
     app.connect("build-finished", prune)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -180,6 +180,18 @@ def heatmap(
             axes.text(j + 0.5, i + 0.5, format(value, numbers), c=colour, **place)
 
 
+def image(
+    axes: Axes,
+    values: Sequence[Sequence[float]],
+    limits: tuple[float, float] | None = None,
+) -> None:
+    """A large matrix as a picture, one dot a value, in the colours of `heatmap`."""
+    low, high = limits or (None, None)
+    axes.imshow(values, cmap="cividis", vmin=low, vmax=high, interpolation="none")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+
+
 def bars(
     axes: Axes,
     labels: Sequence[str],
