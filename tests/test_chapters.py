@@ -45,6 +45,27 @@ PUBLISHED = {
         "1.6094": "natural logarithm of 5",
         "60": "minutes to read, an estimate of the author",
     },
+    "02-embeddings": {
+        "2017": "year of the Transformer's paper",
+        "2019": "year of the BERT paper",
+        "2020": "year of a paper",
+        "2022": "year of a paper",
+        "3.5": "section of a paper",
+        "50": "minutes to read, an estimate of the author",
+        "4.0": "version of a licence",
+    },
+    "03-attention": {
+        "2017": "year of the Transformer's paper",
+        "2019": "year of two papers and of a report",
+        "2020": "year of two papers",
+        "2022": "year of a paper",
+        "1907": "year of a theorem",
+        "3.2": "section of a paper",
+        "3.2.3": "section of a paper",
+        "70": "minutes to read, an estimate of the author",
+        "4.0": "version of a licence",
+        "0.5": "an example, made up",
+    },
 }
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

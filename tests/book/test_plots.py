@@ -91,3 +91,13 @@ def test_bars_and_heatmap_take_any_sign() -> None:
     plots.bars(axes[0], ["a", "b"], [-0.2, -0.1])
     plots.heatmap(axes[1], [[0.0, 1.0]], ["r"], ["c", "d"], numbers=".1f")
     assert plots.show(figure, "Two bars below zero and two cells.").svg
+
+
+def test_an_image_keeps_its_values_and_stays_small() -> None:
+    figure, (axes,) = plots.panels(2, 2)
+    values = [[i / 300 + j / 300 for j in range(128)] for i in range(128)]
+    plots.image(axes, values, (0, 1))
+    assert axes.images[0].get_array().tolist() == values
+    assert axes.images[0].get_clim() == (0, 1)
+    picture = plots.show(figure, alt="A slope from dark to bright.")
+    assert len(picture._repr_html_()) < 60_000

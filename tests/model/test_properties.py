@@ -1,5 +1,7 @@
 """What must hold for every BERT, on random shapes."""
 
+import copy
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +16,10 @@ BERT = Bert(CONFIG).eval()
 with torch.no_grad():
     for parameter in BERT.parameters():
         parameter.mul_(5)
+
+BLIND = copy.deepcopy(BERT)
+with torch.no_grad():
+    BLIND.embeddings.position.weight.zero_()
 
 sequences = st.lists(st.integers(0, 52), min_size=1, max_size=12)
 quickly = settings(max_examples=25, deadline=None, derandomize=True)
@@ -79,13 +85,46 @@ def test_weights_are_the_ones_that_forward_uses(batch: int, length: int, data) -
     assert torch.allclose(attention(hidden, allowed), expected, atol=1e-4)
 
 
-def test_without_positions_order_is_lost() -> None:
-    model = Bert(CONFIG).eval()
+@quickly
+@given(sequences, st.integers(1, 3), st.randoms(use_true_random=False))
+def test_without_positions_order_is_lost(ids: list[int], texts: int, random) -> None:
+    """Shuffled pieces give shuffled states; looking back only, they do not."""
+    order = list(range(len(ids)))
+    random.shuffle(order)
+    batch = torch.tensor([ids] * texts)
     with torch.no_grad():
-        model.embeddings.position.weight.zero_()
-        ids = torch.tensor([[5, 9, 2, 40]])
-        order = [2, 0, 3, 1]
-        assert torch.allclose(model(ids[:, order]), model(ids)[:, order], atol=1e-6)
+        shuffled, straight = BLIND(batch[:, order]), BLIND(batch)
+    assert torch.allclose(shuffled, straight[:, order], atol=1e-5)
+
+
+def test_looking_back_only_order_is_seen_without_positions() -> None:
+    ids, back = torch.tensor([[5, 9, 2, 40]]), torch.ones(1, 4, 4).tril()
+    with torch.no_grad():
+        shuffled, straight = (
+            BLIND(given, attention_mask=back) for given in (ids.flip(1), ids)
+        )
+    assert (shuffled.flip(1) - straight).abs().max() > 0.1
+
+
+@quickly
+@given(st.integers(1, 3), st.integers(1, 9), st.sampled_from([1, 2, 3, 4, 6, 8]))
+def test_attention_commutes_with_a_shuffle(batch: int, length: int, heads: int) -> None:
+    """Keys and map shuffled: the same mixture. Queries shuffled: shuffled outputs."""
+    attention = Attention(tiny_config(heads=heads)).eval()
+    fill_with_large_weights(attention)
+    generator = torch.Generator().manual_seed(length)
+    hidden = torch.randn(batch, length, 24, generator=generator)
+    source = torch.randn(batch, length + 2, 24, generator=generator)
+    allowed = torch.rand(batch, 1, length, length + 2, generator=generator) > 0.5
+    allowed[..., 0] = True
+    keys = torch.randperm(length + 2, generator=generator)
+    queries = torch.randperm(length, generator=generator)
+    with torch.no_grad():
+        expected = attention(hidden, allowed, source)[:, queries]
+        found = attention(
+            hidden[:, queries], allowed[:, :, queries][..., keys], source[:, keys]
+        )
+    assert torch.allclose(found, expected, atol=1e-4)
 
 
 def test_mean_pool_leaves_padding_out() -> None:
