@@ -8,36 +8,23 @@ is the library's time over ours in the same round: above 1 we are faster. "Cold"
 new tokenizer that has seen no text, "warm" the same one on the same texts again.
 """
 
-import argparse
-import gc
 import os
-import statistics
-import time
 from collections import defaultdict
-from collections.abc import Callable
 from typing import Any
 
 os.environ["RAYON_NUM_THREADS"] = "1"  # before the library is loaded
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+from measure import options, record, spread, timed
 from tokenizers import BertWordPieceTokenizer
 from tqdm import trange
 
 from bertcore import Tokenizer
-from bertcore.book.cards import make_card, write_card
 from bertcore.sources import ENCODER, find_file
 from bertcore.text.corpus import introductions
 from bertcore.text.wordpiece import train
 
 SIZES = (8192, 30522)
-
-
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds of processor time, and what came out."""
-    gc.collect()
-    start = time.process_time()
-    result = work()
-    return time.process_time() - start, result
 
 
 def encoding_round(texts: list[str], rounds: dict[str, list[float]]) -> None:
@@ -87,44 +74,33 @@ def training_round(
 
 def main() -> None:
     """Run, print, and record if asked."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--card", help="a JSON file to record the run in")
-    options = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    given = options(__doc__.splitlines()[0])
     corpus = introductions()
     texts = [document.text for document in corpus.documents]
     megabytes = sum(len(text.encode()) for text in texts) / 1e6
     rounds: dict[str, list[float]] = defaultdict(list)
     overlap = {}
-    for _ in trange(options.rounds, leave=False):
+    for _ in trange(given.rounds, leave=False):
         encoding_round(texts, rounds)
         for size in SIZES:
             overlap[f"train {size}: pieces in both, share"] = training_round(
                 texts, size, rounds
             )
-    results: dict[str, Any] = {}
     print(f"{len(texts):,} texts, {megabytes:.2f} MB: {corpus.source}")
-    print(f"{'':46}{'min':>8}{'median':>8}{'max':>8}")
-    for name, values in rounds.items():
-        low, middle, high = min(values), statistics.median(values), max(values)
-        results[name] = [round(value, 3) for value in (low, middle, high)]
-        print(f"{name:46}{low:8.2f}{middle:8.2f}{high:8.2f}")
+    results: dict[str, Any] = spread(rounds)
     for name, share in overlap.items():
         results[name] = round(share, 4)
         print(f"{name}: {share:.4f}")
-    if options.card:
-        card = make_card(
-            "WordPiece on one core, ours beside the tokenizers library, in turn; "
-            "minimum, median and maximum of the rounds",
-            f"{len(texts):,} texts, {megabytes:.2f} MB: {corpus.source}",
-            results,
-            packages=("tokenizers",),
-            rounds=options.rounds,
-            gate="all ids identical in every round",
-        )
-        write_card(options.card, card)
+    record(
+        given.card,
+        "WordPiece on one core, ours beside the tokenizers library, in turn; "
+        "minimum, median and maximum of the rounds",
+        f"{len(texts):,} texts, {megabytes:.2f} MB: {corpus.source}",
+        results,
+        packages=("tokenizers",),
+        rounds=given.rounds,
+        gate="all ids identical in every round",
+    )
 
 
 if __name__ == "__main__":
