@@ -63,7 +63,7 @@ class Attention(nn.Module):
         allowed: Tensor | None = None,
         source: Tensor | None = None,  # b k w
     ) -> Tensor:
-        """Each query's mixture of the values, through torch's fused kernel.
+        """Each query's mixture of the values, by torch's own function.
 
         Args:
             hidden: the states that ask, `b q w`.
@@ -92,7 +92,8 @@ class Attention(nn.Module):
         source = hidden if source is None else source
         query = self._split(self.query(hidden))  # b h q d
         key = self._split(self.key(source))  # b h k d
-        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5  # b h q k
+        query = query / query.shape[-1] ** 0.5  # before the product: half precision
+        scores = query @ key.transpose(-1, -2)  # b h q k
         if allowed is not None:
             scores = scores.masked_fill(~allowed, float("-inf"))  # b h q k
         return scores.softmax(dim=-1)  # b h q k

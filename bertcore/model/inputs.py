@@ -23,7 +23,7 @@ def check_inputs(
     """
     _check_ids("input_ids", input_ids)
     batch, length = input_ids.shape
-    if length > config.max_positions:
+    if position_ids is None and length > config.max_positions:
         raise ValueError(
             f"{length} tokens, but the position table has {config.max_positions} "
             f"rows; cut the text with tokenizer(..., max_length={config.max_positions})"
@@ -42,7 +42,7 @@ def check_inputs(
                 f"{name} has shape {tuple(ids.shape)}, but input_ids has "
                 f"{(batch, length)}; they must agree"
             )
-        if _readable(ids):
+        if readable(ids):
             _check_range(name, ids, rows, what)
     if attention_mask is not None:
         _check_mask(attention_mask, batch, length)
@@ -86,7 +86,7 @@ def _check_range(name: str, ids: Tensor, rows: int, what: str) -> None:
 def _check_mask(mask: Tensor, batch: int, length: int) -> None:
     if not isinstance(mask, Tensor):
         raise ValueError(f"attention_mask is a {type(mask).__name__}; give a tensor")
-    if mask.is_floating_point() and not _readable(mask):
+    if mask.is_floating_point() and not readable(mask):
         raise ValueError(
             f"attention_mask has dtype {mask.dtype}, and on {mask.device} its values "
             "are not looked at; give 1 and 0 as integers: attention_mask.long()"
@@ -97,14 +97,13 @@ def _check_mask(mask: Tensor, batch: int, length: int) -> None:
             f"attention_mask has shape {shape}; expected {(batch, length)}, or "
             f"{(batch, length, length)} to say which query may look at which key"
         )
-    if not _readable(mask):
+    if not readable(mask):
         return
-    highest = 1 if mask.dim() == 3 else mask.max()  # a packed row numbers its texts
-    if not bool(((mask >= 0) & (mask <= highest) & (mask == mask.long())).all()):
+    if not _numbers_texts(mask) and not bool(((mask == 0) | (mask == 1)).all()):
         raise ValueError(
             "attention_mask holds values other than 0 and 1; give 1 for a token "
-            "(1, 2, 3, … for the texts of a packed row) and 0 for padding, not the "
-            "numbers that are added to the scores"
+            "(1, 2, 3, … without gaps for the texts of a packed row) and 0 for "
+            "padding, not ids or the numbers that are added to the scores"
         )
     empty = (~mask.bool().any(dim=-1)).nonzero()
     if len(empty):
@@ -116,6 +115,15 @@ def _check_mask(mask: Tensor, batch: int, length: int) -> None:
         )
 
 
-def _readable(tensor: Tensor) -> bool:
+def _numbers_texts(mask: Tensor) -> bool:
+    """Whether each row, `b s`, holds 1, 2, 3, … without gaps, and 0 for padding."""
+    if mask.dim() != 2 or bool((mask != mask.long()).any()):
+        return False
+    ordered = mask.long().sort(dim=-1).values
+    steps = ordered.diff(dim=-1, prepend=torch.zeros_like(ordered[:, :1]))
+    return bool(((steps == 0) | (steps == 1)).all())
+
+
+def readable(tensor: Tensor) -> bool:
     """Whether looking at the values is free: on the CPU, outside torch.compile."""
     return tensor.device.type == "cpu" and not torch.compiler.is_compiling()

@@ -2,19 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from bertcore.model.bert import Bert
 
-
-def layer_states(bert: Bert, **batch: Tensor) -> list[Tensor]:
+def layer_states(bert: nn.Module, **batch: Tensor) -> list[Tensor]:
     """The states after the embeddings and after each layer, `b s w` each.
 
     Args:
-        bert: in evaluation mode, or dropout is in what you see.
-        batch: what `bert` is called with, by name.
+        bert: a `Bert` or a model with a head; in evaluation mode, or dropout is in
+            what you see.
+        batch: what it is called with, by name.
 
     Returns:
         One tensor more than there are layers, without gradients.
@@ -24,28 +24,33 @@ def layer_states(bert: Bert, **batch: Tensor) -> list[Tensor]:
     def keep(module: nn.Module, inputs: tuple, output: Tensor) -> None:
         found.append(output)
 
-    parts = [bert.embeddings, *bert.encoder.layers]
+    body = getattr(bert, "bert", bert)
+    parts = [body.embeddings, *body.encoder.layers]
     with _watching([part.register_forward_hook for part in parts], keep):
         bert(**batch)
     return found
 
 
-def attention_weights(bert: Bert, **batch: Tensor) -> Tensor:
+def attention_weights(bert: nn.Module, **batch: Tensor) -> Tensor:
     """What each token takes from each, in every head of every layer.
 
     Args:
         bert, batch: as for `layer_states`.
 
     Returns:
-        One tensor, layers × `b h q k`; rows sum to 1. Dropout takes no part.
+        One tensor, layers × `b h q k`, without dropout on the weights; rows sum to 1.
     """
     found: list[Tensor] = []
 
-    def keep(attention: nn.Module, inputs: tuple) -> None:
-        found.append(attention.weights(*inputs))
+    def keep(attention: nn.Module, inputs: tuple, named: dict) -> None:
+        found.append(attention.weights(*inputs, **named))
 
-    parts = [layer.attention for layer in bert.encoder.layers]
-    with _watching([part.register_forward_pre_hook for part in parts], keep):
+    layers = getattr(bert, "bert", bert).encoder.layers
+    registers = [
+        partial(layer.attention.register_forward_pre_hook, with_kwargs=True)
+        for layer in layers
+    ]
+    with _watching(registers, keep):
         bert(**batch)
     return torch.stack(found)
 

@@ -5,6 +5,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from bertcore.model.config import BertConfig
+from bertcore.model.inputs import readable
 
 
 class Pooler(nn.Module):
@@ -31,6 +32,14 @@ def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
 
     Returns:
         One vector a text, `b w`.
+
+    Raises:
+        ValueError: if the mask numbers the texts of packed rows.
     """
+    if readable(attention_mask) and bool((attention_mask > 1).any()):
+        raise ValueError(
+            "attention_mask numbers several texts in a row, and their mean would mix "
+            "them; unpack the states first, and take the mean of each text's"
+        )
     keep = rearrange(attention_mask, "b s -> b s 1").to(hidden.dtype)
     return (hidden * keep).sum(dim=1) / keep.sum(dim=1)  # b w

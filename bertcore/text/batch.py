@@ -77,8 +77,10 @@ def packed(
         the number of the token's text in its row (1, 2, 3, …) and 0 for padding;
         `position_ids`, which begin at 0 in each text.
 
+    Pool what `unpack` gives: each text's states, apart from its neighbours'.
+
     Raises:
-        ValueError: if there is no text, or one is longer than a row.
+        ValueError: if there is no text, or one is empty or longer than a row.
 
     >>> batch, places = packed([([7, 8], [9]), ([5], []), ([6, 6], [])], 0, length=4)
     >>> batch["input_ids"].tolist(), batch["attention_mask"].tolist()
@@ -93,7 +95,8 @@ def packed(
     shape = 1 + max(place.row for place in places), length
     input_ids = torch.full(shape, pad_id)
     token_type_ids, attention_mask, position_ids = torch.zeros(3, *shape).long()
-    for (first, second), (row, start, end) in zip(rows, places, strict=True):
+    for index in sorted(range(len(rows)), key=places.__getitem__):
+        (first, second), (row, start, end) = rows[index], places[index]
         here = row, slice(start, end)
         input_ids[here] = torch.tensor([*first, *second])
         token_type_ids[row, start + len(first) : end] = 1
@@ -113,6 +116,8 @@ def _first_fit(sizes: list[int], length: int) -> list[Place]:
     used: list[int] = []
     for index in sorted(range(len(sizes)), key=lambda index: -sizes[index]):
         size = sizes[index]
+        if size == 0:
+            raise ValueError(f"text {index} has no tokens; leave it out")
         if size > length:
             raise ValueError(
                 f"text {index} has {size} tokens, but a packed row has room for "

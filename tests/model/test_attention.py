@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from transformers.models.bert.modeling_bert import BertAttention
 
-from bertcore import Bert
+from bertcore import Bert, BertForMaskedLM
 from bertcore.book.checks import assert_same
 from bertcore.model.attention import Attention, attention_map, causal_map
 from bertcore.model.embeddings import Embeddings
@@ -179,6 +179,61 @@ def test_weights_fall_where_transformers_has_them(real_bert, real_tokenizer) -> 
     assert len(layers) == 7
     for ours, their in zip(layers, expected.hidden_states, strict=True):
         assert torch.allclose(ours[keep], their[keep], atol=1e-4)
+
+
+def test_looking_inside_a_model_with_a_head() -> None:
+    model = BertForMaskedLM(tiny_config()).eval()
+    ids = torch.arange(6)[None]
+    assert attention_weights(model, input_ids=ids).shape == (2, 1, 3, 6, 6)
+    assert torch.equal(layer_states(model, input_ids=ids)[-1], model.bert(ids))
+    model.train()
+    layer_states(model, input_ids=ids)
+    assert model.training, "looking must not change the mode"
+
+
+def test_weights_keep_a_map_given_by_name() -> None:
+    """Not that Bert does; but a layer of the reader's own may."""
+    model = Bert(tiny_config()).eval()
+    layer = model.encoder.layers[0]
+    layer.forward = lambda hidden, allowed: layer.attention(hidden, allowed=allowed)
+    weights = attention_weights(model, input_ids=torch.ones(1, 3).long(),
+                                attention_mask=torch.tensor([[1, 1, 0]]))  # fmt: skip
+    assert (weights[0, ..., 2] == 0).all()
+
+
+def test_weights_of_hidden_keys_are_zero_whatever_the_scores() -> None:
+    attention = Attention(tiny_config()).eval()
+    with torch.no_grad():
+        attention.query.bias.fill_(300.0)
+        attention.key.bias.fill_(-300.0)  # every score is below -100,000
+    allowed = attention_map(torch.tensor([[1, 1, 0]]))
+    hidden = states(1, 3, 24)
+    weights = attention.weights(hidden, allowed)
+    assert (weights[..., 2] == 0).all() and torch.isfinite(weights).all()
+
+
+def test_weights_in_half_precision_are_finite_where_their_scores_are() -> None:
+    attention = Attention(tiny_config()).eval()
+    with torch.no_grad():
+        attention.query.bias.fill_(120.0)  # a product of 115,200, a score of 40,729
+        attention.key.bias.fill_(120.0)
+    assert torch.isfinite(attention.half().weights(states(1, 3, 24).half())).all()
+
+
+def test_on_any_device() -> None:
+    """Maps and positions are made where the ids are; meta knows if they are not."""
+    assert causal_map(3, device="meta").device.type == "meta"
+    with torch.device("meta"):
+        model = Bert(tiny_config())
+        ids, mask = torch.zeros(2, 5).long(), torch.ones(2, 5).long()
+    assert model(ids, attention_mask=mask).device.type == "meta"
+
+
+def test_segments_default_to_the_first() -> None:
+    embeddings = Embeddings(tiny_config()).eval()
+    ids = torch.arange(6)[None]
+    assert torch.equal(embeddings(ids), embeddings(ids, torch.zeros_like(ids)))
+    assert not torch.equal(embeddings(ids), embeddings(ids, torch.ones_like(ids)))
 
 
 def test_looking_inside_leaves_nothing_behind(real_bert, real_tokenizer) -> None:

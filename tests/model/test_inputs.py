@@ -57,7 +57,15 @@ def bert() -> Bert:
         ),
         (
             {"input_ids": IDS, "attention_mask": torch.full((2, 3), 0.5)},
-            "1, 2, 3, … for the texts of a packed row",
+            "1, 2, 3, … without gaps for the texts of a packed row",
+        ),
+        (  # ids by mistake, a gap, an extra text in one row only
+            {"input_ids": IDS, "attention_mask": IDS},
+            "not ids or the numbers that are added",
+        ),
+        (
+            {"input_ids": IDS, "attention_mask": torch.tensor([[1, 1, 1], [1, 3, 0]])},
+            "without gaps",
         ),
         (
             {"input_ids": IDS, "attention_mask": torch.full((2, 3, 3), 2)},

@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -131,6 +132,11 @@ def test_mean_pool_leaves_padding_out() -> None:
     hidden = torch.tensor([[[1.0, 2.0], [3.0, 6.0], [99.0, 99.0]]])
     mask = torch.tensor([[1, 1, 0]])
     assert mean_pool(hidden, mask).tolist() == [[2.0, 4.0]]
+
+
+def test_mean_pool_refuses_packed_rows() -> None:
+    with pytest.raises(ValueError, match="several texts in a row.*unpack the states"):
+        mean_pool(torch.zeros(1, 3, 2), torch.tensor([[1, 1, 2]]))
 
 
 def test_attention_dropout_only_when_training() -> None:

@@ -95,6 +95,34 @@ def test_a_text_longer_than_a_row() -> None:
         packed([([1], []), ([1, 2, 3], [4, 5])], pad_id=0, length=4)
 
 
+def test_a_text_without_tokens() -> None:
+    with pytest.raises(ValueError, match="text 1 has no tokens; leave it out"):
+        packed([([1], []), ([], [])], pad_id=0, length=4)
+
+
+def test_padding_has_its_id() -> None:
+    assert padded([([7, 7], []), ([7], [])], 5)["input_ids"].tolist()[1] == [7, 5]
+    assert packed([([7], [])], 5, length=3).batch["input_ids"].tolist() == [[7, 5, 5]]
+
+
+def test_the_longest_first_and_numbers_by_place() -> None:
+    rows = [([n] * n, []) for n in (2, 3, 3, 4)]
+    batch, places = packed(rows, pad_id=0, length=6)
+    assert batch["input_ids"].tolist() == [[4] * 4 + [2] * 2, [3] * 6]
+    assert batch["attention_mask"].tolist() == [[1] * 4 + [2] * 2, [1] * 3 + [2] * 3]
+    assert [place.row for place in places] == [0, 1, 1, 0]
+
+
+def test_a_row_may_be_longer_than_the_table_of_positions() -> None:
+    """Positions restart in each text, so 512 bounds the texts, not the row."""
+    rows = [([n] * 9, []) for n in range(1, 5)]
+    in_rows = packed(rows, pad_id=0, length=36)
+    with torch.no_grad():
+        found = in_rows.unpack(BERT(**in_rows.batch))
+        for states, (ids, _) in zip(found, rows, strict=True):
+            assert torch.allclose(states, BERT(torch.tensor([ids]))[0], atol=1e-5)
+
+
 def test_nothing_to_pack() -> None:
     with pytest.raises(ValueError, match="no texts"):
         packed([], pad_id=0, length=4)
