@@ -35,6 +35,19 @@ def test_the_readme_quotes_the_card() -> None:
     assert [float(n) for n in re.findall(r"([\d.]+) times", paragraph)] == expected
 
 
+def test_the_readme_quotes_the_card_of_the_body() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf8")
+    (paragraph,) = [p for p in text.split("\n\n") if "body-speed.json" in p]
+    path = ROOT / "data" / "runs" / "body-speed.json"
+    results = json.loads(path.read_text(encoding="utf8"))["results"]
+    expected = [
+        round(results[f"ours, {kind}: ratio"][1], 1) for kind in ("padded", "packed")
+    ]
+    assert [float(n) for n in re.findall(r"([\d.]+) times", paragraph)] == expected
+    fill = results["share of the padded batch that is text"][1]
+    assert f"{100 * fill:.0f} %" in paragraph
+
+
 def test_a_card_is_written_with_what_it_depends_on(tmp_path) -> None:
     card = make_card("a test", "no data", {"seconds": 1.5}, ["einops"], seed=7)
     assert card["setting"] == {"seed": 7} and card["versions"]["einops"]
