@@ -19,12 +19,17 @@ def test_a_card_says_what_ran_and_on_what(path) -> None:
     assert not card["revision"].endswith("-dirty"), "record from a clean checkout"
 
 
+def quoted(card: str) -> tuple[str, dict]:
+    """The paragraph of the README that names a card, and the card's results."""
+    text = (ROOT / "README.md").read_text(encoding="utf8")
+    (paragraph,) = [p for p in text.split("\n\n") if card in p]
+    path = ROOT / "data" / "runs" / card
+    return paragraph, json.loads(path.read_text(encoding="utf8"))["results"]
+
+
 def test_the_readme_quotes_the_card() -> None:
     """In this order: ids cold and warm, places cold and warm, then two trainings."""
-    text = (ROOT / "README.md").read_text(encoding="utf8")
-    (paragraph,) = [p for p in text.split("\n\n") if "wordpiece-speed.json" in p]
-    path = ROOT / "data" / "runs" / "wordpiece-speed.json"
-    results = json.loads(path.read_text(encoding="utf8"))["results"]
+    paragraph, results = quoted("wordpiece-speed.json")
     ours = [
         results[f"{what}, {state}: ratio"][1]
         for what in ("ids, theirs without places", "ids and places")
@@ -36,10 +41,7 @@ def test_the_readme_quotes_the_card() -> None:
 
 
 def test_the_readme_quotes_the_card_of_the_body() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf8")
-    (paragraph,) = [p for p in text.split("\n\n") if "body-speed.json" in p]
-    path = ROOT / "data" / "runs" / "body-speed.json"
-    results = json.loads(path.read_text(encoding="utf8"))["results"]
+    paragraph, results = quoted("body-speed.json")
     expected = [
         round(results[f"ours, {kind}: ratio"][1], 1) for kind in ("padded", "packed")
     ]
