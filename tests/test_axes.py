@@ -11,7 +11,7 @@ from bertcore import (
 )
 from bertcore.book.axes import check_axes
 from bertcore.model.attention import attention_map, causal_map
-from bertcore.model.pooling import mean_pool
+from bertcore.model.pooling import cls_pool, max_pool, mean_pool
 from tests.conftest import ROOT, tiny_config
 
 SIZES = {"b": 2, "s": 7, "h": 3, "d": 8, "w": 24, "f": 40, "v": 53}
@@ -38,6 +38,7 @@ def test_axis_comments_of_the_package() -> None:
         attention(hidden, source=hidden[:, :5])
         attention.weights(hidden, source=hidden[:, :5])
         causal_map(7)
-        mean_pool(hidden, inputs[2])
+        for pool in (cls_pool, mean_pool, max_pool):
+            pool(hidden, inputs[2])
     assert len(claims.all) > 50
     assert not claims.unmet, "\n".join(map(str, claims.unmet))

@@ -194,6 +194,40 @@ class BertConfig:
             "nsp_head": 2 * width + 2,
         }
 
+    def operation_counts(self, length: int, predictions: int = 0) -> dict[str, int]:
+        """Operations of each part in a forward pass of one text, by formula.
+
+        A multiplication and the addition behind it count as two, as PyTorch's
+        `FlopCounterMode` counts; only matrix products count. A backward pass takes
+        twice as many again.
+
+        Args:
+            length: tokens of the text, all of which attend to all.
+            predictions: places at which the masked-LM head predicts.
+
+        Raises:
+            ValueError: if a number is negative, or there are more predictions than
+                tokens.
+
+        >>> f"{sum(BertConfig.preset('base').operation_counts(128).values()):,}"
+        '22,348,431,360'
+        """
+        if length < 0 or not 0 <= predictions <= length:
+            raise ValueError(
+                f"length={length} and predictions={predictions}; predictions must be "
+                "between 0 and length"
+            )
+        width, inner = self.hidden_size, self.feedforward_size
+        nsp = 4 * width if predictions else 0
+        return {
+            "attention_matrices": 8 * self.layers * length * width**2,
+            "attention_mixing": 4 * self.layers * length**2 * width,
+            "feedforward": 4 * self.layers * length * width * inner,
+            "pooler": 2 * width**2,
+            "mlm_head": 2 * predictions * width * (width + self.vocab_size),
+            "nsp_head": nsp,
+        }
+
 
 def _divisor(config: BertConfig) -> int:
     """The number of heads nearest to the one asked for that divides the width."""

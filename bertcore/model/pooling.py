@@ -23,23 +23,73 @@ class Pooler(nn.Module):
         return torch.tanh(self.dense(hidden[:, 0]))  # b w
 
 
+def cls_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
+    """The state of each text's first token, [CLS]; otherwise as `mean_pool`."""
+    check_places(hidden, attention_mask)
+    first = attention_mask.int().argmax(dim=1)
+    return hidden[torch.arange(len(hidden)), first]  # b w
+
+
 def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
     """The mean over the tokens of each text, padding left out.
 
     Args:
-        hidden: states, `b s w`.
+        hidden: states, `b s w`; half precision is summed in single.
         attention_mask: `b s`, 1 for a token and 0 for padding.
 
     Returns:
         One vector a text, `b w`.
 
     Raises:
-        ValueError: if the mask numbers the texts of packed rows.
+        ValueError: if the mask does not fit the states, numbers the texts of packed
+            rows, or has a text without tokens.
     """
-    if readable(attention_mask) and bool((attention_mask > 1).any()):
+    check_places(hidden, attention_mask)
+    keep = rearrange(attention_mask, "b s -> b s 1") != 0
+    wide = torch.promote_types(hidden.dtype, torch.float32)
+    total = hidden.masked_fill(~keep, 0).sum(dim=1, dtype=wide)
+    return (total / keep.sum(dim=1)).to(hidden.dtype)  # b w
+
+
+def max_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
+    """The largest value of each feature over the tokens; otherwise as `mean_pool`."""
+    check_places(hidden, attention_mask)
+    padding = rearrange(attention_mask, "b s -> b s 1") == 0
+    return hidden.masked_fill(padding, -torch.inf).amax(dim=1)  # b w
+
+
+def check_places(hidden: Tensor, attention_mask: Tensor) -> None:
+    """Refuse a mask that does not say which states belong to each text.
+
+    Shapes are always checked, values on the CPU only, as for `Bert`.
+
+    Raises:
+        ValueError: naming what was given and what to do.
+    """
+    if not isinstance(attention_mask, Tensor):
         raise ValueError(
-            "attention_mask numbers several texts in a row, and their mean would mix "
-            "them; unpack the states first, and take the mean of each text's"
+            f"attention_mask is a {type(attention_mask).__name__}; give a tensor"
         )
-    keep = rearrange(attention_mask, "b s -> b s 1").to(hidden.dtype)
-    return (hidden * keep).sum(dim=1) / keep.sum(dim=1)  # b w
+    if hidden.dim() != 3 or attention_mask.shape != hidden.shape[:2]:
+        raise ValueError(
+            f"attention_mask has shape {tuple(attention_mask.shape)} for states of "
+            f"{tuple(hidden.shape)}; give states b s w and the mask b s they came with"
+        )
+    if not readable(attention_mask):
+        return
+    if bool((attention_mask > 1).any()):
+        raise ValueError(
+            "attention_mask numbers several texts in a row, and pooling would mix "
+            "them; unpack the states first, and pool each text's"
+        )
+    if not bool(((attention_mask == 0) | (attention_mask == 1)).all()):
+        raise ValueError(
+            "attention_mask holds values other than 0 and 1; give 1 for a token and 0 "
+            "for padding, not the numbers that are added to the scores"
+        )
+    empty = (attention_mask == 0).all(dim=1).nonzero()
+    if len(empty):
+        raise ValueError(
+            f"attention_mask says that text {int(empty[0])} has no token, so there is "
+            "nothing to pool; leave it out"
+        )

@@ -56,6 +56,35 @@ def test_formula_equals_the_model_and_the_library(name: str) -> None:
         assert sum(p.numel() for p in module.parameters()) == parts[part]
 
 
+@pytest.mark.parametrize("name", ["tiny", "base"])
+@pytest.mark.parametrize(("length", "predictions"), [(1, 1), (7, 0), (128, 20)])
+def test_operations_equal_what_pytorch_counts(
+    name: str, length: int, predictions: int
+) -> None:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    config = BertConfig.preset(name)
+    with torch.device("meta"):
+        model = BertForPreTraining(config)
+        ids = torch.zeros(1, length, dtype=torch.long)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        states = model.bert(ids)
+        pooled = model.bert.pooler(states)
+        if predictions:
+            table = model.bert.embeddings.token.weight
+            model.mlm_head(states[:, :predictions], table)
+            model.nsp_head(pooled)
+    found = config.operation_counts(length, predictions)
+    assert counter.get_total_flops() == sum(found.values())
+
+
+@pytest.mark.parametrize("given", [(-1, 0), (4, 5), (4, -1)])
+def test_impossible_operations_are_refused(given: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="between 0 and length"):
+        BertConfig.preset("tiny").operation_counts(*given)
+
+
 def test_presets_are_googles_sizes() -> None:
     shapes = {
         name: (c.layers, c.hidden_size, c.heads, c.feedforward_size)

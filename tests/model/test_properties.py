@@ -2,14 +2,12 @@
 
 import copy
 
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertcore import Bert
 from bertcore.model.attention import Attention, attention_map
-from bertcore.model.pooling import mean_pool
 from tests.conftest import fill_with_large_weights, tiny_config
 
 CONFIG = tiny_config()
@@ -126,17 +124,6 @@ def test_attention_commutes_with_a_shuffle(batch: int, length: int, heads: int) 
             hidden[:, queries], allowed[:, :, queries][..., keys], source[:, keys]
         )
     assert torch.allclose(found, expected, atol=1e-4)
-
-
-def test_mean_pool_leaves_padding_out() -> None:
-    hidden = torch.tensor([[[1.0, 2.0], [3.0, 6.0], [99.0, 99.0]]])
-    mask = torch.tensor([[1, 1, 0]])
-    assert mean_pool(hidden, mask).tolist() == [[2.0, 4.0]]
-
-
-def test_mean_pool_refuses_packed_rows() -> None:
-    with pytest.raises(ValueError, match="several texts in a row.*unpack the states"):
-        mean_pool(torch.zeros(1, 3, 2), torch.tensor([[1, 1, 2]]))
 
 
 def test_attention_dropout_only_when_training() -> None:
