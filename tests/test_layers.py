@@ -16,6 +16,8 @@ ALLOWED = {
     "sources": set(),
     "text": {"sources"},
     "model": {"sources"},
+    "recipe": {"sources", "model"},
+    "sentences": {"sources", "text", "model", "recipe"},
     "training": {"sources", "text", "model"},
     "book": {"sources", "text", "model", "training"},
 }
@@ -68,6 +70,7 @@ def test_nothing_imports_the_command() -> None:
         ("import bertcore", {"torch", "numpy", "matplotlib", "transformers"}),
         ("from bertcore import Tokenizer", {"torch", "matplotlib", "transformers"}),
         ("from bertcore import Bert", {"matplotlib", "transformers", "tokenizers"}),
+        ("from bertcore import encode", {"matplotlib", "transformers", "tokenizers"}),
         ("import bertcore.book.diagram", {"torch", "transformers"}),
     ],
 )

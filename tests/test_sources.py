@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bertcore import BertForMaskedLM, sources
-from bertcore.sources import ENCODER, describe, find_file
+from bertcore.sources import ENCODER, describe, find_file, find_optional
 from bertcore.text.wordpiece import SPECIAL
 from tests.conftest import tiny_config
 
@@ -119,6 +119,31 @@ def test_without_a_network_one_clear_sentence(tmp_path: Path) -> None:
     code = f"from bertcore.sources import find_file; find_file('{REPO}', 'vocab.txt')"
     failed = run(code, tmp_path / "cache", HF_HUB_OFFLINE="1")
     assert "cannot be reached to fetch vocab.txt" in failed.stderr.splitlines()[-1]
+
+
+OPTIONAL = f"""
+from bertcore.sources import find_optional
+print(find_optional("{REPO}", "vocab.txt").name, find_optional("{REPO}", "none.json"))
+"""
+
+
+def test_a_file_that_need_not_be_there(hub, checkpoint, tmp_path) -> None:
+    """The hub says that it has none, and its cache remembers; silence is an error."""
+    assert find_optional(checkpoint, "none.json") is None
+    assert find_optional(checkpoint, "vocab.txt") == checkpoint / "vocab.txt"
+    with pytest.raises(FileNotFoundError, match="no folder 'nowhere'"):
+        find_optional("nowhere", "none.json")
+    cache = tmp_path / "cache"
+    failed = run(OPTIONAL, cache, HF_HUB_OFFLINE="1")
+    assert "cannot be reached to fetch vocab.txt" in failed.stderr.splitlines()[-1]
+    first = run(OPTIONAL, cache, HF_ENDPOINT=hub)
+    assert first.stdout.strip() == "vocab.txt None", first.stderr
+    again = run(OPTIONAL, cache, HF_HUB_OFFLINE="1")
+    assert again.stdout.strip() == "vocab.txt None", again.stderr
+    (marker,) = (cache / "hub").glob("**/.no_exist/*/none.json")
+    marker.unlink()
+    failed = run(OPTIONAL, cache, HF_HUB_OFFLINE="1")
+    assert "cannot be reached to fetch none.json" in failed.stderr.splitlines()[-1]
 
 
 def test_without_the_package_the_remedy_is_named(

@@ -1,0 +1,253 @@
+"""Sentences: texts to vectors, fast (chapter 5).
+
+A batch of texts of one length needs no padding and no mask. So many texts are cut into
+pieces at once, sorted by length, and taken in batches of equal length. The vectors go
+back into the order in which the texts came.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bertcore.model.bert import Bert
+from bertcore.model.pooling import mean_pool
+from bertcore.recipe import read_recipe
+from bertcore.sources import ENCODER
+from bertcore.text.batch import padded
+from bertcore.text.wordpiece import Tokenizer
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+# On one core, with MiniLM: a batch whose inner states fit into the cache runs fastest,
+# and an accelerator wants a large one. Filling small ones up makes 16 to 64 sentences
+# faster than batches of exactly one length, and thousands no slower.
+WINDOW = 8192  # texts that are read, and sorted, at a time
+BATCH = {"cpu": 1024, "accelerator": 32768}  # tokens of a batch
+SMALL = 512  # a batch with fewer tokens may be filled up with shorter texts, …
+SPARE = 64  # … as long as no more than these many tokens of it are padding
+
+
+class SentenceEncoder:
+    """A tokenizer, a BERT and a way to make one vector of its states.
+
+    Args:
+        tokenizer: the one that the weights came with.
+        bert: the model. Vectors are computed where its parameters are.
+        pool: states `b s w` and mask `b s` to vectors `b w`, as `mean_pool`.
+        normalise: whether to divide each vector by its length, so that the product
+            of two is the cosine of the angle between them.
+        max_length: longer texts are cut to this many tokens, [CLS] and [SEP]
+            included. By default as many as the model has positions.
+
+    Raises:
+        ValueError: if `max_length` leaves no room for a piece, or if there are fewer
+            positions.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        bert: Bert,
+        pool: Callable[[Tensor, Tensor], Tensor] = mean_pool,
+        normalise: bool = True,
+        max_length: int | None = None,
+    ) -> None:
+        positions = bert.config.max_positions
+        self.tokenizer = tokenizer
+        self.bert = bert
+        self.pool = pool
+        self.normalise = normalise
+        self.max_length = positions if max_length is None else max_length
+        if not 3 <= self.max_length <= positions:
+            raise ValueError(
+                f"max_length={max_length}, but a text has 3 tokens at least, [CLS], a "
+                f"piece and [SEP], and the model has {positions} positions; give "
+                f"3 to {positions}"
+            )
+
+    @classmethod
+    def from_pretrained(
+        cls, folder_or_name: str | Path = ENCODER, max_length: int | None = None
+    ) -> Self:
+        """The encoder of a checkpoint, as sentence-transformers would build it.
+
+        A checkpoint without that library's files gets the mean over all tokens,
+        normalised.
+
+        Args:
+            folder_or_name: a folder, or a name on the Hugging Face hub.
+            max_length: as above; by default what the files say.
+
+        Raises:
+            FileNotFoundError: if there is no such checkpoint.
+            ValueError: if its files ask for what we do not have, or are damaged.
+        """
+        recipe = read_recipe(folder_or_name)
+        tokenizer = Tokenizer.from_pretrained(folder_or_name)
+        with warnings.catch_warnings():  # it may lack a pooler, and none is needed
+            warnings.filterwarnings("ignore", "(?s).* has no pooler")
+            bert = Bert.from_pretrained(folder_or_name)
+        bert.pooler = None
+        if max_length is None and recipe.max_length is not None:
+            max_length = min(recipe.max_length, bert.config.max_positions)
+        return cls(tokenizer, bert, recipe.pool, recipe.normalise, max_length)
+
+    def encode(self, sentences: Iterable[str], progress: bool = False) -> Tensor:
+        """One vector a text, `n w`, in the order given: float32, on the CPU.
+
+        Args:
+            sentences: any number of texts; none gives a tensor of no rows.
+            progress: whether to show a bar, which needs tqdm.
+
+        Raises:
+            ValueError: if `sentences` is one text, or holds what is not a text.
+        """
+        blocks = list(self.stream(sentences, progress))
+        return torch.cat(blocks or [torch.empty(0, self.bert.config.hidden_size)])
+
+    def stream(
+        self, sentences: Iterable[str], progress: bool = False
+    ) -> Iterator[Tensor]:
+        """What `encode` gives, in blocks, for more texts than fit into memory.
+
+        No more than `WINDOW` texts are read, and held, before their block is given.
+        Arguments and errors are those of `encode`.
+        """
+        if isinstance(sentences, (str, bytes)) or not isinstance(sentences, Iterable):
+            raise ValueError(
+                f"sentences is a {type(sentences).__name__}; give a list of texts, "
+                "also for one: [text]"
+            )
+        return self._blocks(iter(sentences), _bar(sentences, progress))
+
+    def _blocks(
+        self, sentences: Iterator[str], progress: "AbstractContextManager[tqdm | None]"
+    ) -> Iterator[Tensor]:
+        with progress as bar:
+            first = 0
+            while texts := list(islice(sentences, WINDOW)):
+                rows = [
+                    self._ids(index, text) for index, text in enumerate(texts, first)
+                ]
+                yield self._vectors(rows, bar)
+                first += len(texts)
+
+    def _ids(self, index: int, text: object) -> list[int]:
+        if not isinstance(text, str):
+            raise ValueError(
+                f"sentence {index} is a {type(text).__name__}, not a str; give texts, "
+                "and leave out what is missing"
+            )
+        return self.tokenizer.encode(text, max_length=self.max_length)
+
+    def _vectors(self, rows: list[list[int]], bar: "tqdm | None") -> Tensor:
+        """The vectors of a window, in its order.
+
+        Nothing that is switched here, evaluation or inference mode, lasts until a
+        block is handed out: between blocks the program is the caller's.
+        """
+        device = next(self.bert.parameters()).device
+        room = BATCH["cpu" if device.type == "cpu" else "accelerator"]
+        batches = equal_lengths([len(ids) for ids in rows], room)
+        found = []
+        with evaluation(self.bert), torch.inference_mode():
+            for batch in batches:
+                found.append(self._pooled([rows[index] for index in batch]))
+                if bar is not None:
+                    bar.update(len(batch))
+        found = torch.cat(found).to("cpu", torch.float32)
+        vectors = torch.empty(found.shape)  # an ordinary tensor, fit for gradients
+        vectors[torch.tensor([index for batch in batches for index in batch])] = found
+        return vectors
+
+    def _pooled(self, rows: list[list[int]]) -> Tensor:
+        """The vectors of a batch, `b w`, where the model is."""
+        device = next(self.bert.parameters()).device
+        inputs = padded([(ids, []) for ids in rows], self.tokenizer.pad_id)
+        ids, mask = inputs["input_ids"].to(device), inputs["attention_mask"].to(device)
+        equal = len(rows[0]) == len(rows[-1])
+        states = self.bert(ids, attention_mask=None if equal else mask)
+        pooled = self.pool(states.float(), mask)
+        return F.normalize(pooled, dim=-1) if self.normalise else pooled
+
+
+def encode(
+    sentences: Iterable[str],
+    model: SentenceEncoder | str | Path = ENCODER,
+    progress: bool = False,
+) -> Tensor:
+    """One vector a text, `n w`: `SentenceEncoder.encode` in one line.
+
+    Args:
+        sentences: the texts.
+        model: a hub name or a folder, loaded at each call; to call more than once,
+            load an encoder once and give that.
+        progress: whether to show a bar, which needs tqdm.
+
+    Raises:
+        FileNotFoundError: if there is no such checkpoint.
+        ValueError: as `SentenceEncoder`.
+    """
+    if not isinstance(model, SentenceEncoder):
+        model = SentenceEncoder.from_pretrained(model)
+    return model.encode(sentences, progress)
+
+
+def equal_lengths(lengths: Sequence[int], room: int) -> list[list[int]]:
+    """Batches of texts of equal length, as indices, the longest texts first.
+
+    A batch has no more than `room` tokens, unless one text alone has more. One with
+    fewer than `SMALL` tokens is filled up with shorter texts, if that takes no more
+    than `SPARE` tokens of padding.
+
+    >>> equal_lengths([7, 9, 512, 9], room=1024)
+    [[2], [1, 3, 0]]
+    """
+    batches: list[list[int]] = []
+    longest = padding = 0
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        tokens = longest * len(batches[-1]) if batches else 0
+        gap = longest - lengths[index]
+        differs = gap > 0 and (tokens >= SMALL or padding + gap > SPARE)
+        if not batches or differs or tokens + longest > room:
+            batches.append([])
+            longest, gap, padding = lengths[index], 0, 0
+        batches[-1].append(index)
+        padding += gap
+    return batches
+
+
+@contextmanager
+def evaluation(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while; then each part is as it was, also after an error."""
+    learning = [part for part in model.modules() if part.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for part in learning:
+            part.training = True
+
+
+def _bar(
+    sentences: Iterable[str], progress: bool
+) -> "AbstractContextManager[tqdm | None]":
+    """A bar that counts sentences on stderr, or nothing."""
+    if not progress:
+        return nullcontext()
+    try:
+        from tqdm import tqdm
+    except ImportError as error:
+        raise ValueError(
+            "progress=True needs tqdm; run pip install tqdm, or leave progress out"
+        ) from error
+    total = len(sentences) if isinstance(sentences, Sized) else None
+    return tqdm(total=total, unit=" sentences")

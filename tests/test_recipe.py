@@ -1,0 +1,95 @@
+"""What the files of sentence-transformers say, in their older form and their newer."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bertcore.model.pooling import cls_pool, max_pool, mean_pool
+from bertcore.recipe import Recipe, read_recipe
+
+STEPS = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
+MEAN = {"pooling_mode": "mean"}
+
+
+def write(folder: Path, *steps: str, pooling: object = MEAN, **files: object) -> Path:
+    modules = [{"type": f"any.where.{s}", "path": STEPS.get(s, s)} for s in steps]
+    contents = {"modules": modules, "1_Pooling/config": pooling, **files}
+    for name, content in contents.items():
+        path = folder / f"{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("pooling", "pool"),
+    [
+        ({"pooling_mode": "cls"}, cls_pool),
+        ({"pooling_mode": ["max"]}, max_pool),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, cls_pool),
+        ({"pooling_mode_max_tokens": True, "word_embedding_dimension": 1}, max_pool),
+        ({"pooling_mode_mean_tokens": True, "include_prompt": True}, mean_pool),
+        ({"word_embedding_dimension": 384}, mean_pool),  # the library's default
+    ],
+)
+def test_pooling(tmp_path, pooling, pool) -> None:
+    folder = write(tmp_path, "Transformer", "Pooling", pooling=pooling)
+    assert read_recipe(folder) == Recipe(pool, normalise=False)
+
+
+def test_the_length(tmp_path) -> None:
+    steps = "Transformer", "Pooling", "Normalize"
+    write(tmp_path, *steps, tokenizer_config={"model_max_length": 77})
+    assert read_recipe(tmp_path) == Recipe(mean_pool, True, 77)
+    write(tmp_path, *steps, sentence_bert_config={"max_seq_length": 55})
+    assert read_recipe(tmp_path) == Recipe(mean_pool, True, 55)
+
+
+def test_no_files(tmp_path) -> None:
+    assert read_recipe(tmp_path) == Recipe(mean_pool, normalise=True, max_length=None)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "asked"),
+    [
+        ({"pooling_mode": "lasttoken"}, "lasttoken"),
+        ({"pooling_mode": ["cls", "mean"]}, "cls and mean"),
+        ({"pooling_mode": 7}, "7"),
+        (
+            {"pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True},
+            "mean and max",
+        ),
+        ({"pooling_mode_mean_sqrt_len_tokens": True}, "pooling_mode_mean_sqrt_len"),
+    ],
+)
+def test_other_pooling(tmp_path, pooling, asked) -> None:
+    folder = write(tmp_path, "Transformer", "Pooling", pooling=pooling)
+    with pytest.raises(
+        ValueError, match=f"asks for pooling by {asked}.*one of cls, mean, max: give"
+    ):
+        read_recipe(folder)
+
+
+@pytest.mark.parametrize(
+    "steps", [("Transformer", "Pooling", "Dense"), ("Pooling",), ("Normalize",), ()]
+)
+def test_other_steps(tmp_path, steps) -> None:
+    asked = ", ".join(steps) or r"\(none\)"
+    with pytest.raises(ValueError, match=f"asks for the steps {asked}; we have"):
+        read_recipe(write(tmp_path, *steps))
+
+
+@pytest.mark.parametrize("modules", [7, [7], [{"type": "a"}], {"a": 1}])
+def test_not_a_list_of_steps(tmp_path, modules) -> None:
+    with pytest.raises(ValueError, match="modules.json holds no list of steps"):
+        read_recipe(write(tmp_path, modules=modules))
+
+
+def test_a_prompt(tmp_path) -> None:
+    prompts = {"default_prompt_name": "query", "prompts": {"query": "Find: "}}
+    folder = write(
+        tmp_path, "Transformer", "Pooling", config_sentence_transformers=prompts
+    )
+    with pytest.raises(ValueError, match="puts 'Find: ' before every text"):
+        read_recipe(folder)

@@ -1,0 +1,270 @@
+"""Sentences to vectors: the library's vectors, in any order, a window at a time."""
+
+import sys
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import (
+    Normalize,
+    Pooling,
+    Transformer,
+)
+
+import bertcore
+from bertcore import Bert, SentenceEncoder, Tokenizer, sentences
+from bertcore.model.pooling import cls_pool, max_pool, mean_pool
+from bertcore.sentences import SPARE, WINDOW, equal_lengths
+from bertcore.text.corpus import introductions
+from bertcore.text.wordpiece import SPECIAL
+from tests.conftest import fill_with_large_weights, tiny_config
+
+LETTERS = "abcdefghijklmnopqrstuvwx"
+PIECES = [*SPECIAL, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
+quickly = settings(max_examples=40, deadline=None, derandomize=True)
+
+
+def tiny_bert() -> Bert:
+    bert = Bert(tiny_config(), pooler=False)
+    fill_with_large_weights(bert)
+    return bert
+
+
+@pytest.fixture
+def tiny() -> SentenceEncoder:
+    return SentenceEncoder(Tokenizer(PIECES), tiny_bert())
+
+
+@pytest.fixture(scope="module")
+def real(encoder_folder: Path) -> SentenceEncoder:
+    return SentenceEncoder.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def library(encoder_folder: Path) -> SentenceTransformer:
+    return SentenceTransformer(str(encoder_folder), device="cpu")
+
+
+def largest_difference(found: torch.Tensor, expected: torch.Tensor) -> float:
+    assert found.shape == expected.shape
+    return float((found - expected).abs().max())
+
+
+def test_the_librarys_vectors(real, library) -> None:
+    """Long texts, no text, other scripts, one text twice."""
+    long = " ".join(document.text for document in introductions().documents[:12])
+    texts = [
+        "The dog bit the man.",
+        "",
+        long,
+        "Ünïcödé, ﬁne: 漢字 и кириллица 🙂",
+        "The dog bit the man.",
+        "   \n\t ",
+        long[: len(long) // 2],
+        *(document.text[:90] for document in introductions().documents[:40]),
+        "a",
+    ]
+    assert len(real.tokenizer.encode(long)) > 2 * real.max_length
+    found = real.encode(texts)
+    expected = library.encode(texts, convert_to_tensor=True)
+    assert largest_difference(found, expected) < 1e-5
+    assert found.dtype == torch.float32 and found.shape == (len(texts), 384)
+    assert torch.allclose(found.norm(dim=1), torch.ones(len(texts)), atol=1e-5)
+
+
+def test_one_sentence(real, library) -> None:
+    found = bertcore.encode(["Only one."], real)
+    expected = library.encode(["Only one."], convert_to_tensor=True)
+    assert largest_difference(found, expected) < 1e-5
+
+
+def test_the_checkpoint_says_how(real) -> None:
+    assert (real.pool, real.normalise, real.max_length) == (mean_pool, True, 256)
+    longer = SentenceEncoder.from_pretrained(max_length=300)
+    assert longer.max_length == 300
+
+
+@pytest.mark.parametrize(
+    ("kind", "pool"), [("cls", cls_pool), ("max", max_pool), ("mean", mean_pool)]
+)
+@pytest.mark.parametrize("normalise", [True, False])
+def test_what_the_library_writes(tiny, tmp_path, kind, pool, normalise) -> None:
+    """A folder that sentence-transformers saved gives the vectors that it gave."""
+    body, folder = tmp_path / "body", tmp_path / "saved"
+    tiny.tokenizer.save_pretrained(body)
+    tiny.bert.save_pretrained(body)
+    transformer = Transformer(
+        str(body), model_kwargs={"add_pooling_layer": False}, max_seq_length=9
+    )
+    modules = [transformer, Pooling(24, kind), *[Normalize()] * normalise]
+    theirs = SentenceTransformer(modules=modules, device="cpu")
+    theirs.save(str(folder))
+    ours = SentenceEncoder.from_pretrained(folder)
+    assert (ours.pool, ours.normalise, ours.max_length) == (pool, normalise, 9)
+    texts = ["a b c", "hug", "", "a " * 30, "x", "hug"]
+    expected = theirs.encode(texts, convert_to_tensor=True)
+    assert largest_difference(bertcore.encode(texts, folder), expected) < 1e-5
+
+
+def test_a_folder_without_the_librarys_files(tiny, tmp_path) -> None:
+    """The mean, normalised; and no word about the pooler that it lacks."""
+    tiny.tokenizer.save_pretrained(tmp_path)
+    tiny.bert.save_pretrained(tmp_path)
+    found = SentenceEncoder.from_pretrained(tmp_path)
+    assert (found.pool, found.normalise, found.max_length) == (mean_pool, True, 16)
+    assert torch.equal(found.encode(["a b", "c"]), tiny.encode(["a b", "c"]))
+
+
+text = st.text(alphabet="abcx ?", max_size=30)
+TINY = SentenceEncoder(Tokenizer(PIECES), tiny_bert())
+
+
+@quickly
+@given(st.data())
+def test_neighbours_and_order_do_not_matter(data) -> None:
+    """Each text gets the vector that it has alone, whatever stands beside it."""
+    texts = data.draw(st.lists(text, min_size=1, max_size=12))
+    places = data.draw(st.permutations(range(len(texts))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sentences, "WINDOW", data.draw(st.integers(1, 14)))
+        patch.setattr(sentences, "BATCH", {"cpu": data.draw(st.integers(1, 99))})
+        patch.setattr(sentences, "SMALL", data.draw(st.integers(0, 99)))
+        patch.setattr(sentences, "SPARE", data.draw(st.integers(0, 40)))
+        found = TINY.encode([texts[place] for place in places])
+    alone = torch.cat([TINY.encode([texts[place]]) for place in places])
+    assert largest_difference(found, alone) < 1e-5
+
+
+@quickly
+@given(st.lists(st.integers(1, 600), max_size=60))
+def test_each_text_is_in_one_batch(lengths: list[int]) -> None:
+    batches = equal_lengths(lengths, room=300)
+    assert sorted(chain(*batches)) == list(range(len(lengths)))
+    for batch in batches:
+        sizes = [lengths[index] for index in batch]
+        assert sizes == sorted(sizes, reverse=True)
+        assert len(batch) * sizes[0] <= 300 or len(batch) == 1
+        assert len(batch) * sizes[0] - sum(sizes) <= SPARE
+
+
+def counted(number: int, read: list[int]) -> Iterator[str]:
+    for index in range(number):
+        read.append(index)
+        yield LETTERS[index % 24]
+
+
+def test_a_million_sentences_are_read_a_window_at_a_time(tiny) -> None:
+    read: list[int] = []
+    blocks = tiny.stream(counted(1_000_000, read))
+    assert not read
+    (block,) = islice(blocks, 1)
+    assert block.shape == (WINDOW, 24) and len(read) == WINDOW
+
+
+def test_blocks_are_the_whole(tiny, monkeypatch) -> None:
+    monkeypatch.setattr(sentences, "WINDOW", 10)
+    read: list[int] = []
+    blocks = []
+    for block in tiny.stream(counted(35, read)):
+        blocks.append(block)
+        assert len(read) == min(10 * len(blocks), 35)
+    assert [len(block) for block in blocks] == [10, 10, 10, 5]
+    assert torch.equal(torch.cat(blocks), tiny.encode(counted(35, [])))
+
+
+def modes(bert: Bert) -> list[bool]:
+    return [part.training for part in bert.modules()]
+
+
+def test_modes_are_as_they_were(tiny, monkeypatch) -> None:
+    """Between blocks too: nothing of ours lasts while the caller's program runs."""
+    monkeypatch.setattr(sentences, "WINDOW", 2)
+    tiny.bert.train()
+    tiny.bert.encoder.layers[0].eval()
+    before = modes(tiny.bert)
+    assert torch.equal(tiny.encode(["a b"]), tiny.encode(["a b"]))  # no dropout
+    assert modes(tiny.bert) == before
+    blocks = tiny.stream(["a"] * 9)
+    next(blocks)
+    assert modes(tiny.bert) == before
+    assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+
+    def fails(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        assert modes(tiny.bert) == [False] * len(before)
+        raise RuntimeError("no pool today")
+
+    tiny.pool = fails
+    with pytest.raises(RuntimeError, match="no pool today"):
+        next(blocks)
+    assert modes(tiny.bert) == before
+
+
+def test_vectors_are_ordinary_tensors(tiny) -> None:
+    """A classifier can be trained on them, and they can be changed."""
+    vectors = tiny.encode(["a b", "c"])
+    assert not vectors.is_inference() and not vectors.requires_grad
+    layer = torch.nn.Linear(24, 2)
+    layer(vectors).sum().backward()
+    assert layer.weight.grad is not None
+    vectors += 1
+
+
+def test_half_precision(tiny) -> None:
+    texts = ["a b c", "hug", ""]
+    expected = tiny.encode(texts)
+    tiny.bert.bfloat16()
+    found = tiny.encode(texts)
+    assert found.dtype == torch.float32
+    assert largest_difference(found, expected) < 0.1
+
+
+def test_a_pool_of_ones_own(tiny) -> None:
+    """Any function, of any width."""
+    tiny.pool = lambda states, mask: torch.cat([states[:, 0], states[:, 1]], dim=1)
+    assert tiny.encode(["a", "b c"]).shape == (2, 48)
+
+
+@pytest.mark.parametrize("none", [[], (), iter([])])
+def test_no_sentences(tiny, none) -> None:
+    assert tiny.encode(none).shape == (0, 24)
+    assert list(tiny.stream(none)) == []
+
+
+@pytest.mark.parametrize(("given", "name"), [("a", "str"), (b"a", "bytes"), (7, "int")])
+def test_not_a_list(tiny, given, name) -> None:
+    with pytest.raises(ValueError, match=f"sentences is a {name}; give a list"):
+        tiny.encode(given)
+    with pytest.raises(ValueError, match=f"sentences is a {name}; give a list"):
+        tiny.stream(given)  # at the call, not at the first block
+
+
+def test_not_a_text(tiny, monkeypatch) -> None:
+    monkeypatch.setattr(sentences, "WINDOW", 2)
+    with pytest.raises(ValueError, match="sentence 3 is a NoneType, not a str"):
+        tiny.encode(["a", "b", "c", None])
+
+
+@pytest.mark.parametrize("length", [2, 17])
+def test_a_length_that_the_model_does_not_have(length: int) -> None:
+    with pytest.raises(ValueError, match=rf"max_length={length}.*give 3 to 16"):
+        SentenceEncoder(Tokenizer(PIECES), tiny_bert(), max_length=length)
+
+
+def test_progress(tiny, capsys) -> None:
+    tiny.encode(["a", "b", "c d"], progress=True)
+    assert "3/3" in capsys.readouterr().err
+    tiny.encode(iter(["a", "b"]), progress=True)
+    assert "2 sentences" in capsys.readouterr().err
+    tiny.encode(["a"])
+    assert capsys.readouterr().err == ""
+
+
+def test_progress_without_tqdm(tiny, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    with pytest.raises(ValueError, match="needs tqdm; run pip install tqdm"):
+        tiny.encode(["a"], progress=True)
