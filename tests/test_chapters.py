@@ -66,6 +66,30 @@ PUBLISHED = {
         "4.0": "version of a licence",
         "0.5": "an example, made up",
     },
+    "04-encoder": {
+        "2016": "year of two papers",
+        "2017": "year of the Transformer's paper",
+        "2019": "year in which Google's code changed its GELU",
+        "2020": "year of a paper",
+        "2021": "year of two papers",
+        "3.3": "section of a paper",
+        "5.4": "section of a paper",
+        "10000": "warm-up steps of Devlin et al. 2019, A.2",
+        "70": "minutes to read, an estimate of the author",
+        "4.0": "version of a licence",
+        "0.9": "a choice in a question",
+        "0.5": "a choice in a question",
+    },
+    "05-pooling": {
+        "2019": "year of three papers",
+        "2021": "year of three papers",
+        "3.1": "section of a paper",
+        "60": "minutes to read, an estimate of the author",
+        "4.0": "version of a licence",
+        "0.5": "a choice in a question",
+        "0.9": "a choice in a question",
+        "0.7": "an example, made up",
+    },
 }
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

@@ -41,6 +41,45 @@ def architecture(config: BertConfig | None = None) -> Picture:
     return show(figure, alt)
 
 
+def norm_orders() -> Picture:
+    """One layer with the norm last, as in BERT, beside one with the norm first."""
+    figure, (axes,) = panels(5.8, 5.0)
+    axes.set(xlim=(0, 11.6), ylim=(0, 10))
+    axes.axis("off")
+    for x, first, title in ((0.3, False, "norm last: BERT"), (6.3, True, "norm first")):
+        axes.text(x + 2.9, 9.7, title, ha="center", va="center", size=12)
+        _block(axes, x, 5.1, "self-attention", ORANGE, first)
+        _block(axes, x, 0.7, "feed-forward", GREEN, first)
+    alt = (
+        "Two layers side by side. Norm last: attention's result is added to its input, "
+        "the sum goes through LayerNorm, and so again with the feed-forward network, "
+        "so every way through the layer passes both norms. Norm first: LayerNorm, then "
+        "attention, then the sum; a way leads from bottom to top past both norms."
+    )
+    return show(figure, alt)
+
+
+def _block(
+    axes: Axes, x: float, y: float, label: str, colour: str, first: bool
+) -> None:
+    """A sub-layer on the right, the way around it on the left, the sum below."""
+    middle, way = x + 3.6, x + 0.8
+    if first:
+        _box(axes, x + 2.1, y + 2.75, 3.0, 0.6, "LayerNorm", PURPLE, 10)
+        _arrow(axes, (middle, y + 2.7), (middle, y + 2.2))
+    _box(axes, x + 2.1, y + 1.4, 3.0, 0.75, label, colour, 10)
+    top = y + (3.4 if first else 2.2)
+    _arrow(axes, (middle, y + 4.0), (middle, top))
+    axes.plot([middle, way, way], [y + 3.75, y + 3.75, y + 0.95], color="black", lw=1)
+    _arrow(axes, (middle, y + 1.35), (middle, y + 1.15))
+    _arrow(axes, (way, y + 0.95), (middle - 0.22, y + 0.95))
+    axes.text(middle, y + 0.95, "+", ha="center", va="center", size=14)
+    if not first:
+        _box(axes, x + 2.1, y + 0.05, 3.0, 0.6, "LayerNorm", PURPLE, 10)
+        _arrow(axes, (middle, y + 0.8), (middle, y + 0.67))
+    _arrow(axes, (middle, y + (0.75 if first else 0.0)), (middle, y - 0.42))
+
+
 def _text_to_pieces(axes: Axes) -> None:
     axes.text(4.4, 16.2, "“The dog bit the man”", ha="center", va="center", size=13)
     _arrow(axes, (4.4, 15.85), (4.4, 15.25), "WordPiece", 1)

