@@ -89,6 +89,8 @@ PUBLISHED = {
         "0.5": "a choice in a question",
         "0.9": "a choice in a question",
         "0.7": "an example, made up",
+        "5.4": "an exercise",
+        "5.6": "an exercise",
     },
 }
 
