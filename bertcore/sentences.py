@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from bertcore.model.bert import Bert
 from bertcore.model.pooling import mean_pool
+from bertcore.model.prepacked import prepacked
 from bertcore.recipe import read_recipe
 from bertcore.sources import ENCODER
 from bertcore.text.batch import padded
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 # and an accelerator wants a large one. Filling small ones up makes 16 to 64 sentences
 # faster than batches of exactly one length, and thousands no slower.
 WINDOW = 8192  # texts that are read, and sorted, at a time
+MANY = 4096  # tokens of a window for which it pays to prepack the weights
 BATCH = {"cpu": 1024, "accelerator": 32768}  # tokens of a batch
 SMALL = 512  # a batch with fewer tokens may be filled up with shorter texts, …
 SPARE = 64  # … as long as no more than these many tokens of it are padding
@@ -157,8 +159,10 @@ class SentenceEncoder:
         device = next(self.bert.parameters()).device
         room = BATCH["cpu" if device.type == "cpu" else "accelerator"]
         batches = equal_lengths([len(ids) for ids in rows], room)
+        many = sum(map(len, rows)) >= MANY
+        quick = prepacked(self.bert) if many else nullcontext()
         found = []
-        with evaluation(self.bert), torch.inference_mode():
+        with evaluation(self.bert), torch.inference_mode(), quick:
             for batch in batches:
                 found.append(self._pooled([rows[index] for index in batch]))
                 if bar is not None:
