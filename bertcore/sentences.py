@@ -6,19 +6,27 @@ back into the order in which the texts came.
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import (
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Set,
+    Sized,
+)
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from bertcore.model.bert import Bert
+from bertcore.model.inference import evaluation, prepacked
 from bertcore.model.pooling import mean_pool
-from bertcore.model.prepacked import prepacked
 from bertcore.recipe import read_recipe
 from bertcore.sources import ENCODER
 from bertcore.text.batch import padded
@@ -68,10 +76,13 @@ class SentenceEncoder:
         self.pool = pool
         self.normalise = normalise
         self.max_length = positions if max_length is None else max_length
-        if not 3 <= self.max_length <= positions:
+        if (
+            not isinstance(self.max_length, int)
+            or not 3 <= self.max_length <= positions
+        ):
             raise ValueError(
-                f"max_length={max_length}, but a text has 3 tokens at least, [CLS], a "
-                f"piece and [SEP], and the model has {positions} positions; give "
+                f"max_length={max_length!r}, but a text has 3 tokens at least, [CLS], "
+                f"a piece and [SEP], and the model has {positions} positions; give "
                 f"3 to {positions}"
             )
 
@@ -102,6 +113,11 @@ class SentenceEncoder:
             max_length = min(recipe.max_length, bert.config.max_positions)
         return cls(tokenizer, bert, recipe.pool, recipe.normalise, max_length)
 
+    def __repr__(self) -> str:
+        pool = getattr(self.pool, "__name__", type(self.pool).__name__)
+        unit = ", normalised" if self.normalise else ""
+        return f"SentenceEncoder({pool}{unit}, up to {self.max_length} tokens)"
+
     def encode(self, sentences: Iterable[str], progress: bool = False) -> Tensor:
         """One vector a text, `n w`, in the order given: float32, on the CPU.
 
@@ -123,7 +139,8 @@ class SentenceEncoder:
         No more than `WINDOW` texts are read, and held, before their block is given.
         Arguments and errors are those of `encode`.
         """
-        if isinstance(sentences, (str, bytes)) or not isinstance(sentences, Iterable):
+        unordered = isinstance(sentences, (str, bytes, Set, Mapping))
+        if unordered or not isinstance(sentences, Iterable):
             raise ValueError(
                 f"sentences is a {type(sentences).__name__}; give a list of texts, "
                 "also for one: [text]"
@@ -200,6 +217,11 @@ def encode(
         FileNotFoundError: if there is no such checkpoint.
         ValueError: as `SentenceEncoder`.
     """
+    if not isinstance(model, (SentenceEncoder, str, Path)):
+        raise ValueError(
+            f"model is a {type(model).__name__}; give a name, a folder or a "
+            "SentenceEncoder, as SentenceEncoder(tokenizer, bert) makes one"
+        )
     if not isinstance(model, SentenceEncoder):
         model = SentenceEncoder.from_pretrained(model)
     return model.encode(sentences, progress)
@@ -227,18 +249,6 @@ def equal_lengths(lengths: Sequence[int], room: int) -> list[list[int]]:
         batches[-1].append(index)
         padding += gap
     return batches
-
-
-@contextmanager
-def evaluation(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while; then each part is as it was, also after an error."""
-    learning = [part for part in model.modules() if part.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for part in learning:
-            part.training = True
 
 
 def _bar(

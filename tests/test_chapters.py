@@ -67,6 +67,10 @@ PUBLISHED = {
         "0.5": "an example, made up",
     },
     "04-encoder": {
+        "2010": "year of a paper",
+        "0.4": "a choice in a question",
+        "4.2": "an exercise",
+        "0.6": "a choice in a question",
         "2016": "year of two papers",
         "2017": "year of the Transformer's paper",
         "2019": "year in which Google's code changed its GELU",

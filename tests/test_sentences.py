@@ -268,3 +268,19 @@ def test_progress_without_tqdm(tiny, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "tqdm", None)
     with pytest.raises(ValueError, match="needs tqdm; run pip install tqdm"):
         tiny.encode(["a"], progress=True)
+
+
+@pytest.mark.parametrize("given", [{"a": 1}, {"a", "b"}, frozenset("ab")])
+def test_what_has_no_order_is_refused(tiny, given) -> None:
+    with pytest.raises(ValueError, match="sentences is a .*; give a list of texts"):
+        tiny.encode(given)
+
+
+@pytest.mark.parametrize("model", [None, 5, tiny_bert()])
+def test_a_model_that_is_none(model) -> None:
+    with pytest.raises(ValueError, match="model is a .*; give a name, a folder or a"):
+        sentences.encode(["a"], model)
+
+
+def test_it_says_what_it_does(tiny) -> None:
+    assert repr(tiny) == "SentenceEncoder(mean_pool, normalised, up to 16 tokens)"

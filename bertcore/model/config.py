@@ -203,19 +203,20 @@ class BertConfig:
 
         Args:
             length: tokens of the text, all of which attend to all.
-            predictions: places at which the masked-LM head predicts.
+            predictions: places at which the masked-LM head predicts; with 0 neither
+                that head nor the next-sentence head is counted.
 
         Raises:
-            ValueError: if a number is negative, or there are more predictions than
-                tokens.
+            ValueError: if a number is not a whole one or out of range.
 
         >>> f"{sum(BertConfig.preset('base').operation_counts(128).values()):,}"
         '22,348,431,360'
         """
-        if length < 0 or not 0 <= predictions <= length:
+        whole = isinstance(length, int) and isinstance(predictions, int)
+        if not whole or not 0 <= predictions <= length <= self.max_positions:
             raise ValueError(
-                f"length={length} and predictions={predictions}; predictions must be "
-                "between 0 and length"
+                f"length={length!r} and predictions={predictions!r}; both are whole "
+                f"numbers, predictions 0 to length, length up to {self.max_positions}"
             )
         width, inner = self.hidden_size, self.feedforward_size
         nsp = 4 * width if predictions else 0

@@ -26,7 +26,7 @@ class Pooler(nn.Module):
 def cls_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
     """The state of each text's first token, [CLS]; otherwise as `mean_pool`."""
     check_places(hidden, attention_mask)
-    first = attention_mask.int().argmax(dim=1)
+    first = attention_mask.int().argmax(dim=1)  # padding may stand on the left
     return hidden[torch.arange(len(hidden)), first]  # b w
 
 
@@ -66,9 +66,12 @@ def check_places(hidden: Tensor, attention_mask: Tensor) -> None:
     Raises:
         ValueError: naming what was given and what to do.
     """
-    if not isinstance(attention_mask, Tensor):
+    for name, given in (("hidden", hidden), ("attention_mask", attention_mask)):
+        if not isinstance(given, Tensor):
+            raise ValueError(f"{name} is a {type(given).__name__}; give a tensor")
+    if not hidden.is_floating_point():
         raise ValueError(
-            f"attention_mask is a {type(attention_mask).__name__}; give a tensor"
+            f"hidden has dtype {hidden.dtype}; states are floating-point numbers"
         )
     if hidden.dim() != 3 or attention_mask.shape != hidden.shape[:2]:
         raise ValueError(

@@ -79,9 +79,11 @@ def test_operations_equal_what_pytorch_counts(
     assert counter.get_total_flops() == sum(found.values())
 
 
-@pytest.mark.parametrize("given", [(-1, 0), (4, 5), (4, -1)])
-def test_impossible_operations_are_refused(given: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="between 0 and length"):
+@pytest.mark.parametrize(
+    "given", [(-1, 0), (4, 5), (4, -1), (513, 0), (1.5, 0), ("8", 0)]
+)
+def test_impossible_operations_are_refused(given: tuple) -> None:
+    with pytest.raises(ValueError, match="predictions 0 to length, length up to 512"):
         BertConfig.preset("tiny").operation_counts(*given)
 
 

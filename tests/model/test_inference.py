@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from bertcore import Bert
-from bertcore.model.prepacked import prepacked
+from bertcore.model.inference import prepacked
 from tests.conftest import fill_with_large_weights, tiny_config
 
 IDS = torch.arange(5, 26).reshape(3, 7)
