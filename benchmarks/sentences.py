@@ -73,9 +73,9 @@ def tutorial(folder: str, max_length: int) -> Callable[[list[str]], Tensor]:
 
 def operations(config: BertConfig, lengths: list[int]) -> int:
     """Multiplications and additions in the encoder's matrix products."""
-    width, inner = config.hidden_size, config.feedforward_size
-    each = 2 * (4 * width * width + 2 * width * inner)
-    return config.layers * sum(n * each + 4 * n * n * width for n in lengths)
+    parts = "attention_matrices", "attention_mixing", "feedforward"
+    counts = (config.operation_counts(length) for length in lengths)
+    return sum(count[part] for count in counts for part in parts)
 
 
 def product_rate(config: BertConfig) -> float:

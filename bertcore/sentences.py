@@ -92,8 +92,10 @@ class SentenceEncoder:
     ) -> Self:
         """The encoder of a checkpoint, as sentence-transformers would build it.
 
-        A checkpoint without that library's files gets the mean over all tokens,
-        normalised.
+        Special tokens written in a text and words of 101 to 200 letters are read as
+        BERT's own tokenizer reads them, not as that library does.
+
+        Without that library's files: the mean over all tokens, normalised.
 
         Args:
             folder_or_name: a folder, or a name on the Hugging Face hub.
@@ -156,8 +158,9 @@ class SentenceEncoder:
                 rows = [
                     self._ids(index, text) for index, text in enumerate(texts, first)
                 ]
-                yield self._vectors(rows, bar)
                 first += len(texts)
+                del texts  # before the next are read
+                yield self._vectors(rows, bar)
 
     def _ids(self, index: int, text: object) -> list[int]:
         if not isinstance(text, str):

@@ -1,5 +1,6 @@
 """Sentences to vectors: the library's vectors, in any order, a window at a time."""
 
+import json
 import sys
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -141,15 +142,34 @@ def test_neighbours_and_order_do_not_matter(data) -> None:
 
 
 @quickly
-@given(st.lists(st.integers(1, 600), max_size=60))
-def test_each_text_is_in_one_batch(lengths: list[int]) -> None:
-    batches = equal_lengths(lengths, room=300)
+@given(
+    st.lists(st.integers(1, 40), max_size=90) | st.lists(st.integers(1, 600)),
+    st.sampled_from([300, 2000]),
+)
+def test_each_text_is_in_one_batch(lengths: list[int], room: int) -> None:
+    batches = equal_lengths(lengths, room)
     assert sorted(chain(*batches)) == list(range(len(lengths)))
     for batch in batches:
         sizes = [lengths[index] for index in batch]
         assert sizes == sorted(sizes, reverse=True)
-        assert len(batch) * sizes[0] <= 300 or len(batch) == 1
+        assert len(batch) * sizes[0] <= room or len(batch) == 1
         assert len(batch) * sizes[0] - sum(sizes) <= SPARE
+
+
+@pytest.mark.parametrize(
+    ("lengths", "batches"),
+    [
+        ([9] * 300, [222, 78]),  # as many as the room of 2,000 tokens holds
+        ([10, 9, 8], [3]),  # few tokens: filled up
+        ([512, 511, 510], [1, 2]),  # 512 tokens are not few
+        ([50] * 10 + [40] * 6 + [30] * 2, [11, 7]),  # until they are not few
+        ([511, 448, 447], [2, 1]),  # 63, and no more
+        ([511, 446, 446], [1, 2]),  # 65 are too many; the next batch starts afresh
+    ],
+)
+def test_batches_are_filled_up_a_little(lengths, batches) -> None:
+    found = equal_lengths(lengths, room=2000)
+    assert [len(batch) for batch in found] == batches
 
 
 def counted(number: int, read: list[int]) -> Iterator[str]:
@@ -280,6 +300,37 @@ def test_what_has_no_order_is_refused(tiny, given) -> None:
 def test_a_model_that_is_none(model) -> None:
     with pytest.raises(ValueError, match="model is a .*; give a name, a folder or a"):
         sentences.encode(["a"], model)
+
+
+def test_no_batch_is_larger_than_what_suits_the_processor(tiny) -> None:
+    sizes: list[int] = []
+    hook = tiny.bert.embeddings.register_forward_pre_hook(
+        lambda _, inputs: sizes.append(inputs[0].numel())
+    )
+    tiny.encode(["a b c"] * 1000)
+    hook.remove()
+    assert sum(sizes) == 5000 and max(sizes) <= sentences.BATCH["cpu"]
+
+
+def test_half_precision_is_pooled_in_single(tiny) -> None:
+    tiny.bert.bfloat16()
+    tiny.pool = lambda states, mask: mean_pool(states.float(), mask)
+    expected = tiny.encode(["a b c d e", "hug"])
+    tiny.pool = mean_pool
+    assert torch.equal(tiny.encode(["a b c d e", "hug"]), expected)
+
+
+def test_a_folder_that_asks_for_more_places_than_there_are(tiny, tmp_path) -> None:
+    tiny.tokenizer.save_pretrained(tmp_path)
+    tiny.bert.save_pretrained(tmp_path)
+    steps = ["Transformer", "Pooling"]
+    listed = [{"type": f"x.{step}", "path": step} for step in steps]
+    (tmp_path / "modules.json").write_text(json.dumps(listed))
+    (tmp_path / "Pooling").mkdir()
+    (tmp_path / "Pooling" / "config.json").write_text("{}")
+    (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 999}')
+    found = SentenceEncoder.from_pretrained(tmp_path)
+    assert found.max_length == 16 and found.bert.pooler is None
 
 
 def test_it_says_what_it_does(tiny) -> None:

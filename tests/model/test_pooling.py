@@ -212,6 +212,14 @@ def test_compiles_and_runs_where_values_are_not_looked_at(name: str) -> None:
 
 
 @EACH
+def test_what_stands_in_padding_does_not_count(name: str) -> None:
+    hidden = states(3, 7, 24)
+    expected = POOLS[name](hidden, MASK)
+    hidden[MASK == 0] = torch.nan
+    assert torch.equal(POOLS[name](hidden, MASK), expected)
+
+
+@EACH
 def test_padding_on_the_left(name: str) -> None:
     assert_same(POOLS[name], Theirs(name), states(3, 7, 24), MASK.flip(1))
 
