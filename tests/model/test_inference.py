@@ -38,6 +38,23 @@ def test_without_bias_and_for_any_leading_axes() -> None:
         assert layer(hidden[0, 0]).shape == (5, 4)
 
 
+@torch.inference_mode()
+def test_numbers_of_rows_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """oneDNN keeps code for each; a stream of texts has hundreds."""
+    layer, seen = nn.Linear(6, 4), set()
+    with prepacked(layer) as ready:
+        product = torch.ops.mkldnn._linear_pointwise
+
+        def watched(hidden: torch.Tensor, *more: object) -> torch.Tensor:
+            seen.add(len(hidden))
+            return product(hidden, *more)
+
+        monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", watched)
+        for rows in range(1, 200):
+            assert layer(torch.randn(rows, 6)).shape == (rows, 4)
+    assert not ready or len(seen) == 7
+
+
 def test_weights_that_change_later_are_used() -> None:
     layer = nn.Linear(6, 4)
     with prepacked(layer):
