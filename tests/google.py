@@ -1,31 +1,45 @@
-"""Google's own tokenizer: google-research/bert as the package bert-tensorflow."""
+"""Google's own code: google-research/bert as the package bert-tensorflow."""
 
 import importlib
 import sys
 from collections.abc import Sequence
 from functools import cache
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 from absl import flags
 
 
 @cache
-def tokenization() -> ModuleType:
-    """The module bert/tokenization.py, with a stand-in for TensorFlow.
+def load(name: str) -> ModuleType:
+    """A module of the package `bert`, with a stand-in for TensorFlow.
 
-    It uses TensorFlow to open files only. The stand-in stays no longer than the import,
+    The stand-in opens files and defines options. It stays no longer than the import,
     because other libraries look whether TensorFlow is there.
     """
-    names = ("tensorflow", "tensorflow.compat", "tensorflow.compat.v1")
-    sys.modules.update({name: ModuleType(name) for name in names})
+    stand_in = ModuleType("tensorflow.compat.v1")
+    stand_in.flags, stand_in.gfile = flags, SimpleNamespace(GFile=open)
+    compat, top = ModuleType("tensorflow.compat"), ModuleType("tensorflow")
+    top.compat, compat.v1 = compat, stand_in
+    modules = {module.__name__: module for module in (top, compat, stand_in)}
+    sys.modules.update(modules)
     try:
-        module = importlib.import_module("bert.tokenization")
+        module = importlib.import_module(f"bert.{name}")
     finally:
-        for name in names:
-            del sys.modules[name]
+        for each in modules:
+            del sys.modules[each]
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()
     return module
+
+
+def tokenization() -> ModuleType:
+    """The module bert/tokenization.py."""
+    return load("tokenization")
+
+
+def creation() -> ModuleType:
+    """The module bert/create_pretraining_data.py."""
+    return load("create_pretraining_data")
 
 
 def words(text: str, lowercase: bool) -> list[str]:

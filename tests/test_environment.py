@@ -2,12 +2,15 @@
 
 import re
 import tomllib
+from importlib.metadata import version
 
 import yaml
 
 from tests.conftest import ROOT
 
 REQUIRED = {"jupyter-book", "jupyterlab", "torch", "matplotlib", "nbval", "einops"}
+
+DATA = ("requirements-data.txt", "requirements-corpora.txt")
 
 
 def normal(name: str) -> str:
@@ -17,11 +20,18 @@ def normal(name: str) -> str:
 def constraints() -> dict[str, str]:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = [line.split("==") for line in lines if line and not line.startswith("#")]
-    return {normal(name): version for name, version in pins}
+    return {normal(name): pinned for name, pinned in pins}
 
 
 def conda() -> dict:
     return yaml.safe_load((ROOT / "environment.yml").read_text())
+
+
+def data_pins() -> dict[str, str]:
+    """The packages that are installed for their files alone."""
+    text = "\n".join((ROOT / name).read_text() for name in DATA)
+    found = re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE)
+    return {normal(name): pinned for name, pinned in found}
 
 
 def test_conda_and_constraints_agree() -> None:
@@ -29,8 +39,8 @@ def test_conda_and_constraints_agree() -> None:
     assert "--constraint constraints.txt" in pip
     pins = dict(line.split("==") for line in pip if "==" in line)
     assert set(pins) == REQUIRED
-    for name, version in pins.items():
-        assert constraints()[name] == version, f"{name} in environment.yml"
+    for name, pinned in pins.items():
+        assert constraints()[name] == pinned, f"{name} in environment.yml"
 
 
 def test_every_requirement_is_pinned_and_satisfied_by_its_pin() -> None:
@@ -40,15 +50,26 @@ def test_every_requirement_is_pinned_and_satisfied_by_its_pin() -> None:
     wanted = [*project["dependencies"]]
     for group in project["optional-dependencies"].values():
         wanted += group
-    data = (ROOT / "requirements-data.txt").read_text()
-    pins = constraints() | {
-        normal(name): version
-        for name, version in re.findall(r"^([\w.-]+)==([\w.]+)", data, re.MULTILINE)
-    }
+    pins = constraints() | data_pins()
     for requirement in map(Requirement, wanted):
         if normal(requirement.name) != "bertcore":
             assert requirement.specifier.contains(pins[normal(requirement.name)])
     assert REQUIRED <= set(pins)
+
+
+def test_data_packages_are_installed_and_locked() -> None:
+    """In every set-up, with a checksum each, and as the versions that stand there."""
+    make = (ROOT / "Makefile").read_text()
+    (ready,) = re.findall(r"^\$\(READY\): (.+)$", make, re.MULTILINE)
+    for name in DATA:
+        text = (ROOT / name).read_text()
+        assert text.count("==") == text.count("--hash=sha256:") > 0
+        assert name in ready.split()
+        assert f"--requirement {name}" in make
+        for guide in ("README.md", "environment.yml"):
+            assert f"-r {name}" in (ROOT / guide).read_text()
+    for name, pinned in data_pins().items():
+        assert version(name) == pinned
 
 
 def test_torch_is_pinned_exactly() -> None:

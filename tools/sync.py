@@ -23,6 +23,8 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPARED = "nbval-check-output"
+# Libraries that a chapter calls and Colab does not have: where their pins are, names.
+CODE = ("constraints.txt", "sentencex")
 # What a chapter's author tags -> what the page does with the cell.
 PAGE_TAGS = {
     "exercise": "hide-input",
@@ -79,8 +81,10 @@ def source_of(dotted: str, root: Path = ROOT) -> str:
 
 def bootstrap(ref: str, root: Path = ROOT) -> str:
     """The cell that makes a notebook run on a machine without bertcore."""
-    pins = (root / "requirements-data.txt").read_text(encoding="utf8")
-    packages = re.findall(r"^([\w.-]+==[\w.]+)", pins, flags=re.MULTILINE)
+    packages = []
+    for file, wanted in (("requirements-data.txt", r"[\w.-]+"), CODE):
+        pins = (root / file).read_text(encoding="utf8")
+        packages += re.findall(rf"^({wanted}==[\w.]+)", pins, flags=re.MULTILINE)
     data = ", ".join(f'"{package}"' for package in packages)
     return BOOTSTRAP.format(repository=repository(root), ref=ref, data=data)
 

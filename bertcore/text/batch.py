@@ -1,8 +1,10 @@
 """Batch: texts of different lengths in one rectangle of ids (chapter 6)."""
 
-from collections.abc import Sequence
+from bisect import bisect_left, insort
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -65,7 +67,7 @@ def packed(
 ) -> Packed:
     """Put several texts in a row, so that little of the rectangle is padding.
 
-    The longest text is placed first, each in the first row that has room for it.
+    The longest text is placed first, each in the fullest row that has room for it.
 
     Args:
         rows: as for `padded`.
@@ -90,30 +92,55 @@ def packed(
     """
     if not rows:
         raise ValueError("no texts: an empty batch; give at least one text")
-    sizes = [len(first) + len(second) for first, second in rows]
-    places = _first_fit(sizes, length)
-    shape = 1 + max(place.row for place in places), length
-    input_ids = torch.full(shape, pad_id)
-    token_type_ids, attention_mask, position_ids = torch.zeros(3, *shape).long()
-    for index in sorted(range(len(rows)), key=places.__getitem__):
-        (first, second), (row, start, end) = rows[index], places[index]
-        here = row, slice(start, end)
-        input_ids[here] = torch.tensor([*first, *second])
-        token_type_ids[row, start + len(first) : end] = 1
-        attention_mask[here] = attention_mask[row].max() + 1
-        position_ids[here] = torch.arange(end - start)
-    batch = {
-        "input_ids": input_ids,
-        "token_type_ids": token_type_ids,
-        "attention_mask": attention_mask,
-        "position_ids": position_ids,
+    return pack(padded(rows, pad_id), length, pad_id)
+
+
+def pack(batch: Mapping[str, Tensor], length: int, pad_id: int) -> Packed:
+    """A padded batch, packed: as `packed`, from tensors.
+
+    Args:
+        batch: what `padded` gives; besides, if it is there, `labels`, `b s`, which is
+            filled up with -100, and `next_sentence_label`, `b`, which comes out in the
+            order in which the texts now stand, row by row.
+        length: the length of a packed row, in tokens.
+        pad_id: the id that fills up.
+
+    Raises:
+        ValueError: if a text is empty or longer than a row.
+    """
+    mask = batch["attention_mask"].numpy() > 0
+    places = _fullest_fit(mask.sum(axis=1).tolist(), length)
+    row, start, _ = np.array(places).T
+    order = np.argsort(row * length + start)  # the texts as they now stand
+    number = np.empty_like(order)  # of a text in its row, from 1
+    first = np.searchsorted(row[order], row[order])
+    number[order] = np.arange(len(order)) - first + 1
+    inside = np.broadcast_to(np.arange(mask.shape[1]), mask.shape)
+    filled = {
+        "input_ids": (batch["input_ids"].numpy(), pad_id),
+        "token_type_ids": (batch["token_type_ids"].numpy(), 0),
+        "attention_mask": (np.broadcast_to(number[:, None], mask.shape), 0),
+        "position_ids": (inside, 0),
     }
-    return Packed(batch, places)
+    if "labels" in batch:
+        filled["labels"] = batch["labels"].numpy(), -100
+    target = ((row * length + start)[:, None] + inside)[mask]
+    result = {}
+    for name, (values, fill) in filled.items():
+        rows = np.full((row.max() + 1, length), fill)
+        rows.ravel()[target] = values[mask]
+        result[name] = torch.from_numpy(rows)
+    if "next_sentence_label" in batch:
+        labels = batch["next_sentence_label"]
+        result["next_sentence_label"] = labels[torch.from_numpy(order)]
+    return Packed(result, places)
 
 
-def _first_fit(sizes: list[int], length: int) -> list[Place]:
+def _fullest_fit(sizes: list[int], length: int) -> list[Place]:
+    """The longest first, each in the fullest row that has room for it."""
     places: dict[int, Place] = {}
-    used: list[int] = []
+    rooms: list[tuple[int, int]] = []  # what is free, and the row, in order
+    rows = 0
     for index in sorted(range(len(sizes)), key=lambda index: -sizes[index]):
         size = sizes[index]
         if size == 0:
@@ -123,9 +150,11 @@ def _first_fit(sizes: list[int], length: int) -> list[Place]:
                 f"text {index} has {size} tokens, but a packed row has room for "
                 f"{length}; cut it with max_length={length}, or use longer rows"
             )
-        row = next((r for r, n in enumerate(used) if n + size <= length), len(used))
-        if row == len(used):
-            used.append(0)
-        places[index] = Place(row, used[row], used[row] + size)
-        used[row] += size
+        found = bisect_left(rooms, (size, 0))
+        if found == len(rooms):
+            free, row, rows = length, rows, rows + 1
+        else:
+            free, row = rooms.pop(found)
+        places[index] = Place(row, length - free, length - free + size)
+        insort(rooms, (free - size, row))
     return [places[index] for index in range(len(sizes))]

@@ -1,0 +1,266 @@
+"""Preparing: tokenise a corpus once, with all cores, into a store (chapter 6)."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager, suppress
+from hashlib import sha256
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from bertcore.text.blocks import Block, Text, chunks, id_type, tokenise
+from bertcore.text.store import (
+    BOUNDS,
+    FILES,
+    FORMAT,
+    MANIFEST,
+    Store,
+    vocabulary_digest,
+)
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from bertcore.text.wordpiece import Tokenizer
+
+_CHUNK = 500_000  # characters that a worker gets at a time
+
+
+def prepare(
+    documents: Iterable[Text],
+    tokenizer: Tokenizer,
+    folder: str | Path,
+    *,
+    source: str = "",
+    licence: str = "",
+    workers: int | None = None,
+    progress: bool = False,
+) -> Store:
+    """Tokenise documents into a new folder and open it as a store.
+
+    The folder appears under its name only when all is written and on disk. What an
+    interrupted run leaves, a folder beside it whose name ends in `.partial`, is never
+    opened, and the next run starts clean. The result does not depend on the number of
+    workers.
+
+    Args:
+        documents: texts, or lists of sentences; any number, read one after the other.
+        tokenizer: makes the ids; its digest goes into the manifest.
+        folder: a new one.
+        source, licence: where the texts come from and on which terms, for the manifest.
+        workers: processes; by default as many as there are cores. With more than one,
+            a script needs `if __name__ == "__main__":` around what it does.
+        progress: whether to show a bar, which needs tqdm.
+
+    Raises:
+        FileExistsError: if the folder is there already, or another process prepares it.
+        ValueError: if no document has a token, or a document is no text.
+    """
+    folder = Path(folder).expanduser()
+    workers = _cores() if workers is None else workers
+    if workers < 1:
+        raise ValueError(f"workers={workers}; give 1 or more, or None for all cores")
+    if folder.exists():
+        raise FileExistsError(
+            f"{folder} exists; Store.open({str(folder)!r}) reads it. To prepare anew, "
+            "give another name or remove it first"
+        )
+    about = {"source": source, "licence": licence}
+    with _alone(folder), _bar(progress) as bar:
+        partial = folder.with_name(f"{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            blocks = _tokenised(documents, tokenizer, workers)
+            manifest = about | _write(partial, blocks, tokenizer, bar)
+            _write_manifest(partial, manifest)
+            partial.rename(folder)
+            _flush(folder.parent)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return Store.open(folder, tokenizer)
+
+
+def _tokenised(
+    documents: Iterable[Text], tokenizer: Tokenizer, workers: int
+) -> Iterator[Block]:
+    """The blocks in the order of the documents, a few of them in work at a time."""
+    parts = chunks(documents, _CHUNK)
+    some = list(islice(parts, 2))
+    if workers == 1 or len(some) < 2:  # for little text no process is started
+        for part in chain(some, parts):
+            yield tokenise(part, tokenizer)
+        return
+    if multiprocessing.parent_process() is not None:
+        raise ValueError(
+            "prepare is called in a worker process: the script that calls it runs "
+            'again in each; put what it does under `if __name__ == "__main__":`, or '
+            "give workers=1"
+        )
+    context = multiprocessing.get_context("spawn")  # a fork may copy a held lock
+    settings = tokenizer.vocabulary, tokenizer.lowercase, tokenizer.max_word_characters
+    pool = ProcessPoolExecutor(workers, context, _begin, settings)
+    pending: deque[Future[Block]] = deque()
+    try:
+        for part in chain(some, parts):
+            pending.append(pool.submit(_work, part))
+            if len(pending) > 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    except BrokenProcessPool as error:
+        raise ValueError(
+            "a worker process died: too little memory, perhaps, or a script without "
+            '`if __name__ == "__main__":`; workers=1 needs neither'
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_TOKENIZER: Tokenizer
+
+
+def _begin(*settings: Any) -> None:
+    """In a new worker: its own tokenizer, with a memory of its own."""
+    from bertcore.text.wordpiece import Tokenizer
+
+    global _TOKENIZER
+    _TOKENIZER = Tokenizer(*settings)
+
+
+def _work(documents: list[Text]) -> Block:
+    return tokenise(documents, _TOKENIZER)
+
+
+def _write(
+    folder: Path, blocks: Iterator[Block], tokenizer: Tokenizer, bar: tqdm | None
+) -> dict[str, Any]:
+    """Write the three files, block by block; return what the manifest says."""
+    counts: Counter[str] = Counter()
+    with ExitStack() as stack:
+        files = [stack.enter_context(_Counted(folder / name)) for name in FILES]
+        ids, sentences, documents = files
+        for block in blocks:
+            ids.write(block.ids)
+            sentences.write_bounds(block.sentence_sizes)
+            documents.write_bounds(block.document_sizes)
+            counts.update(block.counts)
+            if bar is not None:
+                bar.update(len(block.ids))
+        sentences.write_end()
+        documents.write_end()
+        written = {file.path.name: file.finish() for file in files}
+    if not counts["tokens"]:
+        raise ValueError("no document has a token; give texts that are not empty")
+    return {
+        "format": FORMAT,
+        "vocabulary": vocabulary_digest(tokenizer),
+        "pieces": len(tokenizer),
+        "id_type": id_type(len(tokenizer)),
+        "counts": dict(counts),
+        "files": written,
+    }
+
+
+class _Counted:
+    """A file in work, its size and its digest."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.file = path, path.open("xb")
+        self.hash, self.bytes, self.total = sha256(), 0, 0
+
+    def write(self, array: np.ndarray) -> None:
+        content = array.tobytes()
+        self.file.write(content)
+        self.hash.update(content)
+        self.bytes += len(content)
+
+    def write_bounds(self, sizes: np.ndarray) -> None:
+        """Where each item begins, counted from the first of all."""
+        ends = self.total + np.cumsum(sizes)
+        self.write((ends - sizes).astype(BOUNDS))
+        self.total = int(ends[-1]) if len(ends) else self.total
+
+    def write_end(self) -> None:
+        """Where the last item ends."""
+        self.write(np.array([self.total], dtype=BOUNDS))
+
+    def finish(self) -> dict[str, Any]:
+        """Make sure that all is on disk; return what the manifest says."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        return {"bytes": self.bytes, "sha256": self.hash.hexdigest()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
+def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    with (folder / MANIFEST).open("x", encoding="utf8", newline="\n") as file:
+        json.dump(manifest, file, indent=2, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    _flush(folder)
+
+
+def _flush(folder: Path) -> None:
+    """Make sure that the folder's list of names is on disk, where that can be done."""
+    with suppress(OSError):  # Windows opens no folder
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else prepares the same folder; the lock ends with its process."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise FileExistsError(
+            f"another process prepares {folder}; wait for it, or give another name"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@contextmanager
+def _bar(progress: bool) -> Iterator[tqdm | None]:
+    """A bar that counts tokens on stderr, or nothing."""
+    if not progress:
+        yield None
+        return
+    try:
+        from tqdm import tqdm
+    except ImportError as error:
+        raise ValueError(
+            "progress=True needs tqdm; run pip install tqdm, or leave progress out"
+        ) from error
+    with tqdm(unit=" tokens", unit_scale=True) as bar:
+        yield bar

@@ -1,0 +1,204 @@
+"""Store: a tokenised corpus, one long array of ids on disk (chapter 6).
+
+A folder with three arrays and a manifest. `ids.bin` holds the ids of all sentences one
+after the other, 16 bits each if the vocabulary allows; `sentences.bin` where each
+sentence begins; `documents.bin` with which sentence each document begins. The files are
+mapped into memory, not read: opening takes no time, whatever the size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import file_digest, sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from bertcore.sources import read_json
+from bertcore.text.blocks import Text, tokenise
+
+if TYPE_CHECKING:
+    from bertcore.text.wordpiece import Tokenizer
+
+FORMAT = "bertcore store 1"
+MANIFEST = "manifest.json"
+FILES = ("ids.bin", "sentences.bin", "documents.bin")
+BOUNDS = "<i8"  # places and numbers of sentences, lowest byte first
+
+
+class Store(Sequence):
+    """The documents of a tokenised corpus: `store[i]` is a list of sentences.
+
+    A sentence is the range of its places in `store.ids`, which is how `pairs` wants it.
+
+    >>> from bertcore.text.vocabulary import SPECIAL
+    >>> from bertcore.text.wordpiece import Tokenizer
+    >>> tokenizer = Tokenizer([*SPECIAL, "lamp", "light", "!"])
+    >>> store = Store.of([["Lamp light!", "Light!"], ["Lamp!"]], tokenizer)
+    >>> store[0], store.ids[store[0][1]].tolist()
+    ([range(0, 3), range(3, 5)], [6, 7])
+    """
+
+    def __init__(
+        self,
+        ids: np.ndarray,
+        sentences: np.ndarray,
+        documents: np.ndarray,
+        manifest: dict[str, Any],
+        folder: Path | None = None,
+    ) -> None:
+        """
+        Args:
+            ids: of all tokens, `t`.
+            sentences: the place at which each sentence begins, and the end of all.
+            documents: the number of the sentence with which each document begins, and
+                the number of sentences.
+            manifest: what else is known: counts, vocabulary, source, licence.
+            folder: where the files are, if it is on disk.
+        """
+        self.ids, self.sentences, self.documents = ids, sentences, documents
+        self.manifest, self.folder = manifest, folder
+
+    @classmethod
+    def of(cls, documents: Iterable[Text], tokenizer: Tokenizer) -> Self:
+        """A small store in memory.
+
+        Args:
+            documents: texts, or lists of sentences; a text is split into sentences.
+            tokenizer: makes the ids.
+
+        Raises:
+            ValueError: if nothing is left when empty sentences and documents are out.
+        """
+        block = tokenise(documents, tokenizer)
+        if not len(block.ids):
+            raise ValueError("no document has a token; give texts that are not empty")
+        bounds = [
+            np.concatenate([[0], np.cumsum(sizes)])
+            for sizes in (block.sentence_sizes, block.document_sizes)
+        ]
+        about = {"vocabulary": vocabulary_digest(tokenizer), "counts": block.counts}
+        return cls(block.ids, *bounds, about)
+
+    @classmethod
+    def open(cls, folder: str | Path, tokenizer: Tokenizer | None = None) -> Self:
+        """A store that `prepare` has written, mapped into memory.
+
+        Sizes are checked, digests are not: see `verify`.
+
+        Args:
+            folder: where it is.
+            tokenizer: refuse a store that another tokenizer made.
+
+        Raises:
+            FileNotFoundError: if the folder holds no finished store.
+            ValueError: if a file has not the size that the manifest says, or the
+                tokenizer is another one.
+        """
+        folder = Path(folder).expanduser()
+        manifest = _read_manifest(folder)
+        if tokenizer is not None:
+            check_tokenizer(manifest, tokenizer, folder)
+        types = manifest["id_type"], BOUNDS, BOUNDS
+        arrays = [
+            np.memmap(folder / name, dtype=kind, mode="r")
+            for name, kind in zip(FILES, types, strict=True)
+        ]
+        return cls(*arrays, manifest, folder.absolute())
+
+    def __len__(self) -> int:
+        return len(self.documents) - 1
+
+    def __getitem__(self, index: int) -> list[range]:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"document {index} of {len(self)}")
+        begin, end = self.documents[index % len(self)], self.documents[1:][index]
+        bounds = self.sentences[begin : end + 1].tolist()
+        return [range(*ends) for ends in pairwise(bounds)]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the files itself: they are not sent to it."""
+        if self.folder is not None:
+            return Store.open, (self.folder,)
+        return Store, (self.ids, self.sentences, self.documents, self.manifest)
+
+    def __repr__(self) -> str:
+        return (
+            f"Store({len(self):,} documents, {len(self.sentences) - 1:,} sentences, "
+            f"{len(self.ids):,} tokens)"
+        )
+
+
+def verify(folder: str | Path) -> dict[str, Any]:
+    """Read every file of a store and compare its digest; return the manifest.
+
+    Raises:
+        FileNotFoundError: if the folder holds no finished store.
+        ValueError: naming the file that is not as it was written.
+    """
+    folder = Path(folder).expanduser()
+    manifest = _read_manifest(folder)
+    for name in FILES:
+        found = digest(folder / name)
+        if found != manifest["files"][name]["sha256"]:
+            raise ValueError(
+                f"{folder / name} has changed since it was written: its SHA-256 is "
+                f"{found}, the manifest says {manifest['files'][name]['sha256']}; "
+                "prepare it again"
+            )
+    return manifest
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def vocabulary_digest(tokenizer: Tokenizer) -> str:
+    """The SHA-256 of all that decides which ids a text gets."""
+    settings = f"{tokenizer.lowercase} {tokenizer.max_word_characters}"
+    text = "\n".join([settings, *tokenizer.vocabulary])
+    return sha256(text.encode("utf8", "surrogatepass")).hexdigest()
+
+
+def check_tokenizer(
+    manifest: dict[str, Any], tokenizer: Tokenizer, folder: Path
+) -> None:
+    """ValueError if the store was made with another vocabulary."""
+    found = vocabulary_digest(tokenizer)
+    if manifest["vocabulary"] != found:
+        raise ValueError(
+            f"{folder} was made with another vocabulary: its digest is "
+            f"{manifest['vocabulary']}, that of this tokenizer {found}; load the "
+            "tokenizer that made it, or prepare the texts again"
+        )
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest, if the files beside it are there and have the right size."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no finished store: it has no {MANIFEST}, which is written "
+            "last; prepare the texts (again) with bertcore.text.preparing.prepare"
+        )
+    manifest = read_json(path)
+    if manifest.get("format") != FORMAT:
+        raise ValueError(
+            f"{path} says format={manifest.get('format')!r}; this version of bertcore "
+            f"reads {FORMAT!r}, so prepare the texts again"
+        )
+    for name in FILES:
+        wanted = manifest["files"][name]["bytes"]
+        file = folder / name
+        found = file.stat().st_size if file.is_file() else None
+        if found != wanted:
+            state = "is missing" if found is None else f"has {found:,} bytes"
+            raise ValueError(
+                f"{file} {state}; the manifest says {wanted:,}: the copy is not whole, "
+                "so copy it again or prepare the texts again"
+            )
+    return manifest

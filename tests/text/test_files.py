@@ -1,0 +1,241 @@
+"""Documents from files: formats, compression, and everything that can be wrong."""
+
+import bz2
+import gzip
+import json
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertcore.text import files, findings, lines
+from bertcore.text.corpus import Document
+from bertcore.text.files import read_documents
+from bertcore.text.findings import Findings
+
+TEXT = "One.\nTwo.\n\n\n \nThree.\n\nFour.\nFive.\n"
+DOCUMENTS = ["One.\nTwo.", "Three.", "Four.\nFive."]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
+    def write(name: str, content: str | bytes) -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def texts(*paths: Path, **options: object) -> list[str]:
+    return [document.text for document in read_documents(paths, **options)]
+
+
+def test_google_format(write) -> None:
+    found = Findings()
+    path = write("notes.txt", TEXT)
+    documents = list(read_documents(path, findings=found))
+    assert documents == [
+        Document(f"notes.txt, {number}", text, "")
+        for number, text in enumerate(DOCUMENTS, 1)
+    ]
+    assert found == Findings(files=1, documents=3, one_line_documents=1)
+    assert str(found) == "1 file, 3 documents, 1 document of one line"
+    assert list(read_documents(str(path))) == documents
+    assert list(read_documents([path, str(path)])) == 2 * documents
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\u2028", "\x85"])
+def test_every_kind_of_line_end(write, end: str) -> None:
+    assert texts(write("a.txt", TEXT.replace("\n", end))) == DOCUMENTS
+
+
+def test_mixed_line_ends_and_a_byte_order_mark(write) -> None:
+    content = "\ufeffOne.\r\nTwo.\r\n\rThree.\u2028\u2028Four.\n Five. "
+    assert texts(write("a.txt", content)) == DOCUMENTS
+    assert texts(write("a.txt", content), bad_bytes="replace") == DOCUMENTS
+
+
+@pytest.mark.parametrize(
+    ("ending", "compress"),
+    [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)],
+)
+def test_compressed_files(write, ending: str, compress) -> None:
+    assert texts(write(f"a.txt.{ending}", compress(TEXT.encode()))) == DOCUMENTS
+    line = json.dumps({"text": TEXT}).encode()
+    path = write(f"a.jsonl.{ending.upper()}", compress(line))
+    assert texts(path) == ["One.\nTwo.\nThree.\nFour.\nFive."]
+    content = compress("".join(map(str, range(100_000))).encode())
+    for name, damaged in (("cut", content[:-20]), ("wrong", content[:40] + b"!" * 99)):
+        path = write(f"{name}.txt.{ending}", damaged)
+        with pytest.raises(
+            ValueError, match=rf"{name}.txt.{ending} is damaged .*again"
+        ):
+            texts(path)
+    with pytest.raises(
+        ValueError, match=r"is damaged or cut short after about 0 bytes"
+    ):
+        texts(write(f"plain.txt.{ending}", TEXT))
+
+
+def test_json_lines(write) -> None:
+    rows = [
+        {"text": "One.\r\n\r\nTwo.", "title": "First"},
+        {"text": " \n", "title": "Second"},
+        {"text": None, "title": None},
+        {"text": "Line\u2028separator 😀.", "title": "Fourth"},
+    ]
+    content = "\n\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    found = Findings()
+    path = write("a.jsonl", "\ufeff" + content.replace("\n\n", "\r\n"))
+    assert list(read_documents(path, title="title", findings=found)) == [
+        Document("First", "One.\nTwo.", ""),
+        Document("Fourth", "Line\nseparator 😀.", ""),
+    ]
+    assert found == Findings(files=1, documents=2, empty_documents=2)
+    named = list(read_documents(write("b.json", content), field="title"))
+    assert [document.title for document in named] == [
+        "b.json, 1",
+        "b.json, 3",
+        "b.json, 7",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"body": "x", "id": 1}', "line 2, has no 'text'; it has body, id; .*field="),
+        ("{}", "line 2, has no 'text'; it has nothing"),
+        ('{"text": 3}', "line 2, has a int in 'text'; text is wanted; .*field="),
+        ('["One."]', "line 2, holds a list; a line is one object"),
+        ("[", "line 2, is not JSON .*; a line is one object"),
+        ("[" * 100_000, "line 2, is not JSON"),
+        ('{"text": "\\ud83d"}', r"line 2, spells half a character, \\ud83d; .*replace"),
+    ],
+)
+def test_json_lines_that_are_refused(write, line: str, message: str) -> None:
+    path = write("a.jsonl", '{"text": "One."}\n' + line)
+    with pytest.raises(ValueError, match="a.jsonl, " + message):
+        texts(path)
+
+
+def test_a_title_that_is_missing(write) -> None:
+    path = write("a.jsonl", '{"text": "One."}')
+    with pytest.raises(
+        ValueError, match="line 1, has no 'name'; it has text; .*title="
+    ):
+        list(read_documents(path, title="name"))
+
+
+def test_bad_bytes(write) -> None:
+    path = write("a.txt", "Café\n\n".encode() + b"Caf\xe9 \xff\xfe!\n\xe2\x82")
+    with pytest.raises(ValueError, match='a.txt .* byte 10 is 0xe9; .*"replace"'):
+        texts(path)
+    found = Findings()
+    assert texts(path, bad_bytes="replace", findings=found) == [
+        "Café",
+        "Caf\ufffd \ufffd\ufffd!\n\ufffd",
+    ]
+    assert found.bad_bytes == 4
+    assert "4 bad bytes replaced" in str(found)
+    texts(write("b.txt", "a genuine \ufffd"), bad_bytes="replace", findings=found)
+    assert found.bad_bytes == 4
+    half = write("c.jsonl", '{"text": "a \\ud83d b"}')
+    assert texts(half, bad_bytes="replace", findings=found) == ["a \ufffd b"]
+    assert found.bad_bytes == 5
+    with pytest.raises(ValueError, match="bad_bytes='ignore'; give refuse or replace"):
+        read_documents(path, bad_bytes="ignore")
+
+
+def test_the_place_of_a_bad_byte_after_many_chunks(write, monkeypatch) -> None:
+    monkeypatch.setattr(lines, "_CHUNK", 7)
+    path = write("a.txt", "é€😀\n".encode() * 50 + b"\x80")
+    with pytest.raises(ValueError, match="byte 500 is 0x80"):
+        texts(path)
+
+
+@given(st.text(st.sampled_from("aé€😀 \n\r\u2028")), st.integers(1, 9))
+def test_chunks_change_nothing(tmp_path_factory, text: str, size: int) -> None:
+    path = tmp_path_factory.mktemp("chunks") / "a.txt"
+    path.write_bytes(text.encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "_CHUNK", size)
+        found = list(lines.read_lines(path, Findings()))
+    assert [line.rstrip() for line in text.splitlines()] == found
+
+
+def test_enormous_lines_are_cut_and_not_lost(write) -> None:
+    found = Findings()
+    words, solid = "word " * 500_000, "x" * 2_500_000
+    path = write("a.txt", f"{words}\nend\n\n{solid}\n\nafter\n")
+    first, second, third = texts(path, findings=found)
+    assert first.split() == [*words.split(), "end"]
+    assert second.replace("\n", "") == solid
+    assert third == "after"
+    assert max(map(len, first.split("\n"))) <= findings.LONGEST_LINE
+    assert found.long_lines == 4
+    found = Findings()
+    path = write("a.jsonl", json.dumps({"text": words}))
+    assert texts(path, findings=found)[0].split() == words.split()
+    assert str(found) == "1 file, 1 document, 2 cuts in enormous lines"
+
+
+def test_enormous_documents_are_cut_between_lines(write, monkeypatch) -> None:
+    monkeypatch.setattr(files, "LONGEST_DOCUMENT", 20)
+    found = Findings()
+    content = "".join(f"line {number}\n" for number in range(8))
+    pieces = texts(write("a.txt", content), findings=found)
+    assert "\n".join(pieces) + "\n" == content
+    assert (found.documents, found.long_documents) == (3, 2)
+    assert "2 cuts in enormous documents" in str(found)
+    assert texts(write("a.jsonl", json.dumps({"text": content}))) == pieces
+
+
+def test_little_memory(write) -> None:
+    """A file of 20 MB, read with a few of them in memory at a time."""
+    import tracemalloc
+
+    path = write("a.txt", "one two three\nfour\n\n" * 1_000_000)
+    tracemalloc.start()
+    for number, _ in enumerate(read_documents(path)):
+        if number == 50_000:
+            break
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6e6
+
+
+def test_empty_files(write) -> None:
+    found = Findings()
+    paths = [write("a.txt", ""), write("b.txt", "\ufeff \n\n"), write("c.jsonl", "\n")]
+    assert texts(*paths, write("d.txt.gz", gzip.compress(b"")), findings=found) == []
+    assert found == Findings(files=4, empty_files=4)
+    assert str(found) == "4 files, 4 empty files"
+    assert str(Findings()) == "nothing read"
+    assert texts() == []
+
+
+def test_paths_are_checked_at_once(write, tmp_path: Path) -> None:
+    good = write("a.txt", TEXT)
+    with pytest.raises(FileNotFoundError, match="no text file .*b.txt; check the path"):
+        read_documents([good, tmp_path / "b.txt"])
+    with pytest.raises(FileNotFoundError, match="is a folder; give the files in it"):
+        read_documents(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"a.zip should end with .txt, .jsonl, .json, .*"
+    ):
+        read_documents(write("a.zip", ""))
+    with pytest.raises(ValueError, match=r"rename it to what it is"):
+        read_documents(write("b.gz", ""))
+
+
+def test_a_fault_of_the_disk_is_not_the_datas(write, monkeypatch) -> None:
+    class Broken:
+        def read(self, size: int) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output error"):
+        lines._read_some(Broken(), Path("a.txt"), 0)

@@ -1,0 +1,230 @@
+"""The batch of a step: a function of seed and step, whoever asks for it."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from bertcore import Tokenizer
+from bertcore.text.batch import packed, padded
+from bertcore.text.collate import Collator
+from bertcore.text.corpus import introductions
+from bertcore.text.examples import assembled, pair_examples, window_examples
+from bertcore.text.masking import NOT_ASKED, Masker
+from bertcore.text.preparing import prepare
+from bertcore.text.steps import Steps
+from bertcore.text.store import Store
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    return [document.text for document in introductions().documents[:400]]
+
+
+@pytest.fixture(scope="module")
+def store(texts, real_tokenizer: Tokenizer, tmp_path_factory) -> Store:
+    folder = tmp_path_factory.mktemp("stores") / "store"
+    return prepare(texts, real_tokenizer, folder, workers=1)
+
+
+def steps(store: Store, tokenizer: Tokenizer, **changes) -> Steps:
+    settings = {"examples": pair_examples(store, 64), "size": 16, **changes}
+    return Steps(store, tokenizer=tokenizer, masker=Masker(tokenizer), **settings)
+
+
+def assert_same_batch(one: dict, other: dict) -> None:
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+def test_assembled_is_what_padded_makes(store: Store, real_tokenizer) -> None:
+    examples = pair_examples(store, 64)
+    cls, sep, pad = real_tokenizer.cls_id, real_tokenizer.sep_id, real_tokenizer.pad_id
+    for spans in (examples.spans[:40], window_examples(store, 50).spans[:40]):
+        rows = []
+        for a, b, c, d in spans.tolist():
+            first, second = store.ids[a:b].tolist(), store.ids[c:d].tolist()
+            rows.append(([cls, *first, sep], [*second, sep] if second else []))
+        assert_same_batch(
+            assembled(store.ids, spans, real_tokenizer), padded(rows, pad)
+        )
+
+
+def test_windows_hold_every_token_once(store: Store) -> None:
+    spans = window_examples(store, 50).spans
+    assert (spans[:, 2:] == 0).all() and window_examples(store, 50).labels is None
+    places = np.concatenate([np.arange(begin, end) for begin, end in spans[:, :2]])
+    assert np.array_equal(places, np.arange(len(store.ids)))
+    bounds = set(store.sentences[store.documents].tolist())
+    for begin, end in spans[:, :2].tolist():
+        assert 1 <= end - begin <= 48
+        assert end - begin == 48 or end in bounds, "only a document's last is shorter"
+    with pytest.raises(ValueError, match="length=2; give 3 or more"):
+        window_examples(store, 2)
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
+@pytest.mark.parametrize("row", [None, 128])
+def test_whatever_the_number_of_workers(store, real_tokenizer, row) -> None:
+    """And wherever one begins: no step depends on another."""
+    made = steps(store, real_tokenizer, row=row)
+    order = range(3, 11)
+    expected = [made[step] for step in order]
+    for workers in (0, 1, 2):
+        fresh = steps(store, real_tokenizer, row=row)
+        loader = DataLoader(fresh, batch_size=None, sampler=order, num_workers=workers)
+        for batch, wanted in zip(loader, expected, strict=True):
+            assert_same_batch(batch, wanted)
+    for step in reversed(order):
+        assert_same_batch(steps(store, real_tokenizer, row=row)[step], made[step])
+
+
+def test_each_epoch_takes_every_example_once_in_a_new_order(store, real_tokenizer):
+    made = steps(store, real_tokenizer, seed=3)
+    count = len(made.examples.spans)
+    epochs = []
+    for epoch in range(2):
+        numbers = [
+            made.example_numbers(epoch * len(made) + n) for n in range(len(made))
+        ]
+        epochs.append(np.concatenate(numbers).tolist())
+        assert len(set(epochs[-1])) == len(made) * 16 > count - 16
+    assert epochs[0] != epochs[1]
+    other = steps(store, real_tokenizer, seed=4)
+    assert not np.array_equal(other.example_numbers(0), made.example_numbers(0))
+
+
+def test_masks_differ_from_epoch_to_epoch(store, real_tokenizer) -> None:
+    """The same example, hidden elsewhere: dynamic masks."""
+    examples = pair_examples(store, 64)
+    few = type(examples)(examples.spans[:16], examples.labels[:16])
+    made = steps(store, real_tokenizer, examples=few)
+    assert len(made) == 1
+    labels = []
+    for step in (0, 1):
+        order = made.example_numbers(step).argsort()
+        labels.append(made[step]["labels"][torch.from_numpy(order)] != NOT_ASKED)
+    assert not torch.equal(*labels)
+
+
+def test_a_packed_batch_holds_the_same(store, real_tokenizer) -> None:
+    """Text by text the same ids, segments and labels; pair labels in reading order."""
+    flat, rows = (steps(store, real_tokenizer, row=row) for row in (None, 128))
+    one, other = flat[5], rows[5]
+    assert len(other["input_ids"]) < 16
+    found = {}
+    begins = ((other["position_ids"] == 0) & (other["attention_mask"] > 0)).nonzero()
+    for (row, start), label in zip(
+        begins.tolist(), other["next_sentence_label"].tolist(), strict=True
+    ):
+        number = other["attention_mask"][row, start]
+        here = other["attention_mask"][row] == number
+        fields = ("input_ids", "token_type_ids", "labels")
+        parts = [other[name][row, here].tolist() for name in fields]
+        found[tuple(parts[0])] = (*map(tuple, parts), label)
+    for index, mask in enumerate(one["attention_mask"].bool()):
+        parts = [
+            one[n][index, mask].tolist()
+            for n in ("input_ids", "token_type_ids", "labels")
+        ]
+        label = one["next_sentence_label"][index].item()
+        assert found[tuple(parts[0])] == (*map(tuple, parts), label)
+    assert (other["labels"][other["attention_mask"] == 0] == NOT_ASKED).all()
+
+
+def test_windows_have_no_pair_labels(store, real_tokenizer) -> None:
+    batch = steps(store, real_tokenizer, examples=window_examples(store, 64))[0]
+    assert "next_sentence_label" not in batch and not batch["token_type_ids"].any()
+
+
+def test_refusals(store, real_tokenizer) -> None:
+    count = len(pair_examples(store, 64).spans)
+    for size in (0, count + 1):
+        with pytest.raises(ValueError, match=f"size={size}, and there are {count} ex"):
+            steps(store, real_tokenizer, size=size)
+    with pytest.raises(ValueError, match="row=63, but an example has 64 tokens"):
+        steps(store, real_tokenizer, row=63)
+    with pytest.raises(ValueError, match="step -1; steps are counted from 0"):
+        steps(store, real_tokenizer)[-1]
+
+
+# The collator: for a data set and a loader of one's own -------------------------------
+
+
+def features(texts: list[str], real_tokenizer: Tokenizer) -> list[dict]:
+    found = []
+    for index, (one, other) in enumerate(pairwise(texts)):
+        batch = real_tokenizer(one, other, max_length=40)
+        found.append({name: ids[0].tolist() for name, ids in batch.items()})
+        found[-1]["next_sentence_label"] = index % 2
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize("row", [None, 128])
+def test_the_collator_in_a_loader(texts, real_tokenizer, row) -> None:
+    items = features(texts[:41], real_tokenizer)
+    runs = []
+    for _ in range(2):
+        collate = Collator(Masker(real_tokenizer), seed=7, row=row)
+        loader = DataLoader(items, batch_size=8, collate_fn=collate, num_workers=2)
+        runs.append(list(loader))
+    for one, other in zip(*runs, strict=True):
+        assert_same_batch(one, other)
+    wanted = {"input_ids", "token_type_ids", "attention_mask", "labels",
+              "next_sentence_label"} | ({"position_ids"} if row else set())  # fmt: skip
+    assert set(runs[0][0]) == wanted
+    batch = runs[0][0]
+    true = torch.where(
+        batch["labels"] == NOT_ASKED, batch["input_ids"], batch["labels"]
+    )
+    rows = [
+        (
+            [
+                i
+                for i, t in zip(x["input_ids"], x["token_type_ids"], strict=True)
+                if not t
+            ],
+            [i for i, t in zip(x["input_ids"], x["token_type_ids"], strict=True) if t],
+        )
+        for x in items[:8]
+    ]
+    plain = packed(rows, 0, row).batch if row else padded(rows, 0)
+    assert torch.equal(true, plain["input_ids"])
+
+
+def test_what_transformers_tokenizers_give_goes_in_and_its_models_take_it(
+    texts, encoder_folder, real_tokenizer
+) -> None:
+    from transformers import AutoTokenizer, BertConfig, BertForPreTraining
+
+    library = AutoTokenizer.from_pretrained(encoder_folder)
+    items = [
+        library(a, b, truncation=True, max_length=48) for a, b in pairwise(texts[:9])
+    ]
+    items = [{**item, "next_sentence_label": n % 2} for n, item in enumerate(items)]
+    padded_items = [
+        library(a, b, truncation=True, max_length=48, padding="max_length",
+                return_tensors="np")
+        for a, b in pairwise(texts[:9])
+    ]  # fmt: skip
+    batch = Collator(Masker(real_tokenizer))(items)
+    again = Collator(Masker(real_tokenizer))(
+        [{name: value[0] for name, value in item.items()} for item in padded_items]
+    )
+    assert torch.equal(batch["labels"], again["labels"]), "padding is left out"
+    small = BertConfig(hidden_size=24, num_hidden_layers=1, num_attention_heads=2,
+                       intermediate_size=32)  # fmt: skip
+    loss = BertForPreTraining(small)(**batch).loss
+    assert 10 < loss.item() < 12  # ln 30,522 + ln 2 is 11.0
+
+
+def test_the_collator_refuses(real_tokenizer) -> None:
+    collate = Collator(Masker(real_tokenizer))
+    with pytest.raises(ValueError, match="no texts: an empty batch"):
+        collate([])
+    with pytest.raises(ValueError, match="text 1 has no input_ids, but text; tokenise"):
+        collate([{"input_ids": [2, 3]}, {"text": "lamp"}])
