@@ -5,10 +5,14 @@ import gc
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from bertcore.book.cards import make_card, write_card
+
+_PINS = hasattr(os, "sched_setaffinity")
+_CORES = os.sched_getaffinity(0) if _PINS else set(range(os.cpu_count() or 1))
 
 
 def options(description: str) -> argparse.Namespace:
@@ -17,17 +21,32 @@ def options(description: str) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--card", help="a JSON file to record the run in")
     given = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    if _PINS:
+        os.sched_setaffinity(0, {min(_CORES)})
     return given
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds of processor time, and what came out."""
+@contextmanager
+def all_cores() -> Iterator[int]:
+    """Every core again, for a while, and for the processes started then: how many."""
+    before = os.sched_getaffinity(0) if _PINS else _CORES
+    if _PINS:
+        os.sched_setaffinity(0, _CORES)
+    try:
+        yield len(_CORES)
+    finally:
+        if _PINS:
+            os.sched_setaffinity(0, before)
+
+
+def timed(
+    work: Callable[[], Any], clock: Callable[[], float] = time.process_time
+) -> tuple[float, Any]:
+    """Seconds, of this process's processor time by default, and what came out."""
     gc.collect()
-    start = time.process_time()
+    start = clock()
     result = work()
-    return time.process_time() - start, result
+    return clock() - start, result
 
 
 def spread(rounds: Mapping[str, list[float]]) -> dict[str, list[float]]:

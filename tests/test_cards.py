@@ -50,6 +50,19 @@ def test_the_readme_quotes_the_card_of_the_body() -> None:
     assert f"{100 * fill:.0f} %" in paragraph
 
 
+def test_the_readme_quotes_the_card_of_the_examples() -> None:
+    """In this order: masking beside the loop, the collator, its tensors; preparing."""
+    paragraph, results = quoted("examples-speed.json")
+    masking = [
+        results[f"mask, {other}: ratio"][1]
+        for other in ("loop", "collator", "its tensors")
+    ]
+    expected = [*map(round, masking), round(results["prepare, all: ratio"][1], 1)]
+    assert [float(n) for n in re.findall(r"([\d.]+) times", paragraph)] == expected
+    speed = results["gather, ids alone: M tokens a second"][1]
+    assert f"{speed:.0f} million tokens a second" in paragraph
+
+
 def test_a_card_is_written_with_what_it_depends_on(tmp_path) -> None:
     card = make_card("a test", "no data", {"seconds": 1.5}, ["einops"], seed=7)
     assert card["setting"] == {"seed": 7} and card["versions"]["einops"]
