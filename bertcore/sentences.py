@@ -30,6 +30,7 @@ from bertcore.model.pooling import mean_pool
 from bertcore.recipe import read_recipe
 from bertcore.sources import ENCODER
 from bertcore.text.batch import padded
+from bertcore.text.progress import bar
 from bertcore.text.wordpiece import Tokenizer
 
 if TYPE_CHECKING:
@@ -147,12 +148,14 @@ class SentenceEncoder:
                 f"sentences is a {type(sentences).__name__}; give a list of texts, "
                 "also for one: [text]"
             )
-        return self._blocks(iter(sentences), _bar(sentences, progress))
+        total = len(sentences) if isinstance(sentences, Sized) else None
+        shown = bar(progress, total=total, unit=" sentences")
+        return self._blocks(iter(sentences), shown)
 
     def _blocks(
         self, sentences: Iterator[str], progress: "AbstractContextManager[tqdm | None]"
     ) -> Iterator[Tensor]:
-        with progress as bar:
+        with progress as shown:
             first = 0
             while texts := list(islice(sentences, WINDOW)):
                 rows = [
@@ -160,7 +163,7 @@ class SentenceEncoder:
                 ]
                 first += len(texts)
                 del texts  # before the next are read
-                yield self._vectors(rows, bar)
+                yield self._vectors(rows, shown)
 
     def _ids(self, index: int, text: object) -> list[int]:
         if not isinstance(text, str):
@@ -170,7 +173,7 @@ class SentenceEncoder:
             )
         return self.tokenizer.encode(text, max_length=self.max_length)
 
-    def _vectors(self, rows: list[list[int]], bar: "tqdm | None") -> Tensor:
+    def _vectors(self, rows: list[list[int]], shown: "tqdm | None") -> Tensor:
         """The vectors of a window, in its order.
 
         Nothing that is switched here, evaluation or inference mode, lasts until a
@@ -185,8 +188,8 @@ class SentenceEncoder:
         with evaluation(self.bert), torch.inference_mode(), quick:
             for batch in batches:
                 found.append(self._pooled([rows[index] for index in batch]))
-                if bar is not None:
-                    bar.update(len(batch))
+                if shown is not None:
+                    shown.update(len(batch))
         found = torch.cat(found).to("cpu", torch.float32)
         vectors = torch.empty(found.shape)  # an ordinary tensor, fit for gradients
         vectors[torch.tensor([index for batch in batches for index in batch])] = found
@@ -252,19 +255,3 @@ def equal_lengths(lengths: Sequence[int], room: int) -> list[list[int]]:
         batches[-1].append(index)
         padding += gap
     return batches
-
-
-def _bar(
-    sentences: Iterable[str], progress: bool
-) -> "AbstractContextManager[tqdm | None]":
-    """A bar that counts sentences on stderr, or nothing."""
-    if not progress:
-        return nullcontext()
-    try:
-        from tqdm import tqdm
-    except ImportError as error:
-        raise ValueError(
-            "progress=True needs tqdm; run pip install tqdm, or leave progress out"
-        ) from error
-    total = len(sentences) if isinstance(sentences, Sized) else None
-    return tqdm(total=total, unit=" sentences")

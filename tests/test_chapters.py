@@ -100,6 +100,7 @@ PUBLISHED = {
         "2019": "year of two papers and of an option",
         "2020": "year of a paper",
         "3.1": "section of a paper",
+        "4.2": "section of a paper",
         "70": "minutes to read, an estimate of the author",
         "4.0": "version of a licence",
         "90": "a choice in a question",

@@ -86,4 +86,7 @@ def test_colab_satisfies_the_lower_bounds() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     plot = project["optional-dependencies"]["plot"]
     for requirement in map(Requirement, project["dependencies"] + plot):
-        assert requirement.specifier.contains(colab[requirement.name])
+        if requirement.name != "filelock":  # any will do
+            assert requirement.specifier.contains(colab[requirement.name])
+        else:
+            assert not requirement.specifier

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+NOT_ASKED = -100  # the label where nothing is asked; torch's cross_entropy skips it
+
 
 def padded(
     rows: Sequence[tuple[list[int], list[int]]], pad_id: int
@@ -99,9 +101,9 @@ def pack(batch: Mapping[str, Tensor], length: int, pad_id: int) -> Packed:
     """A padded batch, packed: as `packed`, from tensors.
 
     Args:
-        batch: what `padded` gives; besides, if it is there, `labels`, `b s`, which is
-            filled up with -100, and `next_sentence_label`, `b`, which comes out in the
-            order in which the texts now stand, row by row.
+        batch: what `padded` gives; besides, if they are there, `labels`, `b s`, which
+            are filled up with -100, and `next_sentence_label`, `b`, which comes out in
+            the order in which the texts now stand, row by row.
         length: the length of a packed row, in tokens.
         pad_id: the id that fills up.
 
@@ -123,7 +125,7 @@ def pack(batch: Mapping[str, Tensor], length: int, pad_id: int) -> Packed:
         "position_ids": (inside, 0),
     }
     if "labels" in batch:
-        filled["labels"] = batch["labels"].numpy(), -100
+        filled["labels"] = batch["labels"].numpy(), NOT_ASKED
     target = ((row * length + start)[:, None] + inside)[mask]
     result = {}
     for name, (values, fill) in filled.items():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bertcore.text.characters import HALF
 from bertcore.text.splitting import split_sentences
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 # A document: a text, which is split into sentences, or its sentences.
 Text = str | Sequence[str]
 
-_HALF = re.compile("[\ud800-\udfff]")
 LONG = 512  # tokens; a longer sentence is cut wherever it is used
 
 # What is counted, and what it means.
@@ -59,7 +58,7 @@ def tokenise(documents: Iterable[Text], tokenizer: Tokenizer) -> Block:
     counts = dict.fromkeys(COUNTS, 0)
     for document in documents:
         before = len(sentence_sizes)
-        parts = [_HALF.subn("\ufffd", part) for part in checked(document)]
+        parts = [HALF.subn("\ufffd", part) for part in checked(document)]
         counts["half characters"] += sum(number for _, number in parts)
         sentences = [part for part, _ in parts]
         if isinstance(document, str):

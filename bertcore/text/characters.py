@@ -5,6 +5,7 @@ characters, put spaces around Chinese characters and punctuation, and in an unca
 model lower the case and drop accents.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable
 
@@ -21,6 +22,9 @@ _CHINESE = (
 )
 # All ASCII that is no letter, digit or space counts as punctuation, `$` and `^` too.
 _ASCII_SYMBOLS = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+
+
+HALF = re.compile("[\ud800-\udfff]")  # half of a surrogate pair: no file can hold it
 
 
 class _Table(dict[int, str]):

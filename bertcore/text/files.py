@@ -6,17 +6,16 @@ compressed: .gz, .bz2 or .xz.
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from bertcore.text.characters import HALF
 from bertcore.text.corpus import Document
 from bertcore.text.findings import LONGEST_DOCUMENT, Findings
 from bertcore.text.lines import BAD_BYTES, OPENERS, cut_lines, read_lines, read_text
 
 FORMATS = (".txt", ".jsonl", ".json")
-_HALF = re.compile(r"[\ud800-\udfff]")  # a surrogate without its partner
 
 
 def read_documents(
@@ -177,13 +176,13 @@ def _value(record: dict[str, Any], argument: str, name: str, place: str) -> str:
 
 def _whole_characters(text: str, place: str, bad_bytes: str, findings: Findings) -> str:
     """The text without halves of characters, which JSON can spell and UTF-8 cannot."""
-    if not (half := _HALF.search(text)):
+    if not (half := HALF.search(text)):
         return text
     if bad_bytes == "refuse":
         raise ValueError(
             f"{place} spells half a character, \\u{ord(half[0]):x}; mend it, or read "
             'it with bad_bytes="replace"'
         )
-    text, count = _HALF.subn("\ufffd", text)
+    text, count = HALF.subn("\ufffd", text)
     findings.bad_bytes += count
     return text

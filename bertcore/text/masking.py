@@ -15,10 +15,11 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
+from bertcore.text.batch import NOT_ASKED
+
 if TYPE_CHECKING:
     from bertcore.text.wordpiece import Tokenizer
 
-NOT_ASKED = -100  # the label where nothing is asked; torch's cross_entropy skips it
 _NEVER = 2**32 - 1
 
 
@@ -138,10 +139,8 @@ class Masker:
         """Where, as booleans `b s`: in each text those of the smallest random keys."""
         rows, columns = ids.shape
         fixed = self.fixed[ids]
-        tokens = (ids != self.pad_id).sum(axis=1)
-        wanted = np.maximum(1, np.rint(self.rate * tokens).astype(np.int64))
-        if self.limit is not None:
-            wanted = np.minimum(self.limit, wanted)
+        counts = np.array([self.count(tokens) for tokens in range(columns + 1)])
+        wanted = counts[(ids != self.pad_id).sum(axis=1)]
         keys = rng.integers(0, _NEVER, ids.shape, dtype=np.uint32)
         low = columns.bit_length()  # the lowest bits hold the column: no key twice
         keys = (keys >> low << low) | np.arange(columns, dtype=np.uint32)

@@ -84,11 +84,8 @@ def document_pairs(
         middle = begin + (rng.randint(1, end - begin - 1) if end - begin > 1 else 1)
         first, label = joined(document[begin:middle]), FOLLOWS
         if middle == end or rng.random() < 0.5:
-            second, label = (
-                elsewhere(documents, index, target - len(first), rng),
-                RANDOM,
-            )
-            end = middle  # the rest is put back
+            label, end = RANDOM, middle  # the rest is put back
+            second = elsewhere(documents, index, target - len(first), rng)
         else:
             second = joined(document[middle:end])
         yield Pair(*cut(first, second, room, rng), label)

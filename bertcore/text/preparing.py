@@ -20,6 +20,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from bertcore.text.blocks import Block, Text, chunks, id_type, tokenise
+from bertcore.text.progress import bar
 from bertcore.text.store import (
     BOUNDS,
     FILES,
@@ -71,19 +72,19 @@ def prepare(
     workers = _cores() if workers is None else workers
     if workers < 1:
         raise ValueError(f"workers={workers}; give 1 or more, or None for all cores")
-    if folder.exists():
-        raise FileExistsError(
-            f"{folder} exists; Store.open({str(folder)!r}) reads it. To prepare anew, "
-            "give another name or remove it first"
-        )
     about = {"source": source, "licence": licence}
-    with _alone(folder), _bar(progress) as bar:
+    with _alone(folder), bar(progress, unit=" tokens", unit_scale=True) as shown:
+        if folder.exists():
+            raise FileExistsError(
+                f"{folder} exists; Store.open({str(folder)!r}) reads it. To prepare "
+                "anew, give another name or remove it first"
+            )
         partial = folder.with_name(f"{folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         try:
             blocks = _tokenised(documents, tokenizer, workers)
-            manifest = about | _write(partial, blocks, tokenizer, bar)
+            manifest = about | _write(partial, blocks, tokenizer, shown)
             _write_manifest(partial, manifest)
             partial.rename(folder)
             _flush(folder.parent)
@@ -144,7 +145,7 @@ def _work(documents: list[Text]) -> Block:
 
 
 def _write(
-    folder: Path, blocks: Iterator[Block], tokenizer: Tokenizer, bar: tqdm | None
+    folder: Path, blocks: Iterator[Block], tokenizer: Tokenizer, shown: tqdm | None
 ) -> dict[str, Any]:
     """Write the three files, block by block; return what the manifest says."""
     counts: Counter[str] = Counter()
@@ -156,8 +157,8 @@ def _write(
             sentences.write_bounds(block.sentence_sizes)
             documents.write_bounds(block.document_sizes)
             counts.update(block.counts)
-            if bar is not None:
-                bar.update(len(block.ids))
+            if shown is not None:
+                shown.update(len(block.ids))
         sentences.write_end()
         documents.write_end()
         written = {file.path.name: file.finish() for file in files}
@@ -241,26 +242,11 @@ def _alone(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        with suppress(OSError):  # Windows removes no open file
+            Path(lock.lock_file).unlink()
         lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def _cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-@contextmanager
-def _bar(progress: bool) -> Iterator[tqdm | None]:
-    """A bar that counts tokens on stderr, or nothing."""
-    if not progress:
-        yield None
-        return
-    try:
-        from tqdm import tqdm
-    except ImportError as error:
-        raise ValueError(
-            "progress=True needs tqdm; run pip install tqdm, or leave progress out"
-        ) from error
-    with tqdm(unit=" tokens", unit_scale=True) as bar:
-        yield bar

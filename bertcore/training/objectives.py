@@ -12,8 +12,7 @@ from einops import rearrange
 from torch import Tensor
 
 from bertcore.model.tasks import BertForPreTraining
-
-NOT_ASKED = -100  # the label where nothing is asked
+from bertcore.text.batch import NOT_ASKED
 
 
 class Losses(NamedTuple):

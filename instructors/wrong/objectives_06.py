@@ -134,6 +134,20 @@ def test_pairs(make):
 def test_pairs(make):
     raise AssertionError("wrong")
 """,
+        # partners are not looked at
+        """
+def test_pairs(make):
+    pairs = make(made(30, 10, 60), Random(0))
+    for first, second, label in pairs:
+        assert 0 < len(first) and 0 < len(second)
+        assert len(first) + len(second) <= 125
+        same = first.start // 300 == second.start // 300
+        assert same == (label == 0)
+        if same:
+            full = len(first) + len(second) == 125
+            assert 0 <= second.start - first.stop <= (40 if full else 0)
+    assert 0.4 < sum(label for *_, label in pairs) / len(pairs) < 0.7
+""",
     ],
     "test_masks": [
         # labels and places, no rates
@@ -190,6 +204,15 @@ def test_masks(mask):
         """
 def choose(free, wanted, generator):
     keys = torch.rand(free.shape, generator=generator).masked_fill(~free, 2.0)
+    place = (wanted[:, None] - 1).clamp(0, free.shape[1] - 1)
+    last = keys.sort(dim=1).values.gather(1, place)
+    return free & (keys <= last) & (wanted[:, None] > 0)
+""",
+        # whole numbers as keys: the same threshold, more ties
+        """
+def choose(free, wanted, generator):
+    keys = torch.randint(0, 2**20, free.shape, generator=generator)
+    keys = keys.masked_fill(~free, 2**20)
     place = (wanted[:, None] - 1).clamp(0, free.shape[1] - 1)
     last = keys.sort(dim=1).values.gather(1, place)
     return free & (keys <= last) & (wanted[:, None] > 0)
