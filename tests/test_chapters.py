@@ -281,19 +281,6 @@ def ran(request) -> Iterator[tuple[Path, dict, list[str]]]:
     yield path, scope, [str(claim) for claim in claims.unmet]
 
 
-@each_chapter
-def test_it_runs_on_the_page_that_stands_in_for_the_package(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A package that has vanished costs a sentence, never a stack trace."""
-    monkeypatch.setattr("bertcore.text.corpus.find_spec", lambda name: None)
-    matplotlib.use("agg")
-    scope: dict = {"__name__": "chapter"}
-    for index, cell in enumerate(cells(path)):
-        if cell.cell_type == "code":
-            execute(cell.source, name_of(path, index), scope)
-
-
 def test_axis_comments_of_the_chapter(ran) -> None:
     """Those of a twin are met by the package's own test, whatever the chapter runs."""
     path, _, unmet = ran
