@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from bertcore.book.cards import make_card, write_card
+from bertcore.cards import make_card, write_card
 
 _PINS = hasattr(os, "sched_setaffinity")
 _CORES = os.sched_getaffinity(0) if _PINS else set(range(os.cpu_count() or 1))

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from bertcore.book.cards import device_name, make_card, revision, write_card
+from bertcore.cards import device_name, make_card, revision, write_card
 from tests.conftest import ROOT
 
 CARDS = sorted((ROOT / "data" / "runs").glob("*.json"))

@@ -31,6 +31,12 @@ class Examples(NamedTuple):
     spans: np.ndarray
     labels: np.ndarray | None
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest example, special ones included."""
+        sizes = self.spans[:, 1::2] - self.spans[:, ::2]
+        return int((sizes.sum(axis=1) + 2 + (sizes[:, 1] > 0)).max())
+
 
 def pair_examples(
     store: Store, length: int = 128, repeats: int = 1, seed: int = 0, short: float = 0.1

@@ -65,12 +65,10 @@ class Steps(Sequence):
                 f"size={size}, and there are {count} examples; give 1 to {count}, or "
                 "make more examples"
             )
-        sizes = examples.spans[:, 1::2] - examples.spans[:, ::2]
-        longest = int((sizes.sum(axis=1) + 2 + (sizes[:, 1] > 0)).max())
-        if row is not None and row < longest:
+        if row is not None and row < examples.longest:
             raise ValueError(
-                f"row={row}, but an example has {longest} tokens; give {longest} or "
-                "more"
+                f"row={row}, but an example has {examples.longest} tokens; give "
+                f"{examples.longest} or more"
             )
         self.store, self.examples, self.tokenizer = store, examples, tokenizer
         self.masker, self.size, self.seed, self.row = masker, size, seed, row

@@ -1,0 +1,215 @@
+"""Checkpoint: everything that a run needs to go on, in a folder that is whole or absent
+(chapter 9).
+
+A checkpoint is written into a folder of another name, file by file; then comes a
+manifest with the size and digest of each; then the folder gets its name. So a folder
+`step-00001200` is finished, and whoever reads it can tell whether it is still as it was
+written. Files are never written twice, because network folders such as Google Drive's
+pass changes on late.
+"""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from bertcore.sources import read_json
+from bertcore.text.store import digest
+
+FORMAT = "bertcore checkpoint 1"
+MANIFEST, STATE = "manifest.json", "state.json"
+WEIGHTS, MEANS = "model.safetensors", "optimiser.safetensors"
+
+
+class Checkpoint(NamedTuple):
+    """What was read: weights, the optimisers' means, and the rest as plain values."""
+
+    folder: Path
+    weights: dict[str, Tensor]
+    means: dict[str, Tensor]
+    state: dict[str, Any]
+
+
+def save_checkpoint(
+    folder: str | Path,
+    step: int,
+    weights: Mapping[str, Tensor],
+    means: Mapping[str, Tensor],
+    state: Mapping[str, Any],
+    keep: int = 2,
+) -> Path:
+    """Write a checkpoint, then remove all but the newest `keep`.
+
+    Args:
+        folder: that of all checkpoints of a run.
+        step: names this one.
+        weights: of the model.
+        means: of the optimisers.
+        state: plain values.
+        keep: at least 1.
+
+    Raises:
+        OSError: if it cannot be written, with the space that it needs; what was there
+            before stays.
+        ValueError: if `keep` is less than 1.
+    """
+    if keep < 1:
+        raise ValueError(f"keep={keep}; give 1 or more, or there is nothing to resume")
+    folder = Path(folder)
+    target = folder / f"step-{step:08d}"
+    partial = target.with_suffix(".partial")
+    needed = sum(t.nbytes for part in (weights, means) for t in part.values())
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        save_file(_plain(weights), partial / WEIGHTS, {"format": "pt"})
+        save_file(_plain(means), partial / MEANS, {"format": "pt"})
+        _write_json(partial / STATE, state)
+        for name in (WEIGHTS, MEANS):
+            _flush(partial / name)
+        _write_json(partial / MANIFEST, _manifest(partial))
+        _flush(partial)
+        if target.exists():  # damaged, or of a run that was taken back to an older one
+            shutil.rmtree(target)
+        partial.rename(target)
+        _flush(folder)
+    except (OSError, SafetensorError) as error:
+        raise _unwritten(target, needed, error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    for old in checkpoints(folder)[keep:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def checkpoints(folder: str | Path) -> list[Path]:
+    """All finished checkpoints in a folder, the newest first; not yet verified."""
+    found = [
+        path
+        for path in Path(folder).glob("step-*")
+        if path.is_dir() and path.name.removeprefix("step-").isdecimal()
+    ]
+    return sorted(found, key=lambda path: int(path.name[5:]), reverse=True)
+
+
+def load_checkpoint(folder: str | Path) -> Checkpoint:
+    """Read one checkpoint, if all of it is as it was written.
+
+    Raises:
+        ValueError: naming what is missing or has changed.
+    """
+    folder = Path(folder)
+    if not (folder / MANIFEST).is_file():
+        raise ValueError(f"{folder} has no {MANIFEST}, which is written last")
+    manifest = read_json(folder / MANIFEST)
+    if manifest.get("format") != FORMAT:
+        raise ValueError(
+            f"{folder} says format={manifest.get('format')!r}; this version of bertcore "
+            f"reads {FORMAT!r}"
+        )
+    for name, about in manifest["files"].items():
+        _check_file(folder / name, about)
+    return Checkpoint(
+        folder,
+        load_file(folder / WEIGHTS),
+        load_file(folder / MEANS),
+        read_json(folder / STATE),
+    )
+
+
+def newest_checkpoint(folder: str | Path) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint that is as it was written, and why newer ones are not used.
+
+    Returns:
+        None if there is no checkpoint at all.
+
+    Raises:
+        ValueError: if there are some, and each of them is damaged.
+    """
+    faults: list[str] = []
+    for path in checkpoints(folder):
+        try:
+            return load_checkpoint(path), faults
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise ValueError(
+            f"no checkpoint in {folder} can be used: {'; '.join(faults)}. Restore one "
+            "from a copy, or begin anew in another folder"
+        )
+    return None, faults
+
+
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": digest(path)}
+        for path in sorted(folder.iterdir())
+    }
+    return {"format": FORMAT, "files": files}
+
+
+def _check_file(path: Path, about: Mapping[str, Any]) -> None:
+    if not path.is_file():
+        raise ValueError(f"{path} is missing")
+    size = path.stat().st_size
+    if size != about["bytes"]:
+        raise ValueError(
+            f"{path} has {size:,} bytes, and was written with {about['bytes']:,}"
+        )
+    found = digest(path)
+    if found != about["sha256"]:
+        raise ValueError(
+            f"{path} has changed since it was written: its SHA-256 is {found}, it was "
+            f"{about['sha256']}"
+        )
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    with path.open("x", encoding="utf8", newline="\n") as file:
+        json.dump(content, file, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush(path: Path) -> None:
+    """Make sure that a file, or a folder's list of names, is on disk."""
+    if path.is_dir():
+        with suppress(OSError):  # Windows opens no folder, some network folders neither
+            _fsync(path, os.O_RDONLY)
+    else:
+        _fsync(path, os.O_RDWR)
+
+
+def _fsync(path: Path, mode: int) -> None:
+    handle = os.open(path, mode)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _unwritten(target: Path, needed: int, error: Exception) -> OSError:
+    """What to say when a checkpoint could not be written."""
+    free = ""
+    with suppress(OSError):
+        near = next(p for p in target.parents if p.exists())
+        free = f", and {shutil.disk_usage(near).free / 1e6:,.1f} MB are free there"
+    number = getattr(error, "errno", None) or errno.EIO
+    return OSError(
+        number,
+        f"the checkpoint {target} could not be written ({error}): it needs "
+        f"{needed / 1e6:,.1f} MB{free}. Earlier checkpoints are as they were; make room "
+        "and resume",
+    )

@@ -1,0 +1,160 @@
+"""Evaluate: how well a model predicts texts that it has not seen (chapter 9).
+
+The masks are the same each time, at 15 %, whatever the run was trained with: so that
+two runs, and two moments of one, can be compared.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bertcore.model.config import BertConfig
+from bertcore.model.inference import evaluation
+from bertcore.text.examples import Examples
+from bertcore.text.masking import Masker
+from bertcore.text.steps import Steps
+from bertcore.text.store import Store
+from bertcore.text.unigram import unigram_loss
+from bertcore.text.wordpiece import Tokenizer
+from bertcore.training.objective import PretrainingWorks, Work
+
+RATE = 0.15
+SEED = 15
+
+
+class Quality(NamedTuple):
+    """What a model knows of held-out texts.
+
+    `masked_lm` is the mean loss of the masked pieces in nats, `accuracy` the share of
+    them whose best guess is right. `bits_per_character` is the same loss for each
+    character of those pieces, the space before a word counted, so vocabularies can be
+    compared. `next_sentence` and `pairs_right` say the same of pairs; None if they are
+    not asked for. `pieces` and `pairs` were asked for.
+    """
+
+    masked_lm: float
+    accuracy: float
+    bits_per_character: float
+    pieces: int
+    next_sentence: float | None = None
+    pairs_right: float | None = None
+    pairs: int = 0
+
+    def __str__(self) -> str:
+        text = (
+            f"masked pieces: loss {self.masked_lm:.3f} nats, "
+            f"{self.bits_per_character:.3f} bits per character, {self.accuracy:.1%} of "
+            f"{self.pieces:,} right"
+        )
+        if self.next_sentence is not None:
+            text += (
+                f"; pairs: loss {self.next_sentence:.3f}, {self.pairs_right:.1%} of "
+                f"{self.pairs:,} right"
+            )
+        return text
+
+
+class HeldOut:
+    """Held-out texts with fixed masks, ready to be asked about again and again."""
+
+    def __init__(
+        self,
+        store: Store,
+        examples: Examples,
+        tokenizer: Tokenizer,
+        config: BertConfig,
+        most: int = 2048,
+        size: int = 64,
+    ) -> None:
+        """
+        Args:
+            store: of texts that the model is not trained on.
+            examples: of the store.
+            tokenizer: that of the store.
+            config: of the models that will be asked.
+            most: examples that are used at most, drawn at random once.
+            size: examples in a pass.
+
+        Raises:
+            ValueError: if there is no example.
+        """
+        found = len(examples.spans)
+        size = min(size, found)
+        row = examples.longest
+        steps = Steps(
+            store, examples, tokenizer, Masker(tokenizer, RATE), size, SEED, row
+        )
+        works = PretrainingWorks(steps, config)
+        self.works = [works[n] for n in range(max(1, min(most, found) // size))]
+        self.characters = _characters(tokenizer)
+
+    def labels(self) -> np.ndarray:
+        """All pieces that are asked for."""
+        return np.concatenate([work.arguments["labels"].numpy() for work in self.works])
+
+    def unigram(self, store: Store) -> float:
+        """The loss of one who knows only how frequent each piece is in a store."""
+        return unigram_loss(np.asarray(store.ids), self.labels(), len(self.characters))
+
+    @torch.no_grad()
+    def ask(self, model: nn.Module, device: torch.device | str = "cpu") -> Quality:
+        """How well a model does; it is left as it was.
+
+        Args:
+            model: a BertForPreTraining or BertForMaskedLM.
+            device: where it is.
+        """
+        device, sums = torch.device(device), np.zeros(5)
+        with evaluation(model):
+            for work in self.works:
+                sums += _asked(model, work.to(device))
+        loss, right, pair_loss, pairs_right, pairs = sums.tolist()
+        labels = self.labels()
+        letters = self.characters[labels].sum()
+        quality = Quality(
+            loss / len(labels),
+            right / len(labels),
+            loss / math.log(2) / letters,
+            len(labels),
+        )
+        if not pairs:
+            return quality
+        return quality._replace(
+            next_sentence=pair_loss / pairs,
+            pairs_right=pairs_right / pairs,
+            pairs=int(pairs),
+        )
+
+
+def _asked(model: nn.Module, work: Work) -> np.ndarray:
+    """Sums over one pass: losses and right answers, of pieces and of pairs."""
+    targets = ("asked", "labels", "first", "follows")
+    given = {k: v for k, v in work.arguments.items() if k not in targets}
+    asked, labels = work.arguments["asked"], work.arguments["labels"]
+    hidden = model.bert(**given).flatten(0, 1)
+    table = model.bert.embeddings.token.weight
+    sums = _score(model.mlm_head(hidden[asked], table), labels)
+    if "first" not in work.arguments or not hasattr(model, "nsp_head"):
+        return np.array([*sums, 0, 0, 0])
+    follows = work.arguments["follows"]
+    pooled = model.bert.pooler(hidden[work.arguments["first"]][:, None])
+    return np.array([*sums, *_score(model.nsp_head(pooled), follows), len(follows)])
+
+
+def _score(logits: Tensor, labels: Tensor) -> Iterable[float]:
+    loss = nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
+    return loss.item(), (logits.argmax(-1) == labels).sum().item()
+
+
+def _characters(tokenizer: Tokenizer) -> np.ndarray:
+    """Of each piece: its characters, and one for the space if it begins a word."""
+    return np.array(
+        [
+            len(piece) - 2 if piece.startswith("##") else len(piece) + 1
+            for piece in tokenizer.vocabulary
+        ]
+    )

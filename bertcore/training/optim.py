@@ -1,0 +1,212 @@
+"""Optimisers: AdamW with BERT's groups, as released or corrected, and Muon (chapter 9).
+
+The reference is google-research/bert optimization.py, `AdamWeightDecayOptimizer`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from bertcore.training.muon import Muon
+from bertcore.training.recipes import Recipe
+
+
+def is_decayed(model: nn.Module) -> dict[str, bool]:
+    """Whether each parameter, by its name, is pulled towards 0: biases and norms not.
+
+    Tables of embeddings are, as in the released code.
+    """
+    norms = {
+        f"{name}.{kind}".removeprefix(".")
+        for name, module in model.named_modules()
+        if isinstance(module, (nn.LayerNorm, nn.RMSNorm))
+        for kind in ("weight", "bias")
+    }
+    return {
+        name: name not in norms and name.rpartition(".")[2] != "bias"
+        for name, _ in model.named_parameters()
+    }
+
+
+def decay_groups(
+    parameters: Iterable[tuple[str, Tensor]], decayed: dict[str, bool], decay: float
+) -> list[dict[str, Any]]:
+    """Two groups for an optimiser: with weight decay and without; none is empty."""
+    parameters = list(parameters)
+    groups = [
+        ([(n, p) for n, p in parameters if decayed[n] is with_decay], rate)
+        for with_decay, rate in ((True, decay), (False, 0.0))
+    ]
+    return [
+        {"params": [p for _, p in named], "weight_decay": rate}
+        for named, rate in groups
+        if named
+    ]
+
+
+class ReleasedAdamW(Optimizer):
+    """Adam with decoupled weight decay and without bias correction, as released.
+
+    The running means start at 0 and nothing makes up for it, so the first updates are
+    longer than AdamW's: by (1 - beta1^t) / sqrt(1 - beta2^t), 3.2 times at step 1.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Any],
+        lr: float = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-6,
+        weight_decay: float = 0.01,
+    ) -> None:
+        values = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(parameters, values)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:
+        """One update of every parameter that has a gradient."""
+        if closure is not None:
+            raise ValueError("no closure is called here; compute the gradients first")
+        for group in self.param_groups:
+            learnt = [p for p in group["params"] if p.grad is not None]
+            for parameter in learnt:
+                mean, square = self._means(parameter)
+                first, second = group["betas"]
+                mean.lerp_(parameter.grad, 1 - first)
+                square.mul_(second).addcmul_(
+                    parameter.grad, parameter.grad, value=1 - second
+                )
+                update = mean / (square.sqrt() + group["eps"])
+                update += group["weight_decay"] * parameter
+                parameter -= group["lr"] * update
+
+    def _means(self, parameter: Tensor) -> tuple[Tensor, Tensor]:
+        state = self.state[parameter]
+        if not state:
+            state["exp_avg"] = torch.zeros_like(parameter)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+        return state["exp_avg"], state["exp_avg_sq"]
+
+
+class Optimisers:
+    """One or several optimisers that share out the parameters of a model."""
+
+    def __init__(
+        self, parts: list[tuple[Optimizer, float]], names: dict[Tensor, str]
+    ) -> None:
+        """
+        Args:
+            parts: each optimiser, with its highest learning rate.
+            names: of all parameters.
+        """
+        self.parts, self.names = parts, names
+
+    def step(self, share: float) -> None:
+        """One update, at this share of the highest learning rates."""
+        for optimiser, highest in self.parts:
+            for group in optimiser.param_groups:
+                group["lr"] = highest * share
+            optimiser.step()
+
+    def state(self) -> dict[str, Tensor]:
+        """What the optimisers remember, as `parameter name/kind`."""
+        return {
+            f"{self.names[parameter]}/{kind}": value
+            for optimiser, _ in self.parts
+            for parameter, values in _states(optimiser)
+            for kind, value in values.items()
+        }
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Remember it again."""
+        found: dict[str, dict[str, Tensor]] = {}
+        for key, value in state.items():
+            name, _, kind = key.rpartition("/")
+            found.setdefault(name, {})[kind] = value
+        for optimiser, _ in self.parts:
+            _restore(optimiser, self.names, found)
+
+
+def make_optimisers(model: nn.Module, recipe: Recipe, shard: bool) -> Optimisers:
+    """The optimisers of a recipe.
+
+    Args:
+        model: to train.
+        recipe: says which.
+        shard: each process keeps the running means of a part of the parameters only;
+            needs `torch.distributed`.
+
+    Raises:
+        ValueError: if Muon is to be sharded.
+    """
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    decayed, rest = is_decayed(model), list(model.named_parameters())
+    parts: list[tuple[Optimizer, float]] = []
+    if recipe.optimiser == "muon":
+        if shard:
+            raise ValueError('optimiser="muon" cannot be sharded; take "adamw"')
+        matrices = [(n, p) for n, p in rest if _is_hidden_matrix(n, p)]
+        rest = [(n, p) for n, p in rest if not _is_hidden_matrix(n, p)]
+        muon = Muon(p for _, p in matrices)
+        parts.append((muon, recipe.matrix_rate))
+    groups = decay_groups(rest, decayed, recipe.weight_decay)
+    released = recipe.optimiser == "released"
+    kind = ReleasedAdamW if released else torch.optim.AdamW
+    settings: dict[str, Any] = {"betas": recipe.betas, "eps": recipe.epsilon}
+    if not released:
+        settings["fused"] = True
+    optimiser: Optimizer
+    if shard:
+        from torch.distributed.optim import ZeroRedundancyOptimizer
+
+        optimiser = ZeroRedundancyOptimizer(groups, kind, **settings)
+    else:
+        optimiser = kind(groups, **settings)
+    return Optimisers([*parts, (optimiser, recipe.learning_rate)], names)
+
+
+def _is_hidden_matrix(name: str, parameter: Tensor) -> bool:
+    return parameter.dim() == 2 and ".layers." in name
+
+
+def _states(optimiser: Optimizer) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+    """The state of each parameter; a sharded one comes together in process 0."""
+    if not hasattr(optimiser, "consolidate_state_dict"):
+        yield from optimiser.state.items()
+        return
+    optimiser.consolidate_state_dict(to=0)
+    if torch.distributed.get_rank() == 0:
+        gathered = optimiser.state_dict()["state"]
+        for number, parameter in enumerate(_parameters(optimiser)):
+            yield parameter, gathered.get(number, {})
+
+
+def _restore(
+    optimiser: Optimizer,
+    names: dict[Tensor, str],
+    found: dict[str, dict[str, Tensor]],
+) -> None:
+    whole = optimiser.state_dict() if _is_plain(optimiser) else _empty(optimiser)
+    whole["state"] = {
+        number: found[names[parameter]]
+        for number, parameter in enumerate(_parameters(optimiser))
+        if names[parameter] in found
+    }
+    optimiser.load_state_dict(whole)
+
+
+def _is_plain(optimiser: Optimizer) -> bool:
+    return not hasattr(optimiser, "consolidate_state_dict")
+
+
+def _empty(optimiser: Optimizer) -> dict[str, Any]:
+    """The form of a sharded optimiser's whole state, with nothing in it yet."""
+    optimiser.consolidate_state_dict(to=torch.distributed.get_rank())
+    return optimiser.state_dict()
+
+
+def _parameters(optimiser: Optimizer) -> list[Tensor]:
+    return [p for group in optimiser.param_groups for p in group["params"]]

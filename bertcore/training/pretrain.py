@@ -1,0 +1,337 @@
+"""Pretrain: a run from its texts to its card, which may stop and go on (chapter 9)."""
+
+import warnings
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from bertcore.cards import make_card, write_card
+from bertcore.model.weights import Pretrained
+from bertcore.text.examples import Examples, pair_examples, window_examples
+from bertcore.text.masking import Masker
+from bertcore.text.steps import Steps
+from bertcore.text.store import Store, vocabulary_digest
+from bertcore.text.wordpiece import Tokenizer
+from bertcore.training.checkpoint import newest_checkpoint, save_checkpoint
+from bertcore.training.evaluate import HeldOut, Quality
+from bertcore.training.history import History
+from bertcore.training.loop import Setting, train
+from bertcore.training.objective import PretrainingWorks, pretraining_objective
+from bertcore.training.optim import make_optimisers
+from bertcore.training.progress import Progress, Record
+from bertcore.training.recipes import Recipe
+from bertcore.training.runtime import device_name, find_device, precision_for
+
+CHECKPOINTS, CARD = "checkpoints", "card.json"
+
+
+class Look(NamedTuple):
+    """The quality on held-out texts at one moment of a run."""
+
+    step: int
+    tokens: int
+    seconds: float
+    quality: Quality
+
+
+class Pretraining:
+    """A run: `for record in run.records(): …` trains, and `break` stops it.
+
+    With a folder nothing is lost when the machine goes away: the same call, with the
+    same arguments, goes on from the newest checkpoint there. `progress` says how far it
+    is, `history` holds its records (every n-th of them if they are many), `looks` the
+    quality on held-out texts.
+    """
+
+    def __init__(
+        self,
+        model: Pretrained,
+        tokenizer: Tokenizer,
+        store: Store,
+        recipe: Recipe,
+        folder: str | Path | None = None,
+        held_out: HeldOut | None = None,
+        setting: Setting | None = None,
+        save_every: float = 300.0,
+        looks: int = 20,
+        keep: int = 2,
+        shard: bool = False,
+    ) -> None:
+        """
+        Args:
+            model: a BertForPreTraining if the recipe asks for pairs, or else a
+                BertForMaskedLM; it is trained in place.
+            tokenizer: that of the store.
+            store: the texts.
+            recipe: how to train.
+            folder: of the run; None keeps nothing on disk.
+            held_out: texts to ask about.
+            setting: where to compute; by default the GPU if there is one, in the
+                precision that suits it.
+            save_every: seconds of training between two checkpoints; one is also written
+                at the end, and when the loop is left.
+            looks: how many times to ask about the held-out texts, evenly.
+            keep: how many checkpoints to keep.
+            shard: share the optimiser's memory among the processes.
+
+        Raises:
+            ValueError: if model, tokenizer, store and recipe do not fit together, or
+                the checkpoint in the folder is of another run; or each is damaged.
+        """
+        self.setting = setting or default_setting()
+        self.model, self.tokenizer, self.recipe = model, tokenizer, recipe
+        self.store, self.held_out = store, held_out
+        self.folder = Path(folder).expanduser() if folder is not None else None
+        self.save_every, self.number_of_looks, self.keep = save_every, looks, keep
+        _check(model, tokenizer, store, recipe)
+        self.works = make_works(model, tokenizer, store, recipe)
+        model.to(self.setting.device)
+        self.objective = pretraining_objective(model)
+        self.optimisers = make_optimisers(self.objective, recipe, shard)
+        self.progress, self.history = Progress(), History()
+        self.looks: list[Look] = []
+        self.saved = self._looked_at = 0.0
+        if self.folder is not None:
+            self._resume()
+
+    def records(self) -> Iterator[Record]:
+        """Train to the end of the recipe; a record after each update."""
+        updates = train(
+            self.objective,
+            self.works,
+            self.optimisers,
+            self.recipe,
+            self.setting,
+            self.progress,
+        )
+        if not self.looks:
+            self._look()
+        try:
+            for record in updates:
+                self.history.add(record)
+                if record.fault is not None:
+                    warnings.warn(record.fault, stacklevel=2)
+                if self._is_time_to_look(record):
+                    self._look()
+                if self.progress.seconds - self.saved >= self.save_every:
+                    self.save()
+                yield record
+        except GeneratorExit:
+            self._close()
+            raise
+        self._close()
+
+    def _close(self) -> None:
+        """Keep what was learnt, if that has not been done."""
+        if not self.looks or self.looks[-1].step != self.progress.step:
+            self._look()
+        self.save()
+        self.write_card()
+
+    def save(self) -> None:
+        """Write a checkpoint; every process has to call this."""
+        if self.folder is None:
+            return
+        means = self.optimisers.state()
+        if self.setting.world.leads:
+            save_checkpoint(
+                self.folder / CHECKPOINTS,
+                self.progress.step,
+                dict(self.objective.named_parameters()),
+                means,
+                {
+                    "identity": self.identity(),
+                    "progress": self.progress.to_dict(),
+                    "history": self.history.to_dict(),
+                    "looks": [[*look[:3], look.quality] for look in self.looks],
+                },
+                self.keep,
+            )
+        self.saved = self.progress.seconds
+        self.setting.world.wait()
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a run to go on."""
+        return {
+            "vocabulary": vocabulary_digest(self.tokenizer),
+            "data": data_digest(self.store),
+            "model": {
+                "class": type(self.model).__name__,
+                **self.model.config.to_dict(),
+            },
+            "recipe": self.recipe.to_dict(),
+        }
+
+    def _resume(self) -> None:
+        found, faults = newest_checkpoint(self.folder / CHECKPOINTS)
+        for fault in faults:
+            warnings.warn(f"an earlier checkpoint is used: {fault}", stacklevel=3)
+        if found is None:
+            return
+        check_identity(found.state["identity"], self.identity(), found.folder)
+        parameters = dict(self.objective.named_parameters())
+        with torch.no_grad():
+            for name, value in found.weights.items():
+                parameters[name].copy_(value)
+        self.optimisers.load(found.means)
+        self.progress = Progress(**found.state["progress"])
+        self.history = History.from_dict(found.state["history"])
+        self.looks = [
+            Look(*look[:3], Quality(*look[3])) for look in found.state["looks"]
+        ]
+        self.saved = self.progress.seconds
+        self._looked_at = self.progress.share(self.recipe)
+
+    def _is_time_to_look(self, record: Record) -> bool:
+        """Whether the next of the evenly spaced moments has come."""
+        if self.held_out is None:
+            return False
+        due = int(record.progress * self.number_of_looks)
+        return due > int(self._looked_at * self.number_of_looks)
+
+    def _look(self) -> None:
+        """Ask about the held-out texts."""
+        self._looked_at = self.progress.share(self.recipe)
+        if self.held_out is None or not self.setting.world.leads:
+            return
+        quality = self.held_out.ask(self.model, self.setting.device)
+        at = self.progress
+        self.looks.append(Look(at.step, at.tokens, at.seconds, quality))
+
+    def card(self) -> dict[str, Any]:
+        """What ran, on what, and what came out."""
+        device, done = self.setting.device, self.progress
+        results: dict[str, Any] = {
+            "steps": done.step,
+            "steps_left_out": done.skipped,
+            "tokens": done.tokens,
+            "training_seconds": round(done.seconds, 1),
+            "tokens_per_second": round(done.tokens / max(1e-9, done.seconds)),
+            "progress": round(min(1.0, done.share(self.recipe)), 4),
+        }
+        if device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated(device)
+            results["peak_memory_bytes"] = peak
+        if self.looks:
+            results["held_out"] = self.looks[-1].quality._asdict()
+            results["unigram_loss"] = self.held_out.unigram(self.store)
+        card = make_card(
+            f"Pretraining of a {type(self.model).__name__}",
+            self.store.manifest.get("source", "texts in memory"),
+            results,
+            model=self.model.config.to_dict(),
+            parameters=sum(p.numel() for p in self.model.parameters()),
+            recipe=self.recipe.to_dict(),
+            data=data_digest(self.store),
+            vocabulary=vocabulary_digest(self.tokenizer),
+            precision=str(self.setting.precision).removeprefix("torch."),
+            processes=self.setting.world.size,
+            compiled=self.setting.compile,
+            curve=[
+                [look.step, look.tokens, round(look.seconds, 1)]
+                + [round(look.quality.masked_lm, 4)]
+                for look in self.looks
+            ],
+        )
+        return card | ({"device": device_name(device)} if device.type == "cuda" else {})
+
+    def write_card(self) -> None:
+        """Into the run's folder, if there is one."""
+        if self.folder is not None and self.setting.world.leads:
+            write_card(self.folder / CARD, self.card())
+
+
+def default_setting() -> Setting:
+    """The GPU if there is one, in the precision that suits it; or the CPU."""
+    device = find_device()
+    workers = 4 if device.type == "cuda" else 0
+    return Setting(device, precision_for(device), workers=workers)
+
+
+def make_examples(store: Store, recipe: Recipe) -> Examples:
+    """Pairs or windows, as the recipe says."""
+    if recipe.pairs:
+        return pair_examples(store, recipe.length, seed=recipe.seed)
+    return window_examples(store, recipe.length)
+
+
+def make_works(
+    model: Pretrained, tokenizer: Tokenizer, store: Store, recipe: Recipe
+) -> PretrainingWorks:
+    """The passes of a run: packed rows, masked anew in every epoch."""
+    masker = Masker(tokenizer, recipe.mask_rate, recipe.mask_limit, recipe.whole_words)
+    steps = Steps(
+        store,
+        make_examples(store, recipe),
+        tokenizer,
+        masker,
+        recipe.one_pass,
+        recipe.seed,
+        recipe.length,
+    )
+    return PretrainingWorks(steps, model.config)
+
+
+def data_digest(store: Store) -> str:
+    """One SHA-256 of all files of a store, or of its arrays if it is in memory."""
+    files = store.manifest.get("files")
+    if files:
+        text = " ".join(f"{name} {files[name]['sha256']}" for name in sorted(files))
+        return sha256(text.encode()).hexdigest()
+    found = sha256()
+    for array in (store.ids, store.sentences, store.documents):
+        found.update(array.tobytes())
+    return found.hexdigest()
+
+
+def check_identity(then: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    """ValueError if a checkpoint is of another run, naming what differs, both ways."""
+    remedies = {
+        "vocabulary": "load the vocabulary that the run began with",
+        "data": "give the texts that the run began with",
+        "model": "build the model that the run began with",
+        "recipe": "give the recipe that the run began with",
+    }
+    for part, remedy in remedies.items():
+        if then[part] == now[part]:
+            continue
+        before, after = then[part], now[part]
+        if isinstance(before, dict):
+            keys = [k for k in {**before, **after} if before.get(k) != after.get(k)]
+            before = {key: before.get(key) for key in keys}
+            after = {key: after.get(key) for key in keys}
+        raise ValueError(
+            f"{folder} is of another run: its {part} is {before}, that of this run is "
+            f"{after}; {remedy}, or begin anew in another folder"
+        )
+
+
+def _check(
+    model: Pretrained, tokenizer: Tokenizer, store: Store, recipe: Recipe
+) -> None:
+    asks = hasattr(model, "nsp_head")
+    if recipe.pairs != asks:
+        fitting = "BertForPreTraining" if recipe.pairs else "BertForMaskedLM"
+        raise ValueError(
+            f"{type(model).__name__} for a recipe with pairs={recipe.pairs}; give a "
+            f"{fitting}, or pairs={asks}"
+        )
+    if recipe.length > model.config.max_positions:
+        raise ValueError(
+            f"length={recipe.length}, but the model has {model.config.max_positions} "
+            "positions; give that many at most"
+        )
+    if len(tokenizer) > model.config.vocab_size:
+        raise ValueError(
+            f"{len(tokenizer)} pieces, but the model has a table of "
+            f"{model.config.vocab_size}; give vocab_size={len(tokenizer)} or more"
+        )
+    expected, found = store.manifest.get("vocabulary"), vocabulary_digest(tokenizer)
+    if expected != found:
+        raise ValueError(
+            f"the store was made with another vocabulary: its digest is {expected}, "
+            f"that of this tokenizer {found}; load the tokenizer that made it"
+        )
