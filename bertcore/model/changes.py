@@ -1,4 +1,4 @@
-"""Changes: layers that can take the place of BERT's, and how to put them in (chapter 9).
+"""Changes: layers that can stand in the place of BERT's (chapter 9).
 
 Each is `EncoderLayer` with one thing done otherwise. A model with such layers is no
 longer BERT, so it is trained and kept here, and not saved as a published checkpoint.

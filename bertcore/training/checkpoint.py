@@ -1,5 +1,4 @@
-"""Checkpoint: everything that a run needs to go on, in a folder that is whole or absent
-(chapter 9).
+"""Checkpoint: all that a run needs to go on, whole or not there at all (chapter 9).
 
 A checkpoint is written into a folder of another name, file by file; then comes a
 manifest with the size and digest of each; then the folder gets its name. So a folder
@@ -112,8 +111,8 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     manifest = read_json(folder / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise ValueError(
-            f"{folder} says format={manifest.get('format')!r}; this version of bertcore "
-            f"reads {FORMAT!r}"
+            f"{folder} says format={manifest.get('format')!r}; this version of "
+            f"bertcore reads {FORMAT!r}"
         )
     for name, about in manifest["files"].items():
         _check_file(folder / name, about)
@@ -210,6 +209,6 @@ def _unwritten(target: Path, needed: int, error: Exception) -> OSError:
     return OSError(
         number,
         f"the checkpoint {target} could not be written ({error}): it needs "
-        f"{needed / 1e6:,.1f} MB{free}. Earlier checkpoints are as they were; make room "
-        "and resume",
+        f"{needed / 1e6:,.1f} MB{free}. Earlier checkpoints are as they were; make "
+        "room and resume",
     )

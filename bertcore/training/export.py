@@ -120,8 +120,8 @@ def model_card(model: Pretrained, tokenizer: Tokenizer, card: Mapping[str, Any])
 def _spoken(recipe: Mapping[str, Any]) -> str:
     pairs = "pairs of texts" if recipe["pairs"] else "masked pieces alone"
     return (
-        f"{pairs}, {recipe['mask_rate']:.0%} masked, {recipe['batch']:,} texts of up to "
-        f"{recipe['length']} tokens in an update, optimiser {recipe['optimiser']}, "
-        f"learning rate {recipe['learning_rate']:g}, {recipe['schedule']} schedule with "
-        f"{recipe['warmup']:.0%} warm-up, seed {recipe['seed']}"
+        f"{pairs}, {recipe['mask_rate']:.0%} masked, {recipe['batch']:,} texts of up "
+        f"to {recipe['length']} tokens in an update, optimiser {recipe['optimiser']}, "
+        f"learning rate {recipe['learning_rate']:g}, {recipe['schedule']} schedule "
+        f"with {recipe['warmup']:.0%} warm-up, seed {recipe['seed']}"
     )

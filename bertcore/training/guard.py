@@ -1,9 +1,9 @@
 """Guard: no infinite number reaches the weights; the loss's scale in fp16 (chapter 9).
 
 Half precision (fp16) has no number below 6e-8, and many gradients are smaller. So the
-loss is multiplied by a scale, and the gradients divided by it before they are used. When
-a gradient overflows, the update is left out and the scale halved; after many good ones
-it is doubled (Micikevicius et al. 2018, Mixed Precision Training, 3.2).
+loss is multiplied by a scale, and the gradients divided by it before they are used.
+When a gradient overflows, the update is left out and the scale halved; after many good
+ones it is doubled (Micikevicius et al. 2018, Mixed Precision Training, 3.2).
 """
 
 import math

@@ -8,7 +8,7 @@ so a run that stops and goes on has the same weights in the end as one that does
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
@@ -40,7 +40,7 @@ class Setting:
 
     device: torch.device
     precision: torch.dtype = torch.float32
-    world: World = World()
+    world: World = field(default_factory=World)
     compile: bool = False
     workers: int = 0
     operations: float | None = None

@@ -1,8 +1,8 @@
 """Muon: the update of a matrix, made orthogonal before it is added (chapter 9).
 
-Adam looks at each number of a gradient by itself. Muon takes the gradient of a matrix as
-a whole, keeps its directions, and gives all of them the same length (Jordan et al. 2024,
-Muon: An optimizer for hidden layers in neural networks). Matrices of one shape go
+Adam looks at each number of a gradient by itself. Muon takes the gradient of a matrix
+as a whole, keeps its directions, and gives all of them the same length (Jordan et al.
+2024, Muon: An optimizer for hidden layers in neural networks). Matrices of one shape go
 through the iteration together, which on a GPU is what makes it fast.
 """
 

@@ -231,8 +231,7 @@ class Pretraining:
             processes=self.setting.world.size,
             compiled=self.setting.compile,
             curve=[
-                [look.step, look.tokens, round(look.seconds, 1)]
-                + [round(look.quality.masked_lm, 4)]
+                [look.step, look.tokens, look.seconds, look.quality.masked_lm]
                 for look in self.looks
             ],
         )
