@@ -1,6 +1,7 @@
 """Cards: one JSON file for each recorded run; numbers in prose come from them."""
 
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ def make_card(
     data: str,
     results: Mapping[str, Any],
     packages: Sequence[str] = ("torch",),
+    device: str | None = None,
     **setting: Any,
 ) -> dict[str, Any]:
     """What ran, on what, and what came out.
@@ -23,6 +25,7 @@ def make_card(
         data: the texts or weights, and where they come from.
         results: numbers by name; say the unit in the name.
         packages: those whose versions matter, besides Python.
+        device: its name; by default the processor's.
         setting: anything else that the result depends on, such as a seed.
     """
     return {
@@ -30,7 +33,7 @@ def make_card(
         "data": data,
         "setting": setting,
         "results": dict(results),
-        "device": device_name(),
+        "device": device or processor_name(),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in packages},
@@ -47,7 +50,7 @@ def write_card(path: str | Path, card: Mapping[str, Any]) -> None:
     path.write_text(text, encoding="utf8", newline="\n")
 
 
-def device_name() -> str:
+def processor_name() -> str:
     """The processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf8").splitlines()
@@ -58,7 +61,10 @@ def device_name() -> str:
 
 
 def revision() -> str | None:
-    """The commit of this checkout, marked if something has changed since."""
+    """The commit of this checkout, marked if something has changed since.
+
+    A copy without its repository takes it from the variable BERTCORE_REVISION.
+    """
     file = Path(__file__)
     git = ["git", "-C", str(file.parent)]
     try:  # a copy inside another project must not take that project's commit
@@ -69,5 +75,5 @@ def revision() -> str | None:
             capture_output=True, text=True, check=True,
         )  # fmt: skip
     except (OSError, subprocess.CalledProcessError):
-        return None
+        return os.environ.get("BERTCORE_REVISION")
     return run.stdout.strip()

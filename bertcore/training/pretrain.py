@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,11 +12,12 @@ from bertcore.model.weights import Pretrained
 from bertcore.text.examples import Examples, pair_examples, window_examples
 from bertcore.text.masking import Masker
 from bertcore.text.steps import Steps
-from bertcore.text.store import Store, vocabulary_digest
+from bertcore.text.store import Store
 from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.checkpoint import newest_checkpoint, save_checkpoint
 from bertcore.training.evaluate import HeldOut, Quality
 from bertcore.training.history import History
+from bertcore.training.identity import check_fit, check_identity, identity
 from bertcore.training.loop import Setting, train
 from bertcore.training.objective import PretrainingWorks, pretraining_objective
 from bertcore.training.optim import make_optimisers
@@ -86,7 +86,7 @@ class Pretraining:
         self.store, self.held_out = store, held_out
         self.folder = Path(folder).expanduser() if folder is not None else None
         self.save_every, self.number_of_looks, self.keep = save_every, looks, keep
-        _check(model, tokenizer, store, recipe)
+        check_fit(model, tokenizer, store, recipe)
         self.works = make_works(model, tokenizer, store, recipe)
         model.to(self.setting.device)
         self.objective = pretraining_objective(model)
@@ -154,16 +154,8 @@ class Pretraining:
         self.setting.world.wait()
 
     def identity(self) -> dict[str, Any]:
-        """What must be the same for a run to go on."""
-        return {
-            "vocabulary": vocabulary_digest(self.tokenizer),
-            "data": data_digest(self.store),
-            "model": {
-                "class": type(self.model).__name__,
-                **self.model.config.to_dict(),
-            },
-            "recipe": self.recipe.to_dict(),
-        }
+        """What must be the same for the run to go on."""
+        return identity(self.model, self.tokenizer, self.store, self.recipe)
 
     def _resume(self) -> None:
         found, faults = newest_checkpoint(self.folder / CHECKPOINTS)
@@ -218,15 +210,16 @@ class Pretraining:
         if self.looks:
             results["held_out"] = self.looks[-1].quality._asdict()
             results["unigram_loss"] = self.held_out.unigram(self.store)
-        card = make_card(
+        run = self.identity()
+        return make_card(
             f"Pretraining of a {type(self.model).__name__}",
             self.store.manifest.get("source", "texts in memory"),
             results,
-            model=self.model.config.to_dict(),
+            device=device_name(device),
+            model=run["model"],
+            recipe=run["recipe"],
+            digests={"vocabulary": run["vocabulary"], "data": run["data"]},
             parameters=sum(p.numel() for p in self.model.parameters()),
-            recipe=self.recipe.to_dict(),
-            data=data_digest(self.store),
-            vocabulary=vocabulary_digest(self.tokenizer),
             precision=str(self.setting.precision).removeprefix("torch."),
             processes=self.setting.world.size,
             compiled=self.setting.compile,
@@ -235,7 +228,6 @@ class Pretraining:
                 for look in self.looks
             ],
         )
-        return card | ({"device": device_name(device)} if device.type == "cuda" else {})
 
     def write_card(self) -> None:
         """Into the run's folder, if there is one."""
@@ -272,65 +264,3 @@ def make_works(
         recipe.length,
     )
     return PretrainingWorks(steps, model.config)
-
-
-def data_digest(store: Store) -> str:
-    """One SHA-256 of all files of a store, or of its arrays if it is in memory."""
-    files = store.manifest.get("files")
-    if files:
-        text = " ".join(f"{name} {files[name]['sha256']}" for name in sorted(files))
-        return sha256(text.encode()).hexdigest()
-    found = sha256()
-    for array in (store.ids, store.sentences, store.documents):
-        found.update(array.tobytes())
-    return found.hexdigest()
-
-
-def check_identity(then: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
-    """ValueError if a checkpoint is of another run, naming what differs, both ways."""
-    remedies = {
-        "vocabulary": "load the vocabulary that the run began with",
-        "data": "give the texts that the run began with",
-        "model": "build the model that the run began with",
-        "recipe": "give the recipe that the run began with",
-    }
-    for part, remedy in remedies.items():
-        if then[part] == now[part]:
-            continue
-        before, after = then[part], now[part]
-        if isinstance(before, dict):
-            keys = [k for k in {**before, **after} if before.get(k) != after.get(k)]
-            before = {key: before.get(key) for key in keys}
-            after = {key: after.get(key) for key in keys}
-        raise ValueError(
-            f"{folder} is of another run: its {part} is {before}, that of this run is "
-            f"{after}; {remedy}, or begin anew in another folder"
-        )
-
-
-def _check(
-    model: Pretrained, tokenizer: Tokenizer, store: Store, recipe: Recipe
-) -> None:
-    asks = hasattr(model, "nsp_head")
-    if recipe.pairs != asks:
-        fitting = "BertForPreTraining" if recipe.pairs else "BertForMaskedLM"
-        raise ValueError(
-            f"{type(model).__name__} for a recipe with pairs={recipe.pairs}; give a "
-            f"{fitting}, or pairs={asks}"
-        )
-    if recipe.length > model.config.max_positions:
-        raise ValueError(
-            f"length={recipe.length}, but the model has {model.config.max_positions} "
-            "positions; give that many at most"
-        )
-    if len(tokenizer) > model.config.vocab_size:
-        raise ValueError(
-            f"{len(tokenizer)} pieces, but the model has a table of "
-            f"{model.config.vocab_size}; give vocab_size={len(tokenizer)} or more"
-        )
-    expected, found = store.manifest.get("vocabulary"), vocabulary_digest(tokenizer)
-    if expected != found:
-        raise ValueError(
-            f"the store was made with another vocabulary: its digest is {expected}, "
-            f"that of this tokenizer {found}; load the tokenizer that made it"
-        )

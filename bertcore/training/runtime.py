@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from bertcore.cards import processor_name
+
 # NVIDIA's compute capability: 8.0 (A100) and up multiply bf16 in their matrix units;
 # 7.x (V100, T4) only fp16. `torch.cuda.is_bf16_supported()` says yes on a T4, too,
 # because it counts slow emulation, so it is not asked.
@@ -96,11 +98,11 @@ def measure(
 
 
 def device_name(device: torch.device) -> str:
-    """The device's own name, as NVIDIA's driver gives it; "CPU" with its threads."""
+    """The device's own name; for a CPU also how many threads compute."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
-    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+    return f"{processor_name()}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def _per_second(work, device: torch.device, seconds: float = 0.3) -> float:
