@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from bertcore.cards import device_name, make_card, revision, write_card
+from bertcore.cards import processor_name, make_card, revision, write_card
 from tests.conftest import ROOT
 
 CARDS = sorted((ROOT / "data" / "runs").glob("*.json"))
@@ -66,6 +66,6 @@ def test_the_readme_quotes_the_card_of_the_examples() -> None:
 def test_a_card_is_written_with_what_it_depends_on(tmp_path) -> None:
     card = make_card("a test", "no data", {"seconds": 1.5}, ["einops"], seed=7)
     assert card["setting"] == {"seed": 7} and card["versions"]["einops"]
-    assert card["device"] == device_name() and card["revision"] == revision()
+    assert card["device"] == processor_name() and card["revision"] == revision()
     write_card(tmp_path / "new" / "card.json", card)
     assert json.loads((tmp_path / "new" / "card.json").read_text()) == card

@@ -78,11 +78,15 @@ def test_torch_is_pinned_exactly() -> None:
 
 
 def test_colab_satisfies_the_lower_bounds() -> None:
-    """The versions of Colab's image of 2026-08-19; bertcore must move none of them."""
+    """The versions of Colab's image of 2026-08-19; bertcore must move none of them.
+
+    Typer's is that of the image of June 2026 (googlecolab/backend-info, 03a89033).
+    """
     from packaging.requirements import Requirement
 
     colab = {"torch": "2.11.0", "numpy": "2.1.3", "einops": "0.8.2",
-             "safetensors": "0.8.0", "matplotlib": "3.10.0"}  # fmt: skip
+             "safetensors": "0.8.0", "matplotlib": "3.10.0",
+             "typer": "0.25.1"}  # fmt: skip
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     plot = project["optional-dependencies"]["plot"]
     for requirement in map(Requirement, project["dependencies"] + plot):

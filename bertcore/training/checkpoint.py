@@ -10,6 +10,7 @@ pass changes on late.
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -66,8 +67,9 @@ def save_checkpoint(
     target = folder / f"step-{step:08d}"
     partial = target.with_suffix(".partial")
     needed = sum(t.nbytes for part in (weights, means) for t in part.values())
+    for left in folder.glob("step-*.partial"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
     try:
-        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         save_file(_plain(weights), partial / WEIGHTS, {"format": "pt"})
         save_file(_plain(means), partial / MEANS, {"format": "pt"})
@@ -81,6 +83,7 @@ def save_checkpoint(
         partial.rename(target)
         _flush(folder)
     except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
         raise _unwritten(target, needed, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -114,12 +117,15 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
             f"{folder} says format={manifest.get('format')!r}; this version of "
             f"bertcore reads {FORMAT!r}"
         )
-    for name, about in manifest["files"].items():
-        _check_file(folder / name, about)
+    try:
+        for name, about in manifest["files"].items():
+            _check_file(folder / name, about)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / MANIFEST} is damaged: {error!r}") from error
     return Checkpoint(
         folder,
-        load_file(folder / WEIGHTS),
-        load_file(folder / MEANS),
+        _read(folder / WEIGHTS),
+        _read(folder / MEANS),
         read_json(folder / STATE),
     )
 
@@ -145,6 +151,11 @@ def newest_checkpoint(folder: str | Path) -> tuple[Checkpoint | None, list[str]]
             "from a copy, or begin anew in another folder"
         )
     return None, faults
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """In memory: a file that stays mapped keeps its space after it is removed."""
+    return {name: value.clone() for name, value in load_file(path).items()}
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -205,7 +216,8 @@ def _unwritten(target: Path, needed: int, error: Exception) -> OSError:
     with suppress(OSError):
         near = next(p for p in target.parents if p.exists())
         free = f", and {shutil.disk_usage(near).free / 1e6:,.1f} MB are free there"
-    number = getattr(error, "errno", None) or errno.EIO
+    inside = re.search(r"os error (\d+)", str(error))  # safetensors has it in words
+    number = getattr(error, "errno", None) or int(inside[1] if inside else errno.EIO)
     return OSError(
         number,
         f"the checkpoint {target} could not be written ({error}): it needs "

@@ -71,10 +71,12 @@ PLANS = {
         Plan(
             "mini",
             "BERT-mini, 4 layers of 256, on all packaged texts: half an hour on a T4",
-            _sizes(4, 256, 4, 512),
+            _sizes(4, 256, 4, 256),
             "english",
             8192,
-            FAST.replace(seconds=1800, batch=1024, pass_size=256, optimiser="muon"),
+            FAST.replace(
+                seconds=1800, batch=512, pass_size=128, length=256, optimiser="muon"
+            ),
             2e12,
         ),
         Plan(
@@ -83,7 +85,9 @@ PLANS = {
             _sizes(12, 768, 12, 512),
             "english",
             30_000,
-            FAST.replace(seconds=3600, batch=1024, pass_size=256, optimiser="muon"),
+            FAST.replace(
+                seconds=3600, batch=256, pass_size=64, length=512, optimiser="muon"
+            ),
             2e14,
         ),
     )

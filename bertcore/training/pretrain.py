@@ -1,5 +1,6 @@
 """Pretrain: a run from its texts to its card, which may stop and go on (chapter 9)."""
 
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -238,7 +239,7 @@ class Pretraining:
 def default_setting() -> Setting:
     """The GPU if there is one, in the precision that suits it; or the CPU."""
     device = find_device()
-    workers = 4 if device.type == "cuda" else 0
+    workers = min(4, os.cpu_count() or 1) if device.type == "cuda" else 0
     return Setting(device, precision_for(device), workers=workers)
 
 

@@ -1,0 +1,1 @@
+"""The command `bertcore`: may import everything, and nothing imports it."""

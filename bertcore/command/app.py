@@ -1,0 +1,110 @@
+"""App: all commands together, and what a run of one ends with."""
+
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+FINE, FAULT, USAGE, DIVERGED, INTERRUPTED = 0, 1, 2, 3, 130
+
+ABOUT = """BERT from scratch, on the command line.
+
+\b
+From texts to a model of your own:
+  bertcore pretrain --out my-run --plan minute       a minute on a CPU
+  bertcore fill-mask "The [MASK] barks." --model my-run
+\b
+  bertcore prepare *.txt --out my-texts              texts of your own
+  bertcore pretrain --out my-run --data my-texts     Ctrl-C stops it, and
+  bertcore resume my-run                             nothing is lost
+  bertcore evaluate my-run
+  bertcore export my-run my-model                    for transformers, too
+
+Each command explains itself: bertcore COMMAND --help.
+"""
+
+EXITS = """\b
+Exit status: 0 fine; 1 a fault of the input, said in one sentence; 2 wrong usage;
+3 training diverged; 130 stopped with Ctrl-C, 143 by SIGTERM: after a checkpoint.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    try:
+        import typer
+    except ImportError:
+        return _fault("the command line needs typer; run: pip install typer")
+    usage_error = typer.BadParameter.__base__  # has moved from click into typer
+    command = typer.main.get_command(_assembled())
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with _plain_warnings():
+            status = command.main(given, prog_name="bertcore", standalone_mode=False)
+    except usage_error as error:
+        error.show()
+        return USAGE
+    except (typer.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except (ValueError, OSError) as error:
+        return _fault(str(error))
+    return status if isinstance(status, int) else FINE
+
+
+def _assembled() -> Any:
+    import typer
+
+    from bertcore import __version__
+    from bertcore.command import look, text, train
+
+    app = typer.Typer(
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    def show_version(wanted: bool) -> None:
+        if wanted:
+            typer.echo(__version__)
+            raise typer.Exit
+
+    @app.callback(help=ABOUT, epilog=EXITS)
+    def everything(
+        version: bool = typer.Option(
+            False, "--version", callback=show_version, is_eager=True, help="and exit"
+        ),
+    ) -> None:
+        pass
+
+    for module in (text, train, look):
+        for name, function in module.COMMANDS.items():
+            app.command(name, no_args_is_help=name not in ("info", "benchmark"))(
+                function
+            )
+    return app
+
+
+def _fault(sentence: str) -> int:
+    sys.stderr.write(f"bertcore: {sentence}\n")
+    return FAULT
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """What bertcore warns of is a line on stderr, without a place in the code."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Any, category: Any, filename: str, *rest: Any) -> None:
+            from bertcore.command.log import say
+
+            if issubclass(category, UserWarning) and "bertcore" in filename:
+                say(f"bertcore: {message}", error=True)
+            else:
+                usual(message, category, filename, *rest)
+
+        warnings.filterwarnings("always", module=r"bertcore\b")
+        warnings.showwarning = show
+        yield

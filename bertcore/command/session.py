@@ -1,0 +1,161 @@
+"""Session: one stretch of a run, from its start or its newest checkpoint on."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+import typer
+
+from bertcore.command.log import check_tensorboard, logged, say
+from bertcore.command.run import CURVES, MODEL, RUN, Run, begin, go_on
+from bertcore.training.distributed import World, join, leave
+from bertcore.training.export import export
+from bertcore.training.guard import Diverged
+from bertcore.training.loop import Setting
+from bertcore.training.plans import PLANS, choose
+from bertcore.training.pretrain import Pretraining
+from bertcore.training.runtime import Machine, measure
+from bertcore.training.start import start
+
+DIVERGED = 3
+SAVE_EVERY = 300.0
+
+
+def session(folder: Path, given: Mapping[str, Any]) -> None:
+    """Begin the run in a folder, or go on with it, to its end.
+
+    Args:
+        folder: of the run.
+        given: the options that were given.
+
+    Raises:
+        typer.Exit: with status 3 if training diverged; with 128 and the number of the
+            signal if it was stopped, after a checkpoint.
+    """
+    if given.get("tensorboard"):
+        check_tensorboard()
+    world, device = join()
+    try:
+        machine = measure(device, _precision(given, folder))
+        if world.leads:
+            say(str(machine))
+        about = _described(folder, given, machine, world)
+        run = _ready(folder, about, machine, world)
+        stopped = _trained(run, folder, about, world)
+        if world.leads:
+            _report(run, folder, stopped)
+    except Diverged as error:
+        say(f"bertcore: {error}", error=True)
+        raise typer.Exit(DIVERGED) from error
+    except torch.OutOfMemoryError as error:
+        raise ValueError(
+            "the device has too little memory for a pass; begin a run with a smaller "
+            "--pass-size, which changes nothing of what is learnt in an update"
+        ) from error
+    finally:
+        leave()
+    if stopped:
+        raise typer.Exit(128 + stopped)
+
+
+def _precision(given: Mapping[str, Any], folder: Path) -> torch.dtype | None:
+    """The one that was asked for, now or when the run began."""
+    name = given.get("precision")
+    if name is None and (folder / RUN).is_file():
+        name = Run.read(folder).asked.get("precision")
+    return getattr(torch, name) if name else None
+
+
+def _described(
+    folder: Path, given: Mapping[str, Any], machine: Machine, world: World
+) -> Run:
+    """What the run is; the leading process prepares it while the others wait."""
+    if world.leads:
+        if (folder / RUN).is_file():
+            go_on(folder, given)
+        else:
+            plan = PLANS[given["plan"]] if "plan" in given else choose(machine)
+            say(f"plan {plan.name}: {plan.about}")
+            begin(folder, given, plan, world.size, sys.stderr.isatty())
+    world.wait()
+    return Run.read(folder)
+
+
+def _ready(folder: Path, about: Run, machine: Machine, world: World) -> Pretraining:
+    cuda, asked = machine.device.type == "cuda", about.asked
+    setting = Setting(
+        machine.device,
+        machine.precision,
+        world,
+        asked.get("compile", False),
+        asked.get("workers", 4 if cuda else 0),
+        machine.operations,
+    )
+    run = start(
+        about.texts(folder),
+        about.recipe,
+        about.config,
+        folder,
+        setting=setting,
+        save_every=asked.get("save_every", SAVE_EVERY),
+        shard=asked.get("shard", False),
+    )
+    if world.leads:
+        count = sum(p.numel() for p in run.model.parameters())
+        at = f"goes on from step {run.progress.step:,}" if run.progress.step else "new"
+        say(f"{folder}: {at}, {count:,} parameters, {run.store}")
+    return run
+
+
+def _trained(run: Pretraining, folder: Path, about: Run, world: World) -> int:
+    """Train; return the number of the signal that stopped it, or 0."""
+    curves = folder / CURVES if about.asked.get("tensorboard") else None
+    with _stoppable() as stop, logged(run, curves) as log:
+        with closing(run.records()) as records:
+            for record in records:
+                if log is not None:
+                    log.add(record)
+                if world.first(float(stop()), run.setting.device):
+                    break
+    return stop() if run.progress.share(run.recipe) < 1 else 0
+
+
+@contextmanager
+def _stoppable() -> Iterator[Callable[[], int]]:
+    """Ctrl-C and SIGTERM wait for the end of an update, so that it can be saved.
+
+    Yields:
+        A function that says which signal came, or 0.
+    """
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+
+    usual = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: came[0] if came else 0
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+
+def _report(run: Pretraining, folder: Path, stopped: int) -> None:
+    """Where the run stands, what it left, and what to do with it."""
+    done = run.progress
+    sums = f"{done.step:,} updates, {done.tokens:,} tokens, {done.seconds:,.0f} s"
+    if stopped:
+        say(
+            f"bertcore: stopped after {sums}, and saved; go on with: bertcore resume "
+            f"{folder}",
+            error=True,
+        )
+        return
+    export(run.model, run.tokenizer, folder / MODEL, run.card())
+    say(f"finished: {sums}; {folder / MODEL} is the model")
+    say(f'what next: bertcore fill-mask "Some [MASK] text." --model {folder}')

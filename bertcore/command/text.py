@@ -1,0 +1,163 @@
+"""Text: the commands that cut it, learn pieces from it, and prepare it."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bertcore.command.log import say, shown_bar
+from bertcore.sources import ENCODER
+
+CRITERIA = ("count", "likelihood", "ratio")
+Criterion = Literal["count", "likelihood", "ratio"]
+Kind = Literal["tales", "english"]
+
+
+def pieces(
+    text: Annotated[list[str], typer.Argument(help="One text, in quotes or not.")],
+    model: Annotated[
+        str, typer.Option(help="Folder, vocab.txt or hub name.")
+    ] = ENCODER,
+) -> None:
+    """Cut a text into pieces.
+
+    \b
+    A line for each piece: its id, the piece, from which to which character of the
+    text, and what stands there.
+    \b
+      bertcore pieces "The headland, café"
+      bertcore pieces --model my-vocabulary "The headland, café"
+    """
+    from bertcore import Tokenizer
+
+    tokenizer = Tokenizer.from_pretrained(model)
+    whole = " ".join(text)
+    for piece in tokenizer.pieces(whole):
+        quoted = whole[piece.start : piece.end]
+        place = f"{piece.start:>4}–{piece.end:<4}"
+        typer.echo(f"{piece.id:>6}  {piece.piece:<20} {place} {quoted}")
+
+
+def vocabulary(
+    file: Annotated[list[str], typer.Argument(help="Text in UTF-8.")],
+    out: Annotated[str, typer.Option(help="A new folder for it.")],
+    size: Annotated[int, typer.Option(help="How many pieces.")] = 8192,
+    criterion: Annotated[
+        Criterion, typer.Option(help="Which pair is merged next.")
+    ] = "likelihood",
+    cased: Annotated[bool, typer.Option("--cased", help="Keep capitals.")] = False,
+    min_frequency: Annotated[int, typer.Option(help="Of a pair.")] = 2,
+    alphabet_limit: Annotated[int, typer.Option(help="Characters.")] = 1000,
+) -> None:
+    """Learn a WordPiece vocabulary from text files.
+
+    \b
+      bertcore vocabulary book.txt --out my-vocabulary --size 2000
+      bertcore pieces --model my-vocabulary "a text"
+      bertcore prepare book.txt --vocabulary my-vocabulary --out my-texts
+    """
+    from bertcore import Tokenizer
+    from bertcore.text.corpus import read_texts
+    from bertcore.text.trainer import learn
+
+    folder = Path(out).expanduser()
+    taken = folder.is_dir() and any(folder.iterdir())
+    if not out or folder.is_file() or taken:
+        raise ValueError(f"--out {out!r} is no new folder; give another name")
+    folder.mkdir(parents=True, exist_ok=True)
+    learnt = learn(
+        read_texts(file),
+        size,
+        criterion,
+        lowercase=not cased,
+        min_frequency=min_frequency,
+        alphabet_limit=alphabet_limit,
+    )
+    tokenizer = Tokenizer(list(_watched(learnt, size)), not cased)
+    tokenizer.save_pretrained(folder)
+    typer.echo(f"{folder}: {tokenizer}; try: bertcore pieces --model {folder} TEXT")
+
+
+def prepare(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="A new folder for all of it.")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help=".txt, .jsonl or .json, perhaps .gz, .bz2 or .xz."),
+    ] = None,
+    hub: Annotated[
+        str | None,
+        typer.Option(help="Stream a data set of the Hugging Face hub, or a folder."),
+    ] = None,
+    config: Annotated[str | None, typer.Option(help="Part of that data set.")] = None,
+    texts: Annotated[
+        Kind | None, typer.Option(help="Take the texts that packages carry.")
+    ] = None,
+    field: Annotated[
+        str, typer.Option(help="Which field or column holds the text.")
+    ] = "text",
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(help="Folder or vocab.txt; without it one is learnt."),
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Pieces to learn (8192; tales: 560).")
+    ] = None,
+    hold_out: Annotated[
+        int, typer.Option(help="Hold out one document in so many; 0 holds none out.")
+    ] = 50,
+    limit: Annotated[
+        int | None, typer.Option(help="Stop after so many documents.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes (all cores).")] = None,
+) -> None:
+    """Prepare texts for pretraining: vocabulary, texts, held-out texts.
+
+    Texts come from one of three places: files, --hub, or --texts.
+
+    \b
+    In a .txt file a blank line ends a document; in .jsonl a line is one object
+    with the text in the field "text". OUT appears when all of it is written:
+      OUT/vocabulary   given with --vocabulary, or learnt from the first 100
+                       million characters
+      OUT/train        the ids to train on
+      OUT/held-out     those of one document in 50, to see how well a model does
+                       (--texts brings its own held-out texts)
+    \b
+      bertcore prepare a.txt b.jsonl.gz --out my-texts
+      bertcore prepare --hub wikimedia/wikipedia --config 20231101.en --out wiki
+      bertcore prepare --texts tales --out tales
+    \b
+    What next:
+      bertcore pretrain --data my-texts --out my-run
+    """
+    from bertcore.command.corpus import prepare_corpus
+
+    sources = [name for name in ("files", "hub", "texts") if context.params[name]]
+    if len(sources) != 1:
+        raise typer.BadParameter(
+            "give files, or --hub NAME, or --texts KIND: one of them"
+        )
+    if config is not None and hub is None:
+        raise typer.BadParameter("--config is of a data set; give --hub NAME, too")
+    if texts and (vocabulary or limit):
+        raise typer.BadParameter("--texts brings a vocabulary and an end of its own")
+    prepared = prepare_corpus(context.params)
+    say(f"{out / 'vocabulary'}: {prepared.tokenizer}")
+    say(f"{out / 'train'}: {prepared.train}")
+    if prepared.held_out is not None:
+        say(f"{out / 'held-out'}: {prepared.held_out}")
+    say(f"what next: bertcore pretrain --data {out} --out RUN")
+
+
+def _watched(learnt: Iterable[str], total: int) -> Iterator[str]:
+    """The same, with a progress bar where someone looks on and tqdm is installed."""
+    with shown_bar(desc="pieces", total=total) as shown:
+        for piece in learnt:
+            if shown is not None:
+                shown.update()
+            yield piece
+
+
+COMMANDS = {"pieces": pieces, "vocabulary": vocabulary, "prepare": prepare}
