@@ -19,6 +19,7 @@ import os
 import random
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import pairwise
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded
@@ -29,8 +30,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import transformers
-from measure import options, record, spread, timed
-from torch import Tensor, nn
+from measure import all_cores, options, record, spread, timed
+from torch import Tensor
 from tqdm import trange
 
 from bertcore import BertConfig, BertForPreTraining, Tokenizer
@@ -90,8 +91,6 @@ class Case:
             "+ packed rows",
             "+ fused AdamW",
         ]
-        if CUDA:
-            names.append("+ compiled")
         self.ours = {name: self.model() for name in names}
         self.steps: dict[str, Callable[[int], Tensor]] = {
             "transformers": self.library()
@@ -121,11 +120,9 @@ class Case:
         """An update of one of ours."""
         model = self.ours[name]
         groups = decay_groups(model.named_parameters(), is_decayed(model), 0.01)
-        fused = name in ("+ fused AdamW", "+ compiled")
+        fused = name == "+ fused AdamW"
         optimiser = torch.optim.AdamW(groups, FAITHFUL.learning_rate, fused=fused)
-        objective: nn.Module = PreTrainingObjective(model)
-        if name == "+ compiled":
-            objective = torch.compile(objective)
+        objective = PreTrainingObjective(model)
 
         def step(number: int) -> Tensor:
             if name == "ours, padded, all places scored":
@@ -137,9 +134,6 @@ class Case:
                 batch = self.packed[number]
             work = pretraining_work(batch, self.config).to(DEVICE)
             counts = work.counts.to(DEVICE)
-            if name == "+ compiled":
-                for value in work.arguments.values():
-                    torch._dynamo.maybe_mark_dynamic(value, 0)
             return update(
                 lambda: (objective(**work.arguments) / counts).sum(), optimiser
             )
@@ -242,9 +236,16 @@ def clocked(work: Callable[[], object]) -> tuple[float, object]:
 
 
 def main() -> None:
-    """Run, print, and record if asked."""
+    """Run on one core; beside a GPU, on all."""
     given = options(__doc__.splitlines()[0])
-    torch.set_num_threads(1)
+    with all_cores() if CUDA else nullcontext():
+        run(given.rounds, given.card)
+
+
+def run(count: int, card: str | None) -> None:
+    """Run, print, and record if asked."""
+    if not CUDA:
+        torch.set_num_threads(1)
     texts = [document.text for document in introductions().documents]
     tokenizers = {
         8192: train(texts, 8192),
@@ -262,9 +263,7 @@ def main() -> None:
             torch.manual_seed(0)
             case = Case(tokenizer, store, examples)
             gate(case)
-            for number in trange(
-                given.rounds + 2, leave=False, desc=f"{pieces} {kind}"
-            ):
+            for number in trange(count + 2, leave=False, desc=f"{pieces} {kind}"):
                 names = list(case.steps)
                 draw.shuffle(names)
                 rate = peak()
@@ -286,7 +285,7 @@ def main() -> None:
                 rounds[f"{label}: {last}, ms"].append(seconds[last] * 1e3)
     results = spread(rounds)
     record(
-        given.card,
+        card,
         "An update of pretraining, BERT-mini with both objectives, beside "
         "transformers, in turn; ratios of the library's time over ours; minimum, "
         "median and maximum",
@@ -295,7 +294,7 @@ def main() -> None:
         results,
         ("torch", "transformers"),
         device_name(DEVICE),
-        rounds=given.rounds,
+        rounds=count,
         precision=str(PRECISION).removeprefix("torch."),
         gate="loss and gradients within "
         + ("1e-4 (relative, float32)" if CUDA else "1e-5 (relative, float32)"),

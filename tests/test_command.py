@@ -1,15 +1,17 @@
 """The command line, as a newcomer meets it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
-from bertcore import Tokenizer
-from bertcore.__main__ import CRITERIA as OFFERED
+from bertcore import Tokenizer, __version__
 from bertcore.__main__ import main
 from bertcore.text.corpus import introductions
+from bertcore.model.config import PRESETS
 from bertcore.text.merges import CRITERIA
 from bertcore.text.wordpiece import train
 from tests.conftest import ROOT
@@ -90,6 +92,12 @@ def test_faults_end_with_a_sentence(capsys: pytest.CaptureFixture) -> None:
     assert not captured.out
 
 
+COMMANDS = {
+    *("pieces", "vocabulary", "prepare", "pretrain", "resume", "evaluate", "export"),
+    *("fill-mask", "benchmark", "parameters", "info"),
+}
+
+
 def test_it_runs_as_a_module_and_explains_itself() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "bertcore", "--help"],
@@ -98,6 +106,104 @@ def test_it_runs_as_a_module_and_explains_itself() -> None:
         cwd=ROOT,
         check=True,
     )
-    for command in ("pieces", "vocabulary", "parameters", "info"):
-        assert command in run.stdout
-    assert set(OFFERED) == set(CRITERIA)
+    found = re.findall(r"^  ([\w-]+)  +[A-Z]", run.stdout, re.MULTILINE)
+    assert set(found) == COMMANDS
+    assert "bertcore pretrain --out my-run --plan minute" in run.stdout
+    assert "Exit status: 0 fine; 1 a fault of the input" in run.stdout
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS - {"info"}))
+def test_each_command_shows_how_it_is_used(command: str, capsys) -> None:
+    """With examples; without any arguments, too, where some are needed."""
+    assert main([command, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert f"  bertcore {command} " in shown or f"  bertcore {command}\n" in shown
+    assert "\b" not in shown
+    if command != "benchmark":
+        assert main([command]) == 2
+        captured = capsys.readouterr()
+        assert f"Usage: bertcore {command}" in captured.out + captured.err
+
+
+def test_the_examples_in_help_name_real_commands_and_options(capsys) -> None:
+    shown = {}
+    for command in COMMANDS:
+        assert main([command, "--help"]) == 0
+        shown[command] = capsys.readouterr().out
+    assert main(["--help"]) == 0
+    for page in (*shown.values(), capsys.readouterr().out):
+        for command, rest in re.findall(r"bertcore ([a-z-]+)(.*)", page):
+            if command in COMMANDS:
+                for option in re.findall(r"--[a-z-]+", rest):
+                    assert option in shown[command], f"{command} has no {option}"
+
+
+def test_version(capsys: pytest.CaptureFixture) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == __version__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonsense"], "No such command 'nonsense'"),
+        (["pretrain", "--out", "x", "--plan", "huge"], "'huge' is not one of"),
+        (["pretrain", "--out", "x", "--steps", "1", "--seconds", "1"], "one of the two"),
+        (["pretrain", "--out", "x", "--steps", "many"], "'many' is not a valid int"),
+        (["prepare", "--out", "x"], "give files, or --hub NAME, or --texts KIND"),
+        (["prepare", "--out", "x", "a.txt", "--config", "c"], "give --hub NAME, too"),
+        (["prepare", "--out", "x", "--texts", "tales", "--limit", "9"], "of its own"),
+        (["prepare", "--out", "x", "a.txt", "--size", "9", "--vocabulary", "v"],
+         "leave --vocabulary out"),
+        (["fill-mask", "A [MASK]."], "--model is missing"),
+    ],
+)  # fmt: skip
+def test_wrong_usage_ends_with_2(arguments, message, capsys) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err and "Traceback" not in captured.err
+    assert not captured.out
+
+
+def test_what_is_offered_is_what_there_is() -> None:
+    """Choices stand in the commands themselves, so that --help needs no torch."""
+    from bertcore.command import look, text, train
+    from bertcore.training.plans import PLANS
+    from bertcore.training.recipes import OPTIMISERS, RECIPES
+
+    def choices(hint: object) -> set[str]:
+        inner = get_args(hint)[0]  # of Annotated[Literal[…] | None, …]
+        literal = get_args(inner)[0] if type(None) in get_args(inner) else inner
+        return set(get_args(literal))
+
+    assert set(get_args(text.Criterion)) == set(CRITERIA) == set(text.CRITERIA)
+    assert choices(train.Plan) == set(PLANS)
+    assert choices(train.Recipe) == set(RECIPES)
+    assert choices(train.Optimiser) == set(OPTIMISERS)
+    assert choices(train.Preset) == set(PRESETS)
+    plan = get_type_hints(look.benchmark, include_extras=True)["plan"]
+    assert choices(plan) == set(PLANS)
+    assert set(get_args(text.Kind)) == {plan.texts for plan in PLANS.values()}
+    shown = " ".join(train.pretrain.__doc__.split())
+    for name, plan in PLANS.items():
+        first = plan.about.split(",")[0].split(":")[0].removeprefix("BERT-mini")
+        assert f"{name} " in shown and first in shown, plan.about
+
+
+def test_without_typer_it_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['typer'] = None; from bertcore.__main__ import main; "
+        "sys.exit(main(['info']))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 1
+    sentence = "bertcore: the command line needs typer; run: pip install typer\n"
+    assert run.stderr == sentence
+
+
+def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bertcore.command.look.describe", interrupted)
+    assert main(["info"]) == 130

@@ -30,8 +30,8 @@ def fill_mask(
     if model is None:
         raise typer.BadParameter("--model is missing: a run, a folder or a hub name")
     for number, found in enumerate(guesses(text, model, top), 1):
-        if number > 1:
-            typer.echo()
+        if text.count(MASK) > 1:
+            typer.echo(f"{MASK} {number}")
         for piece, share in found:
             typer.echo(f"{share:>7.1%}  {piece}")
 
@@ -73,7 +73,7 @@ def benchmark(
     ] = "mini",
     seconds: Annotated[float, typer.Option(help="Of training.", min=0.0)] = 10.0,
     pass_size: Annotated[
-        int | None, typer.Option(help="Texts in an update (GPU: 256, CPU: 16).", min=1)
+        int | None, typer.Option(help="Texts in an update (GPU: 256, CPU: 4).", min=1)
     ] = None,
     compile: Annotated[
         bool, typer.Option("--compile", help="Compile first, on a GPU.")

@@ -32,7 +32,15 @@ FIXED = (
     "learning_rate", "matrix_rate", "optimiser", "mask_rate", "pairs", "seed",
 )  # fmt: skip
 # Only where and how fast; each session may choose anew.
-FREE = ("precision", "compile", "shard", "workers", "save_every", "tensorboard")
+FREE = (
+    "precision",
+    "compile",
+    "shard",
+    "workers",
+    "save_every",
+    "looks",
+    "tensorboard",
+)
 
 
 class Run(NamedTuple):

@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -13,17 +14,18 @@ import typer
 
 from bertcore.command.log import check_tensorboard, logged, say
 from bertcore.command.run import CURVES, MODEL, RUN, Run, begin, go_on
+from bertcore.training.checkpoint import checkpoints
 from bertcore.training.distributed import World, join, leave
 from bertcore.training.export import export
 from bertcore.training.guard import Diverged
 from bertcore.training.loop import Setting
 from bertcore.training.plans import PLANS, choose
-from bertcore.training.pretrain import Pretraining
+from bertcore.training.pretrain import CHECKPOINTS, Pretraining
 from bertcore.training.runtime import Machine, measure
 from bertcore.training.start import start
 
-DIVERGED = 3
-SAVE_EVERY = 300.0
+FAULT, DIVERGED = 1, 3
+SAVE_EVERY, LOOKS = 300.0, 20
 
 
 def session(folder: Path, given: Mapping[str, Any]) -> None:
@@ -75,15 +77,30 @@ def _described(
     folder: Path, given: Mapping[str, Any], machine: Machine, world: World
 ) -> Run:
     """What the run is; the leading process prepares it while the others wait."""
+    fault: Exception | None = None
     if world.leads:
-        if (folder / RUN).is_file():
-            go_on(folder, given)
-        else:
-            plan = PLANS[given["plan"]] if "plan" in given else choose(machine)
-            say(f"plan {plan.name}: {plan.about}")
-            begin(folder, given, plan, world.size, sys.stderr.isatty())
-    world.wait()
+        try:
+            _describe(folder, given, machine, world.size)
+        except (ValueError, OSError) as error:
+            fault = error
+    failed = world.first(float(fault is not None), machine.device)
+    if fault is not None:
+        raise fault
+    if failed:
+        raise typer.Exit(FAULT)  # the leading process says why
     return Run.read(folder)
+
+
+def _describe(
+    folder: Path, given: Mapping[str, Any], machine: Machine, processes: int
+) -> None:
+    if (folder / RUN).is_file():
+        go_on(folder, given)
+        return
+    plan = PLANS[given["plan"]] if "plan" in given else choose(machine)
+    say(f"plan {plan.name}: {plan.about}")
+    seen = sys.stderr.isatty() and find_spec("tqdm") is not None
+    begin(folder, given, plan, processes, seen)
 
 
 def _ready(folder: Path, about: Run, machine: Machine, world: World) -> Pretraining:
@@ -103,6 +120,7 @@ def _ready(folder: Path, about: Run, machine: Machine, world: World) -> Pretrain
         folder,
         setting=setting,
         save_every=asked.get("save_every", SAVE_EVERY),
+        looks=asked.get("looks", LOOKS),
         shard=asked.get("shard", False),
     )
     if world.leads:
@@ -116,13 +134,17 @@ def _trained(run: Pretraining, folder: Path, about: Run, world: World) -> int:
     """Train; return the number of the signal that stopped it, or 0."""
     curves = folder / CURVES if about.asked.get("tensorboard") else None
     with _stoppable() as stop, logged(run, curves) as log:
-        with closing(run.records()) as records:
-            for record in records:
-                if log is not None:
-                    log.add(record)
-                if world.first(float(stop()), run.setting.device):
-                    break
-    return stop() if run.progress.share(run.recipe) < 1 else 0
+        try:
+            with closing(run.records()) as records:
+                for record in records:
+                    if log is not None:
+                        log.add(record)
+                    if world.first(float(stop()), run.setting.device):
+                        break
+        except RuntimeError:
+            if not stop():  # the signal may have ended a process that makes batches
+                raise
+        return stop() if run.progress.share(run.recipe) < 1 else 0
 
 
 @contextmanager
@@ -150,9 +172,11 @@ def _report(run: Pretraining, folder: Path, stopped: int) -> None:
     done = run.progress
     sums = f"{done.step:,} updates, {done.tokens:,} tokens, {done.seconds:,.0f} s"
     if stopped:
+        found = checkpoints(folder / CHECKPOINTS)
+        newest = f"the checkpoint {found[0].name}" if found else "the beginning"
         say(
-            f"bertcore: stopped after {sums}, and saved; go on with: bertcore resume "
-            f"{folder}",
+            f"bertcore: stopped after {sums}; go on from {newest} with: bertcore "
+            f"resume {folder}",
             error=True,
         )
         return

@@ -31,7 +31,7 @@ def speed(
     machine = measure()
     yield str(machine)
     plan, cuda = PLANS[name], machine.device.type == "cuda"
-    pass_size = pass_size or (256 if cuda else 16)
+    pass_size = pass_size or (256 if cuda else 4)
     config = plan.config(plan.pieces)
     run = _run(plan, config, pass_size, machine, compile)
     kind = str(machine.precision).removeprefix("torch.")

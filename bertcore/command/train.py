@@ -65,6 +65,9 @@ Workers = Annotated[
 SaveEvery = Annotated[
     float | None, typer.Option(help="Seconds between two checkpoints (300).")
 ]
+Looks = Annotated[
+    int | None, typer.Option(help="Times to ask about held-out texts (20).", min=1)
+]
 TensorBoard = Annotated[
     bool | None,
     typer.Option("--tensorboard/--no-tensorboard", help="Write curves to OUT."),
@@ -94,6 +97,7 @@ def pretrain(
     shard: Shard = None,
     workers: Workers = None,
     save_every: SaveEvery = None,
+    looks: Looks = None,
     tensorboard: TensorBoard = None,
 ) -> None:
     """Train a BERT from random weights.
@@ -138,6 +142,7 @@ def resume(
     shard: Shard = None,
     workers: Workers = None,
     save_every: SaveEvery = None,
+    looks: Looks = None,
     tensorboard: TensorBoard = None,
 ) -> None:
     """Go on with a run from its newest sound checkpoint.

@@ -74,6 +74,7 @@ def train(
     module = world.shared(module, device)
     guard = Guard(progress, half=setting.precision == torch.float16)
     passes = _passes(works, progress.passes, setting)
+    warm = False  # the first update waits for workers and compilation: not counted
     while (done := progress.share(recipe)) < 1:
         start, rate = time.perf_counter(), recipe.rate_at(done)
         number = max(world.size, recipe.passes_at(done) // world.size * world.size)
@@ -96,7 +97,8 @@ def train(
         progress.step += 1
         progress.passes += number
         progress.tokens += found.tokens
-        progress.seconds += seconds
+        progress.seconds += seconds if warm else 0.0
+        warm = True
         yield Record(
             progress.step,
             min(1.0, progress.share(recipe)),

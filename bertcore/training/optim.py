@@ -72,16 +72,19 @@ class ReleasedAdamW(Optimizer):
             raise ValueError("no closure is called here; compute the gradients first")
         for group in self.param_groups:
             learnt = [p for p in group["params"] if p.grad is not None]
-            for parameter in learnt:
-                mean, square = self._means(parameter)
-                first, second = group["betas"]
-                mean.lerp_(parameter.grad, 1 - first)
-                square.mul_(second).addcmul_(
-                    parameter.grad, parameter.grad, value=1 - second
-                )
-                update = mean / (square.sqrt() + group["eps"])
-                update += group["weight_decay"] * parameter
-                parameter -= group["lr"] * update
+            if not learnt:
+                continue
+            gradients = [p.grad for p in learnt]
+            means, squares = zip(*map(self._means, learnt), strict=True)
+            first, second = group["betas"]
+            torch._foreach_lerp_(means, gradients, 1 - first)
+            torch._foreach_mul_(squares, second)
+            torch._foreach_addcmul_(squares, gradients, gradients, 1 - second)
+            lengths = torch._foreach_sqrt(squares)
+            torch._foreach_add_(lengths, group["eps"])
+            updates = torch._foreach_div(means, lengths)
+            torch._foreach_add_(updates, learnt, alpha=group["weight_decay"])
+            torch._foreach_add_(learnt, updates, alpha=-group["lr"])
 
     def _means(self, parameter: Tensor) -> tuple[Tensor, Tensor]:
         state = self.state[parameter]

@@ -1,0 +1,1 @@
+"""The command line: preparing, training, stopping and going on."""
