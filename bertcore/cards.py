@@ -50,6 +50,22 @@ def write_card(path: str | Path, card: Mapping[str, Any]) -> None:
     path.write_text(text, encoding="utf8", newline="\n")
 
 
+def read_card(name: str) -> dict[str, Any]:
+    """A recorded run, from the package or from `data/runs` of the checkout.
+
+    Raises:
+        FileNotFoundError: naming the cards that there are.
+    """
+    package = Path(__file__).parent
+    folders = (package / "runs", package.parent / "data" / "runs")
+    for folder in folders:
+        if (folder / f"{name}.json").is_file():
+            text = (folder / f"{name}.json").read_text(encoding="utf8")
+            return json.loads(text)
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.json")})
+    raise FileNotFoundError(f"no card {name!r}; there are {', '.join(known)}")
+
+
 def processor_name() -> str:
     """The processor's name."""
     try:

@@ -2,7 +2,7 @@
 
 A checkpoint is named by a folder on disk or by its name on the Hugging Face hub. The
 named one is looked for in an installed package, then in the hub's local cache, then
-on the hub itself.
+on the hub itself. Our own model comes with this package.
 """
 
 import json
@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
+# Pretrained by this course's own engine; it comes with the package.
+OUR_MODEL = "bert-from-scratch/english-mini"
 
 
 class Packaged(NamedTuple):
@@ -49,7 +51,7 @@ def find_file(folder_or_name: str | Path, *names: str) -> Path:
         name = f"google-bert/{name}"  # where the hub keeps the first models now
     packaged = package_folder(name)
     if packaged:
-        return _in_folder(packaged, names, f"the package {PACKAGED[name].install}")
+        return _in_folder(packaged, names, describe(name))
     if not _HUB_NAME.fullmatch(name):
         raise FileNotFoundError(
             f"no folder {name!r}, and it is not a hub name, which has the form "
@@ -109,6 +111,8 @@ def describe(folder_or_name: str | Path) -> str:
     name = str(folder_or_name)
     if Path(name).expanduser().is_dir():
         return f"the folder {name}"
+    if name == OUR_MODEL:
+        return "bertcore itself"
     if package_folder(name):
         return f"the installed package {PACKAGED[name].install}"
     return "the Hugging Face hub or its local cache"
@@ -116,12 +120,21 @@ def describe(folder_or_name: str | Path) -> str:
 
 def package_folder(name: str) -> Path | None:
     """The folder of the installed package that carries `name`, without importing it."""
+    if name == OUR_MODEL:
+        return _own_folder(name.partition("/")[2])
     if name not in PACKAGED:
         return None
     spec = find_spec(PACKAGED[name].module)
     if spec is None or not spec.submodule_search_locations:
         return None
     return Path(spec.submodule_search_locations[0]) / PACKAGED[name].folder
+
+
+def _own_folder(name: str) -> Path:
+    """Where a model of our own is: in the package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    inside = package / "models" / name
+    return inside if inside.is_dir() else package.parent / "data" / "models" / name
 
 
 def _in_folder(folder: Path, names: tuple[str, ...], place: str) -> Path:

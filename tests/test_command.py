@@ -10,8 +10,8 @@ import pytest
 
 from bertcore import Tokenizer, __version__
 from bertcore.__main__ import main
-from bertcore.text.corpus import introductions
 from bertcore.model.config import PRESETS
+from bertcore.text.corpus import introductions
 from bertcore.text.merges import CRITERIA
 from bertcore.text.wordpiece import train
 from tests.conftest import ROOT
@@ -148,8 +148,8 @@ def test_version(capsys: pytest.CaptureFixture) -> None:
     [
         (["nonsense"], "No such command 'nonsense'"),
         (["pretrain", "--out", "x", "--plan", "huge"], "'huge' is not one of"),
-        (["pretrain", "--out", "x", "--steps", "1", "--seconds", "1"], "one of the two"),
-        (["pretrain", "--out", "x", "--steps", "many"], "'many' is not a valid int"),
+        (["pretrain", "--out", "x", "--steps", "1", "--seconds", "1"], "one of the"),
+        (["pretrain", "--out", "x", "--steps", "many"], "--steps"),
         (["prepare", "--out", "x"], "give files, or --hub NAME, or --texts KIND"),
         (["prepare", "--out", "x", "a.txt", "--config", "c"], "give --hub NAME, too"),
         (["prepare", "--out", "x", "--texts", "tales", "--limit", "9"], "of its own"),
@@ -186,8 +186,7 @@ def test_what_is_offered_is_what_there_is() -> None:
     assert set(get_args(text.Kind)) == {plan.texts for plan in PLANS.values()}
     shown = " ".join(train.pretrain.__doc__.split())
     for name, plan in PLANS.items():
-        first = plan.about.split(",")[0].split(":")[0].removeprefix("BERT-mini")
-        assert f"{name} " in shown and first in shown, plan.about
+        assert f" {name} {plan.about} " in shown
 
 
 def test_without_typer_it_says_what_to_install() -> None:

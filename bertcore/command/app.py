@@ -14,6 +14,7 @@ ABOUT = """BERT from scratch, on the command line.
 From texts to a model of your own:
   bertcore pretrain --out my-run --plan minute       a minute on a CPU
   bertcore fill-mask "The [MASK] barks." --model my-run
+
 \b
   bertcore prepare *.txt --out my-texts              texts of your own
   bertcore pretrain --out my-run --data my-texts     Ctrl-C stops it, and

@@ -68,10 +68,6 @@ def _tokenizer(
     from bertcore.training.prepared import learnable
 
     if asked["vocabulary"] is not None:
-        if asked["size"] is not None:
-            raise ValueError(
-                "--size is of a vocabulary to learn; leave --vocabulary out"
-            )
         return Tokenizer.from_pretrained(asked["vocabulary"])
     size = asked["size"] or SIZE
     say(f"learning {size:,} pieces …", error=True)

@@ -88,6 +88,7 @@ def benchmark(
     \b
       bertcore benchmark
       bertcore benchmark --plan base --seconds 30 --compile
+
     \b
     Beside the transformers library, from a checkout of the course:
       python benchmarks/pretraining.py

@@ -110,13 +110,12 @@ def begin(
             f"length={recipe.length}, but the model has {sizes.max_positions} "
             "positions; give --length that many at most"
         )
+    _check_place(folder)
     data = given.get("data")
     if data is not None:
         prepared = open_prepared(data)
-    elif (folder / TEXTS).is_dir():  # of a start that was cut off
-        prepared = open_prepared(folder / TEXTS)
     else:
-        prepared = packaged(plan.texts, folder / TEXTS, plan.pieces, progress=progress)
+        prepared = _packaged(folder, plan, progress)
     folder.mkdir(parents=True, exist_ok=True)
     prepared.tokenizer.save_pretrained(folder / VOCABULARY)
     config = config_for(plan, asked, len(prepared.tokenizer))
@@ -188,6 +187,30 @@ def config_for(plan: Plan, asked: Mapping[str, Any], pieces: int) -> BertConfig:
     return BertConfig.preset(
         asked["preset"], vocab_size=pieces, dropout=dropout, attention_dropout=dropout
     )
+
+
+def _check_place(folder: Path) -> None:
+    """A new folder, or one with what is left of a start that was cut off."""
+    ours = {TEXTS, VOCABULARY, f"{TEXTS}.unfinished", f".{TEXTS}.lock", f"{RUN}.part"}
+    others = {p.name for p in folder.iterdir()} - ours if folder.is_dir() else set()
+    if folder.is_file() or others:
+        raise ValueError(
+            f"{folder} is no run, and there is something in it; give a new --out"
+        )
+
+
+def _packaged(folder: Path, plan: Plan, progress: bool) -> Prepared:
+    """The plan's texts in the run's folder, perhaps from a start that was cut off."""
+    texts = folder / TEXTS
+    if not texts.is_dir():
+        return packaged(plan.texts, texts, plan.pieces, progress=progress)
+    prepared = open_prepared(texts)
+    if len(prepared.tokenizer) != plan.pieces:
+        raise ValueError(
+            f"{texts} is of another plan than {plan.name}; remove it, or give another "
+            "--out"
+        )
+    return prepared
 
 
 def _moved(data: Path, run: Run, folder: Path) -> str | None:

@@ -43,12 +43,19 @@ def session(folder: Path, given: Mapping[str, Any]) -> None:
         check_tensorboard()
     world, device = join()
     try:
+        if given.get("compile") and device.type != "cuda":
+            raise ValueError(
+                "--compile gains nothing on a CPU, and it takes a minute; leave it out"
+            )
         machine = measure(device, _precision(given, folder))
         if world.leads:
             say(str(machine))
         about = _described(folder, given, machine, world)
         run = _ready(folder, about, machine, world)
-        stopped = _trained(run, folder, about, world)
+        ended = run.progress.share(run.recipe) >= 1 and (folder / MODEL).is_dir()
+        stopped = 0 if ended else _trained(run, folder, about, world)
+        if world.leads and not (stopped or ended):
+            export(run.model, run.tokenizer, folder / MODEL, run.card())
         if world.leads:
             _report(run, folder, stopped)
     except Diverged as error:
@@ -109,7 +116,7 @@ def _ready(folder: Path, about: Run, machine: Machine, world: World) -> Pretrain
         machine.device,
         machine.precision,
         world,
-        asked.get("compile", False),
+        cuda and asked.get("compile", False),
         asked.get("workers", 4 if cuda else 0),
         machine.operations,
     )
@@ -121,7 +128,7 @@ def _ready(folder: Path, about: Run, machine: Machine, world: World) -> Pretrain
         setting=setting,
         save_every=asked.get("save_every", SAVE_EVERY),
         looks=asked.get("looks", LOOKS),
-        shard=asked.get("shard", False),
+        shard=asked.get("shard", False) and world.size > 1,
     )
     if world.leads:
         count = sum(p.numel() for p in run.model.parameters())
@@ -133,7 +140,7 @@ def _ready(folder: Path, about: Run, machine: Machine, world: World) -> Pretrain
 def _trained(run: Pretraining, folder: Path, about: Run, world: World) -> int:
     """Train; return the number of the signal that stopped it, or 0."""
     curves = folder / CURVES if about.asked.get("tensorboard") else None
-    with _stoppable() as stop, logged(run, curves) as log:
+    with stoppable() as stop, logged(run, curves) as log:
         try:
             with closing(run.records()) as records:
                 for record in records:
@@ -148,7 +155,7 @@ def _trained(run: Pretraining, folder: Path, about: Run, world: World) -> int:
 
 
 @contextmanager
-def _stoppable() -> Iterator[Callable[[], int]]:
+def stoppable() -> Iterator[Callable[[], int]]:
     """Ctrl-C and SIGTERM wait for the end of an update, so that it can be saved.
 
     Yields:
@@ -180,6 +187,5 @@ def _report(run: Pretraining, folder: Path, stopped: int) -> None:
             error=True,
         )
         return
-    export(run.model, run.tokenizer, folder / MODEL, run.card())
     say(f"finished: {sums}; {folder / MODEL} is the model")
     say(f'what next: bertcore fill-mask "Some [MASK] text." --model {folder}')

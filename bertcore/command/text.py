@@ -25,6 +25,7 @@ def pieces(
     \b
     A line for each piece: its id, the piece, from which to which character of the
     text, and what stands there.
+
     \b
       bertcore pieces "The headland, café"
       bertcore pieces --model my-vocabulary "The headland, café"
@@ -124,31 +125,43 @@ def prepare(
       OUT/train        the ids to train on
       OUT/held-out     those of one document in 50, to see how well a model does
                        (--texts brings its own held-out texts)
+
     \b
       bertcore prepare a.txt b.jsonl.gz --out my-texts
       bertcore prepare --hub wikimedia/wikipedia --config 20231101.en --out wiki
       bertcore prepare --texts tales --out tales
+
     \b
     What next:
       bertcore pretrain --data my-texts --out my-run
     """
     from bertcore.command.corpus import prepare_corpus
 
-    sources = [name for name in ("files", "hub", "texts") if context.params[name]]
-    if len(sources) != 1:
-        raise typer.BadParameter(
-            "give files, or --hub NAME, or --texts KIND: one of them"
-        )
-    if config is not None and hub is None:
-        raise typer.BadParameter("--config is of a data set; give --hub NAME, too")
-    if texts and (vocabulary or limit):
-        raise typer.BadParameter("--texts brings a vocabulary and an end of its own")
+    _check_sources(context)
     prepared = prepare_corpus(context.params)
     say(f"{out / 'vocabulary'}: {prepared.tokenizer}")
     say(f"{out / 'train'}: {prepared.train}")
     if prepared.held_out is not None:
         say(f"{out / 'held-out'}: {prepared.held_out}")
     say(f"what next: bertcore pretrain --data {out} --out RUN")
+
+
+def _check_sources(context: typer.Context) -> None:
+    """Usage errors if the options do not go together."""
+    asked = context.params
+    faults = {
+        "give files, or --hub NAME, or --texts KIND: one of them": 1
+        != sum(bool(asked[name]) for name in ("files", "hub", "texts")),
+        "--config is of a data set; give --hub NAME, too": asked["config"]
+        and not asked["hub"],
+        "--texts brings a vocabulary and an end of its own": asked["texts"]
+        and (asked["vocabulary"] or asked["limit"] is not None),
+        "--size is of a vocabulary to learn; leave --vocabulary out": asked["size"]
+        and asked["vocabulary"],
+    }
+    for message, found in faults.items():
+        if found:
+            raise typer.BadParameter(message, ctx=context)
 
 
 def _watched(learnt: Iterable[str], total: int) -> Iterator[str]:

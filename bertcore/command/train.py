@@ -60,10 +60,11 @@ Shard = Annotated[
     typer.Option("--shard/--no-shard", help="Share the optimiser among processes."),
 ]
 Workers = Annotated[
-    int | None, typer.Option(help="Processes that make batches (GPU: 4, CPU: 0).")
+    int | None,
+    typer.Option(help="Processes that make batches (GPU: 4, CPU: 0).", min=0),
 ]
 SaveEvery = Annotated[
-    float | None, typer.Option(help="Seconds between two checkpoints (300).")
+    float | None, typer.Option(help="Seconds between two checkpoints (300).", min=0.0)
 ]
 Looks = Annotated[
     int | None, typer.Option(help="Times to ask about held-out texts (20).", min=1)
@@ -106,18 +107,21 @@ def pretrain(
     option changes one thing of it. --recipe keeps the plan's time and length of texts.
 
     \b
-      minute   1 layer of 96 on made-up tales: a minute on a CPU
-      mini     4 layers of 256 on all packaged texts: half an hour on a T4
-      base     12 layers of 768: an hour on an H100; bring more text, with --data
+      minute  1 layer of 96 on made-up tales: a minute on a CPU
+      mini    BERT-mini, 4 layers of 256, on all packaged texts: half an hour on a T4
+      base    BERT-base, 12 layers of 768: an hour on an H100; bring more text
+
     \b
       bertcore pretrain --out my-run --plan minute
       bertcore pretrain --out my-run --data my-texts --preset tiny --seconds 600
       bertcore pretrain --out my-run --recipe faithful --steps 100000 --tensorboard
       torchrun --nproc-per-node 4 -m bertcore pretrain --out my-run --plan base
+
     \b
     Ctrl-C stops after the update and saves. The same command again goes on, also
     after a crash, from the newest sound checkpoint; so does
       bertcore resume my-run
+
     \b
     What next:
       bertcore fill-mask "The [MASK] barks." --model my-run
@@ -125,11 +129,9 @@ def pretrain(
       tensorboard --logdir my-run/tensorboard
     """
     given = _given(context)
-    for name in ("seconds", "save_every"):
-        if given.get(name, 1.0) < 0:
-            raise typer.BadParameter(f"--{name.replace('_', '-')} is negative")
     if "steps" in given and "seconds" in given:
-        raise typer.BadParameter("--steps and --seconds; give one of the two")
+        message = "--steps and --seconds; give one of the two"
+        raise typer.BadParameter(message, ctx=context)
     _session(given.pop("out"), given)
 
 
@@ -201,6 +203,7 @@ def export(
     \b
       bertcore export my-run my-model --half
       bertcore fill-mask "The [MASK] barks." --model my-model
+
     \b
     And in Python:
       from transformers import pipeline

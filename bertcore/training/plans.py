@@ -64,7 +64,7 @@ PLANS = {
             "tales",
             560,
             FAST.replace(
-                seconds=60, batch=16, length=48, pairs=True, learning_rate=4e-3
+                seconds=20, batch=16, length=48, pairs=True, learning_rate=4e-3
             ),
             0.0,
         ),

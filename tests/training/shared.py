@@ -1,0 +1,59 @@
+"""Runs by several processes: `torchrun -m tests.training.shared FOLDER`.
+
+Each is left in a folder of its own, with a checkpoint; what process 0 saw of it goes
+into `seen.json`, and what the others saw into `seen-1.json`.
+"""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from bertcore.training.distributed import join, leave
+from tests.training.small import CPU, after, digest, recipe, run
+
+ADAMW = recipe(learning_rate=1e-3)
+PLANS = {
+    "adamw": (ADAMW, False),
+    "masked": (recipe(learning_rate=1e-3, pairs=False), False),
+    "ramp": (recipe(learning_rate=1e-3, ramp=0.9), False),
+    "released": (recipe(optimiser="released"), False),
+    "muon": (recipe(optimiser="muon", learning_rate=1e-3), False),
+    "shard": (ADAMW, True),
+}
+SECONDS = recipe(steps=None, seconds=0.3, warmup=0.5)
+UNSHARED = recipe(batch=12)  # three passes
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    world, device = join()
+    setting, seen = replace(CPU, world=world, device=device), {}
+    for name, (how, shard) in PLANS.items():
+        for end, updates in (("whole", 9), ("half", 3)):
+            here = run(how, folder / f"{name}-{end}", setting=setting, shard=shard)
+            records = after(here, updates)
+            seen[f"{name}-{end}"] = {
+                "losses": [record.losses for record in records],
+                "tokens": [record.tokens for record in records],
+                "gradients": [record.gradient for record in records],
+                "digest": digest(here.model),
+            }
+        resumed = run(how, folder / f"{name}-single", setting=setting, shard=shard)
+        after(resumed, 9)
+        seen[f"{name}-single"] = {"step": resumed.progress.step}
+    timed = after(run(SECONDS, setting=setting), 10**6)
+    seen["rates"] = [record.learning_rate for record in timed]
+    try:
+        after(run(UNSHARED, setting=setting), 1)
+    except ValueError as error:
+        seen["error"] = str(error)
+    name = f"seen-{world.rank}.json" if world.rank else "seen.json"
+    (folder / name).write_text(json.dumps(seen))
+    leave()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,142 @@
+"""Two processes: what one learns, to rounding; each goes on where the other ended."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bertcore.training.checkpoint import newest_checkpoint
+from bertcore.training.distributed import World, join
+from bertcore.training.pretrain import CHECKPOINTS
+from tests.conftest import ROOT
+from tests.training.shared import PLANS
+from tests.training.small import after, distance, run
+
+each_plan = pytest.mark.parametrize("name", PLANS)
+CLOSE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory) -> Path:
+    """The same runs by this process alone: whole, and three updates of six."""
+    folder = tmp_path_factory.mktemp("single")
+    for name, (how, _) in PLANS.items():
+        after(run(how, folder / f"{name}-whole"), 9)
+        after(run(how, folder / f"{name}-half"), 3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def double(single: Path, tmp_path_factory) -> Path:
+    """By two processes; they also go on with the halves of the single one."""
+    folder = tmp_path_factory.mktemp("double")
+    for name in PLANS:
+        (folder / f"{name}-single").symlink_to(single / f"{name}-half")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
+               "--master-port", "0", "-m", "tests.training.shared", folder]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def seen(double: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What each of the two saw."""
+    names = "seen.json", "seen-1.json"
+    one, other = (json.loads((double / name).read_text()) for name in names)
+    return one, other
+
+
+def last(folder: Path) -> dict[str, torch.Tensor]:
+    """The weights of a run that is at its end."""
+    found, faults = newest_checkpoint(folder / CHECKPOINTS)
+    assert found.state["progress"]["step"] == 6 and not faults
+    return found.weights
+
+
+@each_plan
+def test_losses_and_weights_are_those_of_one_process(single, double, seen, name):
+    how, _ = PLANS[name]
+    records = after(run(how), 9)
+    mine = seen[0][f"{name}-whole"]
+    for losses, record in zip(mine["losses"], records, strict=True):
+        assert losses == pytest.approx(record.losses, rel=CLOSE)
+    assert mine["gradients"] == pytest.approx([r.gradient for r in records], rel=1e-4)
+    assert distance(last(double / f"{name}-whole"), last(single / f"{name}-whole")) < (
+        CLOSE
+    )
+
+
+def test_with_a_growing_batch_each_pass_is_read_once(seen) -> None:
+    """Two processes cannot share one pass, so there are two, or four."""
+    passes = [0, 2, 2, 2, 2, 4, 4]
+    here = run(PLANS["ramp"][0])
+    totals, first = [], 0
+    for number in passes[1:]:
+        totals.append(sum(here.works[first + n].tokens for n in range(number)))
+        first += number
+    found = seen[0]["ramp-whole"]["tokens"]
+    assert found == [sum(totals[: n + 1]) for n in range(6)]
+
+
+@each_plan
+def test_both_processes_see_the_same(seen, name: str) -> None:
+    one, other = (each[f"{name}-whole"] for each in seen)
+    assert one == other
+
+
+@each_plan
+def test_one_goes_on_with_what_two_began(single, double, name: str) -> None:
+    how, _ = PLANS[name]
+    resumed = run(how, double / f"{name}-half")
+    assert resumed.progress.step == 3
+    assert [record.step for record in after(resumed, 9)] == [4, 5, 6]
+    found = last(double / f"{name}-half")
+    assert distance(found, last(single / f"{name}-whole")) < CLOSE
+
+
+@each_plan
+def test_two_go_on_with_what_one_began(single, double, seen, name: str) -> None:
+    assert seen[0][f"{name}-single"] == {"step": 6}
+    found = last(double / f"{name}-single")
+    assert distance(found, last(single / f"{name}-whole")) < CLOSE
+
+
+def test_rates_agree_though_clocks_differ(seen) -> None:
+    """In a run that ends by time, both follow the clock of process 0."""
+    assert len(seen[0]["rates"]) > 3
+    assert seen[0]["rates"] == seen[1]["rates"]
+
+
+def test_passes_that_cannot_be_shared(seen) -> None:
+    wanted = (
+        "3 passes in an update (batch=12, pass_size=4) cannot be shared among 2 "
+        "processes; give a batch that 2 divides and pass_size=6, or a divisor of it"
+    )
+    assert seen[0]["error"] == seen[1]["error"] == wanted
+
+
+def test_without_torchrun_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    world, _ = join()
+    assert world == World(0, 1) and world.leads
+    assert world.sum(torch.ones(2)).tolist() == [1, 1]
+    world.wait()
+
+
+def test_more_processes_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    wanted = "process 2 on a host with 2 GPUs; start torchrun with --nproc-per-node 2"
+    with pytest.raises(ValueError, match=wanted):
+        join()
