@@ -108,6 +108,21 @@ PUBLISHED = {
         "5000": "an example, made up",
         "7.0": "an example, made up",
     },
+    "09-pretraining": {
+        "2018": "year of a paper",
+        "2019": "year of the BERT paper",
+        "2021": "year of three papers",
+        "2022": "year of a paper",
+        "2024": "year of a correction in transformers, and of Muon",
+        "8.0": "compute capability of NVIDIA's A100, whose matrix units know bf16",
+        "7.5": "compute capability of NVIDIA's T4",
+        "1000000": "updates of Devlin et al. 2019, A.2",
+        "10000": "updates to warm up of Devlin et al. 2019, A.2",
+        "6e-8": "smallest number above 0 in fp16, 2 ** -24",
+        "60": "minutes to read, an estimate of the author",
+        "4.0": "version of a licence",
+        "11": "megabytes of data/models/english-mini, see its README",
+    },
 }
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

@@ -155,7 +155,7 @@ def test_version(capsys: pytest.CaptureFixture) -> None:
         (["prepare", "--out", "x", "--texts", "tales", "--limit", "9"], "of its own"),
         (["prepare", "--out", "x", "a.txt", "--size", "9", "--vocabulary", "v"],
          "leave --vocabulary out"),
-        (["fill-mask", "A [MASK]."], "--model is missing"),
+        (["fill-mask", "A [MASK].", "--top", "0"], "--top"),
     ],
 )  # fmt: skip
 def test_wrong_usage_ends_with_2(arguments, message, capsys) -> None:

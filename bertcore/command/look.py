@@ -4,31 +4,31 @@ from typing import Annotated, Literal
 
 import typer
 
-from bertcore import __version__, sources
+from bertcore import __version__
 from bertcore.command.log import say
-from bertcore.sources import ENCODER, describe
+from bertcore.sources import ENCODER, OUR_MODEL, describe
 
-DEFAULT = getattr(sources, "OUR_MODEL", None)
 MASK = "[MASK]"
 
 
 def fill_mask(
     text: Annotated[str, typer.Argument(help=f"With {MASK}, once or more often.")],
     model: Annotated[
-        str | None, typer.Option(help="A run, a model's folder or a hub name.")
-    ] = DEFAULT,
+        str, typer.Option(help="A run, a model's folder or a hub name.")
+    ] = OUR_MODEL,
     top: Annotated[int, typer.Option(help="How many guesses.", min=1)] = 5,
 ) -> None:
     """Which pieces a model expects where the text says [MASK].
 
+    Without --model a small English one guesses, which comes with the course.
+
     \b
+      bertcore fill-mask "The capital of France is [MASK]."
       bertcore fill-mask "The [MASK] barks." --model my-run
       bertcore fill-mask "Paris is the [MASK] of [MASK]." --top 3 --model my-model
     """
     from bertcore.command.guesses import guesses
 
-    if model is None:
-        raise typer.BadParameter("--model is missing: a run, a folder or a hub name")
     for number, found in enumerate(guesses(text, model, top), 1):
         if text.count(MASK) > 1:
             typer.echo(f"{MASK} {number}")

@@ -105,7 +105,9 @@ def _describe(
         go_on(folder, given)
         return
     plan = PLANS[given["plan"]] if "plan" in given else choose(machine)
-    say(f"plan {plan.name}: {plan.about}")
+    own = [f"--{name}" for name in ("data", "preset", "recipe") if name in given]
+    but = f"; but with what {' and '.join(own)} says" if own else ""
+    say(f"plan {plan.name}: {plan.about}{but}")
     seen = sys.stderr.isatty() and find_spec("tqdm") is not None
     begin(folder, given, plan, processes, seen)
 

@@ -80,38 +80,41 @@ def vocabulary(
     typer.echo(f"{folder}: {tokenizer}; try: bertcore pieces --model {folder} TEXT")
 
 
+Files = Annotated[
+    list[Path] | None,
+    typer.Argument(help=".txt, .jsonl or .json, perhaps .gz, .bz2 or .xz."),
+]
+Hub = Annotated[
+    str | None,
+    typer.Option(help="Stream a data set of the Hugging Face hub, or a folder."),
+]
+Config = Annotated[str | None, typer.Option(help="Part of that data set.")]
+Texts = Annotated[Kind | None, typer.Option(help="Take the texts that packages carry.")]
+Field = Annotated[str, typer.Option(help="Which field or column holds the text.")]
+Known = Annotated[
+    Path | None, typer.Option(help="Folder or vocab.txt; without it one is learnt.")
+]
+Size = Annotated[int | None, typer.Option(help="Pieces to learn (8192; tales: 560).")]
+HoldOut = Annotated[
+    int, typer.Option(help="Hold out one document in so many; 0 holds none out.")
+]
+Limit = Annotated[int | None, typer.Option(help="Stop after so many documents.", min=1)]
+Workers = Annotated[int | None, typer.Option(help="Processes (all cores).")]
+
+
 def prepare(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="A new folder for all of it.")],
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(help=".txt, .jsonl or .json, perhaps .gz, .bz2 or .xz."),
-    ] = None,
-    hub: Annotated[
-        str | None,
-        typer.Option(help="Stream a data set of the Hugging Face hub, or a folder."),
-    ] = None,
-    config: Annotated[str | None, typer.Option(help="Part of that data set.")] = None,
-    texts: Annotated[
-        Kind | None, typer.Option(help="Take the texts that packages carry.")
-    ] = None,
-    field: Annotated[
-        str, typer.Option(help="Which field or column holds the text.")
-    ] = "text",
-    vocabulary: Annotated[
-        Path | None,
-        typer.Option(help="Folder or vocab.txt; without it one is learnt."),
-    ] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Pieces to learn (8192; tales: 560).")
-    ] = None,
-    hold_out: Annotated[
-        int, typer.Option(help="Hold out one document in so many; 0 holds none out.")
-    ] = 50,
-    limit: Annotated[
-        int | None, typer.Option(help="Stop after so many documents.")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes (all cores).")] = None,
+    files: Files = None,
+    hub: Hub = None,
+    config: Config = None,
+    texts: Texts = None,
+    field: Field = "text",
+    vocabulary: Known = None,
+    size: Size = None,
+    hold_out: HoldOut = 50,
+    limit: Limit = None,
+    workers: Workers = None,
 ) -> None:
     """Prepare texts for pretraining: vocabulary, texts, held-out texts.
 

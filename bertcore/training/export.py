@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from bertcore.model.encoder import EncoderLayer
 from bertcore.model.weights import Pretrained
 from bertcore.text.wordpiece import Tokenizer
 
@@ -34,6 +35,7 @@ def export(
     Raises:
         ValueError: if the model has parts that no published format knows.
     """
+    _check_layers(model)
     folder = Path(folder).expanduser()
     model.save_pretrained(folder)
     if half:
@@ -49,6 +51,17 @@ def export(
     return folder
 
 
+def _check_layers(model: Pretrained) -> None:
+    """Layers may differ from BERT's though their parameters have the same names."""
+    other = {type(layer).__name__ for layer in model.bert.encoder.layers}
+    other -= {EncoderLayer.__name__}
+    if other:
+        raise ValueError(
+            f"a model with {' and '.join(sorted(other))} is no BERT, so no published "
+            "format knows it; keep the run's checkpoint instead"
+        )
+
+
 def _halve(path: Path) -> None:
     tensors = {name: value.half() for name, value in load_file(path).items()}
     for name, value in tensors.items():
@@ -61,60 +74,73 @@ def _halve(path: Path) -> None:
     partial.replace(path)
 
 
+_PAGE = """\
+---
+library_name: transformers
+pipeline_tag: fill-mask
+tags: [bert, masked-lm]
+---
+
+# {name}, {millions:.1f} million parameters
+
+{layers} layers of {width}, {heads} heads, {pieces:,} pieces, texts of up to \
+{positions} tokens. Trained by `bertcore` from random weights.
+
+## Use
+
+```python
+from transformers import pipeline
+
+fill = pipeline("fill-mask", "this-folder")
+fill("The capital of France is [MASK].")
+```
+
+## Training
+
+- Texts: {texts}.
+- Recipe: {recipe}.
+- {steps:,} updates, {tokens:,} tokens, {seconds:,.0f} s on {device} in {precision}.
+{quality}
+## What it is not
+
+It repeats what its texts say and how they say it, their age and their bias included. \
+It is made to learn with, not to rely on.
+"""
+
+_QUALITY = """
+## Held-out texts, 15 % masked
+
+- loss {masked_lm:.3f} nats a masked piece (knowing only how frequent each is: \
+{unigram:.3f})
+- {bits_per_character:.3f} bits per character
+- {accuracy:.1%} of {pieces:,} pieces right
+"""
+
+
 def model_card(model: Pretrained, tokenizer: Tokenizer, card: Mapping[str, Any]) -> str:
     """A page about the model, in the form that hubs of models show."""
-    results, setting = card["results"], card["setting"]
-    config, recipe = model.config, setting["recipe"]
-    count = sum(p.numel() for p in model.parameters())
-    lines = [
-        "---",
-        "library_name: transformers",
-        "pipeline_tag: fill-mask",
-        "tags: [bert, masked-lm]",
-        "---",
-        "",
-        f"# {type(model).__name__}, {count / 1e6:.1f} million parameters",
-        "",
-        f"{config.layers} layers of {config.hidden_size}, {config.heads} heads, "
-        f"{len(tokenizer):,} pieces, texts of up to {config.max_positions} tokens. "
-        "Trained by `bertcore` from random weights.",
-        "",
-        "## Use",
-        "",
-        "```python",
-        "from transformers import pipeline",
-        "",
-        'fill = pipeline("fill-mask", "this-folder")',
-        'fill("The capital of France is [MASK].")',
-        "```",
-        "",
-        "## Training",
-        "",
-        f"- Texts: {card['data']}.",
-        f"- Recipe: {_spoken(recipe)}.",
-        f"- {results['steps']:,} updates, {results['tokens']:,} tokens, "
-        f"{results['training_seconds']:,.0f} s on {card['device']} in "
-        f"{setting['precision']}.",
-    ]
+    results, setting, config = card["results"], card["setting"], model.config
+    quality = ""
     if "held_out" in results:
-        quality = results["held_out"]
-        lines += [
-            "",
-            "## Held-out texts, 15 % masked",
-            "",
-            f"- loss {quality['masked_lm']:.3f} nats a masked piece (knowing only how "
-            f"frequent each is: {results['unigram_loss']:.3f})",
-            f"- {quality['bits_per_character']:.3f} bits per character",
-            f"- {quality['accuracy']:.1%} of {quality['pieces']:,} pieces right",
-        ]
-    lines += [
-        "",
-        "## What it is not",
-        "",
-        "It repeats what its texts say and how they say it, their age and their bias "
-        "included. It is made to learn with, not to rely on.",
-    ]
-    return "\n".join(lines) + "\n"
+        unigram = results.get("unigram_loss", float("nan"))
+        quality = _QUALITY.format(unigram=unigram, **results["held_out"])
+    return _PAGE.format(
+        name=type(model).__name__,
+        millions=sum(p.numel() for p in model.parameters()) / 1e6,
+        layers=config.layers,
+        width=config.hidden_size,
+        heads=config.heads,
+        pieces=len(tokenizer),
+        positions=config.max_positions,
+        texts=card["data"],
+        recipe=_spoken(setting["recipe"]),
+        steps=results["steps"],
+        tokens=results["tokens"],
+        seconds=results["training_seconds"],
+        device=card["device"],
+        precision=setting["precision"],
+        quality=quality,
+    )
 
 
 def _spoken(recipe: Mapping[str, Any]) -> str:

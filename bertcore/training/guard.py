@@ -97,7 +97,7 @@ class Guard:
             fault += f"; the loss's scale is now {progress.scale:g}"
         if progress.faults >= FAULTS:
             raise Diverged(
-                f"{fault}. These were {FAULTS} in a row: go on from an earlier "
-                "checkpoint with a lower learning rate, or look at these examples"
+                f"{fault}. These were {FAULTS} in a row: look at these examples, or "
+                "begin anew in another folder with a lower learning rate"
             )
         return fault

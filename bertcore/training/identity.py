@@ -4,6 +4,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from bertcore.model.encoder import EncoderLayer
 from bertcore.model.weights import Pretrained
 from bertcore.text.store import Store, vocabulary_digest
 from bertcore.text.wordpiece import Tokenizer
@@ -17,9 +18,19 @@ def identity(
     return {
         "vocabulary": vocabulary_digest(tokenizer),
         "data": data_digest(store),
-        "model": {"class": type(model).__name__, **model.config.to_dict()},
+        "model": {
+            "class": type(model).__name__,
+            **model.config.to_dict(),
+            **_changes(model),
+        },
         "recipe": recipe.to_dict(),
     }
+
+
+def _changes(model: Pretrained) -> dict[str, Any]:
+    """The classes of layers that are not BERT's, as `bertcore.model.changes` has."""
+    layers = [type(layer).__name__ for layer in model.bert.encoder.layers]
+    return {"layers": layers} if set(layers) - {EncoderLayer.__name__} else {}
 
 
 def data_digest(store: Store) -> str:

@@ -5,6 +5,7 @@ stops it. All that an update needs is a function of the seed and of how far the 
 so a run that stops and goes on has the same weights in the end as one that does not.
 """
 
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -205,8 +206,15 @@ def _passes(works: PretrainingWorks, first: int, setting: Setting) -> Iterator[W
         num_workers=setting.workers,
         pin_memory=setting.device.type == "cuda",
         prefetch_factor=4,
+        worker_init_fn=_outlive_signals,
     )
     return iter(loader)
+
+
+def _outlive_signals(_: int) -> None:
+    """A signal to the group ends the run in its main process, which saves first."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class _Numbers(Sampler[int]):

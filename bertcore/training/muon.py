@@ -13,13 +13,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-# Of the polynomial a·x + b·x³ + c·x⁵, as in Jordan et al.: after five rounds every
-# singular value is near 1, though not exact.
-_A, _B, _C = 3.4445, -4.7750, 2.0315
-ROUNDS = 5
 
-
-def orthogonal(matrices: Tensor, rounds: int = ROUNDS) -> Tensor:
+def orthogonal(matrices: Tensor, rounds: int = 5) -> Tensor:
     """Matrices with the same directions, and singular values near 1.
 
     On a GPU it is computed in bfloat16, which is enough and much faster there.
@@ -32,6 +27,8 @@ def orthogonal(matrices: Tensor, rounds: int = ROUNDS) -> Tensor:
         `n r c`.
     """
     found = matrices.bfloat16() if matrices.is_cuda else matrices.float()
+    # Of the polynomial a·x + b·x³ + c·x⁵ of each singular value, by Jordan et al.
+    a, b, c = 3.4445, -4.7750, 2.0315
     tall = found.shape[-2] > found.shape[-1]
     if tall:
         found = found.mT
@@ -39,7 +36,7 @@ def orthogonal(matrices: Tensor, rounds: int = ROUNDS) -> Tensor:
     found = found / length
     for _ in range(rounds):
         square = found @ found.mT
-        found = _A * found + (_B * square + _C * square @ square) @ found
+        found = a * found + (b * square + c * square @ square) @ found
     return found.mT if tall else found
 
 

@@ -192,23 +192,14 @@ def _restore(
     names: dict[Tensor, str],
     found: dict[str, dict[str, Tensor]],
 ) -> None:
-    whole = optimiser.state_dict() if _is_plain(optimiser) else _empty(optimiser)
+    own = getattr(optimiser, "optim", optimiser)  # a sharded one's part of this process
+    whole = own.state_dict()
     whole["state"] = {
         number: found[names[parameter]]
-        for number, parameter in enumerate(_parameters(optimiser))
+        for number, parameter in enumerate(_parameters(own))
         if names[parameter] in found
     }
-    optimiser.load_state_dict(whole)
-
-
-def _is_plain(optimiser: Optimizer) -> bool:
-    return not hasattr(optimiser, "consolidate_state_dict")
-
-
-def _empty(optimiser: Optimizer) -> dict[str, Any]:
-    """The form of a sharded optimiser's whole state, with nothing in it yet."""
-    optimiser.consolidate_state_dict(to=torch.distributed.get_rank())
-    return optimiser.state_dict()
+    own.load_state_dict(whole)
 
 
 def _parameters(optimiser: Optimizer) -> list[Tensor]:

@@ -99,7 +99,12 @@ class Pretraining:
             self._resume()
 
     def records(self) -> Iterator[Record]:
-        """Train to the end of the recipe; a record after each update."""
+        """Train to the end of the recipe; a record after each update.
+
+        A run that is finished gives none, and nothing of it is written again.
+        """
+        if self.progress.share(self.recipe) >= 1:
+            return
         updates = train(
             self.objective,
             self.works,
@@ -210,6 +215,7 @@ class Pretraining:
             results["peak_memory_bytes"] = peak
         if self.looks:
             results["held_out"] = self.looks[-1].quality._asdict()
+        if self.held_out is not None:
             results["unigram_loss"] = self.held_out.unigram(self.store)
         run = self.identity()
         return make_card(

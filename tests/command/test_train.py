@@ -192,6 +192,12 @@ def test_export_and_fill_mask(run: Path, tmp_path: Path, capsys) -> None:
     assert "something else than an earlier export" in capsys.readouterr().err
 
 
+def test_fill_mask_with_the_model_of_the_course(capsys) -> None:
+    assert main(["fill-mask", "The president of the United [MASK] spoke."]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert len(rows) == 5 and rows[0][1] == "states"
+
+
 def test_the_card_of_a_run_that_was_killed(run: Path, tmp_path: Path) -> None:
     """Its last card is of no checkpoint, so a new one is made."""
     damage(run, 1)
@@ -246,13 +252,15 @@ def test_a_start_that_was_cut_off(run: Path, tmp_path: Path, capsys) -> None:
     assert "is no run, and there is something in it" in capsys.readouterr().err
 
 
-def test_recipes_presets_and_batches(texts: Path, tmp_path: Path) -> None:
+def test_recipes_presets_and_batches(texts: Path, tmp_path: Path, capsys) -> None:
     """The faithful recipe on a published size: dropout, Google's optimiser."""
     out = tmp_path / "run"
     given = ["--preset", "tiny", "--recipe", "faithful", "--steps", "1"]
     more = ["--batch", "6", "--plan", "mini", "--length", "32", "--looks", "1"]
     data = ["--data", str(texts)]
     assert main(["pretrain", "--out", str(out), *given, *more, *data]) == 0
+    printed = capsys.readouterr().out
+    assert "; but with what --data and --preset and --recipe says" in printed
     found = json.loads((out / "run.json").read_text())
     assert found["recipe"]["optimiser"] == "released"
     assert found["recipe"]["pass_size"] == 2  # divides 6 and the plan's

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from bertcore.training.checkpoint import newest_checkpoint
 from bertcore.training.distributed import World, join
 from bertcore.training.pretrain import CHECKPOINTS
 from tests.conftest import ROOT
-from tests.training.shared import PLANS
+from tests.training.shared import PLANS, RAMP, kept
 from tests.training.small import after, distance, run
 
 each_plan = pytest.mark.parametrize("name", PLANS)
@@ -26,8 +27,8 @@ def single(tmp_path_factory) -> Path:
     """The same runs by this process alone: whole, and three updates of six."""
     folder = tmp_path_factory.mktemp("single")
     for name, (how, _) in PLANS.items():
-        after(run(how, folder / f"{name}-whole"), 9)
-        after(run(how, folder / f"{name}-half"), 3)
+        after(kept(how, folder / f"{name}-whole"), 9)
+        after(kept(how, folder / f"{name}-half"), 3)
     return folder
 
 
@@ -37,11 +38,15 @@ def double(single: Path, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("double")
     for name in PLANS:
         (folder / f"{name}-single").symlink_to(single / f"{name}-half")
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
-               "--master-port", "0", "-m", "tests.training.shared", folder]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    script = ["--nproc-per-node", "2", "-m", "tests.training.shared", str(folder)]
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
+        torchrun + script,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=200,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
@@ -77,14 +82,9 @@ def test_losses_and_weights_are_those_of_one_process(single, double, seen, name)
 
 def test_with_a_growing_batch_each_pass_is_read_once(seen) -> None:
     """Two processes cannot share one pass, so there are two, or four."""
-    passes = [0, 2, 2, 2, 2, 4, 4]
-    here = run(PLANS["ramp"][0])
-    totals, first = [], 0
-    for number in passes[1:]:
-        totals.append(sum(here.works[first + n].tokens for n in range(number)))
-        first += number
-    found = seen[0]["ramp-whole"]["tokens"]
-    assert found == [sum(totals[: n + 1]) for n in range(6)]
+    works, passes = run(RAMP).works, [2, 2, 2, 2, 2, 4]
+    tokens = [works[number].tokens for number in range(sum(passes))]
+    assert seen[0]["ramp"] == [sum(tokens[:end]) for end in accumulate(passes)]
 
 
 @each_plan
