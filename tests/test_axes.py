@@ -12,6 +12,7 @@ from bertcore import (
 from bertcore.book.axes import check_axes
 from bertcore.model.attention import attention_map, causal_map
 from bertcore.model.pooling import cls_pool, max_pool, mean_pool
+from bertcore.training.objective import pretraining_objective, pretraining_work
 from bertcore.training.objectives import pretraining_losses
 from tests.conftest import ROOT, tiny_config
 
@@ -42,6 +43,12 @@ def test_axis_comments_of_the_package() -> None:
         labels = {"labels": inputs[0], "next_sentence_label": torch.tensor([0, 1])}
         batch = {"input_ids": inputs[0], "token_type_ids": inputs[1], **labels}
         pretraining_losses(BertForPreTraining(tiny_config()), batch)
+        batch["attention_mask"] = inputs[2]
+        for model in (BertForPreTraining, BertForMaskedLM):
+            network = model(tiny_config())
+            work = pretraining_work(batch, network.config)
+            pretraining_objective(network)(**work.arguments)
+            batch.pop("next_sentence_label", None)
         for pool in (cls_pool, mean_pool, max_pool):
             pool(hidden, inputs[2])
     assert len(claims.all) > 50

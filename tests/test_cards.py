@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from bertcore.cards import processor_name, make_card, revision, write_card
+from bertcore.cards import make_card, processor_name, revision, write_card
 from tests.conftest import ROOT
 
 CARDS = sorted((ROOT / "data" / "runs").glob("*.json"))

@@ -83,7 +83,9 @@ class HeldOut:
             ValueError: if there is no example.
         """
         found = len(examples.spans)
-        size = min(size, found)
+        if not found:
+            raise ValueError("no examples to ask about; give texts that are not empty")
+        size = min(size, most, found)
         row = examples.longest
         steps = Steps(
             store, examples, tokenizer, Masker(tokenizer, RATE), size, SEED, row

@@ -5,6 +5,7 @@ stops it. All that an update needs is a function of the seed and of how far the 
 so a run that stops and goes on has the same weights in the end as one that does not.
 """
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from bertcore.training.objective import PretrainingWorks, Work
 from bertcore.training.optim import Optimisers
 from bertcore.training.progress import Progress, Record
 from bertcore.training.recipes import Recipe
-from bertcore.training.runtime import compiled
+from bertcore.training.runtime import compiled, find_device, precision_for
 
 
 @dataclass
@@ -45,6 +46,13 @@ class Setting:
     compile: bool = False
     workers: int = 0
     operations: float | None = None
+
+
+def default_setting() -> Setting:
+    """The GPU if there is one, in the precision that suits it; or the CPU."""
+    device = find_device()
+    workers = min(4, os.cpu_count() or 1) if device.type == "cuda" else 0
+    return Setting(device, precision_for(device), workers=workers)
 
 
 def train(

@@ -1,6 +1,5 @@
 """Pretrain: a run from its texts to its card, which may stop and go on (chapter 9)."""
 
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +18,12 @@ from bertcore.training.checkpoint import newest_checkpoint, save_checkpoint
 from bertcore.training.evaluate import HeldOut, Quality
 from bertcore.training.history import History
 from bertcore.training.identity import check_fit, check_identity, identity
-from bertcore.training.loop import Setting, train
+from bertcore.training.loop import Setting, default_setting, train
 from bertcore.training.objective import PretrainingWorks, pretraining_objective
 from bertcore.training.optim import make_optimisers
 from bertcore.training.progress import Progress, Record
 from bertcore.training.recipes import Recipe
-from bertcore.training.runtime import device_name, find_device, precision_for
+from bertcore.training.runtime import device_name
 
 CHECKPOINTS, CARD = "checkpoints", "card.json"
 
@@ -240,13 +239,6 @@ class Pretraining:
         """Into the run's folder, if there is one."""
         if self.folder is not None and self.setting.world.leads:
             write_card(self.folder / CARD, self.card())
-
-
-def default_setting() -> Setting:
-    """The GPU if there is one, in the precision that suits it; or the CPU."""
-    device = find_device()
-    workers = min(4, os.cpu_count() or 1) if device.type == "cuda" else 0
-    return Setting(device, precision_for(device), workers=workers)
 
 
 def make_examples(store: Store, recipe: Recipe) -> Examples:

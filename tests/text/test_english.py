@@ -1,0 +1,88 @@
+"""English: what is held out stays out, under whatever name it comes again."""
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+
+from bertcore.text.corpus import Document
+from bertcore.text.english import ONE_IN, english, is_held_out
+from bertcore.text.library import SHELF, Shelved, wikitext
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shelf() -> Iterator[dict[str, Shelved]]:
+    """Each corpus is read once."""
+    kept = {name: each._replace(load=cache(each.load)) for name, each in SHELF.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bertcore.text.english.SHELF", kept)
+        yield kept
+
+
+@pytest.fixture(scope="module")
+def train(shelf) -> list[Document]:
+    return english()
+
+
+@pytest.fixture(scope="module")
+def apart(shelf) -> list[Document]:
+    return english(held_out=True)
+
+
+def test_no_title_is_in_both(train, apart) -> None:
+    """Also where the two Bibles call a book by two names."""
+    titles = [
+        {d.title.replace("Song of Songs", "Song of Solomon") for d in documents}
+        for documents in (train, apart)
+    ]
+    assert not titles[0] & titles[1]
+
+
+def test_no_document_is_lost(shelf, train, apart) -> None:
+    """All of the shelf, and WikiText's validation split; twins of its titles not."""
+    valid = wikitext("valid").documents
+    titles = {document.title for document in valid}
+    whole = [d for shelved in shelf.values() for d in shelved.load().documents]
+    kept = [document for document in whole if document.title not in titles]
+    assert Counter([*train, *apart]) == Counter([*valid, *kept])
+    assert apart[: len(valid)] == valid and len(valid) == 60
+
+
+def test_about_one_in_fifty_is_held_out(train, apart) -> None:
+    share = (len(apart) - 60) / (len(apart) - 60 + len(train))
+    assert ONE_IN == 50 and 0.015 < share < 0.025
+
+
+def test_both_bibles_hold_out_the_same_chapters(shelf) -> None:
+    """One of them calls a book Song of Songs, the other Song of Solomon."""
+    held_out = [
+        {
+            d.title.replace("Song of Songs", "Song of Solomon")
+            for d in shelf[f"bible-{version}"].load().documents
+            if is_held_out(d.title)
+        }
+        for version in ("web", "kjv")
+    ]
+    assert held_out[0] == held_out[1] and len(held_out[0]) > 10
+    assert is_held_out("Song of Songs 4") == is_held_out("Song of Solomon 4")
+
+
+def test_some_corpora_alone(shelf) -> None:
+    found = english(corpora=("bible-web", "bible-kjv"))
+    apart = english(held_out=True, corpora=("bible-web", "bible-kjv"))
+    web, kjv = (shelf[f"bible-{version}"].load() for version in ("web", "kjv"))
+    assert Counter(found + apart) == Counter(web.documents + kjv.documents)
+
+
+def test_an_unknown_corpus_is_refused() -> None:
+    wanted = "no corpus novels, diaries; the shelf has introductions, "
+    with pytest.raises(ValueError, match=wanted):
+        english(corpora=("novels", "bible-web", "diaries"))
+
+
+def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bertcore.text.english.SHELF", SHELF)
+    monkeypatch.setattr("bertcore.text.library.find_spec", lambda name: None)
+    with pytest.raises(FileNotFoundError, match="pip install"):
+        english(corpora=("speeches",))
