@@ -11,7 +11,6 @@ import sys
 import time
 
 import torch
-import torch._dynamo  # the first optimiser imports it, and it takes two seconds
 
 STEPS = 64
 
@@ -41,5 +40,7 @@ def live_again_and_again(folder: str) -> None:
 
 
 if __name__ == "__main__":
+    import torch._dynamo  # an optimiser does, too, and it takes two seconds
+
     torch.set_num_threads(1)
     (live_again_and_again if sys.argv[2:] else live)(sys.argv[1])
