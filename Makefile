@@ -6,6 +6,7 @@
 #   make lab       work through the chapters in JupyterLab: your copies, in student/
 #   make student   write those copies; what you have begun is never overwritten
 #   make sync      after an edit: twins, bootstrap cells and links into the notebooks
+#   make bench     our speed beside the usual libraries', on this machine
 #   make outputs   run the chapters and keep the outputs that tests compare
 #   make clean     remove what was built; `make distclean` removes .venv too
 
@@ -18,7 +19,7 @@ SITE   := _build/html
 # One test worker a core, one thread each: contended threads are ten times slower.
 WORKERS ?= auto
 
-.PHONY: help book serve test lab student sync outputs clean distclean
+.PHONY: help book serve test lab student sync outputs bench clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -63,6 +64,10 @@ sync: $(READY)
 
 outputs: $(READY)
 	$(BIN)/python tools/sync.py --run
+
+bench: $(READY)
+	@for each in wordpiece body sentences examples pretraining finetuning recipes; do \
+	  echo "$$each:"; $(BIN)/python benchmarks/$$each.py || exit 1; done
 
 clean:
 	rm -rf _build build dist *.egg-info .hypothesis .ruff_cache
