@@ -6,7 +6,8 @@
 
 Every process holds the whole model and takes its share of the passes of an update;
 gradients are summed over all of them. What an update does depends on seed and step, not
-on the number of processes, so a run may go on with another number.
+on the number of processes, so a run may go on with another number. (While the batch of
+a recipe with a ramp grows, its passes are a multiple of the processes.)
 """
 
 import os
@@ -43,6 +44,17 @@ class World(NamedTuple):
         shared = torch.tensor([value], dtype=torch.float64, device=device)
         dist.broadcast(shared, 0)
         return shared.item()
+
+    def check_same(self, value: int, what: str, device: torch.device) -> None:
+        """ValueError if the processes differ, as they do without a shared disk."""
+        if self.size == 1:
+            return
+        total = self.sum(torch.tensor([value], device=device)).item()
+        if total != self.size * value:
+            raise ValueError(
+                f"process {self.rank} has {what} {value}, others another; give a "
+                "folder that all hosts share"
+            )
 
     def wait(self) -> None:
         """Until all processes are here."""

@@ -8,7 +8,7 @@ so a run that stops and goes on has the same weights in the end as one that does
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
@@ -78,9 +78,7 @@ def train(
         ValueError: if the passes of an update cannot be shared among the processes.
     """
     world, device = setting.world, setting.device
-    _check_shares(recipe, world)
-    module = compiled(objective, device) if setting.compile else objective
-    module = world.shared(module, device)
+    module = _wrapped(objective, recipe, setting)
     guard = Guard(progress, half=setting.precision == torch.float16)
     passes = _passes(works, progress.passes, setting)
     warm = False  # the first update waits for workers and compilation: not counted
@@ -88,25 +86,16 @@ def train(
         start, rate = time.perf_counter(), recipe.rate_at(done)
         number = max(world.size, recipe.passes_at(done) // world.size * world.size)
         mine = [next(passes).to(device) for _ in range(number // world.size)]
-        objective.train()
         seed_for(recipe.seed, progress.step, world.rank)
+        objective.train()
         found = _gradients(module, mine, guard.scale, setting)
-        gradients = [p.grad for p in objective.parameters() if p.grad is not None]
-        length, losses = _looked_at(gradients, found.losses)
-        fault = None
-        if guard.is_sound(length, losses):
-            length = guard.clip(gradients, length, recipe.clip)
-            optimisers.step(rate)
-            guard.passed()
-        else:
-            read = range(progress.passes, progress.passes + number)
-            fault = guard.failed(length, losses, ", ".join(map(works.name, read)))
-        objective.zero_grad(set_to_none=True)
+        numbers = range(progress.passes, progress.passes + number)
+        read = (works.name(each) for each in numbers)
+        length, losses, fault = _updated(
+            objective, found.losses, guard, optimisers, rate, recipe.clip, read
+        )
         seconds = world.first(time.perf_counter() - start, device)
-        progress.step += 1
-        progress.passes += number
-        progress.tokens += found.tokens
-        progress.seconds += seconds if warm else 0.0
+        progress.advance(number, found.tokens, seconds if warm else 0.0)
         warm = True
         yield Record(
             progress.step,
@@ -120,6 +109,13 @@ def train(
             setting.operations and found.operations / seconds / setting.operations,
             fault,
         )
+
+
+def _wrapped(objective: nn.Module, recipe: Recipe, setting: Setting) -> nn.Module:
+    """Compiled, and shared among the processes, as the setting says."""
+    _check_shares(recipe, setting.world)
+    module = compiled(objective, setting.device) if setting.compile else objective
+    return setting.world.shared(module, setting.device)
 
 
 class _Found(NamedTuple):
@@ -153,6 +149,32 @@ def _gradients(
         losses += means.detach()
     operations = sum(work.operations for work in mine)
     return _Found(world.sum(losses), tokens, operations)
+
+
+def _updated(
+    objective: nn.Module,
+    losses: Tensor,
+    guard: Guard,
+    optimisers: Optimisers,
+    rate: float,
+    longest: float,
+    read: Iterable[str],
+) -> tuple[float, tuple[float, ...], str | None]:
+    """Look at the gradients, then use them or leave them out; then they are gone.
+
+    Returns the length of the gradient, the losses, and why it was left out, if it was.
+    """
+    gradients = [p.grad for p in objective.parameters() if p.grad is not None]
+    length, values = _looked_at(gradients, losses)
+    fault = None
+    if guard.is_sound(length, values):
+        length = guard.clip(gradients, length, longest)
+        optimisers.step(rate)
+        guard.passed()
+    else:
+        fault = guard.failed(length, values, ", ".join(read))
+    objective.zero_grad(set_to_none=True)
+    return length, values, fault
 
 
 def _looked_at(

@@ -3,11 +3,9 @@
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
-
-from bertcore.cards import make_card, write_card
+from bertcore.cards import write_card
 from bertcore.model.weights import Pretrained
 from bertcore.text.examples import Examples, pair_examples, window_examples
 from bertcore.text.masking import Masker
@@ -23,18 +21,9 @@ from bertcore.training.objective import PretrainingWorks, pretraining_objective
 from bertcore.training.optim import make_optimisers
 from bertcore.training.progress import Progress, Record
 from bertcore.training.recipes import Recipe
-from bertcore.training.runtime import device_name
+from bertcore.training.report import Look, run_card
 
 CHECKPOINTS, CARD = "checkpoints", "card.json"
-
-
-class Look(NamedTuple):
-    """The quality on held-out texts at one moment of a run."""
-
-    step: int
-    tokens: int
-    seconds: float
-    quality: Quality
 
 
 class Pretraining:
@@ -96,6 +85,9 @@ class Pretraining:
         self.saved = self._looked_at = 0.0
         if self.folder is not None:
             self._resume()
+            self.setting.world.check_same(
+                self.progress.step, f"update in {self.folder}", self.setting.device
+            )
 
     def records(self) -> Iterator[Record]:
         """Train to the end of the recipe; a record after each update.
@@ -104,14 +96,8 @@ class Pretraining:
         """
         if self.progress.share(self.recipe) >= 1:
             return
-        updates = train(
-            self.objective,
-            self.works,
-            self.optimisers,
-            self.recipe,
-            self.setting,
-            self.progress,
-        )
+        parts = self.objective, self.works, self.optimisers
+        updates = train(*parts, self.recipe, self.setting, self.progress)
         if not self.looks:
             self._look()
         try:
@@ -169,10 +155,7 @@ class Pretraining:
         if found is None:
             return
         check_identity(found.state["identity"], self.identity(), found.folder)
-        parameters = dict(self.objective.named_parameters())
-        with torch.no_grad():
-            for name, value in found.weights.items():
-                parameters[name].copy_(value)
+        self.objective.load_state_dict(found.weights)
         self.optimisers.load(found.means)
         self.progress = Progress(**found.state["progress"])
         self.history = History.from_dict(found.state["history"])
@@ -200,40 +183,9 @@ class Pretraining:
 
     def card(self) -> dict[str, Any]:
         """What ran, on what, and what came out."""
-        device, done = self.setting.device, self.progress
-        results: dict[str, Any] = {
-            "steps": done.step,
-            "steps_left_out": done.skipped,
-            "tokens": done.tokens,
-            "training_seconds": round(done.seconds, 1),
-            "tokens_per_second": round(done.tokens / max(1e-9, done.seconds)),
-            "progress": round(min(1.0, done.share(self.recipe)), 4),
-        }
-        if device.type == "cuda":
-            peak = torch.cuda.max_memory_allocated(device)
-            results["peak_memory_bytes"] = peak
-        if self.looks:
-            results["held_out"] = self.looks[-1].quality._asdict()
-        if self.held_out is not None:
-            results["unigram_loss"] = self.held_out.unigram(self.store)
-        run = self.identity()
-        return make_card(
-            f"Pretraining of a {type(self.model).__name__}",
-            self.store.manifest.get("source", "texts in memory"),
-            results,
-            device=device_name(device),
-            model=run["model"],
-            recipe=run["recipe"],
-            digests={"vocabulary": run["vocabulary"], "data": run["data"]},
-            parameters=sum(p.numel() for p in self.model.parameters()),
-            precision=str(self.setting.precision).removeprefix("torch."),
-            processes=self.setting.world.size,
-            compiled=self.setting.compile,
-            curve=[
-                [look.step, look.tokens, look.seconds, look.quality.masked_lm]
-                for look in self.looks
-            ],
-        )
+        unigram = self.held_out.unigram(self.store) if self.held_out else None
+        run = self.model, self.store, self.identity(), self.setting
+        return run_card(*run, self.progress, self.looks, unigram)
 
     def write_card(self) -> None:
         """Into the run's folder, if there is one."""

@@ -33,6 +33,13 @@ class Progress:
             return self.step / recipe.steps
         return self.seconds / recipe.seconds
 
+    def advance(self, passes: int, tokens: int, seconds: float) -> None:
+        """Count one update."""
+        self.step += 1
+        self.passes += passes
+        self.tokens += tokens
+        self.seconds += seconds
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)

@@ -78,6 +78,11 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name}={value!r} must be more than 0")
+        for name in ("weight_decay", "clip", "epsilon", "matrix_rate"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)!r} must be 0 or more")
+        if self.pass_size is not None and self.pass_size < 1:
+            raise ValueError(f"pass_size={self.pass_size} must be 1 or more")
         for name in ("warmup", "ramp", "mask_rate"):
             share = getattr(self, name)
             if not 0 <= share <= 1:
