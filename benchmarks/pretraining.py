@@ -49,7 +49,7 @@ from bertcore.training.optim import decay_groups, is_decayed
 from bertcore.training.recipes import FAITHFUL
 from bertcore.training.runtime import device_name, find_device, precision_for
 
-ROW, SHORT = 128, 70
+ROW, SHORT = 128, 67
 DEVICE = find_device()
 CUDA = DEVICE.type == "cuda"
 SIZE = 512 if CUDA else 16
