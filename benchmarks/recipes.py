@@ -7,7 +7,8 @@
 
 The first run is BERT's own recipe, with its schedule tied to the time. The second is
 the reference: the same without pairs. Each of the others changes one thing in the
-reference. The last takes everything that `FAST` takes, and Muon. All are asked the
+reference; Muon brings corrected AdamW with it, for what is no matrix of a layer. The
+last takes everything that `FAST` takes, and Muon. All are asked the
 same, at 15 % masks: the loss is that of held-out texts at the end of the time, in nats.
 """
 

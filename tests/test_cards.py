@@ -63,6 +63,34 @@ def test_the_readme_quotes_the_card_of_the_examples() -> None:
     assert f"{speed:.0f} million tokens a second" in paragraph
 
 
+def test_the_readme_quotes_the_cards_of_updates() -> None:
+    """Long and short pairs with 30,522 pieces, then with 8,192; then fine-tuning."""
+    paragraph, results = quoted("pretraining-speed.json")
+    fine = json.loads((ROOT / "data/runs/finetuning-speed.json").read_text("utf8"))
+    cases = [f"{v} {kind}" for v in ("30,522", "8,192") for kind in ("long", "short")]
+    ratios = [results[f"{case}: + fused AdamW"][1] for case in cases]
+    fills = [100 * results[f"{case}: share that is text"][1] for case in cases]
+    used = min(results[f"{case}: + fused AdamW, of peak"][1] for case in cases)
+    ratios.append(fine["results"]["ours, packed"][1])
+    share = fine["results"]["share of the padded rows that is text"][1]
+    expected = [round(ratio, 1) for ratio in ratios]
+    assert [float(n) for n in re.findall(r"([\d.]+) times", paragraph)] == expected
+    shares = [*fills, 100 * used, 100 * share]
+    found = [int(n) for n in re.findall(r"(\d+) %", paragraph)]
+    assert found == [round(share) for share in shares]
+
+
+def test_the_readme_quotes_the_card_of_our_model() -> None:
+    paragraph, results = quoted("pretraining-mini-english.json")
+    assert f"{results['tokens'] / 1e6:.0f} million tokens" in paragraph
+    assert f"{results['training_seconds']:.0f} seconds" in paragraph
+    for loss in (results["held_out"]["masked_lm"], results["unigram_loss"]):
+        assert f"{loss:.2f}" in paragraph
+    model = ROOT / "data" / "models" / "english-mini"
+    card = json.loads((model / "card.json").read_text("utf8"))
+    assert card["results"] == results
+
+
 def test_a_card_is_written_with_what_it_depends_on(tmp_path) -> None:
     card = make_card("a test", "no data", {"seconds": 1.5}, ["einops"], seed=7)
     assert card["setting"] == {"seed": 7} and card["versions"]["einops"]

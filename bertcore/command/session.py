@@ -1,5 +1,7 @@
-"""Session: one stretch of a run, from its start or its newest checkpoint on."""
+"""Session: one stretch of a run, import os
+from its start or its newest checkpoint on."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -119,7 +121,7 @@ def _ready(folder: Path, about: Run, machine: Machine, world: World) -> Pretrain
         machine.precision,
         world,
         cuda and asked.get("compile", False),
-        asked.get("workers", 4 if cuda else 0),
+        asked.get("workers", min(4, os.cpu_count() or 1) if cuda else 0),
         machine.operations,
     )
     run = start(

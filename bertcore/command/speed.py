@@ -1,5 +1,6 @@
 """Speed: how fast this machine trains the model of a plan."""
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import pairwise
@@ -69,7 +70,7 @@ def _run(
         machine.device,
         machine.precision,
         compile=compile,
-        workers=4 if cuda else 0,
+        workers=min(4, os.cpu_count() or 1) if cuda else 0,
         operations=machine.operations,
     )
     recipe = plan.recipe.replace(batch=pass_size, pass_size=None, steps=10**6)

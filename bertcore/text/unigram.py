@@ -8,6 +8,8 @@ import math
 
 import numpy as np
 
+_SLICE = 10_000_000
+
 
 def unigram_loss(train: np.ndarray, held_out: np.ndarray, pieces: int) -> float:
     """The cross-entropy of held-out ids under the frequencies of others, in nats.
@@ -28,7 +30,9 @@ def unigram_loss(train: np.ndarray, held_out: np.ndarray, pieces: int) -> float:
     """
     if not len(held_out):
         raise ValueError("no held-out ids; give some that were not counted")
-    counts = np.bincount(train, minlength=pieces) + 1.0
+    counts = np.ones(pieces)
+    for first in range(0, len(train), _SLICE):  # NumPy widens what it counts
+        counts += np.bincount(train[first : first + _SLICE], minlength=pieces)
     frequency = counts / counts.sum()
     return float(-np.log(frequency[held_out]).mean())
 

@@ -87,6 +87,9 @@ def save_checkpoint(
         raise _unwritten(target, needed, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+    for later in checkpoints(folder):
+        if _step(later) > step:  # damaged: the run was taken back behind it
+            shutil.rmtree(later, ignore_errors=True)
     for old in checkpoints(folder)[keep:]:
         shutil.rmtree(old, ignore_errors=True)
     return target
@@ -99,7 +102,11 @@ def checkpoints(folder: str | Path) -> list[Path]:
         for path in Path(folder).glob("step-*")
         if path.is_dir() and path.name.removeprefix("step-").isdecimal()
     ]
-    return sorted(found, key=lambda path: int(path.name[5:]), reverse=True)
+    return sorted(found, key=_step, reverse=True)
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
 
 
 def load_checkpoint(folder: str | Path) -> Checkpoint:

@@ -5,9 +5,10 @@
         --rdzv-endpoint first-host:29500 -m bertcore pretrain …
 
 Every process holds the whole model and takes its share of the passes of an update;
-gradients are summed over all of them. What an update does depends on seed and step, not
-on the number of processes, so a run may go on with another number. (While the batch of
-a recipe with a ramp grows, its passes are a multiple of the processes.)
+gradients are summed over all of them. What an update reads depends on seed and step,
+not on the number of processes, so a run may go on with another number. (Dropout is each
+process's own; and while the batch of a recipe with a ramp grows, its passes are a
+multiple of the processes.)
 """
 
 import os

@@ -13,11 +13,20 @@ class History:
     `steps` and the other columns are lists of the same length.
     """
 
-    COLUMNS = ("step", "tokens", "seconds", "masked_lm", "learning_rate", "gradient")
+    COLUMNS = (
+        "step",
+        "tokens",
+        "seconds",
+        "masked_lm",
+        "learning_rate",
+        "gradient",
+        "tokens_per_second",
+        "utilisation",
+    )
 
     def __init__(self) -> None:
         self.every = 1
-        self.rows: list[tuple[float, ...]] = []
+        self.rows: list[tuple[float | None, ...]] = []
 
     def add(self, record: Record) -> None:
         """Keep the record if it is the n-th."""
@@ -31,13 +40,15 @@ class History:
                 record.losses[0],
                 record.learning_rate,
                 record.gradient,
+                record.tokens_per_second,
+                record.utilisation,
             )
         )
         if len(self.rows) > MOST:
             self.every *= 2
             self.rows = [row for row in self.rows if row[0] % self.every == 0]
 
-    def column(self, name: str) -> list[float]:
+    def column(self, name: str) -> list[Any]:
         """One of `COLUMNS`, over all rows that were kept."""
         place = self.COLUMNS.index(name)
         return [row[place] for row in self.rows]

@@ -1,8 +1,9 @@
 """Loop: update after update, one record each (chapter 9).
 
 `train` is a generator. A notebook plots its records, a command logs them, and `break`
-stops it. All that an update needs is a function of the seed and of how far the run is,
-so a run that stops and goes on has the same weights in the end as one that does not.
+stops it. All that is random in an update is a function of the seed and of its number.
+So a run that stops and goes on has the same weights in the end as one that does not, if
+its end is given in updates; in time, the rate follows the clock.
 """
 
 import os
@@ -88,6 +89,7 @@ def train(
         mine = [next(passes).to(device) for _ in range(number // world.size)]
         seed_for(recipe.seed, progress.step, world.rank)
         objective.train()
+        objective.zero_grad(set_to_none=True)  # of an update that was interrupted
         found = _gradients(module, mine, guard.scale, setting)
         numbers = range(progress.passes, progress.passes + number)
         read = (works.name(each) for each in numbers)
@@ -236,15 +238,14 @@ def _passes(works: PretrainingWorks, first: int, setting: Setting) -> Iterator[W
         num_workers=setting.workers,
         pin_memory=setting.device.type == "cuda",
         prefetch_factor=4,
-        worker_init_fn=_outlive_signals,
+        worker_init_fn=_outlive_ctrl_c,
     )
     return iter(loader)
 
 
-def _outlive_signals(_: int) -> None:
-    """A signal to the group ends the run in its main process, which saves first."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+def _outlive_ctrl_c(_: int) -> None:
+    """Ctrl-C reaches all processes, and the main one saves first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Numbers(Sampler[int]):

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from bertcore.training.runtime import precision_for
+
 
 def orthogonal(matrices: Tensor, rounds: int = 5) -> Tensor:
     """Matrices with the same directions, and singular values near 1.
 
-    On a GPU it is computed in bfloat16, which is enough and much faster there.
+    Computed in bfloat16 where the device multiplies it fast: that is enough.
 
     Args:
         matrices: `n r c`.
@@ -26,7 +28,8 @@ def orthogonal(matrices: Tensor, rounds: int = 5) -> Tensor:
     Returns:
         `n r c`.
     """
-    found = matrices.bfloat16() if matrices.is_cuda else matrices.float()
+    fast = precision_for(matrices.device) == torch.bfloat16
+    found = matrices.bfloat16() if fast else matrices.float()
     # Of the polynomial a·x + b·x³ + c·x⁵ of each singular value, by Jordan et al.
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = found.shape[-2] > found.shape[-1]

@@ -185,7 +185,7 @@ class Pretraining:
         """What ran, on what, and what came out."""
         unigram = self.held_out.unigram(self.store) if self.held_out else None
         run = self.model, self.store, self.identity(), self.setting
-        return run_card(*run, self.progress, self.looks, unigram)
+        return run_card(*run, self.progress, self.history, self.looks, unigram)
 
     def write_card(self) -> None:
         """Into the run's folder, if there is one."""

@@ -1,6 +1,7 @@
 """Report: the card of a run (chapter 9)."""
 
 from collections.abc import Sequence
+from statistics import median
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from bertcore.cards import make_card
 from bertcore.model.weights import Pretrained
 from bertcore.text.store import Store
 from bertcore.training.evaluate import Quality
+from bertcore.training.history import History
 from bertcore.training.loop import Setting
 from bertcore.training.progress import Progress
 from bertcore.training.recipes import Recipe
@@ -30,6 +32,7 @@ def run_card(
     identity: dict[str, Any],
     setting: Setting,
     progress: Progress,
+    history: History,
     looks: Sequence[Look],
     unigram: float | None,
 ) -> dict[str, Any]:
@@ -41,6 +44,7 @@ def run_card(
         identity: of the run.
         setting: where it was computed.
         progress: how far it is.
+        history: its records.
         looks: at the held-out texts, in order.
         unigram: the loss of one who knows only frequencies, if texts are held out.
     """
@@ -55,6 +59,10 @@ def run_card(
     }
     if device.type == "cuda":
         results["peak_memory_bytes"] = torch.cuda.max_memory_allocated(device)
+    for name in ("tokens_per_second", "utilisation"):
+        values = [value for value in history.column(name) if value is not None]
+        if values:
+            results[f"median_{name}"] = float(f"{median(values):.3g}")
     if looks:
         results["held_out"] = looks[-1].quality._asdict()
     if unigram is not None:

@@ -145,6 +145,14 @@ def accumulate(objective, passes, parameters):
         if len(one):
             (objective(one) / count).backward()
 """,
+        # one pass after another, and all of them kept for one way back
+        """
+def accumulate(objective, passes, parameters):
+    for parameter in parameters:
+        parameter.grad = None
+    full = [one for one in passes if len(one)]
+    (sum(objective(one) for one in full) / sum(map(len, full))).backward()
+""",
         # all at once: the memory that there is not
         """
 def accumulate(objective, passes, parameters):

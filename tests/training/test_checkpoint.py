@@ -79,6 +79,20 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
         save(tmp_path, 10**8 + 2, keep=0)
 
 
+@pytest.mark.parametrize("keep", [1, 2])
+def test_damaged_ones_ahead_take_no_place_of_sound_ones(tmp_path, keep: int) -> None:
+    """A run that was taken back behind a damaged checkpoint keeps what it writes."""
+    for step in (900, 1200):
+        save(tmp_path, step)
+    flip(tmp_path / "step-00001200" / "model.safetensors", -1)
+    for step in (1000, 1100):
+        save(tmp_path, step, keep=keep)
+    steps = [path.name for path in checkpoints(tmp_path)]
+    assert steps == ["step-00001100", "step-00001000"][:keep]
+    found, faults = newest_checkpoint(tmp_path)
+    assert found.folder.name == "step-00001100" and not faults
+
+
 def test_no_folder_is_no_checkpoint(tmp_path: Path) -> None:
     assert newest_checkpoint(tmp_path / "nowhere") == (None, [])
 

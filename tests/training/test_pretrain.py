@@ -299,17 +299,23 @@ def test_progress_is_the_share_that_is_done() -> None:
 # Plans and machines ------------------------------------------------------------------
 
 
-def machine(operations: float) -> Machine:
-    cpu = torch.device("cpu")
-    return Machine(cpu, "some machine", torch.float32, operations, 1e10, None)
+def machine(operations: float, device: str) -> Machine:
+    on = torch.device(device)
+    return Machine(on, "some machine", torch.float32, operations, 1e10, None)
 
 
 @pytest.mark.parametrize(
-    ("operations", "name"),
-    [(2e10, "minute"), (1.9e12, "minute"), (2e12, "mini"), (7e14, "mini")],
+    ("operations", "device", "name"),
+    [
+        (2e10, "cpu", "minute"),
+        (5e12, "cpu", "minute"),  # a server of many cores is no GPU
+        (1.9e12, "cuda", "minute"),
+        (2e12, "cuda", "mini"),
+        (7e14, "cuda", "mini"),
+    ],
 )
-def test_a_plan_for_the_machine(operations: float, name: str) -> None:
-    assert choose(machine(operations)) is PLANS[name]
+def test_a_plan_for_the_machine(operations: float, device: str, name: str) -> None:
+    assert choose(machine(operations, device)) is PLANS[name]
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=list(PLANS))
