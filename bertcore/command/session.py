@@ -1,5 +1,4 @@
-"""Session: one stretch of a run, import os
-from its start or its newest checkpoint on."""
+"""Session: one stretch of a run, from its start or its newest checkpoint on."""
 
 import os
 import signal
