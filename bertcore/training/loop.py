@@ -89,7 +89,6 @@ def train(
         mine = [next(passes).to(device) for _ in range(number // world.size)]
         seed_for(recipe.seed, progress.step, world.rank)
         objective.train()
-        objective.zero_grad(set_to_none=True)  # of an update that was interrupted
         found = _gradients(module, mine, guard.scale, setting)
         numbers = range(progress.passes, progress.passes + number)
         read = (works.name(each) for each in numbers)
@@ -137,6 +136,7 @@ def _gradients(
     not matter how the update is cut into passes, and among processes.
     """
     world, device = setting.world, setting.device
+    module.zero_grad(set_to_none=True)  # of an update that was interrupted
     facts = torch.stack([work.facts() for work in mine]).sum(0)
     if world.size > 1:
         facts = world.sum(facts.to(device))

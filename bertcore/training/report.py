@@ -49,24 +49,9 @@ def run_card(
         unigram: the loss of one who knows only frequencies, if texts are held out.
     """
     device, recipe = setting.device, Recipe(**identity["recipe"])
-    results: dict[str, Any] = {
-        "steps": progress.step,
-        "steps_left_out": progress.skipped,
-        "tokens": progress.tokens,
-        "training_seconds": round(progress.seconds, 1),
-        "tokens_per_second": round(progress.tokens / max(1e-9, progress.seconds)),
-        "progress": round(min(1.0, progress.share(recipe)), 4),
-    }
+    results = _results(progress, history, looks, unigram, recipe)
     if device.type == "cuda":
         results["peak_memory_bytes"] = torch.cuda.max_memory_allocated(device)
-    for name in ("tokens_per_second", "utilisation"):
-        values = [value for value in history.column(name) if value is not None]
-        if values:
-            results[f"median_{name}"] = float(f"{median(values):.3g}")
-    if looks:
-        results["held_out"] = looks[-1].quality._asdict()
-    if unigram is not None:
-        results["unigram_loss"] = unigram
     return make_card(
         f"Pretraining of a {type(model).__name__}",
         store.manifest.get("source", "texts in memory"),
@@ -84,3 +69,29 @@ def run_card(
             for look in looks
         ],
     )
+
+
+def _results(
+    progress: Progress,
+    history: History,
+    looks: Sequence[Look],
+    unigram: float | None,
+    recipe: Recipe,
+) -> dict[str, Any]:
+    results: dict[str, Any] = {
+        "steps": progress.step,
+        "steps_left_out": progress.skipped,
+        "tokens": progress.tokens,
+        "training_seconds": round(progress.seconds, 1),
+        "tokens_per_second": round(progress.tokens / max(1e-9, progress.seconds)),
+        "progress": round(min(1.0, progress.share(recipe)), 4),
+    }
+    for name in ("tokens_per_second", "utilisation"):
+        values = [value for value in history.column(name) if value is not None]
+        if values:
+            results[f"median_{name}"] = float(f"{median(values):.3g}")
+    if looks:
+        results["held_out"] = looks[-1].quality._asdict()
+    if unigram is not None:
+        results["unigram_loss"] = unigram
+    return results
