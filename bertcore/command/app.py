@@ -8,6 +8,8 @@ from typing import Any
 
 FINE, FAULT, USAGE, DIVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 
+ALONE = ("info", "benchmark", "tasks")  # commands that need no arguments
+
 ABOUT = """BERT from scratch, on the command line.
 
 \b
@@ -21,6 +23,10 @@ From texts to a model of your own:
   bertcore resume my-run                             nothing is lost
   bertcore evaluate my-run
   bertcore export my-run my-model                    for transformers, too
+
+\b
+  bertcore finetune topics --out my-topics           fit a model to a task
+  bertcore predict my-topics "A river in Portugal."  (bertcore tasks: others)
 
 Each command explains itself: bertcore COMMAND --help.
 """
@@ -57,7 +63,7 @@ def _assembled() -> Any:
     import typer
 
     from bertcore import __version__
-    from bertcore.command import look, text, train
+    from bertcore.command import finetune, look, predict, text, train
 
     app = typer.Typer(
         add_completion=False,
@@ -79,11 +85,9 @@ def _assembled() -> Any:
     ) -> None:
         pass
 
-    for module in (text, train, look):
+    for module in (text, train, finetune, predict, look):
         for name, function in module.COMMANDS.items():
-            app.command(name, no_args_is_help=name not in ("info", "benchmark"))(
-                function
-            )
+            app.command(name, no_args_is_help=name not in ALONE)(function)
     return app
 
 

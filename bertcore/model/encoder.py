@@ -26,9 +26,13 @@ class EncoderLayer(nn.Module):
         self,
         hidden: Tensor,  # b s w
         allowed: Tensor | None = None,
+        source: Tensor | None = None,
     ) -> Tensor:
-        """States in, states out: `b s w` to `b s w`."""
-        attended = self.dropout(self.attention(hidden, allowed))  # b s w
+        """States in, states out: `b s w` to `b s w`.
+
+        `source`: the states that are looked at, `b k w`. Default: `hidden` itself.
+        """
+        attended = self.dropout(self.attention(hidden, allowed, source))  # b s w
         hidden = self.attention_norm(hidden + attended)  # b s w
         changed = self.dropout(self.feedforward(hidden))  # b s w
         return self.feedforward_norm(hidden + changed)  # b s w

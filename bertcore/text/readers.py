@@ -22,7 +22,7 @@ _NEXT_PSALM = re.compile(r"\s+(BOOK [IV]+\s+)?Psalm \d+\b.*", re.DOTALL)
 _BRACKETS_AND_QUOTES = str.maketrans({"[": None, "]": None, "`": "'"})
 _TAG = re.compile(r"<[^>]*>")
 _PARAGRAPH_END = re.compile(r"<br\s*/?>|</?p\b[^>]*>|\n")
-_NOT_COUNTRIES = {"ee": "European Union", "xx": "World"}
+NOT_COUNTRIES = {"ee": "European Union", "xx": "World"}
 
 
 def read_wikitext(path: Path) -> list[Document]:
@@ -72,10 +72,10 @@ def read_factbook(folder: Path) -> list[Document]:
     documents = []
     for path in sorted(folder.glob("*/*.json")):
         country = json.loads(path.read_text("utf8"))
-        prose = dict.fromkeys(filter(_is_prose, _paragraphs(country)))
+        prose = dict.fromkeys(filter(_is_prose, paragraphs(country)))
         own = [paragraph for paragraph in prose if paragraph not in seen]
         seen.update(own)
-        title = _NOT_COUNTRIES.get(path.stem) or _country(country)
+        title = NOT_COUNTRIES.get(path.stem) or country_name(country)
         documents.append(Document(title, "\n".join(own), path.parent.name))
     return documents
 
@@ -104,11 +104,11 @@ def read_bible(path: Path) -> list[Document]:
     ]
 
 
-def _paragraphs(value: Any) -> Iterator[str]:
+def paragraphs(value: Any) -> Iterator[str]:
     """The paragraphs in all fields of a country, without their HTML."""
     if isinstance(value, dict):
         for inner in value.values():
-            yield from _paragraphs(inner)
+            yield from paragraphs(inner)
     else:
         for part in _PARAGRAPH_END.split(value):
             yield " ".join(html.unescape(_TAG.sub("", part)).split())
@@ -120,7 +120,8 @@ def _is_prose(paragraph: str) -> bool:
     return len(words) >= 12 and 2 * small >= len(words)
 
 
-def _country(country: dict[str, Any]) -> str:
+def country_name(country: dict[str, Any]) -> str:
+    """The short name of a country in the Factbook, or the long one if it has none."""
     names = country["Government"]["Country name"]
     short = names["conventional short form"]["text"]
     name = short if short != "none" else names["conventional long form"]["text"]

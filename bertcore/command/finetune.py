@@ -1,0 +1,170 @@
+"""Finetune: the commands that fit a model to a task, and say how good it is there."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bertcore.command.log import say
+from bertcore.sources import OUR_MODEL
+
+Kind = Literal["classification", "regression", "tagging", "answers"]
+OnFault = Literal["stop", "skip"]
+Task = Annotated[
+    str, typer.Argument(help="A set that bertcore tasks lists, or rows of your own.")
+]
+OwnKind = Annotated[Kind | None, typer.Option(help="Of rows of your own.")]
+WhenFaulty = Annotated[OnFault, typer.Option(help="At rows that cannot be used.")]
+Out = Annotated[Path, typer.Option(help="A folder for the model.")]
+Model = Annotated[
+    str, typer.Option(help="To start from: a folder, a run or a hub name.")
+]
+Random = Annotated[
+    bool, typer.Option("--random", help="Its sizes, but random weights.")
+]
+Frozen = Annotated[bool, typer.Option("--frozen", help="Only the head learns.")]
+Rank = Annotated[
+    int | None, typer.Option(help="Low-rank changes (LoRA), not all weights.", min=1)
+]
+Epochs = Annotated[float | None, typer.Option(help="How often each row is read (3).")]
+Batch = Annotated[int | None, typer.Option(help="Rows in an update (32).", min=1)]
+PassSize = Annotated[
+    int | None, typer.Option(help="Rows in memory at once; divides the batch.", min=1)
+]
+LearningRate = Annotated[float | None, typer.Option(help="At its highest (0.0001).")]
+Warmup = Annotated[
+    float | None, typer.Option(help="Share of the run in which it rises (0.1).")
+]
+Length = Annotated[
+    int | None, typer.Option(help="Tokens at once, at most (128).", min=3)
+]
+Stride = Annotated[
+    int | None,
+    typer.Option(help="Of windows over a context (half the length).", min=1),
+]
+Looks = Annotated[
+    int | None, typer.Option(help="At the validation rows, an epoch (1).", min=1)
+]
+Patience = Annotated[
+    int | None, typer.Option(help="Looks without a better one before it ends.", min=1)
+]
+Seed = Annotated[int | None, typer.Option(help="Of the head, order, dropout (0).")]
+Seeds = Annotated[int, typer.Option(help="Runs, of as many seeds.", min=1)]
+RowCount = Annotated[
+    int | None, typer.Option(help="Train on so many rows only.", min=1)
+]
+Precision = Annotated[
+    Literal["float32", "bfloat16", "float16"] | None,
+    typer.Option(help="Of products of matrices (the device's fastest)."),
+]
+Baselines = Annotated[
+    bool,
+    typer.Option("--baselines/--no-baselines", help="Majority and a bag of words."),
+]
+
+
+def finetune(
+    context: typer.Context,
+    task: Task,
+    out: Out,
+    kind: OwnKind = None,
+    model: Model = OUR_MODEL,
+    random: Random = False,
+    frozen: Frozen = False,
+    rank: Rank = None,
+    epochs: Epochs = None,
+    batch: Batch = None,
+    pass_size: PassSize = None,
+    learning_rate: LearningRate = None,
+    warmup: Warmup = None,
+    length: Length = None,
+    stride: Stride = None,
+    looks: Looks = None,
+    patience: Patience = None,
+    seed: Seed = None,
+    seeds: Seeds = 1,
+    rows: RowCount = None,
+    on_fault: WhenFaulty = "stop",
+    precision: Precision = None,
+    baselines: Baselines = True,
+) -> None:
+    """Fit a pretrained model to a task.
+
+    After each epoch it looks at the validation rows, and keeps the weights of the best
+    look. The test rows are for the table at the end, beside simple means.
+
+    \b
+    TASK is a set that bertcore tasks lists, or rows of your own with --kind:
+      my.jsonl    split by a digest, 8 parts to train on, 1 to validate, 1 to test
+      my-rows     a folder of train.jsonl, valid.jsonl and test.jsonl
+
+    \b
+    A line is an object:
+      classification  {"text": "A fine film.", "label": "good"}, perhaps "pair", too
+      regression      {"text": "One text.", "pair": "Another.", "label": 0.5}
+      tagging         {"words": ["Ada", "wrote"], "tags": ["B-person", "O"]}
+      answers         {"question": "Who wrote?", "context": "Ada wrote.",
+                       "answers": {"text": ["Ada"], "answer_start": [0]}}
+
+    \b
+      bertcore finetune topics --out my-topics
+      bertcore finetune my.jsonl --kind classification --out my-model --seeds 5
+      bertcore finetune topics --out other --random --rows 500 --no-baselines
+      torchrun --nproc-per-node 2 -m bertcore finetune verses --out my-verses
+
+    Ctrl-C stops after the update and keeps the best so far.
+
+    \b
+    What next:
+      bertcore predict my-topics "A river in the north of Portugal."
+      bertcore score my-topics topics
+
+    \b
+    And in Python:
+      from transformers import pipeline
+      pipeline("text-classification", "my-topics")("A river in the north.")
+    """
+    from bertcore.command.rowset import is_named
+    from bertcore.command.tuning_session import tune
+
+    if kind is None and not is_named(task) and Path(task).expanduser().exists():
+        message = (
+            f"{task} holds rows of your own; say of which kind: classification, "
+            "regression, tagging or answers"
+        )
+        raise typer.BadParameter(message, ctx=context, param_hint="--kind")
+    tune({key: value for key, value in context.params.items() if value is not None})
+
+
+def score(
+    model: Annotated[str, typer.Argument(help="What bertcore finetune wrote.")],
+    task: Task,
+    on_fault: WhenFaulty = "stop",
+) -> None:
+    """How good a fine-tuned model is on test rows.
+
+    Of a file of your own all rows count; of a folder those of test.jsonl.
+
+    \b
+      bertcore score my-topics topics
+      bertcore score my-topics other-rows.jsonl
+    """
+    from bertcore.command.answering import scored
+
+    for line in scored(model, task, on_fault):
+        say(line)
+
+
+def tasks() -> None:
+    """The sets to fine-tune on that go by a name.
+
+    \b
+      bertcore tasks
+    """
+    from bertcore.command.shelf import shelf
+
+    for line in shelf():
+        typer.echo(line)
+
+
+COMMANDS = {"tasks": tasks, "finetune": finetune, "score": score}

