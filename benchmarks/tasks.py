@@ -6,10 +6,10 @@
 One task of `bertcore.text.labelled`, each way with five seeds: nothing learnt
 (majority), counted words with logistic regression, and with the same rows our packaged
 model (BERT-mini, pretrained in chapter 9) fine-tuned, with low-rank changes, with a
-frozen encoder, and the same architecture from random weights; then the published MiniLM.
-The seed is that of the head, the order and dropout; of the task "similarity" also that
-of the split. Numbers of epochs and rates were chosen on validation rows; the test rows
-are asked once, at the end. On one core.
+frozen encoder, and the same architecture from random weights; then the published
+MiniLM. The seed is that of the head, the order and dropout; of the task "similarity"
+also that of the split. Numbers of epochs and rates were chosen on validation rows; the
+test rows are asked once, at the end. On one core.
 """
 
 import argparse

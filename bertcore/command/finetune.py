@@ -94,7 +94,8 @@ def finetune(
     look. The test rows are for the table at the end, beside simple means.
 
     \b
-    TASK is a set that bertcore tasks lists, or rows of your own with --kind:
+    TASK is a name that bertcore tasks lists; or rows of your own, and
+    then --kind says of which kind they are:
       my.jsonl    split by a digest, 8 parts to train on, 1 to validate, 1 to test
       my-rows     a folder of train.jsonl, valid.jsonl and test.jsonl
 

@@ -85,7 +85,9 @@ def told_rows(data: TaskSet) -> str:
         found += f"; {len(data.labels)} classes: {some}"
     if data.kind == "tagging":
         types = dict.fromkeys(tag[2:] for tag in data.labels if tag != "O")
-        found += f"; {len(types)} types: {', '.join(types)}"
+        found += (
+            f"; {len(types)} type{'s' if len(types) > 1 else ''}: {', '.join(types)}"
+        )
     return f"{data.name}, {data.kind}: {found}"
 
 

@@ -112,7 +112,7 @@ def _job(given: Mapping[str, Any], world: World) -> Job:
         tuning = tuning.replace(pass_size=tuning.batch // world.size)
     if tuning.recipe(1).passes % world.size:
         raise ValueError(
-            f"an update of {tuning.batch} rows in {tuning.recipe(1).passes} passes "
+            f"an update of {tuning.batch} rows in passes of {tuning.recipe(1).one_pass} "
             f"cannot be shared among {world.size} processes; give a --batch that "
             f"{world.size} divides, and no --pass-size"
         )

@@ -1,7 +1,7 @@
 """Features: a row of a task as ids, with what is asked of them (chapter 10)."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bertcore.text.alignment import align
 from bertcore.text.rows import Question, Text, Words
@@ -102,3 +102,31 @@ FEATURES: dict[str, Callable[..., Iterator[Feature]]] = {
     "tagging": word_features,
     "answers": question_features,
 }
+
+
+def features_of(
+    kind: str,
+    rows: Sequence[Any],
+    reading: Reading,
+    labels: Sequence[str] = (),
+    number: int = 0,
+) -> list[Feature]:
+    """The features of rows, in order.
+
+    Args:
+        kind: of the task.
+        rows: of this kind.
+        reading: how.
+        labels: the classes or tags, in the order of the model's scores.
+        number: of the first row, for errors.
+
+    Raises:
+        ValueError: naming the row that cannot be read.
+    """
+    found: list[Feature] = []
+    try:
+        found.extend(FEATURES[kind](rows, reading, labels))
+    except ValueError as error:
+        place = number + (found[-1].row + 1 if found else 0)  # each row has one
+        raise ValueError(f"row {place}: {error}") from error
+    return found

@@ -151,8 +151,9 @@ def _sentences(data: TaskSet, rows: Sequence[Question]) -> list[str]:
 
     def best(question: Question) -> tuple[float, str]:
         own = sentences(question.context)
-        chances = model.predict_proba(vectors.transform([(question, s) for s in own]))
-        chance, (start, end) = max(zip(chances[:, -1], own, strict=True))
+        shares = model.predict_proba(vectors.transform([(question, s) for s in own]))
+        chances = shares @ model.classes_  # of the class True, if it is there
+        chance, (start, end) = max(zip(chances, own, strict=True))
         return chance, _YEAR.sub("", question.context[start:end].rstrip("."))
 
     def given(found: list[tuple[float, str]], least: float) -> list[str]:

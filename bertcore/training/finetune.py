@@ -19,7 +19,7 @@ from bertcore.cards import make_card, write_card
 from bertcore.model.config import BertConfig
 from bertcore.model.lowrank import merge_low_rank
 from bertcore.model.weights import Pretrained
-from bertcore.text.features import FEATURES, Reading
+from bertcore.text.features import Reading, features_of
 from bertcore.text.progress import bar
 from bertcore.text.rowcheck import sound_rows
 from bertcore.text.rows import TaskSet
@@ -97,7 +97,10 @@ class FineTuning:
         model.to(self.setting.device)
         self.predictor = Predictor(model, data.kind, reading, data.labels)
         self.model, self.objective = model, self.predictor.objective
-        features = list(FEATURES[data.kind](self.data.train, reading, data.labels))
+        try:
+            features = features_of(data.kind, self.data.train, reading, data.labels)
+        except ValueError as error:
+            raise ValueError(f"{data.name}, train: {error}") from error
         self.recipe = self.tuning.recipe(len(features))
         pad, size, seed = tokenizer.pad_id, self.recipe.one_pass, self.tuning.seed
         self.works = TaskWorks(data.kind, features, size, seed, pad, model.config)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bertcore.model.inference import evaluation
 from bertcore.model.weights import Pretrained
 from bertcore.sources import find_file, read_json
-from bertcore.text.features import FEATURES, Feature, Reading
+from bertcore.text.features import Feature, Reading, features_of
 from bertcore.text.rows import KINDS
 from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.decode import decoded, plain_row
@@ -141,18 +141,19 @@ class Predictor:
             raise ValueError(
                 f"rows is a {type(rows).__name__}; give a list, also for one row: [row]"
             )
+        if window < 1:
+            raise ValueError(f"window={window} rows; give 1 or more")
         return self._stream(iter(rows), window)
 
     def _stream(self, rows: Iterator[Any], window: int) -> Iterator[Any]:
         number = 0
         while some := list(islice(rows, window)):
             made = [plain_row(self.kind, number + n, row) for n, row in enumerate(some)]
+            yield from self._answers(made, number)
             number += len(some)
-            yield from self._answers(made)
 
-    def _answers(self, rows: list[Any]) -> list[Any]:
-        arguments = (self.labels,) if self.kind != "answers" else ()
-        features = list(FEATURES[self.kind](rows, self.reading, *arguments))
+    def _answers(self, rows: list[Any], number: int) -> list[Any]:
+        features = features_of(self.kind, rows, self.reading, self.labels, number)
         with evaluation(self.objective), torch.inference_mode():
             scored = list(self._scored(features))
         return decoded(self.kind, rows, scored, self.labels)

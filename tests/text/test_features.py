@@ -16,6 +16,7 @@ from bertcore.text.alignment import Aligned, align
 from bertcore.text.features import (
     FEATURES,
     Reading,
+    features_of,
     question_features,
     text_features,
     word_features,
@@ -521,3 +522,16 @@ def test_a_long_question_needs_no_stride() -> None:
 
 def test_every_kind_has_its_features() -> None:
     assert tuple(FEATURES) == KINDS
+    rows = [Text("a b", "yes"), Text("a", "no")]
+    reading = Reading(SMALL, 16)
+    assert features_of("classification", rows, reading, ("no", "yes")) == list(
+        text_features(rows, reading, ("no", "yes"))
+    )
+
+
+def test_a_row_that_cannot_be_read_is_named() -> None:
+    rows = [Question("a", "b c " * 9), Question("a", "b"), Question("a", "\x00")]
+    with pytest.raises(ValueError, match="row 2: the context .* has no pieces"):
+        features_of("answers", rows, Reading(SMALL, 8))
+    with pytest.raises(ValueError, match="row 40: the context .* has no pieces"):
+        features_of("answers", rows[2:], Reading(SMALL, 8), number=40)

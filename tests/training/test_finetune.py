@@ -617,6 +617,26 @@ def test_rows_and_weights_that_do_not_fit() -> None:
         run("classification", on_fault="go")
 
 
+def test_a_row_that_cannot_be_read() -> None:
+    """Sound, but nothing is left of it, or nothing fits beside it."""
+    whole = data("answers", 4)
+    rows = [*whole.train, Question("what?", "\u200b", ())]
+    with pytest.raises(
+        ValueError, match="tiny, train: row 4: the context .* no pieces"
+    ):
+        run("answers", data=whole._replace(train=rows))
+    pair = Text("a", "is bad", "b")
+    spoilt = data("classification")._replace(train=[pair])
+    wanted = "tiny, train: row 0: max_length=3 leaves no room for a piece beside the 3"
+    with pytest.raises(ValueError, match=wanted):
+        run("", TUNING.replace(length=3), data=spoilt)
+    here = predictor("answers")
+    rows = [("what?", "a b")] * 5 + [("what " * 64, "a b")]
+    wanted = "row 5: length=32 leaves no room for a context beside a question of 64"
+    with pytest.raises(ValueError, match=wanted):
+        list(here.stream(rows, window=2))
+
+
 def test_the_longest_text_is_what_the_model_takes() -> None:
     assert run("tagging", TUNING.replace(length=None)).predictor.reading.length == 48
     sizes = {"max_positions": 512}
@@ -825,6 +845,11 @@ def test_rows_that_are_no_list(rows: Any, name: str) -> None:
     wanted = rf"rows is a {name}; give a list, also for one row: \[row\]"
     with pytest.raises(ValueError, match=wanted):
         predictor("regression").predict(rows)
+
+
+def test_a_window_without_rows() -> None:
+    with pytest.raises(ValueError, match="window=0 rows; give 1 or more"):
+        predictor("regression").stream(["a"], 0)
 
 
 def test_predicting_leaves_the_mode_as_it_was() -> None:

@@ -319,8 +319,9 @@ MAKE: dict[str, Callable[[random.Random], Any]] = {
 
 def data(kind: str) -> TaskSet:
     rng = random.Random(0)
-    rows = [MAKE[kind](rng) for _ in range(160)]
-    return TaskSet("tiny", kind, (), rows[:100], [], rows[100:], "made here", "MIT")
+    rows = [MAKE[kind](rng) for _ in range(110)]
+    parts = rows[:60], rows[60:80], rows[80:]
+    return TaskSet("tiny", kind, (), *parts, "made here", "MIT")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,8 +12,9 @@ from bertcore.book.checks import assert_same
 from bertcore.model.names import published_name
 from bertcore.text.batch import NOT_ASKED, padded
 from bertcore.text.features import Feature
+from bertcore.training import tasks
 from bertcore.training.taskmodel import task_model
-from bertcore.training.tasks import TASK_KINDS, asked_of, row_of, task_kind, task_work
+from bertcore.training.tasks import ROW, TASK_KINDS, asked_of, task_kind, task_work
 from bertcore.training.taskworks import TaskWorks
 from tests.conftest import fill_with_large_weights, tiny_config
 from tests.model.test_parity import theirs
@@ -49,6 +50,11 @@ def features(kind: str) -> list[Feature]:
     return made
 
 
+def rows_of(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packed rows of that many tokens, whatever leaves the least padding."""
+    monkeypatch.setattr(tasks, "least_padding", lambda sizes, longest: length)
+
+
 def reference(kind: str) -> nn.Module:
     model = theirs(task_kind(kind).model.__name__, num_labels=LABELS[kind]).eval()
     if kind == "regression":
@@ -74,11 +80,11 @@ def their_batch(kind: str, some: list[Feature]) -> dict[str, Tensor]:
 class Ours(nn.Module):
     """An objective on packed features: its mean loss, or what it scores."""
 
-    def __init__(self, kind: str, some: list[Feature], of: str, row: int) -> None:
+    def __init__(self, kind: str, some: list[Feature], of: str) -> None:
         super().__init__()
         config = tiny_config(num_labels=LABELS[kind])
         self.objective = task_kind(kind).objective(task_kind(kind).model(config))
-        self.work, self.of = task_work(kind, some, 0, row, config), of
+        self.work, self.of = task_work(kind, some, 0, config), of
 
     def forward(self) -> Tensor:
         if self.of == "loss":
@@ -118,11 +124,12 @@ def their_name(ours: str) -> str:
 @pytest.mark.parametrize("of", ["loss", "scores"])
 @pytest.mark.parametrize("row", [16, 30, 128])
 def test_loss_scores_and_gradients_are_those_of_transformers(
-    kind: str, of: str, row: int
+    monkeypatch, kind: str, of: str, row: int
 ) -> None:
     """The same features, packed here and padded there; the mean, and all gradients."""
+    rows_of(row, monkeypatch)
     some = features(kind)
-    ours, other = Ours(kind, some, of, row), Theirs(kind, some, of)
+    ours, other = Ours(kind, some, of), Theirs(kind, some, of)
     rows = len(ours.work.arguments["input_ids"])
     assert rows < len(some) or row == 16, "some share a row"
     same = assert_same(ours, other, names=their_name)
@@ -138,7 +145,7 @@ def test_a_fault_shows(kind: str) -> None:
     spoilt = [some[0]._replace(targets=wrong), *some[1:]]
     with pytest.raises(AssertionError, match="output 0 differs"):
         assert_same(
-            Ours(kind, spoilt, "loss", 128),
+            Ours(kind, spoilt, "loss"),
             Theirs(kind, some, "loss"),
             names=their_name,
         )
@@ -156,7 +163,7 @@ def test_a_published_checkpoint_gives_the_same(kind: str, tmp_path: Path) -> Non
     loaded = task_kind(kind).model.from_pretrained(tmp_path)
     for model in (loaded, task_model(kind, tmp_path, labels, seed=1).eval()):
         objective = task_kind(kind).objective(model)
-        work = task_work(kind, some, 0, 40, model.config)
+        work = task_work(kind, some, 0, model.config)
         given = {n: v for n, v in work.arguments.items() if n != "targets"}
         with torch.no_grad():
             loss, scores = objective(**work.arguments), objective.scores(**given)
@@ -165,7 +172,7 @@ def test_a_published_checkpoint_gives_the_same(kind: str, tmp_path: Path) -> Non
         assert model.config.num_labels == LABELS[kind]
 
 
-def test_answers_do_not_depend_on_padding_or_on_neighbours() -> None:
+def test_answers_do_not_depend_on_padding_or_on_neighbours(monkeypatch) -> None:
     """Of windows of different lengths, each softmax is over the window's own tokens."""
     sizes = [(6, 9), (3, 4), (5, 8), (2, 3)]
     torch.manual_seed(0)
@@ -183,7 +190,8 @@ def test_answers_do_not_depend_on_padding_or_on_neighbours() -> None:
     objective = task_kind("answers").objective(model)
 
     def loss(part: list[Feature], row: int) -> Tensor:
-        return objective(**task_work("answers", part, 0, row, model.config).arguments)
+        rows_of(row, monkeypatch)
+        return objective(**task_work("answers", part, 0, model.config).arguments)
 
     with torch.no_grad():
         alone = sum(loss([feature], feature.size) for feature in some)
@@ -195,14 +203,15 @@ def test_answers_do_not_depend_on_padding_or_on_neighbours() -> None:
             for end, target in zip(logits.T, feature.targets, strict=True):
                 by_hand += F.cross_entropy(end, torch.tensor(target)) / 2
         assert abs(alone - by_hand) < 1e-4
-        scores = objective.scores(**asked_of("answers", some, 0, 60))
+        scores = objective.scores(**asked_of("answers", some, 0))
     finite = scores.isfinite().all(-1)
     assert finite.sum(-1).tolist() == [feature.size for feature in some]
 
 
 @each_kind
-def test_the_order_of_features_is_kept(kind: str) -> None:
+def test_the_order_of_features_is_kept(monkeypatch, kind: str) -> None:
     """Rows of a packed batch are in another order, answers are not."""
+    rows_of(24, monkeypatch)
     some = features(kind)
     model = task_kind(kind).model(tiny_config(num_labels=LABELS[kind])).eval()
     fill_with_large_weights(model)
@@ -210,7 +219,7 @@ def test_the_order_of_features_is_kept(kind: str) -> None:
 
     def scores(part: list[Feature]) -> list[Tensor]:
         sizes = [len(f.asked) if kind == "tagging" else 1 for f in part]
-        return list(objective.scores(**asked_of(kind, part, 0, 24)).split(sizes))
+        return list(objective.scores(**asked_of(kind, part, 0)).split(sizes))
 
     with torch.no_grad():
         together = scores(some)
@@ -225,19 +234,22 @@ def test_the_order_of_features_is_kept(kind: str) -> None:
 
 def test_what_a_work_says() -> None:
     config = tiny_config()
-    tagging = task_work("tagging", features("tagging"), 0, 64, config)
+    tagging = task_work("tagging", features("tagging"), 0, config)
     asked = sum(len(f.asked) for f in features("tagging"))
     assert tagging.counts.tolist() == [asked] and tagging.tokens == 49
-    assert task_work("answers", features("answers"), 0, 64, config).counts == 5
-    assert task_work("regression", features("regression"), 0, 64, config).counts == 5
+    assert task_work("answers", features("answers"), 0, config).counts == 5
+    assert task_work("regression", features("regression"), 0, config).counts == 5
     targets = tagging.arguments["targets"]
     assert len(targets) == asked and targets.dtype == torch.long
 
 
-def test_rows_are_as_long_as_the_longest() -> None:
+def test_rows_leave_little_padding() -> None:
+    """They are 128 tokens at most; or as long as the longest text."""
     some = features("classification")
-    assert row_of(some) == 128
-    assert row_of([*some, some[0]._replace(first=[1] * 300)]) == 306
+    rows, length = asked_of("classification", some, 0)["input_ids"].shape
+    assert length <= ROW and rows * length < 1.1 * sum(f.size for f in some)
+    longer = [*some, some[0]._replace(first=[1] * 300)]
+    assert asked_of("classification", longer, 0)["input_ids"].shape[1] == 306
 
 
 def test_an_unknown_kind() -> None:
