@@ -3,10 +3,10 @@
     python benchmarks/choices.py                    print a table
     python benchmarks/choices.py --card FILE.json   and record the run
 
-The task "sentiment", 500 rows to learn from, our packaged BERT-mini; one thing is
-changed at a time, eight seeds each. "two phases" first fine-tunes body and head on
-another task, "topics", and then the body with a new head on this one. Test accuracy,
-and how far the seeds are apart. On one core.
+The task "topics", the opening words of 400 texts to learn from, our packaged BERT-mini;
+one thing is changed at a time, five seeds each. "two phases" first fine-tunes body and
+head on another task, "sentiment", and then the body with a new head on this one. Test
+accuracy, and how far the seeds are apart. On one core.
 """
 
 import argparse
@@ -23,29 +23,35 @@ import torch
 from bertcore.cards import make_card, write_card
 from bertcore.sources import OUR_MODEL
 from bertcore.text.labelled import sentiment, topics
-from bertcore.text.rows import TaskSet
+from bertcore.text.rows import TaskSet, Text
 from bertcore.training.finetune import FineTuning, finetune
 from bertcore.training.runtime import device_name
 from bertcore.training.tuning import Tuning
 
-ROWS, VALID, SEEDS = 500, 300, 8
-BASE = Tuning(epochs=4, learning_rate=3e-4, length=48)
+ROWS, VALID, TEST, SEEDS = 400, 150, 500, 5
+WORDS = 20
+BASE = Tuning(epochs=4, learning_rate=5e-4, length=40)
 CHANGES: dict[str, dict[str, Any]] = {
     "as it is": {},
     "no warm-up": {"warmup": 0.0},
     "no bias correction": {"optimiser": "released"},
     "neither": {"warmup": 0.0, "optimiser": "released"},
-    "a third of the rate": {"learning_rate": 1e-4},
-    "ten times the rate": {"learning_rate": 3e-3},
+    "a fifth of the rate": {"learning_rate": 1e-4},
+    "five times the rate": {"learning_rate": 2.5e-3},
     "one epoch": {"epochs": 1},
     "twelve epochs": {"epochs": 12},
 }
 
 
+def opening(rows: list[Text]) -> list[Text]:
+    """Only the first words of each text."""
+    return [row._replace(text=" ".join(row.text.split()[:WORDS])) for row in rows]
+
+
 def first_phase(seed: int, folder: Path) -> str:
-    """A body that was fine-tuned on topics, as a folder."""
-    data = topics()
-    data = data._replace(train=data.train[:1000], valid=data.valid[:VALID])
+    """A body that was fine-tuned on sentiment, as a folder."""
+    data = sentiment()
+    data = data._replace(train=data.train[:600], valid=data.valid[:VALID])
     run = finetune(data, OUR_MODEL, BASE.replace(epochs=2, seed=seed))
     run.model.bert.save_pretrained(folder / str(seed))
     run.predictor.reading.tokenizer.save_pretrained(folder / str(seed))
@@ -65,8 +71,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=SEEDS)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    data = sentiment()
-    data = data._replace(train=data.train[:ROWS], valid=data.valid[:VALID])
+    data = topics()
+    data = data._replace(
+        train=opening(data.train[:ROWS]),
+        valid=opening(data.valid[:VALID]),
+        test=opening(data.test[:TEST]),
+    )
     found: dict[str, list[float]] = {}
     for seed in range(given.seeds):
         for name, changes in CHANGES.items():
@@ -89,7 +99,7 @@ def main() -> None:
         print(f"{name:24} {values}")
     if given.card:
         card = make_card(
-            "Fine-tuning on 500 sentences with one thing changed at a time: accuracy "
+            "Fine-tuning on 400 texts with one thing changed at a time: accuracy "
             "on test rows in percent, minimum, median and maximum over seeds",
             data.source,
             results,
