@@ -51,12 +51,12 @@ class Plan(NamedTuple):
 PLANS = {
     "sentiment": Plan((500, 150, 500), 48, 4, 3),
     "questions": Plan((500, 150, 500), 32, 6, 4),
-    "descriptions": Plan((500, 150, 400), 48, 4, 3),
-    "entities": Plan((600, 150, 212), 64, 6, 4, 3e-4),
-    "similarity": Plan((435, 28, 66), 96, 2, 1),
-    "facts": Plan((400, 60, 150), 192, 3, 3, 3e-4),
+    "descriptions": Plan((400, 150, 300), 48, 4, 3),
+    "entities": Plan((500, 100, 212), 64, 6, 4, 3e-4),
+    "similarity": Plan((435, 28, 66), 80, 2, 1),
+    "facts": Plan((300, 40, 100), 192, 2, 3, 3e-4),
 }
-OURS, BATCH = 5e-4, 16
+OURS, BATCH = 3e-4, 16
 SHOWN = 12  # predictions that a card keeps, for the reader to look at
 
 

@@ -24,7 +24,7 @@ import nbformat
 ROOT = Path(__file__).resolve().parent.parent
 COMPARED = "nbval-check-output"
 # Libraries that a chapter calls and Colab does not have: where their pins are, names.
-CODE = ("constraints.txt", "sentencex")
+CODE = ("constraints.txt", "nervaluate|sentencex")
 # What a chapter's author tags -> what the page does with the cell.
 PAGE_TAGS = {
     "exercise": "hide-input",
@@ -86,7 +86,7 @@ def bootstrap(ref: str, root: Path = ROOT) -> str:
     packages = []
     for file, wanted in (("requirements-data.txt", r"[\w.-]+"), CODE):
         pins = (root / file).read_text(encoding="utf8")
-        packages += re.findall(rf"^({wanted}==[\w.]+)", pins, flags=re.MULTILINE)
+        packages += re.findall(rf"^((?:{wanted})==[\w.]+)", pins, flags=re.MULTILINE)
     data = "\n".join(f'        "{package}",' for package in packages)
     return BOOTSTRAP.format(repository=repository(root), ref=ref, data=data)
 

@@ -14,7 +14,7 @@ from bertcore.text.rowcheck import sound_rows
 from bertcore.text.rows import Question, Row, TaskSet, Text, labels_of, row_from
 
 PARTS = ("train", "valid", "test")
-OWN = "rows of your own"
+OWN = "your own"
 _SHOWN = 5
 
 

@@ -110,9 +110,10 @@ def _job(given: Mapping[str, Any], world: World) -> Job:
     tuning = Tuning(**{key: given[key] for key in OF_TUNING if key in given})
     if world.size > 1 and tuning.pass_size is None and tuning.batch % world.size == 0:
         tuning = tuning.replace(pass_size=tuning.batch // world.size)
-    if tuning.recipe(1).passes % world.size:
+    recipe = tuning.recipe(1)
+    if recipe.passes % world.size:
         raise ValueError(
-            f"an update of {tuning.batch} rows in passes of {tuning.recipe(1).one_pass} "
+            f"an update of {recipe.batch} rows in passes of {recipe.one_pass} "
             f"cannot be shared among {world.size} processes; give a --batch that "
             f"{world.size} divides, and no --pass-size"
         )
@@ -155,7 +156,7 @@ def _announce(job: Job, device: torch.device) -> None:
         say(f"bertcore: {each}", error=True)
     say(device_name(device))
     say(told_rows(data))
-    say(f"{data.source}; {data.licence}")
+    say(f"{data.source}; licence: {data.licence}")
 
 
 def _run(job: Job, seed: int, setting: Setting) -> FineTuning:

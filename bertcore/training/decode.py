@@ -54,20 +54,20 @@ class Found(NamedTuple):
     margin: float
 
 
-def plain_row(kind: str, number: int, row: Any) -> Any:
+def plain_row(kind: str, number: int, row: Any, pairs: bool | None = None) -> Any:
     """A row as the task reads it, without what is right.
+
+    Args:
+        kind: of the task.
+        number: of the row, to name it.
+        row: see `Predictor.predict`.
+        pairs: whether texts must be pairs, or must not; None takes both.
 
     Raises:
         ValueError: naming the row and what it should be.
     """
     if kind in ("classification", "regression"):
-        if isinstance(row, str):
-            return Text(row)
-        if isinstance(row, Text):
-            return Text(row.text, None, row.pair)
-        if _are_texts(row, 2):
-            return Text(row[0], None, row[1])
-        raise _refused(number, row, "a text or a pair of texts")
+        return _plain_text(number, row, pairs)
     if kind == "tagging":
         words = row.split() if isinstance(row, str) else row
         words = words.words if isinstance(words, Words) else words
@@ -79,6 +79,26 @@ def plain_row(kind: str, number: int, row: Any) -> Any:
     if _are_texts(row, 2) and row[1].strip():
         return Question(*row)
     raise _refused(number, row, "a question and its context, which is not empty")
+
+
+_WANTED = {
+    None: "a text or a pair of texts",
+    True: "a pair of texts: this task compares two",
+    False: "one text: this task reads no pairs",
+}
+
+
+def _plain_text(number: int, row: Any, pairs: bool | None) -> Text:
+    text = None
+    if isinstance(row, str):
+        text = Text(row)
+    elif isinstance(row, Text):
+        text = Text(row.text, None, row.pair)
+    elif _are_texts(row, 2):
+        text = Text(row[0], None, row[1])
+    if text is None or pairs not in (None, text.pair is not None):
+        raise _refused(number, row, _WANTED[pairs])
+    return text
 
 
 def _are_texts(row: Any, count: int | None = None) -> bool:

@@ -22,7 +22,7 @@ from bertcore.model.weights import Pretrained
 from bertcore.text.features import Reading, features_of
 from bertcore.text.progress import bar
 from bertcore.text.rowcheck import sound_rows
-from bertcore.text.rows import TaskSet
+from bertcore.text.rows import TaskSet, labels_of
 from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.decode import plain
 from bertcore.training.loop import Setting, default_setting, train
@@ -84,6 +84,8 @@ class FineTuning:
         """
         self.tuning = tuning or Tuning()
         self.setting = setting or default_setting()
+        if not data.labels and data.kind in ("classification", "tagging"):
+            data = data._replace(labels=labels_of(data.train, data.kind))
         self.data, self.faults = _sound(data, on_fault)
         self.weights = weights
         self.folder = Path(folder).expanduser() if folder is not None else None
@@ -95,7 +97,8 @@ class FineTuning:
         reading = Reading(tokenizer, length, self.tuning.stride)
         restrict(model, self.tuning)
         model.to(self.setting.device)
-        self.predictor = Predictor(model, data.kind, reading, data.labels)
+        pairs = _are_pairs(self.data)
+        self.predictor = Predictor(model, data.kind, reading, data.labels, pairs)
         self.model, self.objective = model, self.predictor.objective
         try:
             features = features_of(data.kind, self.data.train, reading, data.labels)
@@ -145,14 +148,13 @@ class FineTuning:
         return score(self.data.kind, rows, plain(self.predictor.predict(rows)))
 
     def save(self, folder: str | Path) -> None:
-        """Write a folder that `Predictor` and `transformers.pipeline` load."""
+        """Write a folder that `Predictor` loads, and transformers, too."""
         predictor = self.predictor
         if self.tuning.rank is not None:
             model = copy.deepcopy(predictor.model)
             merge_low_rank(model)
-            predictor = Predictor(
-                model, predictor.kind, predictor.reading, predictor.labels
-            )
+            own = predictor.kind, predictor.reading, predictor.labels, predictor.pairs
+            predictor = Predictor(model, *own)
         predictor.save_pretrained(folder)
 
     def card(self, **results: Any) -> dict[str, Any]:
@@ -176,11 +178,10 @@ class FineTuning:
             device=device,
             weights=str(start),
             tuning=self.tuning.to_dict(),
-            rows=[
-                len(part) for part in (self.data.train, self.data.valid, self.data.test)
-            ],
+            rows=[len(part) for part in self.data[3:6]],
             parameters=sum(p.numel() for p in self.model.parameters()),
             parameters_learnt=learnt,
+            precision=str(self.setting.precision).removeprefix("torch."),
             processes=self.setting.world.size,
             curve=[[*look[:3], look.scores] for look in self.looks],
         )
@@ -238,6 +239,14 @@ def _sound(data: TaskSet, on_fault: str) -> tuple[TaskSet, list[str]]:
         parts[name] = kept
         faults += [f"{name}, {fault}" for fault in found]
     return data._replace(**parts), faults
+
+
+def _are_pairs(data: TaskSet) -> bool | None:
+    """Whether all texts are pairs, or none; None if some are, or there are no texts."""
+    if data.kind not in ("classification", "regression"):
+        return None
+    found = {row.pair is not None for row in data.train}
+    return found.pop() if len(found) == 1 else None
 
 
 def _kept(model: Pretrained) -> dict[str, Tensor]:

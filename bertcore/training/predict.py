@@ -36,6 +36,7 @@ class Predictor:
         kind: str,
         reading: Reading,
         labels: Sequence[str] = (),
+        pairs: bool | None = None,
         objective: nn.Module | None = None,
     ) -> None:
         """
@@ -44,6 +45,7 @@ class Predictor:
             kind: of the task; see `bertcore.text.rows.KINDS`.
             reading: how rows become ids.
             labels: the classes or tags, in the order of the model's scores.
+            pairs: whether the texts were pairs when it learnt; the others are refused.
             objective: that of the model, if it has one already.
 
         Raises:
@@ -67,7 +69,7 @@ class Predictor:
                 f"{model.config.max_positions} positions; give at most as many"
             )
         self.model, self.kind, self.reading = model, kind, reading
-        self.labels = tuple(labels)
+        self.labels, self.pairs = tuple(labels), pairs
         self.objective = objective or found.objective(model)
 
     @classmethod
@@ -93,10 +95,10 @@ class Predictor:
         model = task_kind(about["kind"]).model.from_pretrained(folder)
         tokenizer = Tokenizer.from_pretrained(folder)
         reading = Reading(tokenizer, about["length"], about["stride"])
-        return cls(model, about["kind"], reading, about["labels"])
+        return cls(model, about["kind"], reading, about["labels"], about.get("pairs"))
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write model, tokenizer and task; `transformers.pipeline` loads the folder."""
+        """Write model, tokenizer and task, as transformers loads them, too."""
         folder = Path(folder)
         self.model.save_pretrained(folder)
         self.reading.tokenizer.save_pretrained(folder)
@@ -107,6 +109,7 @@ class Predictor:
         about = {
             "kind": self.kind,
             "labels": list(self.labels),
+            "pairs": self.pairs,
             "length": self.reading.length,
             "stride": self.reading.stride,
         }
@@ -148,7 +151,10 @@ class Predictor:
     def _stream(self, rows: Iterator[Any], window: int) -> Iterator[Any]:
         number = 0
         while some := list(islice(rows, window)):
-            made = [plain_row(self.kind, number + n, row) for n, row in enumerate(some)]
+            made = [
+                plain_row(self.kind, number + n, row, self.pairs)
+                for n, row in enumerate(some)
+            ]
             yield from self._answers(made, number)
             number += len(some)
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 
+from bertcore.model.bert import Bert
 from bertcore.model.config import BertConfig
 from bertcore.model.lowrank import add_low_rank
 from bertcore.model.weights import Pretrained
+from bertcore.sources import find_file, read_json
 from bertcore.training.loop import seed_for
 from bertcore.training.tasks import task_kind
 from bertcore.training.tuning import Tuning
@@ -20,13 +22,18 @@ def task_model(
 ) -> Pretrained:
     """A model with a new head, at the starting weights of the seed.
 
-    A head that the checkpoint brings, of the same kind and size, is kept.
+    A head that the checkpoint brings is kept if it is of the same kind and has the
+    same labels in the same order; otherwise only the body is taken.
 
     Args:
         kind: of the task.
         weights: a folder, a hub name, or a config for random weights.
         labels: the classes or tags; none means one number.
         seed: of what starts from random weights.
+
+    Raises:
+        FileNotFoundError: if there are no such weights.
+        ValueError: if their files are damaged.
     """
     model = task_kind(kind).model
     changes: dict[str, Any] = {}
@@ -38,13 +45,29 @@ def task_model(
         seed_for(seed, 0)
         if isinstance(weights, BertConfig):
             return model(weights.replace(**changes))
-        return model.from_pretrained(weights, **changes)
+        if _has_head(model, weights, changes):
+            return model.from_pretrained(weights)
+        body = Bert.from_pretrained(weights)
+        made = model(body.config.replace(**changes))
+    made.bert.load_state_dict(body.state_dict(), strict=False)  # perhaps no pooler
+    return made.eval()
+
+
+def _has_head(
+    model: type[Pretrained], weights: str | Path, changes: dict[str, Any]
+) -> bool:
+    """Whether the checkpoint is of this class, with these labels."""
+    published = read_json(find_file(weights, "config.json"))
+    if published.get("architectures") != [model.__name__]:
+        return False
+    own = BertConfig.from_dict(published)
+    return all(getattr(own, name) == value for name, value in changes.items())
 
 
 def restrict(model: Pretrained, tuning: Tuning) -> None:
     """What does not learn: a frozen body, or all of it but its low-rank changes."""
     if tuning.rank is not None:
-        add_low_rank(model, tuning.rank)
+        add_low_rank(model, tuning.rank, seed=tuning.seed)
     if tuning.frozen:
         for part in (model.bert.embeddings, model.bert.encoder):
             part.requires_grad_(False)

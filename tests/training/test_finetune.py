@@ -881,15 +881,22 @@ def test_class_probabilities(trained) -> None:
 # Answers in long contexts ------------------------------------------------------------
 
 
-def points_at(here: Predictor, monkeypatch, first: str, last: str) -> None:
-    """Scores of a model that knows the two pieces, and else prefers [CLS] a little."""
+def points_at(
+    here: Predictor, monkeypatch, first: str, last: str, elsewhere: float = 1.0
+) -> None:
+    """Scores of a model that knows the two pieces.
+
+    It prefers [CLS] a little, and by `elsewhere` in windows without the two.
+    """
 
     def scores(asked: Tensor, inside: Tensor, **inputs: Tensor) -> Tensor:
         ids = inputs["input_ids"].flatten()[asked]
         found = torch.zeros(*asked.shape, 2)
         for end, piece in enumerate((first, last)):
             found[..., end] += 9.0 * (ids == TOKENIZER.ids[piece])
-        found += (ids == TOKENIZER.cls_id)[..., None]
+        both = (found > 0).any(1).all(1)
+        none = torch.where(both, 1.0, elsewhere)
+        found += (none[:, None] * (ids == TOKENIZER.cls_id))[..., None]
         return found.masked_fill(~inside[..., None], -torch.inf)
 
     monkeypatch.setattr(here.objective, "scores", scores)
@@ -903,7 +910,7 @@ def test_an_answer_anywhere_in_a_long_context(
     """The windows' parts differ, what comes out is the context's own text."""
     here = predictor("answers")
     here.reading = here.reading._replace(stride=stride)
-    points_at(here, monkeypatch, "emilie", "chatelet")
+    points_at(here, monkeypatch, "emilie", "chatelet", elsewhere=20.0)
     words = phrase(random.Random(1), 700)
     answer = "ÉMILIE du Cha\u0302telet"
     words.insert(round(place * len(words)), answer)
@@ -913,7 +920,7 @@ def test_an_answer_anywhere_in_a_long_context(
     found, none = here.predict([("what?", context), ("what?", empty)])
     assert found.text == answer == context[found.start : found.end]
     assert found.margin == 9 + 9 - 2
-    assert none == ("", 0, 0, -2)
+    assert none == ("", 0, 0, -40)
 
 
 def test_the_best_of_all_windows(monkeypatch) -> None:

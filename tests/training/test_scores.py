@@ -6,6 +6,7 @@ import string
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from math import sqrt
 from typing import Any
 
@@ -324,13 +325,19 @@ def data(kind: str) -> TaskSet:
     return TaskSet("tiny", kind, (), *parts, "made here", "MIT")
 
 
+@cache
+def counted(kind: str) -> list[Any]:
+    """What counted words say of the test rows."""
+    return bag_of_words(data(kind), data(kind).test)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_counted_words_beat_the_majority(kind: str) -> None:
     """Where words decide; both say something of the right form for each row."""
     given = data(kind)
     none, words = (
-        score(kind, given.test, how(given, given.test))[MAIN[kind]]
-        for how in (majority, bag_of_words)
+        score(kind, given.test, guesses)[MAIN[kind]]
+        for guesses in (majority(given, given.test), counted(kind))
     )
     assert words > 0.9 > none
 
@@ -341,8 +348,8 @@ def test_baselines_do_not_look_at_what_is_right(kind: str) -> None:
     place = 2 if kind == "answers" else 1
     name = given.test[0]._fields[place]
     blind = [row._replace(**{name: None}) for row in given.test]
-    for how in (majority, bag_of_words):
-        assert how(given, blind) == how(given, given.test)
+    assert majority(given, blind) == majority(given, given.test)
+    assert bag_of_words(given, blind) == counted(kind)
 
 
 def test_the_majority() -> None:
@@ -383,7 +390,6 @@ def test_pairs_are_compared() -> None:
 
 def test_a_sentence_is_an_answer() -> None:
     given = data("answers")
-    rows = [row for row in given.test if row.answers]
-    guesses = bag_of_words(given, rows)
-    assert all(guess in row.context for guess, row in zip(guesses, rows, strict=True))
+    pairs = list(zip(given.test, counted("answers"), strict=True))
+    assert all(guess in row.context for row, guess in pairs)
     assert sentences("Hot. Dry!\n\nIt is 3.5 … no") == [(0, 4), (5, 9), (11, 25)]
