@@ -123,6 +123,14 @@ PUBLISHED = {
         "4.0": "version of a licence",
         "11": "megabytes of data/models/english-mini, see its README",
     },
+    "10-finetuning": {
+        "2018": "year of two papers",
+        "2019": "year of the BERT paper and of two others",
+        "2020": "year of a paper",
+        "2021": "year of three papers",
+        "70": "minutes to read, an estimate of the author",
+        "4.0": "version of a licence",
+    },
 }
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

@@ -759,7 +759,9 @@ def test_the_order_is_kept_and_batches_change_nothing(trained, kind: str) -> Non
     rows[4:4] = {
         "tagging": [Words((*long.split(), "Ada")), Words(("a",))],
         "answers": [Question("what colour?", f"{long} Red."), Question("what", "a")],
-    }.get(kind, [Text(long), Text("good"), Text("a", None, long)])
+    }.get(kind, [Text(long), Text("good")])
+    if kind == "classification":  # it learnt from both, so it takes both
+        rows.append(Text("a", None, long))
     together = here.predict(rows)
     same(together, [here.predict([row])[0] for row in rows])
     same(here.predict(rows[::-1]), together[::-1])
@@ -931,3 +933,44 @@ def test_the_best_of_all_windows(monkeypatch) -> None:
     [found] = here.predict([("what?", context)])
     assert found.margin == 9 - 2 and found.text.startswith(("emilie", "chatelet"))
     assert len(found.text.split()) == 1
+
+
+def test_pairs_and_single_texts_are_not_confused(trained) -> None:
+    """A task that learnt from single texts alone refuses pairs, by number."""
+    number = trained["regression"].predictor
+    assert number.pairs is False
+    with pytest.raises(ValueError, match="row 1 is .*; give one text: this task reads"):
+        number.predict(["a", ("a", "b")])
+    number = Predictor(
+        number.model, number.kind, number.reading, number.labels, pairs=True
+    )
+    with pytest.raises(ValueError, match="row 0 is .*; give a pair of texts"):
+        number.predict(["a"])
+    assert len(number.predict([("a", "b")])) == 1
+
+
+def test_a_head_is_kept_only_with_the_same_labels(trained, tmp_path: Path) -> None:
+    """Another order, another number or another kind of labels: only the body."""
+    here = trained["classification"]
+    here.save(tmp_path)
+    labels, own = here.data.labels, here.model.classifier.weight
+    again = task_model("classification", tmp_path, labels, 0)
+    assert torch.equal(again.classifier.weight, own)
+    for kind, other in (
+        ("classification", labels[::-1]),
+        ("classification", (*labels, "third")),
+        ("tagging", labels),
+        ("regression", ()),
+    ):
+        fresh = task_model(kind, tmp_path, other, 0)
+        assert fresh.classifier.weight.shape == ((len(other) or 1), own.shape[1])
+        assert not torch.equal(fresh.classifier.weight[:1], own[:1])
+        table = fresh.bert.embeddings.token.weight
+        assert torch.equal(table, here.model.bert.embeddings.token.weight)
+
+
+def test_labels_that_are_not_given_are_those_of_the_rows() -> None:
+    rows = [Text("a good tree", "good"), Text("a bad tree", "bad")]
+    data = TaskSet("tiny", "classification", (), rows, [], [], "here", "CC0")
+    run = FineTuning(data, config(), Tuning(epochs=1, batch=2), tokenizer=TOKENIZER)
+    assert run.data.labels == ("bad", "good")
