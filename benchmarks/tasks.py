@@ -45,18 +45,18 @@ class Plan(NamedTuple):
     length: int
     epochs: float
     published_epochs: float
-    published_rate: float = 1e-4
+    batch: int = 16
 
 
 PLANS = {
     "sentiment": Plan((500, 150, 500), 48, 4, 3),
     "questions": Plan((500, 150, 500), 32, 6, 4),
-    "descriptions": Plan((400, 150, 300), 48, 4, 3),
-    "entities": Plan((500, 100, 212), 64, 6, 4, 3e-4),
-    "similarity": Plan((435, 28, 66), 80, 2, 1),
-    "facts": Plan((300, 40, 100), 192, 2, 3, 3e-4),
+    "descriptions": Plan((300, 150, 300), 48, 4, 3),
+    "entities": Plan((500, 100, 212), 64, 3, 3, batch=4),
+    "similarity": Plan((435, 28, 66), 56, 2, 1),
+    "facts": Plan((250, 30, 80), 192, 2, 2.5, batch=4),
 }
-OURS, BATCH = 3e-4, 16
+OURS, PUBLISHED = 3e-4, 1e-4  # highest rates
 SHOWN = 12  # predictions that a card keeps, for the reader to look at
 
 
@@ -64,11 +64,9 @@ def ways(plan: Plan) -> dict[str, tuple[Any, Tuning]]:
     """Each way's starting weights and how it is tuned."""
     config = BertConfig.from_pretrained(OUR_MODEL)
     ours = Tuning(
-        epochs=plan.epochs, learning_rate=OURS, length=plan.length, batch=BATCH
+        epochs=plan.epochs, learning_rate=OURS, length=plan.length, batch=plan.batch
     )
-    published = ours.replace(
-        epochs=plan.published_epochs, learning_rate=plan.published_rate
-    )
+    published = ours.replace(epochs=plan.published_epochs, learning_rate=PUBLISHED)
     return {
         "random weights": (config, ours),
         "frozen": (OUR_MODEL, ours.replace(frozen=True, learning_rate=1e-3)),

@@ -31,7 +31,7 @@ Batch = Annotated[int | None, typer.Option(help="Rows in an update (32).", min=1
 PassSize = Annotated[
     int | None, typer.Option(help="Rows in memory at once; divides the batch.", min=1)
 ]
-LearningRate = Annotated[float | None, typer.Option(help="At its highest (0.0001).")]
+LearningRate = Annotated[float | None, typer.Option(help="At its highest (0.0003).")]
 Warmup = Annotated[
     float | None, typer.Option(help="Share of the run in which it rises (0.1).")
 ]

