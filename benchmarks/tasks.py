@@ -46,6 +46,7 @@ class Plan(NamedTuple):
     epochs: float
     published_epochs: float
     batch: int = 16
+    published_rate: float = 1e-4
 
 
 PLANS = {
@@ -54,9 +55,9 @@ PLANS = {
     "descriptions": Plan((300, 150, 300), 48, 4, 3),
     "entities": Plan((500, 100, 212), 64, 3, 3, batch=4),
     "similarity": Plan((435, 28, 66), 56, 2, 1),
-    "facts": Plan((250, 30, 80), 192, 2, 2.5, batch=4),
+    "facts": Plan((300, 24, 80), 256, 1, 2, batch=4, published_rate=2e-4),
 }
-OURS, PUBLISHED = 3e-4, 1e-4  # highest rates
+OURS = 3e-4  # highest rate
 SHOWN = 12  # predictions that a card keeps, for the reader to look at
 
 
@@ -66,7 +67,9 @@ def ways(plan: Plan) -> dict[str, tuple[Any, Tuning]]:
     ours = Tuning(
         epochs=plan.epochs, learning_rate=OURS, length=plan.length, batch=plan.batch
     )
-    published = ours.replace(epochs=plan.published_epochs, learning_rate=PUBLISHED)
+    published = ours.replace(
+        epochs=plan.published_epochs, learning_rate=plan.published_rate
+    )
     return {
         "random weights": (config, ours),
         "frozen": (OUR_MODEL, ours.replace(frozen=True, learning_rate=1e-3)),

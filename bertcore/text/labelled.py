@@ -41,9 +41,9 @@ def topics() -> TaskSet:
 
     The 1,000 articles that are "Uncategorized" are left out; no two introductions are
     alike. The articles that test are among those that `english` holds out, so our
-    packaged model has not read them. Texts are whole, 77 words on average: the model cuts. Without the package,
-    the two dozen introductions of this course stand in, split in order 12, 6 and 6:
-    enough to see the code run.
+    packaged model has not read them. Texts are whole, 77 words on average: the model
+    cuts. Without the package, the two dozen introductions of this course stand in,
+    split in order 12, 6 and 6: enough to see the code run.
     """
     corpus = introductions()
     rows = [
@@ -123,8 +123,8 @@ def descriptions() -> TaskSet:
     Each article's own short description stands before its introduction, which "fits",
     or by chance before that of another article on the same topic: "other". Articles
     without a description or a topic are left out. Split by a digest of the title, and
-    then paired, so no text is in two parts; the test as for `topics`. Without the package, the two dozen
-    introductions of this course stand in, as for `topics`.
+    then paired, so no text is in two parts; the test is chosen as for `topics`.
+    Without the package, the two dozen introductions of this course stand in, as there.
     """
     corpus = introductions()
     found = [d for d in corpus.documents if d.description and d.topic != _NO_TOPIC]

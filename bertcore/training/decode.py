@@ -138,7 +138,11 @@ def _tags(rows: list[Words], scored: Scored, labels: tuple[str, ...]) -> list[Ta
 
 
 def _spans(rows: list[Question], scored: Scored, _: tuple[str, ...]) -> list[Found]:
-    """The best answer of all windows, unless every window would rather give none."""
+    """The best answer of all windows, or none.
+
+    None if the lowest score of none, over all windows, is above the answer's
+    (google-research/bert run_squad.py, `write_predictions`).
+    """
     best: list[tuple[float, int, int]] = [(-torch.inf, 0, 0)] * len(rows)
     none = [torch.inf] * len(rows)
     for feature, scores in scored:
@@ -152,7 +156,7 @@ def _spans(rows: list[Question], scored: Scored, _: tuple[str, ...]) -> list[Fou
     found = []
     for row, (total, start, end), empty in zip(rows, best, none, strict=True):
         margin = total - empty
-        if margin <= 0:
+        if margin < 0:
             start = end = 0
         found.append(Found(row.context[start:end], start, end, margin))
     return found

@@ -53,7 +53,8 @@ class FineTuning:
 
     After each epoch it looks at the validation rows; at the end the model has the
     weights of the best look. `looks` holds all of them, `faults` the rows that were
-    left out, `losses` the mean loss of each update.
+    left out, `losses` the mean loss of each update. Of several processes, only the
+    first looks, and has the best weights in the end.
     """
 
     def __init__(
@@ -85,7 +86,8 @@ class FineTuning:
         self.tuning = tuning or Tuning()
         self.setting = setting or default_setting()
         if not data.labels and data.kind in ("classification", "tagging"):
-            data = data._replace(labels=labels_of(data.train, data.kind))
+            sound, _ = sound_rows(data.train, data.kind, None, "skip")
+            data = data._replace(labels=labels_of(sound, data.kind))
         self.data, self.faults = _sound(data, on_fault)
         self.weights = weights
         self.folder = Path(folder).expanduser() if folder is not None else None
@@ -113,7 +115,16 @@ class FineTuning:
         self._best: dict[str, Tensor] = {}
 
     def records(self) -> Iterator[Record]:
-        """Train to the end, or until patience is over; a record after each update."""
+        """Train to the end, or until patience is over; a record after each update.
+
+        Raises:
+            ValueError: if the run was stopped before its end: its optimiser is gone.
+        """
+        if 0 < self.progress.step < self.recipe.steps:
+            raise ValueError(
+                f"this run was stopped after {self.progress.step} updates and does not "
+                "go on; make a new FineTuning, perhaps from the folder that it wrote"
+            )
         optimisers = make_optimisers(self.objective, self.recipe, shard=False)
         parts = self.objective, self.works, optimisers
         each = len(self.works.features) / self.recipe.batch / self.tuning.looks
@@ -208,6 +219,7 @@ class FineTuning:
 
     def _finish(self) -> None:
         """Back to the best weights; into the folder, if there is one."""
+        self.model.eval()
         with torch.no_grad():
             own = dict(self.model.named_parameters())
             for name, value in self._best.items():

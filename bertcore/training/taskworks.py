@@ -10,7 +10,7 @@ from bertcore.training.objective import Work
 from bertcore.training.tasks import task_work
 
 
-class TaskWorks(Sequence):
+class TaskWorks:
     """`works[n]` is the n-th pass, a function of seed and n.
 
     All features in an order of the epoch's own, then all in another: a pass at the
@@ -45,6 +45,7 @@ class TaskWorks(Sequence):
         self._orders: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
+        """Passes in an epoch."""
         return -(-len(self.features) // self.size)
 
     def __getitem__(self, number: int) -> Work:
