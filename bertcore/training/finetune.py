@@ -21,8 +21,7 @@ from bertcore.model.lowrank import merge_low_rank
 from bertcore.model.weights import Pretrained
 from bertcore.text.features import Reading, features_of
 from bertcore.text.progress import bar
-from bertcore.text.rowcheck import sound_rows
-from bertcore.text.rows import TaskSet, labels_of
+from bertcore.text.rows import TaskSet
 from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.decode import plain
 from bertcore.training.loop import Setting, default_setting, train
@@ -31,6 +30,7 @@ from bertcore.training.predict import Predictor
 from bertcore.training.progress import Progress, Record
 from bertcore.training.runtime import device_name
 from bertcore.training.scores import MAIN, score
+from bertcore.training.taskdata import are_pairs, ready
 from bertcore.training.taskmodel import restrict, task_model
 from bertcore.training.taskworks import TaskWorks
 from bertcore.training.tuning import Tuning
@@ -85,10 +85,8 @@ class FineTuning:
         """
         self.tuning = tuning or Tuning()
         self.setting = setting or default_setting()
-        if not data.labels and data.kind in ("classification", "tagging"):
-            sound, _ = sound_rows(data.train, data.kind, None, "skip")
-            data = data._replace(labels=labels_of(sound, data.kind))
-        self.data, self.faults = _sound(data, on_fault)
+        self.data, self.faults = ready(data, on_fault)
+        data = self.data
         self.weights = weights
         self.folder = Path(folder).expanduser() if folder is not None else None
         if tokenizer is None and isinstance(weights, BertConfig):
@@ -99,7 +97,7 @@ class FineTuning:
         reading = Reading(tokenizer, length, self.tuning.stride)
         restrict(model, self.tuning)
         model.to(self.setting.device)
-        pairs = _are_pairs(self.data)
+        pairs = are_pairs(data)
         self.predictor = Predictor(model, data.kind, reading, data.labels, pairs)
         self.model, self.objective = model, self.predictor.objective
         try:
@@ -170,32 +168,7 @@ class FineTuning:
 
     def card(self, **results: Any) -> dict[str, Any]:
         """What ran, on what, and what came out; `results` are added."""
-        learnt = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
-        found: dict[str, Any] = {
-            "updates": self.progress.step,
-            "training_seconds": round(self.progress.seconds, 1),
-            "tokens": self.progress.tokens,
-            "rows_left_out": len(self.faults),
-        }
-        if self.best:
-            found["validation"] = self.best.scores
-            found["epochs"] = self.best.epoch
-        device = device_name(self.setting.device)
-        start = self.weights if isinstance(self.weights, str | Path) else "random"
-        return make_card(
-            f"Fine-tuning of a {type(self.model).__name__}",
-            f"{self.data.name}: {self.data.source}",
-            {**found, **results},
-            device=device,
-            weights=str(start),
-            tuning=self.tuning.to_dict(),
-            rows=[len(part) for part in self.data[3:6]],
-            parameters=sum(p.numel() for p in self.model.parameters()),
-            parameters_learnt=learnt,
-            precision=str(self.setting.precision).removeprefix("torch."),
-            processes=self.setting.world.size,
-            curve=[[*look[:3], look.scores] for look in self.looks],
-        )
+        return _card(self, results)
 
     def _look(self, record: Record) -> bool:
         """Ask about the validation rows; whether patience is over."""
@@ -239,28 +212,35 @@ def finetune(
     return FineTuning(data, weights, tuning, **options).run()
 
 
-def _sound(data: TaskSet, on_fault: str) -> tuple[TaskSet, list[str]]:
-    """The set without rows that are not sound, and what is wrong with those."""
-    parts, faults = {}, []
-    for name in ("train", "valid", "test"):
-        rows = getattr(data, name)
-        try:
-            kept, found = sound_rows(rows, data.kind, data.labels or None, on_fault)
-        except ValueError as error:
-            raise ValueError(f"{data.name}, {name}: {error}") from error
-        parts[name] = kept
-        faults += [f"{name}, {fault}" for fault in found]
-    return data._replace(**parts), faults
-
-
-def _are_pairs(data: TaskSet) -> bool | None:
-    """Whether all texts are pairs, or none; None if some are, or there are no texts."""
-    if data.kind not in ("classification", "regression"):
-        return None
-    found = {row.pair is not None for row in data.train}
-    return found.pop() if len(found) == 1 else None
-
-
 def _kept(model: Pretrained) -> dict[str, Tensor]:
     learnt = ((n, p) for n, p in model.named_parameters() if p.requires_grad)
     return {name: value.detach().clone() for name, value in learnt}
+
+
+def _card(run: FineTuning, results: dict[str, Any]) -> dict[str, Any]:
+    learnt = sum(p.numel() for p in run.model.parameters() if p.requires_grad)
+    found: dict[str, Any] = {
+        "updates": run.progress.step,
+        "training_seconds": round(run.progress.seconds, 1),
+        "tokens": run.progress.tokens,
+        "rows_left_out": len(run.faults),
+    }
+    if run.best:
+        found["validation"] = run.best.scores
+        found["epochs"] = run.best.epoch
+    device = device_name(run.setting.device)
+    start = run.weights if isinstance(run.weights, str | Path) else "random"
+    return make_card(
+        f"Fine-tuning of a {type(run.model).__name__}",
+        f"{run.data.name}: {run.data.source}",
+        {**found, **results},
+        device=device,
+        weights=str(start),
+        tuning=run.tuning.to_dict(),
+        rows=[len(part) for part in run.data[3:6]],
+        parameters=sum(p.numel() for p in run.model.parameters()),
+        parameters_learnt=learnt,
+        precision=str(run.setting.precision).removeprefix("torch."),
+        processes=run.setting.world.size,
+        curve=[[*look[:3], look.scores] for look in run.looks],
+    )

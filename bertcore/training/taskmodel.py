@@ -10,6 +10,7 @@ import torch
 from bertcore.model.bert import Bert
 from bertcore.model.config import BertConfig
 from bertcore.model.lowrank import add_low_rank
+from bertcore.model.tasks import BertForQuestionAnswering
 from bertcore.model.weights import Pretrained
 from bertcore.sources import find_file, read_json
 from bertcore.training.loop import seed_for
@@ -23,7 +24,8 @@ def task_model(
     """A model with a new head, at the starting weights of the seed.
 
     A head that the checkpoint brings is kept if it is of the same kind and has the
-    same labels in the same order; otherwise only the body is taken.
+    same labels in the same order, or as many without names; otherwise only the body
+    is taken.
 
     Args:
         kind: of the task.
@@ -46,7 +48,7 @@ def task_model(
         if isinstance(weights, BertConfig):
             return model(weights.replace(**changes))
         if _has_head(model, weights, changes):
-            return model.from_pretrained(weights)
+            return model.from_pretrained(weights, **changes)
         body = Bert.from_pretrained(weights)
         made = model(body.config.replace(**changes))
     made.bert.load_state_dict(body.state_dict(), strict=False)  # perhaps no pooler
@@ -61,7 +63,10 @@ def _has_head(
     if published.get("architectures") != [model.__name__]:
         return False
     own = BertConfig.from_dict(published)
-    return all(getattr(own, name) == value for name, value in changes.items())
+    names = changes.get("label_names")
+    if own.label_names is not None and own.label_names != names:
+        return False
+    return model is BertForQuestionAnswering or own.num_labels == changes["num_labels"]
 
 
 def restrict(model: Pretrained, tuning: Tuning) -> None:
