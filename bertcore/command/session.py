@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -54,7 +54,7 @@ def session(folder: Path, given: Mapping[str, Any]) -> None:
         about = _described(folder, given, machine, world)
         run = _ready(folder, about, machine, world)
         ended = run.progress.share(run.recipe) >= 1 and (folder / MODEL).is_dir()
-        stopped = 0 if ended else _trained(run, folder, about, world)
+        stopped = 0 if ended else _trained(run, folder, about)
         if world.leads and not (stopped or ended):
             export(run.model, run.tokenizer, folder / MODEL, run.card())
         if world.leads:
@@ -140,16 +140,30 @@ def _ready(folder: Path, about: Run, machine: Machine, world: World) -> Pretrain
     return run
 
 
-def _trained(run: Pretraining, folder: Path, about: Run, world: World) -> int:
+def _trained(run: Pretraining, folder: Path, about: Run) -> int:
     """Train; return the number of the signal that stopped it, or 0."""
     curves = folder / CURVES if about.asked.get("tensorboard") else None
-    with stoppable() as stop, logged(run, curves) as log:
+    return followed(run, logged(run, curves))
+
+
+def followed(run: Any, log: AbstractContextManager[Any]) -> int:
+    """Read a run's records until its end, or until a signal.
+
+    Args:
+        run: has `records()`, a setting, a recipe and its progress.
+        log: gives what takes the records, or None where another process shows them.
+
+    Returns:
+        The number of the signal that stopped it, or 0.
+    """
+    world, device = run.setting.world, run.setting.device
+    with stoppable() as stop, log as shown:
         try:
             with closing(run.records()) as records:
                 for record in records:
-                    if log is not None:
-                        log.add(record)
-                    if world.first(float(stop()), run.setting.device):
+                    if shown is not None:
+                        shown.add(record)
+                    if world.first(float(stop()), device):
                         break
         except RuntimeError:
             if not stop():  # the signal may have ended a process that makes batches

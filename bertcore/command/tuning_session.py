@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +18,7 @@ from bertcore.command.place import (
     write_faults,
 )
 from bertcore.command.rowset import first_rows, read_set
-from bertcore.command.session import DIVERGED, FAULT, stoppable
+from bertcore.command.session import DIVERGED, FAULT, followed
 from bertcore.command.tuning_log import logged_tuning, told_rows
 from bertcore.command.tuning_results import Job, Results
 from bertcore.training.distributed import World, join, leave
@@ -182,18 +181,6 @@ def _run(job: Job, seed: int, setting: Setting) -> FineTuning:
 
 def _trained(run: FineTuning, several: bool) -> int:
     """Train; return the number of the signal that stopped it, or 0."""
-    world = run.setting.world
-    if several and world.leads:
+    if several and run.setting.world.leads:
         say(f"seed {run.tuning.seed}")
-    with stoppable() as stop, logged_tuning(run) as log:
-        try:
-            with closing(run.records()) as records:
-                for record in records:
-                    if log is not None:
-                        log.add(record)
-                    if world.first(float(stop()), run.setting.device):
-                        break
-        except RuntimeError:
-            if not stop():  # the signal may have ended a process that makes batches
-                raise
-        return stop() if run.progress.share(run.recipe) < 1 else 0
+    return followed(run, logged_tuning(run))
