@@ -24,7 +24,11 @@ import nbformat
 ROOT = Path(__file__).resolve().parent.parent
 COMPARED = "nbval-check-output"
 # Libraries that a chapter calls and Colab does not have: where their pins are, names.
-CODE = ("constraints.txt", "nervaluate|sentencex")
+CODE = (
+    "constraints.txt",
+    "colorama|lightning-utilities|nervaluate|portalocker|sacrebleu|sentencex|"
+    "torchmetrics",
+)
 # What a chapter's author tags -> what the page does with the cell.
 PAGE_TAGS = {
     "exercise": "hide-input",

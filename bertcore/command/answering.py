@@ -1,7 +1,7 @@
 """Answering: what a fine-tuned model says, as a user reads it, and how good it is."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ from bertcore.command.rowset import read_test
 from bertcore.command.run import RUN
 from bertcore.command.tuning_log import told
 from bertcore.sources import Absent
-from bertcore.text.rows import Question, Row, Text
-from bertcore.training.decode import Found, Guess, Tagged, plain
-from bertcore.training.predict import TASK, Predictor
+from bertcore.text.rows import Question, Row, Source, Text
+from bertcore.training.decode import Found, Guess, Said, Tagged, plain
+from bertcore.training.predict import Predictor
 from bertcore.training.runtime import find_device
 from bertcore.training.scores import score
+from bertcore.training.taskfile import TASK
 
 Show = Callable[[Any, Any], str]
 _WIDE = 60  # characters of a text beside its answer
@@ -38,6 +39,27 @@ def predictor_of(name: str) -> Predictor:
         ) from error
     predictor.model.to(find_device())
     return predictor
+
+
+def ask_to_write(predictor: Predictor, wishes: Mapping[str, Any]) -> None:
+    """Change how a model writes.
+
+    Args:
+        predictor: a fine-tuned model.
+        wishes: values for fields of its `Search`.
+
+    Raises:
+        ValueError: if there are some, and the model does not write; or if they make no
+            sense.
+    """
+    if not wishes:
+        return
+    if predictor.search is None:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in wishes)
+        raise ValueError(
+            f"a model for {predictor.kind} writes nothing; leave {options} out"
+        )
+    predictor.search = predictor.search.replace(**wishes)
 
 
 def answers(
@@ -109,6 +131,8 @@ def shown(row: Row, answer: Any) -> str:
     if isinstance(answer, Found):
         place = f" ({answer.start}–{answer.end})" if answer.text else ""
         return f"{answer.text or 'no answer'}{place}  {_brief(row)}"
+    if isinstance(answer, Said):
+        return answer.text
     return f"{answer:>7.3f}  {_brief(row)}"
 
 
@@ -124,6 +148,8 @@ def as_object(row: Row, answer: Any) -> str:
     elif isinstance(answer, Tagged):
         entities = [{"type": kind, "text": text} for kind, text in answer.entities()]
         about = {**answer._asdict(), "entities": entities}
+    elif isinstance(row, Source):
+        about = {"text": row.text, "written": answer.text, "score": answer.score}
     else:
         found = answer._asdict() if isinstance(answer, Guess) else {"label": answer}
         pair = {"pair": row.pair} if row.pair is not None else {}

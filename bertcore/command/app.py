@@ -27,6 +27,7 @@ From texts to a model of your own:
 \b
   bertcore finetune topics --out my-topics           fit a model to a task
   bertcore predict my-topics "A river in Portugal."  (bertcore tasks: others)
+  bertcore finetune summaries --out my-summaries     teach one to write
 
 Each command explains itself: bertcore COMMAND --help.
 """

@@ -1,14 +1,14 @@
 """Finetune: the commands that fit a model to a task, and say how good it is there."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import typer
 
 from bertcore.command.log import say
 from bertcore.sources import OUR_MODEL
 
-Kind = Literal["classification", "regression", "tagging", "answers"]
+Kind = Literal["classification", "regression", "tagging", "answers", "writing"]
 OnFault = Literal["stop", "skip"]
 Task = Annotated[
     str, typer.Argument(help="A set that bertcore tasks lists, or rows of your own.")
@@ -17,12 +17,15 @@ OwnKind = Annotated[Kind | None, typer.Option(help="Of rows of your own.")]
 WhenFaulty = Annotated[OnFault, typer.Option(help="At rows that cannot be used.")]
 Out = Annotated[Path, typer.Option(help="A folder for the model.")]
 Model = Annotated[
-    str, typer.Option(help="To start from: a folder, a run or a hub name.")
+    str | None,
+    typer.Option(help=f"To start from: a folder, a run, a hub name ({OUR_MODEL})."),
 ]
 Random = Annotated[
     bool, typer.Option("--random", help="Its sizes, but random weights.")
 ]
-Frozen = Annotated[bool, typer.Option("--frozen", help="Only the head learns.")]
+Frozen = Annotated[
+    bool, typer.Option("--frozen", help="Only the head learns; to write, the decoder.")
+]
 Rank = Annotated[
     int | None, typer.Option(help="Low-rank changes (LoRA), not all weights.", min=1)
 ]
@@ -42,6 +45,15 @@ Stride = Annotated[
     int | None,
     typer.Option(help="Of windows over a context (half the length).", min=1),
 ]
+TargetLength = Annotated[
+    int | None, typer.Option(help="Tokens that are written, at most (64).", min=3)
+]
+LabelSmoothing = Annotated[
+    float | None, typer.Option(help="Of what is to be written: a share (0).")
+]
+Tied = Annotated[
+    bool, typer.Option("--tied", help="Encoder and decoder share their weights.")
+]
 Looks = Annotated[
     int | None, typer.Option(help="At the validation rows, an epoch (1).", min=1)
 ]
@@ -59,7 +71,7 @@ Precision = Annotated[
 ]
 Baselines = Annotated[
     bool,
-    typer.Option("--baselines/--no-baselines", help="Majority and a bag of words."),
+    typer.Option("--baselines/--no-baselines", help="Majority and counted words."),
 ]
 
 
@@ -68,10 +80,11 @@ def finetune(
     task: Task,
     out: Out,
     kind: OwnKind = None,
-    model: Model = OUR_MODEL,
+    model: Model = None,
     random: Random = False,
     frozen: Frozen = False,
     rank: Rank = None,
+    tied: Tied = False,
     epochs: Epochs = None,
     batch: Batch = None,
     pass_size: PassSize = None,
@@ -79,6 +92,8 @@ def finetune(
     warmup: Warmup = None,
     length: Length = None,
     stride: Stride = None,
+    target_length: TargetLength = None,
+    label_smoothing: LabelSmoothing = None,
     looks: Looks = None,
     patience: Patience = None,
     seed: Seed = None,
@@ -106,12 +121,17 @@ def finetune(
       tagging         {"words": ["Ada", "wrote"], "tags": ["B-person", "O"]}
       answers         {"question": "Who wrote?", "context": "Ada wrote.",
                        "answers": {"text": ["Ada"], "answer_start": [0]}}
+      writing         {"text": "A long text.", "target": "What is to be written."}
 
     \b
       bertcore finetune topics --out my-topics
       bertcore finetune my.jsonl --kind classification --out my-model --seeds 5
       bertcore finetune topics --out other --random --rows 500 --no-baselines
+      bertcore finetune summaries --out my-summaries --label-smoothing 0.1
       torchrun --nproc-per-node 2 -m bertcore finetune verses --out my-verses
+
+    To write, a BERT becomes an encoder and a decoder. The set "sounds" has pieces of
+    its own, so without --model a small one learns it, from random weights.
 
     Ctrl-C stops after the update and keeps the best so far.
 
@@ -125,16 +145,24 @@ def finetune(
       from transformers import pipeline
       pipeline("text-classification", "my-topics")("A river in the north.")
     """
-    from bertcore.command.rowset import is_named
     from bertcore.command.tuning_session import tune
 
-    if kind is None and not is_named(task) and Path(task).expanduser().exists():
+    if kind is None:
+        _check_named(task, context)
+    tune({key: value for key, value in context.params.items() if value is not None})
+
+
+def _check_named(task: str, context: typer.Context) -> None:
+    """Of rows of one's own the kind must be said."""
+    from bertcore.command.rowset import is_named
+
+    if not is_named(task) and Path(task).expanduser().exists():
+        *most, last = get_args(Kind)
         message = (
-            f"{task} holds rows of your own; say of which kind: classification, "
-            "regression, tagging or answers"
+            f"{task} holds rows of your own; say of which kind: {', '.join(most)} or "
+            f"{last}"
         )
         raise typer.BadParameter(message, ctx=context, param_hint="--kind")
-    tune({key: value for key, value in context.params.items() if value is not None})
 
 
 def score(

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from bertcore.text.lines import OPENERS
 from bertcore.text.rowcheck import sound_rows
-from bertcore.text.rows import Question, Row, Text, Words, row_from
+from bertcore.text.rows import Question, Row, Source, Text, Words, row_from
 
 GROUP = 256  # lines that are answered together, if so many are there
 _CHUNK = 1 << 16  # bytes read at a time
@@ -17,6 +17,7 @@ _FORM = {
     "regression": "a text, or two with a TAB between",
     "tagging": "words with white space between",
     "answers": "a question, a TAB and its context; or a question, with --context FILE",
+    "writing": "a text",
 }
 
 
@@ -121,7 +122,7 @@ def _row_in_object(text: str, form: Form) -> Row:
         raise ValueError(f"a {type(record).__name__}; give an object")
     if form.context is not None:
         record = {**record, "context": form.context}
-    for name in ("label", "tags", "answers"):  # may say anything: nobody looks
+    for name in ("label", "tags", "answers", "target"):  # anything: nobody looks
         record.pop(name, None)
     return row_from(form.kind, record)
 
@@ -134,7 +135,9 @@ def _row_in_text(text: str, form: Form) -> Row:
         return Question(text, form.context)
     if form.kind == "answers" and len(parts) == 2:
         return Question(*parts)
-    if form.kind != "answers" and len(parts) < 3:
+    if form.kind == "writing" and len(parts) == 1:
+        return Source(text)
+    if form.kind in ("classification", "regression") and len(parts) < 3:
         return Text(parts[0], None, *parts[1:])
     count = len(parts) - 1
     raise ValueError(

@@ -11,7 +11,7 @@ from bertcore.text.labelled import TASKS, Task
 from bertcore.text.labelled_readers import normal, parts
 from bertcore.text.lines import OPENERS
 from bertcore.text.rowcheck import sound_rows
-from bertcore.text.rows import Question, Row, TaskSet, Text, labels_of, row_from
+from bertcore.text.rows import Question, Row, TaskSet, Words, labels_of, row_from
 
 PARTS = ("train", "valid", "test")
 OWN = "your own"
@@ -179,7 +179,7 @@ def _file(path: Path, kind: str) -> Rows:
 def _key(row: Row) -> str:
     if isinstance(row, Question):
         return row.context
-    return normal(row.text if isinstance(row, Text) else " ".join(row.words))
+    return normal(" ".join(row.words) if isinstance(row, Words) else row.text)
 
 
 def _read(path: Path, kind: str) -> tuple[list[Row], list[str], list[str]]:

@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 
 from bertcore.cards import write_card
 from bertcore.command.log import say
+from bertcore.command.place import Start
 from bertcore.command.rowset import Rows
 from bertcore.command.tuning_log import Outcome, table
-from bertcore.model.config import BertConfig
 from bertcore.text.rows import TaskSet
-from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.baselines import bag_of_words, majority
 from bertcore.training.finetune import CARD, FineTuning
 from bertcore.training.scores import MAIN, score
@@ -21,12 +20,10 @@ class Job(NamedTuple):
     """What was asked for, checked: all that a run of one seed takes."""
 
     rows: Rows
-    weights: str | BertConfig
-    tokenizer: Tokenizer
+    start: Start
     tuning: Tuning
     seeds: range
     folder: Path
-    name: str
     compared: bool
 
     @property
@@ -76,7 +73,7 @@ class Results:
         self._complete_card(baselines)
         if self.outcomes[0].scores:
             count = len(self.job.data.test)
-            for line in table(count, self.job.name, self.outcomes, baselines):
+            for line in table(count, self.job.start.name, self.outcomes, baselines):
                 say(line)
         done = self.kept.progress
         sums = f"{done.step:,} updates, {done.tokens:,} tokens, {done.seconds:,.0f} s"
@@ -112,7 +109,8 @@ class Results:
         data = self.job.data
         ways = {"majority": majority}
         if find_spec("sklearn") is not None:
-            ways["bag of words"] = bag_of_words
+            named = "nearest row" if data.kind == "writing" else "bag of words"
+            ways[named] = bag_of_words
             say("counting words, to compare …", error=True)
         found = {}
         for name, way in ways.items():
@@ -127,6 +125,6 @@ class Results:
         folder, data = self.job.folder, self.job.data
         if data.kind == "answers":
             return f'bertcore predict {folder} "Some question?" --context FILE'
-        if data.kind != "tagging" and data.train[0].pair is not None:
+        if getattr(data.train[0], "pair", None) is not None:
             return rf"printf 'One text.\tAnother.\n' | bertcore predict {folder}"
         return f'bertcore predict {folder} "Some text."'

@@ -14,7 +14,7 @@ from bertcore.command.place import (
     FAULTS,
     check_place,
     check_scores,
-    start_weights,
+    start_of,
     write_faults,
 )
 from bertcore.command.rowset import first_rows, read_set
@@ -104,8 +104,8 @@ def _together(make: Callable[[], Made], world: World, device: torch.device) -> M
 
 def _job(given: Mapping[str, Any], world: World) -> Job:
     folder = Path(given["out"]).expanduser()
-    weights, tokenizer = start_weights(given["model"], given["random"])
-    check_place(folder, given["model"])
+    start = start_of(given["task"], given.get("model"), given["random"])
+    check_place(folder, given.get("model"))
     tuning = Tuning(**{key: given[key] for key in OF_TUNING if key in given})
     if world.size > 1 and tuning.pass_size is None and tuning.batch % world.size == 0:
         tuning = tuning.replace(pass_size=tuning.batch // world.size)
@@ -118,11 +118,10 @@ def _job(given: Mapping[str, Any], world: World) -> Job:
         )
     rows = read_set(given["task"], given.get("kind"), given["on_fault"])
     rows = rows._replace(data=first_rows(rows.data, given.get("rows")))
+    tuning.check_kind(rows.data.kind)
     check_scores(rows.data)
     seeds = range(tuning.seed, tuning.seed + given["seeds"])
-    name = f"{given['model']}{', random weights' if given['random'] else ''}"
-    compared = given["baselines"]
-    return Job(rows, weights, tokenizer, tuning, seeds, folder, name, compared)
+    return Job(rows, start, tuning, seeds, folder, given["baselines"])
 
 
 def _setting(given: Mapping[str, Any], world: World, device: torch.device) -> Setting:
@@ -140,15 +139,14 @@ def _announce(job: Job, device: torch.device) -> None:
     if faults:
         many = f"{len(faults):,} fault{'s' if len(faults) > 1 else ''}"
         notes.append(f"{many}, listed in {job.folder / FAULTS}")
-    if note:
-        notes.append(note)
+    notes += [each for each in (note, job.start.note) if each]
     if not data.valid:
         notes.append("no rows to validate, so the last weights are kept")
     if not data.test:
         notes.append("no rows to test, so there will be no scores")
     if job.compared and data.test and find_spec("sklearn") is None:
         notes.append(
-            "a bag of words, to compare, needs scikit-learn; run: pip install "
+            "to count words, for comparison, needs scikit-learn; run: pip install "
             "scikit-learn, or give --no-baselines"
         )
     for each in notes:
@@ -161,20 +159,21 @@ def _announce(job: Job, device: torch.device) -> None:
 def _run(job: Job, seed: int, setting: Setting) -> FineTuning:
     run = FineTuning(
         job.data,
-        job.weights,
+        job.start.weights,
         job.tuning.replace(seed=seed),
         setting=setting,
-        tokenizer=job.tokenizer,
+        tokenizer=job.start.tokenizer,
     )
     if setting.world.leads and seed == job.seeds[0]:
         sizes = [p.numel() for p in run.model.parameters()]
         count = sum(sizes)
         learnt = sum(p.numel() for p in run.model.parameters() if p.requires_grad)
         learns = f"{learnt:,} of {count:,}" if learnt < count else f"all {count:,}"
-        recipe, length = run.recipe, run.predictor.reading.length
+        recipe, reading = run.recipe, run.predictor.reading
+        written = f", {reading.target} to write" if job.data.kind == "writing" else ""
         say(
-            f"{job.name}: {learns} parameters learn; {recipe.steps:,} updates of "
-            f"{recipe.batch}, up to {length} tokens at once"
+            f"{job.start.name}: {learns} parameters learn; {recipe.steps:,} updates of "
+            f"{recipe.batch}, up to {reading.length} tokens at once{written}"
         )
     return run
 

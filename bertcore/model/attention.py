@@ -42,6 +42,25 @@ def causal_map(length: int, device: torch.device | str | None = None) -> Tensor:
     return ones.tril()  # 1 1 q k
 
 
+def cross_map(source_mask: Tensor, target_mask: Tensor | None = None) -> Tensor:
+    """Which token of a target may look at which state of its source.
+
+    Args:
+        source_mask: `b k`, 1 for a token of the source and 0 for padding; in a packed
+            row the number of the token's text.
+        target_mask: `b q`, the same of the target. Default: all are of text 1.
+
+    Returns:
+        A boolean map, `b 1 q k`; padding looks at all tokens.
+    """
+    key_text = rearrange(source_mask, "b k -> b 1 1 k")  # b 1 1 k
+    if target_mask is None:
+        return key_text > 0  # b 1 1 k
+    query_text = rearrange(target_mask, "b q -> b 1 q 1")  # b 1 q 1
+    own_text = (query_text == key_text) | (query_text == 0)
+    return own_text & (key_text > 0)  # b 1 q k
+
+
 class Attention(nn.Module):
     """Multi-head attention: queries ask, keys are matched, values are handed over.
 
@@ -73,9 +92,26 @@ class Attention(nn.Module):
                 which is self-attention; any other states make it cross-attention.
         """
         source = hidden if source is None else source
-        query = self._split(self.query(hidden))  # b h q d
+        return self.ask(hidden, *self.offer(source), allowed)  # b q w
+
+    def offer(
+        self,
+        source: Tensor,  # b k w
+    ) -> tuple[Tensor, Tensor]:
+        """The keys and values of states that are asked, `b h k d` each."""
         key = self._split(self.key(source))  # b h k d
         value = self._split(self.value(source))  # b h k d
+        return key, value
+
+    def ask(
+        self,
+        hidden: Tensor,  # b q w
+        key: Tensor,  # b h k d
+        value: Tensor,  # b h k d
+        allowed: Tensor | None = None,
+    ) -> Tensor:
+        """`forward`, of keys and values that are there already (chapter 7)."""
+        query = self._split(self.query(hidden))  # b h q d
         dropout = self.dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(
             query, key, value, attn_mask=allowed, dropout_p=dropout

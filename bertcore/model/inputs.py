@@ -48,6 +48,47 @@ def check_inputs(
         _check_mask(attention_mask, batch, length)
 
 
+def check_source(
+    cross: bool,
+    source: Tensor | None,
+    source_mask: Tensor | None,
+    batch: int,
+    width: int,
+) -> None:
+    """Refuse what a decoder's cross-attention cannot look at.
+
+    Args:
+        cross: whether the decoder has cross-attention.
+        source: the states of an encoder, or None.
+        source_mask: theirs, or None.
+        batch: rows of the target.
+        width: of the decoder's states.
+
+    Raises:
+        ValueError: naming what was given, what is allowed and what to do.
+    """
+    if (source is not None) != cross:
+        given = "no source" if source is None else "a source"
+        raise ValueError(
+            f"{given} for a decoder with cross={cross}; cross-attention looks at the "
+            "states of an encoder: give source=… to a decoder that has it, and to no "
+            "other"
+        )
+    if source is None:
+        return
+    if source.dim() != 3 or len(source) != batch or source.shape[2] != width:
+        raise ValueError(
+            f"source has shape {tuple(source.shape)}; expected ({batch}, k, {width}): "
+            "the states of an encoder of the same width, a row of them for each row of "
+            "input_ids"
+        )
+    if source_mask is not None and source_mask.shape != source.shape[:2]:
+        raise ValueError(
+            f"source_mask has shape {tuple(source_mask.shape)}; expected "
+            f"{tuple(source.shape[:2])}, as the source has"
+        )
+
+
 def _check_ids(name: str, ids: Tensor) -> None:
     if not isinstance(ids, Tensor):
         raise ValueError(

@@ -4,8 +4,9 @@ import json
 import os
 import pickle
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -14,13 +15,24 @@ from torch import Tensor, nn
 
 from bertcore.model.config import BertConfig
 from bertcore.model.initialise import initialise
-from bertcore.model.names import canonical, published_name
+from bertcore.model.names import bare, canonical, published_name
 from bertcore.sources import find_file
+
+Model = TypeVar("Model", bound="Pretrained")
 
 # In published files, but copies of something else.
 _TOKEN_TABLE = "embeddings.word_embeddings.weight"
 _TIED = "cls.predictions.decoder.weight"
-_COPIES = {"embeddings.position_ids", _TIED}
+_COPIES = ("embeddings.position_ids", _TIED)
+# What a decoder has and BERT's own files lack.
+_NEW = ".crossattention."
+_NAMED = 12  # missing tensors that a warning names
+# Our class -> what the transformers library calls it, where that differs.
+PUBLISHED_CLASSES = {
+    "Bert": "BertModel",
+    "Decoder": "BertLMHeadModel",
+    "EncoderDecoder": "EncoderDecoderModel",
+}
 
 
 class Pretrained(nn.Module):
@@ -56,12 +68,7 @@ class Pretrained(nn.Module):
         warning names it. Heads that this class does not have are left out.
         """
         config = BertConfig.from_pretrained(folder_or_name, **changes)
-        path = find_file(folder_or_name, "model.safetensors", "pytorch_model.bin")
-        _check_vocabulary(path.parent / "vocab.txt", config)
-        with torch.device("meta"):  # no memory, no random numbers: all is overwritten
-            model = cls(config)
-        load_weights(model.to_empty(device="cpu"), path)
-        return model.eval()
+        return loaded(folder_or_name, lambda: cls(config))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `config.json` and `model.safetensors`, as transformers reads them.
@@ -71,7 +78,7 @@ class Pretrained(nn.Module):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         name = type(self).__name__
-        architecture = "BertModel" if name == "Bert" else name
+        architecture = PUBLISHED_CLASSES.get(name, name)
         config = {"architectures": [architecture], **self.published_config()}
         tensors = {
             published_name(name): parameter.detach().cpu().clone().contiguous()
@@ -92,11 +99,30 @@ class Pretrained(nn.Module):
         return self.config.to_dict()
 
 
+def loaded(folder_or_name: str | Path, make: Callable[[], Model]) -> Model:
+    """A model with a checkpoint's weights, in evaluation mode.
+
+    Args:
+        folder_or_name: a folder, or a name on the hub.
+        make: makes the model, with any weights.
+
+    Raises:
+        FileNotFoundError: if there is no such checkpoint.
+        ValueError: if its files are damaged or do not fit the model.
+    """
+    path = find_file(folder_or_name, "model.safetensors", "pytorch_model.bin")
+    with torch.device("meta"):  # no memory, no random numbers: all is overwritten
+        model = make()
+    _check_vocabulary(path.parent / "vocab.txt", model.config)
+    load_weights(model.to_empty(device="cpu"), path)
+    return model.eval()
+
+
 def published_weights(model: nn.Module) -> dict[str, Tensor]:
     """The model's own parameters, under their published names without `bert.`"""
     return {
         canonical(published_name(name)): parameter
-        for name, parameter in model.named_parameters()
+        for name, parameter in model.named_parameters(remove_duplicate=False)
     }
 
 
@@ -131,11 +157,13 @@ def load_weights(model: nn.Module, path: Path) -> None:
     """
     found = {canonical(name): tensor for name, tensor in read_tensors(path).items()}
     wanted = published_weights(model)
-    if "cls.predictions.bias" in wanted:
-        _check_tied(found, path)
+    for part in ("", "decoder."):
+        if f"{part}cls.predictions.bias" in wanted:
+            _check_tied(found, part, path)
     missing = [name for name in wanted if name not in found]
-    unknown = [name for name in found if name not in wanted and name not in _COPIES]
-    _check_body(missing, f"{path} lacks", path)
+    unknown = [n for n in found if n not in wanted and bare(n) not in _COPIES]
+    old = [name for name in missing if _NEW not in name]
+    _check_body(old, f"{path} lacks", path)
     _check_body(unknown, f"the config has no place for what {path} holds:", path)
     _check_tensors(found, wanted, path)
     with torch.no_grad():
@@ -143,11 +171,13 @@ def load_weights(model: nn.Module, path: Path) -> None:
             wanted[name].copy_(found[name])
     if missing:
         _start(model, {id(wanted[name]) for name in missing})
+        shown = ", ".join(missing[:_NAMED])
+        more = f" and {len(missing) - _NAMED} more" if missing[_NAMED:] else ""
         warnings.warn(
-            f"{path} has no {', '.join(missing)}: these parts of "
+            f"{path} has no {shown}{more}: these parts of "
             f"{type(model).__name__} start from random weights; train them before "
             "you use what they give",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -176,7 +206,7 @@ def _unreadable(path: Path, error: Exception) -> ValueError:
 
 def _check_body(names: list[str], fault: str, path: Path) -> None:
     """Embeddings and encoder must match to the last tensor; heads need not."""
-    body = [name for name in names if name.startswith(("embeddings.", "encoder."))]
+    body = [n for n in names if bare(n).startswith(("embeddings.", "encoder."))]
     if body:
         raise ValueError(
             f"{fault} {len(body)} tensors of the embeddings and the encoder "
@@ -192,7 +222,7 @@ def _check_tensors(
         theirs, ours = tuple(found[name].shape), tuple(wanted[name].shape)
         if theirs != ours:
             remedy = "is config.json the one that belongs to these weights?"
-            if name.startswith(("classifier", "qa_outputs")):
+            if bare(name).startswith(("classifier", "qa_outputs")):
                 remedy = (
                     f"give num_labels={theirs[0]}, or start a new head on the body: "
                     "model.bert = Bert.from_pretrained(…)"
@@ -205,8 +235,8 @@ def _check_tensors(
             )
 
 
-def _check_tied(found: dict[str, Tensor], path: Path) -> None:
-    table, copy = found.get(_TOKEN_TABLE), found.get(_TIED)
+def _check_tied(found: dict[str, Tensor], part: str, path: Path) -> None:
+    table, copy = found.get(part + _TOKEN_TABLE), found.get(part + _TIED)
     if table is not None and copy is not None and not torch.equal(table, copy):
         raise ValueError(
             f"{path}: {_TIED} differs from {_TOKEN_TABLE}; bertcore's masked-LM head "

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 NOT_ASKED = -100  # the label where nothing is asked; torch's cross_entropy skips it
+ROW = 128  # tokens of a packed row at most, if no text is longer
 _STEP = 4  # tokens between two lengths of rows that are tried
 
 
@@ -111,8 +112,15 @@ def pack(batch: Mapping[str, Tensor], length: int, pad_id: int) -> Packed:
     Raises:
         ValueError: if a text is empty or longer than a row.
     """
+    sizes = (batch["attention_mask"].numpy() > 0).sum(axis=1).tolist()
+    return laid_out(batch, fullest_fit(sizes, length), length, pad_id)
+
+
+def laid_out(
+    batch: Mapping[str, Tensor], places: list[Place], length: int, pad_id: int
+) -> Packed:
+    """A padded batch with each text at its place; else as `pack`."""
     mask = batch["attention_mask"].numpy() > 0
-    places = _fullest_fit(mask.sum(axis=1).tolist(), length)
     row, start, _ = np.array(places).T
     order = np.argsort(row * length + start)  # the texts as they now stand
     number = np.empty_like(order)  # of a text in its row, from 1
@@ -151,13 +159,17 @@ def least_padding(sizes: Sequence[int], longest: int) -> int:
     lengths = range(least, max(least, longest) + 1, _STEP)
 
     def tokens(length: int) -> int:
-        return length * (1 + max(p.row for p in _fullest_fit(list(sizes), length)))
+        return length * (1 + max(p.row for p in fullest_fit(list(sizes), length)))
 
     return min(lengths, key=tokens)
 
 
-def _fullest_fit(sizes: list[int], length: int) -> list[Place]:
-    """The longest first, each in the fullest row that has room for it."""
+def fullest_fit(sizes: list[int], length: int) -> list[Place]:
+    """Places: the longest first, each in the fullest row that has room for it.
+
+    Raises:
+        ValueError: if a text is empty or longer than a row.
+    """
     places: dict[int, Place] = {}
     rooms: list[tuple[int, int]] = []  # what is free, and the row, in order
     rows = 0

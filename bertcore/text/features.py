@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bertcore.text.alignment import align
-from bertcore.text.rows import Question, Text, Words
+from bertcore.text.rows import Question, Source, Text, Words
 from bertcore.text.windows import answer_places, windows
 from bertcore.text.wordpiece import Tokenizer
 
@@ -13,9 +13,10 @@ class Feature(NamedTuple):
     """What a model reads at once.
 
     `row` is the number of the row it was made of, `first` and `second` are the ids of
-    its segments. `asked` are the places whose states are read. `targets` is what is
-    right there: a class or a number for each place; of an answer, its first and last
-    place. It is empty if that is not known. `places` are those of `Window`.
+    its segments. `asked` are the places whose states are read; for writing none is
+    named, as all are read. `targets` is what is right there: a class or a number for
+    each place; of an answer, its first and last place; the ids of what is to be
+    written. It is empty if that is not known. `places` are those of `Window`.
     """
 
     row: int
@@ -27,7 +28,7 @@ class Feature(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Tokens."""
+        """Tokens that are read."""
         return len(self.first) + len(self.second)
 
 
@@ -36,11 +37,14 @@ class Reading(NamedTuple):
 
     `length` is the most tokens of a feature. `stride` is for answers: how many pieces
     further on in the context the next window begins; None is half of what fits in.
+    `target` is for writing: the most tokens of what is written, [CLS] and [SEP]
+    included.
     """
 
     tokenizer: Tokenizer
     length: int
     stride: int | None = None
+    target: int = 64
 
 
 def text_features(
@@ -96,11 +100,32 @@ def question_features(
             yield Feature(row, *window[:2], everywhere, targets, window.places)
 
 
+def writing_features(
+    rows: Sequence[Source], reading: Reading, labels: Sequence[str] = ()
+) -> Iterator[Feature]:
+    """A text each, and what is to be written for it; each is cut if it is too long.
+
+    Raises:
+        ValueError: if the special tokens leave no room for a piece of the target.
+    """
+    tokenizer, most = reading.tokenizer, reading.target
+    if most < 3:
+        raise ValueError(
+            f"target={most} leaves no room for a piece beside [CLS] and [SEP]; give 3 "
+            "or more"
+        )
+    for row, (text, target) in enumerate(rows):
+        first = tokenizer.encode(text, max_length=reading.length)
+        targets = [] if target is None else tokenizer.encode(target, max_length=most)
+        yield Feature(row, first, [], [], targets)
+
+
 FEATURES: dict[str, Callable[..., Iterator[Feature]]] = {
     "classification": text_features,
     "regression": text_features,
     "tagging": word_features,
     "answers": question_features,
+    "writing": writing_features,
 }
 
 

@@ -85,6 +85,13 @@ HUB_TASKS = {
         "CC BY-SA 4.0",
         apart="context",
     ),
+    "cnn": HubTask(
+        "a news article in three or four sentences (Hermann et al. 2015; See et al. "
+        "2017)",
+        *("writing", "abisee/cnn_dailymail", "3.0.0"),
+        {"text": "article", "target": "highlights"},
+        "Apache 2.0; the articles are those of CNN and the Daily Mail",
+    ),
 }
 
 
@@ -215,7 +222,7 @@ def _named(label: Any, names: list[str] | tuple[str, ...]) -> Any:
 
 
 def _is_labelled(row: Any) -> bool:
-    for name in ("label", "tags", "answers"):
+    for name in ("label", "tags", "answers", "target"):
         if hasattr(row, name):
             return getattr(row, name) is not None
     return False

@@ -1,7 +1,8 @@
 """Labelled: sets of labelled rows that packages carry, under a name (chapter 10).
 
 A package is found without being imported, and its files are read as text.
-`requirements-tasks.txt` and `requirements-corpora.txt` pin the packages with checksums.
+`requirements-data.txt`, `requirements-corpora.txt` and `requirements-tasks.txt` pin the
+packages with checksums.
 Where nobody has split a set before, a digest of each text does: eight in ten to train
 on, one to validate, one to test. The rows of a part are shuffled, always in the same
 way, so that the first thousand are a fair sample.
@@ -12,11 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from bertcore.text.corpus import Corpus, introductions
+from bertcore.text.articles import descriptions, summaries, topics
 from bertcore.text.facts import facts
 from bertcore.text.labelled_readers import (
     normal,
-    pair_descriptions,
     pair_verses,
     parts,
     read_question_lines,
@@ -25,39 +25,14 @@ from bertcore.text.labelled_readers import (
     read_tagged,
     read_trec,
     unique,
-    unread,
 )
 from bertcore.text.library import bible, package_folder
-from bertcore.text.rows import Row, TaskSet, Text, labels_of
-from bertcore.text.task_shelf import ABOUT
+from bertcore.text.rows import Row, TaskSet, Text
+from bertcore.text.sounds import sounds
+from bertcore.text.task_shelf import ABOUT, task_set
 
-_NO_TOPIC = "Uncategorized"
 _TRAIN_QUESTIONS = 5452  # of trec.csv's rows; the 500 after them are the official test
 _TRAIN_DOCUMENTS, _VALID_DOCUMENTS = 30, 8  # of Lee's 50
-
-
-def topics() -> TaskSet:
-    """Introductions of Wikipedia, each with the topic of its article: 11 classes.
-
-    The 1,000 articles that are "Uncategorized" are left out; no two introductions are
-    alike. The articles that test are among those that `english` holds out, so our
-    packaged model has not read them. Texts are whole, 77 words on average: the model
-    cuts. Without the package, the two dozen introductions of this course stand in,
-    split in order 12, 6 and 6: enough to see the code run.
-    """
-    corpus = introductions()
-    rows = [
-        (document.title, Text(document.text, document.topic))
-        for document in corpus.documents
-        if document.topic != _NO_TOPIC
-    ]
-    if len(rows) < 100:
-        own = [row for _, row in rows]
-        split = own[:12], own[12:18], own[18:]
-    else:
-        split = parts(rows, lambda row: row[0])
-        split = _rows_only(unread(split, lambda row: row[0]))
-    return _task("topics", split, corpus)
 
 
 def sentiment() -> TaskSet:
@@ -78,7 +53,7 @@ def sentiment() -> TaskSet:
         for text, rating in read_ratings(folder / "movieReviewSnippets_GroundTruth.txt")
         if rating
     ]
-    return _task("sentiment", parts(unique(rows, _normal), _normal))
+    return task_set("sentiment", parts(unique(rows, _normal), _normal))
 
 
 def questions(official: bool = True) -> TaskSet:
@@ -97,10 +72,10 @@ def questions(official: bool = True) -> TaskSet:
     rows = read_trec(_folder("questions") / "data" / "trec.csv")
     train, test = rows[:_TRAIN_QUESTIONS], rows[_TRAIN_QUESTIONS:]
     if not official:
-        return _task("questions", parts(unique(rows, _normal), _normal))
+        return task_set("questions", parts(unique(rows, _normal), _normal))
     others = unique(train, _normal, map(_normal, test))
     train, valid, tenth = parts(others, _normal)
-    return _task("questions", (train + tenth, valid, test))
+    return task_set("questions", (train + tenth, valid, test))
 
 
 def repeated_questions() -> list[Text]:
@@ -115,25 +90,6 @@ def repeated_questions() -> list[Text]:
         FileNotFoundError: if the package is not installed.
     """
     return read_question_lines(_folder("sentiment") / "data" / "question_labels.txt")
-
-
-def descriptions() -> TaskSet:
-    """A few words, and an introduction of Wikipedia: is it what they describe?
-
-    Each article's own short description stands before its introduction, which "fits",
-    or by chance before that of another article on the same topic: "other". Articles
-    without a description or a topic are left out. Split by a digest of the title, and
-    then paired, so no text is in two parts; the test is chosen as for `topics`.
-    Without the package, the two dozen introductions of this course stand in, as there.
-    """
-    corpus = introductions()
-    found = [d for d in corpus.documents if d.description and d.topic != _NO_TOPIC]
-    if len(found) < 100:
-        split = found[:12], found[12:18], found[18:]
-    else:
-        split = parts(found, lambda document: document.title)
-        split = unread(split, lambda document: document.title)
-    return _task("descriptions", tuple(map(pair_descriptions, split)), corpus)
 
 
 def verses() -> TaskSet:
@@ -154,7 +110,7 @@ def verses() -> TaskSet:
     test = unique(test, _normal)
     valid = unique(valid, _normal, map(_normal, test))
     train = unique(train, _normal, map(_normal, valid + test))
-    return _task("verses", (train, valid, test))
+    return task_set("verses", (train, valid, test))
 
 
 def entities() -> TaskSet:
@@ -172,7 +128,7 @@ def entities() -> TaskSet:
         FileNotFoundError: if the package is not installed.
     """
     rows = read_tagged(_folder("entities") / "data" / "ner.txt")
-    return _task("entities", parts(unique(rows, _normal), _normal))
+    return task_set("entities", parts(unique(rows, _normal), _normal))
 
 
 def similarity(seed: int = 0) -> TaskSet:
@@ -204,7 +160,7 @@ def similarity(seed: int = 0) -> TaskSet:
                 if i < j
             ]
         )
-    return _task("similarity", tuple(split))
+    return task_set("similarity", tuple(split))
 
 
 class Task(NamedTuple):
@@ -230,28 +186,14 @@ _LOADERS = (
     sentiment,
     questions,
     descriptions,
+    summaries,
+    sounds,
     verses,
     entities,
     similarity,
     facts,
 )
 TASKS = {load.__name__: Task(load, *ABOUT[load.__name__]) for load in _LOADERS}
-
-
-def _task(name: str, split: tuple[list, ...], corpus: Corpus | None = None) -> TaskSet:
-    """A set of rows in three parts; a corpus says itself where it comes from."""
-    rng = random.Random(0)
-    train, valid, test = (rng.sample(part, len(part)) for part in split)
-    about = ABOUT[name]
-    package = about.pins[0].split("=")[0]
-    return TaskSet(
-        name,
-        about.kind,
-        labels_of(train + valid + test, about.kind),
-        *(train, valid, test),
-        corpus.source if corpus else f"{about.origin}; from the package {package}",
-        corpus.licence if corpus else about.licence,
-    )
 
 
 def _folder(name: str) -> Path:

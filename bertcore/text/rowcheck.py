@@ -11,6 +11,7 @@ from bertcore.text.rows import (
     Answer,
     Question,
     Row,
+    Source,
     Text,
     Words,
     checked_kind,
@@ -30,10 +31,10 @@ def sound_rows(
     """The rows in which nothing is wrong, and a sentence on each fault of the others.
 
     A sentence begins "row 17: …"; rows are counted from 0, as in a list, so rows[17]
-    is the one. Wrong are texts, words and contexts that are empty or hold half a
-    character, labels that are missing or unknown, numbers that are not finite, tags
-    that are not as many as the words or not of the form O, B-x, I-x, and answers that
-    do not stand where they should.
+    is the one. Wrong are texts, words, contexts and targets that are empty or hold half
+    a character, labels and targets that are missing, labels that are unknown, numbers
+    that are not finite, tags that are not as many as the words or not of the form O,
+    B-x, I-x, and answers that do not stand where they should.
 
     An I-x that follows no B-x or I-x is no fault: it begins a span, as in conlleval,
     the script of CoNLL-2000 that scored the shared tasks on named entities.
@@ -43,8 +44,8 @@ def sound_rows(
         kind: one of `KINDS`.
         labels: the classes or tags that are allowed; by default any.
         on_fault: "stop" raises, "skip" leaves such rows out.
-        labelled: whether labels, tags and answers are wanted. If not, they are not
-            looked at.
+        labelled: whether labels, tags, answers and targets are wanted. If not, they
+            are not looked at.
 
     Raises:
         ValueError: if on_fault is "stop", with the first faults and their number; if
@@ -182,6 +183,18 @@ def _answer_faults(answer: Any, context: str) -> Iterator[str]:
     yield f"the answer {text!r:.60} is not at {start} of the context; {remedy}"
 
 
+def _source_faults(
+    row: Source, labels: Sequence[str] | None, labelled: bool
+) -> Iterator[str]:
+    yield from _text_faults(row.text, "the text")
+    if not labelled:
+        return
+    if row.target is None:
+        yield "no target; give what is to be written, or leave the row out"
+    else:
+        yield from _text_faults(row.target, "the target")
+
+
 def _pair_faults(row: Text) -> Iterator[str]:
     yield from _text_faults(row.text, "the text")
     if row.pair is not None:
@@ -215,4 +228,5 @@ _CHECKS: dict[str, Callable[..., Iterator[str]]] = {
     "regression": _number_faults,
     "tagging": _word_faults,
     "answers": _question_faults,
+    "writing": _source_faults,
 }

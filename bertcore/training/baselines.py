@@ -1,7 +1,7 @@
 """Baselines: what a fine-tuned model must beat to be worth its price (chapter 10).
 
-All by scikit-learn. `majority` looks at no text; `bag_of_words` counts words and knows
-nothing of their order, beyond the words beside one.
+`majority` looks at no text. `bag_of_words`, by scikit-learn, counts words and knows
+nothing of their order, beyond the words beside one. `copied` writes what it has read.
 """
 
 import re
@@ -11,19 +11,27 @@ from itertools import pairwise
 from statistics import mean
 from typing import Any
 
-from bertcore.text.rows import Question, TaskSet, Text, Words
+from bertcore.text.rows import Question, Source, TaskSet, Text, Words
 
 _YEAR = re.compile(r"\s*\([^()]*\d{4}[^()]*\)$")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _WORD = re.compile(r"\w+")
+_READ = 500  # characters of a text; more of Wikipedia's introductions helps nothing
+_AT_ONCE = 100  # rows that are compared with all others
 
 
 def majority(data: TaskSet, rows: Sequence[Any]) -> list[Any]:
-    """The most frequent class, the mean, only tags "O", or no answer, for all rows."""
+    """The same for all rows: the most frequent class or target, or the mean.
+
+    For tagging all tags are "O"; for answers there is none.
+    """
     if data.kind == "tagging":
         return [("O",) * len(row.words) for row in rows]
     if data.kind == "answers":
         return [""] * len(rows)
+    if data.kind == "writing":
+        targets = Counter(row.target for row in data.train)
+        return [targets.most_common(1)[0][0]] * len(rows)
     labels = [row.label for row in data.train]
     if data.kind == "regression":
         return [mean(labels)] * len(rows)
@@ -38,11 +46,35 @@ def bag_of_words(data: TaskSet, rows: Sequence[Any]) -> list[Any]:
     the two texts' tf-idf vectors. A word's tag: from the word, its shape and those
     beside it. An answer: the whole sentence of the context whose words go best with the
     question's; or none, if that is likelier.
+
+    For writing nothing is fitted, and characters are counted, not words: the target of
+    the row to train on whose text is nearest, by the cosine of tf-idf of two to four
+    characters in a row within a word. Of a text the first 500 characters are read.
     """
     if data.kind == "answers":
         return _sentences(data, rows)
-    kinds = {"classification": _classes, "regression": _numbers, "tagging": _tags}
+    kinds = {
+        "classification": _classes,
+        "regression": _numbers,
+        "tagging": _tags,
+        "writing": _nearest,
+    }
     return kinds[data.kind](data.train, rows)
+
+
+def copied(data: TaskSet, rows: Sequence[Source]) -> list[str]:
+    """The first words of each text, as many as a target to train on has on average.
+
+    Raises:
+        ValueError: if the kind of the set is not writing.
+    """
+    if data.kind != "writing":
+        raise ValueError(
+            f"{data.name} is a set for {data.kind}, where nothing is copied; give one "
+            "for writing"
+        )
+    count = max(1, round(mean(len(row.target.split()) for row in data.train)))
+    return [" ".join(row.text.split()[:count]) for row in rows]
 
 
 def _logistic(right: Sequence[Any], strength: float, **settings: Any) -> Any:
@@ -116,6 +148,22 @@ def _tags(train: Sequence[Words], rows: Sequence[Words]) -> list[list[str]]:
     model.fit([seen for row in train for seen in _around(row.words)], tags)
     guesses = iter(model.predict([seen for r in rows for seen in _around(r.words)]))
     return [[str(next(guesses)) for _ in row.words] for row in rows]
+
+
+def _nearest(train: Sequence[Source], rows: Sequence[Source]) -> list[str]:
+    import numpy as np
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectors = TfidfVectorizer(
+        analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, dtype=np.float32
+    )
+    seen = vectors.fit_transform([row.text[:_READ] for row in train]).T.tocsr()
+    asked = vectors.transform([row.text[:_READ] for row in rows])
+    guesses = []
+    for start in range(0, len(rows), _AT_ONCE):
+        cosines = (asked[start : start + _AT_ONCE] @ seen).toarray()
+        guesses += [train[number].target for number in cosines.argmax(axis=1)]
+    return guesses
 
 
 def _around(words: Sequence[str]) -> Iterator[dict[str, str]]:

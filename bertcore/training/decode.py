@@ -1,4 +1,4 @@
-"""Decode: from scores to classes, numbers, tags and answers (chapter 10)."""
+"""Decode: what a model says: classes, numbers, tags, answers, texts (chapter 10)."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bertcore.text.features import Feature
-from bertcore.text.rows import Question, Text, Words
+from bertcore.text.rows import Question, Source, Text, Words
 from bertcore.text.windows import best_span
 
 
@@ -54,6 +54,17 @@ class Found(NamedTuple):
     margin: float
 
 
+class Said(NamedTuple):
+    """What was written, and how likely: the score of `bertcore.model.decoder.Written`.
+
+    That is the sum of the log-probabilities of its tokens, the one that ends it
+    included; with beams divided by length ** length_penalty.
+    """
+
+    text: str
+    score: float
+
+
 def plain_row(kind: str, number: int, row: Any, pairs: bool | None = None) -> Any:
     """A row as the task reads it, without what is right.
 
@@ -74,6 +85,11 @@ def plain_row(kind: str, number: int, row: Any, pairs: bool | None = None) -> An
         if _are_texts(words) and len(words):
             return Words(tuple(words))
         raise _refused(number, row, "a list of words, or a text with one word at least")
+    if kind == "writing":
+        text = row.text if isinstance(row, Source) else row
+        if isinstance(text, str):
+            return Source(text)
+        raise _refused(number, row, "a text")
     if isinstance(row, Question):
         row = row.question, row.context
     if _are_texts(row, 2) and row[1].strip():
@@ -176,7 +192,7 @@ def decoded(
     """An answer for each row.
 
     Args:
-        kind: of the task.
+        kind: of a task whose answers are read from scores: any but writing.
         rows: as `plain_row` gives them.
         scored: their features in order, each with its scores: `1 c` of a text, `t c` of
             words, `1 s 2` of a window.
@@ -186,6 +202,6 @@ def decoded(
 
 
 def plain(predictions: Sequence[Any]) -> list[Any]:
-    """What scores compare: the label of a `Guess`, the tags, the text of an answer."""
-    shown = {Guess: "label", Tagged: "tags", Found: "text"}
+    """What scores compare: the label of a `Guess`, tags, the text of an answer."""
+    shown = {Guess: "label", Tagged: "tags", Found: "text", Said: "text"}
     return [getattr(p, shown[type(p)]) if type(p) in shown else p for p in predictions]

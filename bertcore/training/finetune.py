@@ -16,10 +16,9 @@ import torch
 from torch import Tensor
 
 from bertcore.cards import make_card, write_card
-from bertcore.model.config import BertConfig
 from bertcore.model.lowrank import merge_low_rank
 from bertcore.model.weights import Pretrained
-from bertcore.text.features import Reading, features_of
+from bertcore.text.features import features_of
 from bertcore.text.progress import bar
 from bertcore.text.rows import TaskSet
 from bertcore.text.wordpiece import Tokenizer
@@ -30,12 +29,12 @@ from bertcore.training.predict import Predictor
 from bertcore.training.progress import Progress, Record
 from bertcore.training.runtime import device_name
 from bertcore.training.scores import MAIN, score
-from bertcore.training.taskdata import are_pairs, ready
-from bertcore.training.taskmodel import restrict, task_model
+from bertcore.training.taskdata import ready
+from bertcore.training.taskmodel import Weights, task_predictor
+from bertcore.training.tasks import an, task_kind
 from bertcore.training.taskworks import TaskWorks
 from bertcore.training.tuning import Tuning
 
-LENGTH = 128  # tokens of a text, if nothing else is said
 CARD = "card.json"
 
 
@@ -60,7 +59,7 @@ class FineTuning:
     def __init__(
         self,
         data: TaskSet,
-        weights: str | Path | BertConfig,
+        weights: Weights,
         tuning: Tuning | None = None,
         folder: str | Path | None = None,
         setting: Setting | None = None,
@@ -71,7 +70,8 @@ class FineTuning:
         Args:
             data: the rows, and what kind of task they are.
             weights: a folder or a name on the hub; or the config of a model that
-                starts from random weights, which needs a `tokenizer`.
+                starts from random weights; or a model, which is trained itself. The
+                last two need a `tokenizer`.
             tuning: how to train.
             folder: where the best model is written, and the card.
             setting: where to compute; by default the GPU if there is one.
@@ -89,24 +89,22 @@ class FineTuning:
         data = self.data
         self.weights = weights
         self.folder = Path(folder).expanduser() if folder is not None else None
-        if tokenizer is None and isinstance(weights, BertConfig):
-            raise ValueError("random weights came with no tokenizer; give tokenizer=…")
-        tokenizer = tokenizer or Tokenizer.from_pretrained(weights)
-        model = task_model(data.kind, weights, data.labels, self.tuning.seed)
-        length = self.tuning.length or min(LENGTH, model.config.max_positions)
-        reading = Reading(tokenizer, length, self.tuning.stride)
-        restrict(model, self.tuning)
-        model.to(self.setting.device)
-        pairs = are_pairs(data)
-        self.predictor = Predictor(model, data.kind, reading, data.labels, pairs)
-        self.model, self.objective = model, self.predictor.objective
+        self.predictor = task_predictor(data, weights, self.tuning, tokenizer)
+        self.model, self.objective = self.predictor.model, self.predictor.objective
+        self.model.to(self.setting.device)
+        reading = self.predictor.reading
         try:
-            features = features_of(data.kind, self.data.train, reading, data.labels)
+            features = features_of(data.kind, data.train, reading, data.labels)
         except ValueError as error:
             raise ValueError(f"{data.name}, train: {error}") from error
         self.recipe = self.tuning.recipe(len(features))
-        pad, size, seed = tokenizer.pad_id, self.recipe.one_pass, self.tuning.seed
-        self.works = TaskWorks(data.kind, features, size, seed, pad, model.config)
+        size, seed, pad = (
+            self.recipe.one_pass,
+            self.tuning.seed,
+            reading.tokenizer.pad_id,
+        )
+        shape = task_kind(data.kind).shape(self.model)
+        self.works = TaskWorks(data.kind, features, size, seed, pad, shape)
         self.progress = Progress()
         self.losses: list[float] = []
         self.looks: list[TaskLook] = []
@@ -204,7 +202,7 @@ class FineTuning:
 
 def finetune(
     data: TaskSet,
-    weights: str | Path | BertConfig,
+    weights: Weights,
     tuning: Tuning | None = None,
     **options: Any,
 ) -> FineTuning:
@@ -230,8 +228,10 @@ def _card(run: FineTuning, results: dict[str, Any]) -> dict[str, Any]:
         found["epochs"] = run.best.epoch
     device = device_name(run.setting.device)
     start = run.weights if isinstance(run.weights, str | Path) else "random"
+    if isinstance(run.weights, Pretrained):
+        start = "of a model that was given"
     return make_card(
-        f"Fine-tuning of a {type(run.model).__name__}",
+        f"Fine-tuning of {an(type(run.model))}",
         f"{run.data.name}: {run.data.source}",
         {**found, **results},
         device=device,

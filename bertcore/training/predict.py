@@ -1,6 +1,5 @@
 """Predict: from texts to answers with a fine-tuned model (chapter 10)."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -9,18 +8,19 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from bertcore.model.decoder import Search, generate
 from bertcore.model.inference import evaluation
 from bertcore.model.weights import Pretrained
-from bertcore.sources import find_file, read_json
+from bertcore.text.batch import padded
 from bertcore.text.features import Feature, Reading, features_of
-from bertcore.text.rows import KINDS
 from bertcore.text.wordpiece import Tokenizer
-from bertcore.training.decode import decoded, plain_row
-from bertcore.training.tasks import asked_of, task_kind
+from bertcore.training.decode import Said, decoded, plain_row
+from bertcore.training.taskfile import amend, read_task, write_generation, write_task
+from bertcore.training.tasks import asked_of, checked_model, task_kind
 
-TASK = "task.json"
 WINDOW = 256  # rows that are read, and held, at a time
 ROOM = 4096  # tokens that are computed at once
+WRITING_ROOM = 16384  # of sources and of what is written, which comes one by one
 
 
 class Predictor:
@@ -38,6 +38,7 @@ class Predictor:
         labels: Sequence[str] = (),
         pairs: bool | None = None,
         objective: nn.Module | None = None,
+        search: Search | None = None,
     ) -> None:
         """
         Args:
@@ -47,30 +48,19 @@ class Predictor:
             labels: the classes or tags, in the order of the model's scores.
             pairs: whether the texts were pairs when it learnt; the others are refused.
             objective: that of the model, if it has one already.
+            search: how to write, for writing; its first and last token become those
+                of the tokenizer. By default the likeliest token each time, and as many
+                as `reading` has for a target.
 
         Raises:
             ValueError: if these do not fit together.
         """
-        found = task_kind(kind)
-        if not isinstance(model, found.model):
-            raise ValueError(
-                f"a {type(model).__name__} cannot do {kind!r}; give a "
-                f"{found.model.__name__}"
-            )
-        wanted = len(labels) or 1
-        if kind != "answers" and model.config.num_labels != wanted:
-            raise ValueError(
-                f"the model has {model.config.num_labels} scores for {wanted} labels; "
-                f"give num_labels={wanted}"
-            )
-        if reading.length > model.config.max_positions:
-            raise ValueError(
-                f"length={reading.length}, but the model has "
-                f"{model.config.max_positions} positions; give at most as many"
-            )
+        checked_model(kind, model)
+        _check_sizes(kind, model, reading, len(labels) or 1)
         self.model, self.kind, self.reading = model, kind, reading
         self.labels, self.pairs = tuple(labels), pairs
-        self.objective = objective or found.objective(model)
+        self.objective = objective or task_kind(kind).objective(model)
+        self.search = _search(kind, reading, search)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:
@@ -80,32 +70,24 @@ class Predictor:
             FileNotFoundError: if the folder has no task.
             ValueError: if its files are damaged.
         """
-        about = read_json(find_file(folder, TASK))
-        if about.get("kind") not in KINDS:
-            raise ValueError(
-                f"{folder}/{TASK} says kind={about.get('kind')!r}; "
-                f"there are {', '.join(KINDS)}"
-            )
-        lacking = [name for name in ("labels", "length", "stride") if name not in about]
-        if lacking:
-            raise ValueError(
-                f"{folder}/{TASK} has no {', '.join(lacking)}; write the folder anew "
-                "with save_pretrained"
-            )
-        model = task_kind(about["kind"]).model.from_pretrained(folder)
-        tokenizer = Tokenizer.from_pretrained(folder)
-        reading = Reading(tokenizer, about["length"], about["stride"])
-        return cls(model, about["kind"], reading, about["labels"], about.get("pairs"))
+        about = read_task(folder)
+        kind, how = about["kind"], (about["length"], about["stride"])
+        if kind == "writing":
+            how = (*how, about["target"])
+        return cls(
+            task_kind(kind).model.from_pretrained(folder),
+            kind,
+            Reading(Tokenizer.from_pretrained(folder), *how),
+            about["labels"],
+            about.get("pairs"),
+            search=about.get("search"),
+        )
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write model, tokenizer and task, as transformers loads them, too."""
         folder = Path(folder)
         self.model.save_pretrained(folder)
         self.reading.tokenizer.save_pretrained(folder)
-        if self.kind == "regression":  # transformers would give a probability
-            path = folder / "config.json"
-            config = {**read_json(path), "problem_type": "regression"}
-            path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf8")
         about = {
             "kind": self.kind,
             "labels": list(self.labels),
@@ -113,8 +95,12 @@ class Predictor:
             "length": self.reading.length,
             "stride": self.reading.stride,
         }
-        text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
-        (folder / TASK).write_text(text, encoding="utf8", newline="\n")
+        if self.kind == "regression":  # transformers would give a probability
+            amend(folder, problem_type="regression")
+        if self.search is not None:
+            about |= {"target": self.reading.target, "search": self.search}
+            write_generation(folder, self.search, self.reading.tokenizer)
+        write_task(folder, about)
 
     def predict(self, rows: Iterable[Any]) -> list[Any]:
         """An answer for each row, in order.
@@ -122,11 +108,12 @@ class Predictor:
         Args:
             rows: for classification and regression texts, or pairs of texts; for
                 tagging lists of words, or texts whose words stand between white space;
-                for answers pairs of a question and a context. Rows of
-                `bertcore.text.rows` fit, too; what they say is right is not looked at.
+                for answers pairs of a question and a context; for writing texts. Rows
+                of `bertcore.text.rows` fit, too; what they say is right is not looked
+                at.
 
         Returns:
-            `Guess`, a number, `Tagged` or `Found`, as the kind of task is.
+            `Guess`, a number, `Tagged`, `Found` or `Said`, as the kind of task is.
 
         Raises:
             ValueError: if `rows` is one text, or a row is not what the task reads.
@@ -160,24 +147,69 @@ class Predictor:
 
     def _answers(self, rows: list[Any], number: int) -> list[Any]:
         features = features_of(self.kind, rows, self.reading, self.labels, number)
+        if self.search is not None:
+            return self._said(features, self.search)
         with evaluation(self.objective), torch.inference_mode():
             scored = list(self._scored(features))
         return decoded(self.kind, rows, scored, self.labels)
 
     def _scored(self, features: list[Feature]) -> Iterator[tuple[Feature, Tensor]]:
         """Each feature with its scores: short ones together."""
-        device = next(self.model.parameters()).device
         found: dict[int, Tensor] = {}
         for numbers in batches([feature.size for feature in features]):
             some = [features[n] for n in numbers]
             pad = self.reading.tokenizer.pad_id
             asked = asked_of(self.kind, some, pad)
-            moved = {name: value.to(device) for name, value in asked.items()}
-            scores = self.objective.scores(**moved).float().cpu()
+            scores = self.objective.scores(**self._moved(asked)).float().cpu()
             sizes = [len(f.asked) if self.kind == "tagging" else 1 for f in some]
             for n, part in zip(numbers, scores.split(sizes), strict=True):
                 found[n] = part
         return ((feature, found[n]) for n, feature in enumerate(features))
+
+    def _said(self, features: list[Feature], search: Search) -> list[Said]:
+        """What is written for each: sources of about the same length together."""
+        tokenizer = self.reading.tokenizer
+        found: dict[int, Said] = {}
+        sizes = [(f.size + search.max_tokens) * search.beams for f in features]
+        for numbers in batches(sizes, WRITING_ROOM):
+            some = [(features[n].first, features[n].second) for n in numbers]
+            batch = self._moved(padded(some, tokenizer.pad_id))
+            written = generate(self.model, batch, search)
+            for n, (ids, score, _) in zip(numbers, written, strict=True):
+                found[n] = Said(tokenizer.decode(ids, skip_special_tokens=True), score)
+        return [found[n] for n in range(len(features))]
+
+    def _moved(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        device = next(self.model.parameters()).device
+        return {name: value.to(device) for name, value in batch.items()}
+
+
+def _check_sizes(kind: str, model: Pretrained, reading: Reading, wanted: int) -> None:
+    if kind not in ("answers", "writing") and model.config.num_labels != wanted:
+        raise ValueError(
+            f"the model has {model.config.num_labels} scores for {wanted} labels; "
+            f"give num_labels={wanted}"
+        )
+    sizes = [("length", reading.length, "model", model.config)]
+    if kind == "writing":
+        sizes.append(("target", reading.target, "decoder", model.decoder.config))
+    for name, length, part, config in sizes:
+        if length > config.max_positions:
+            raise ValueError(
+                f"{name}={length}, but the {part} has {config.max_positions} "
+                "positions; give at most as many"
+            )
+
+
+def _search(kind: str, reading: Reading, search: Search | None) -> Search | None:
+    """The search with the tokenizer's own ids; None for kinds that do not write."""
+    if kind != "writing":
+        if search is not None:
+            raise ValueError(f"a search for {kind}, which writes nothing; leave it out")
+        return None
+    search = search or Search(max_tokens=reading.target - 1)  # [CLS] is there already
+    tokenizer = reading.tokenizer
+    return search.replace(start_id=tokenizer.cls_id, stop_id=tokenizer.sep_id)
 
 
 def batches(sizes: Sequence[int], room: int = ROOM) -> list[list[int]]:

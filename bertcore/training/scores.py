@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-from bertcore.text.rows import Question, Text, Words, checked_kind
+from bertcore.text.characters import split_words
+from bertcore.text.rows import Question, Source, Text, Words, checked_kind
 
 # The score that says which of two models is the better one.
 MAIN = {
@@ -12,6 +13,7 @@ MAIN = {
     "regression": "spearman",
     "tagging": "f1",
     "answers": "f1",
+    "writing": "chrf",
 }
 _INSTALL = {"sklearn": "scikit-learn", "scipy": "scipy"}
 
@@ -97,24 +99,57 @@ def answer_scores(rows: Sequence[Question], guesses: Sequence[str]) -> dict[str,
     return {"f1": float(found["f1"]) / 100, "exact": float(found["exact_match"]) / 100}
 
 
+def written_scores(rows: Sequence[Source], guesses: Sequence[str]) -> dict[str, float]:
+    """How near the texts that were written are to those wanted; one may be empty.
+
+    They are compared as uncased BERT splits words: in small letters, without accents,
+    punctuation apart; what such a model cannot write costs nothing. `exact` is the
+    share of rows without a fault. `chrf`, by sacrebleu, is an F-score of runs of one to
+    six characters (Popović 2015, *chrF*); torchmetrics 1.9 has one of this name in which
+    a guess with nothing right costs no recall. `word_error_rate`, by torchmetrics,
+    counts words too many, missing or wrong, by the words that are wanted: 0 is best,
+    and it may exceed 1. For sounds a word is a phoneme, so this is the phoneme error
+    rate.
+    """
+    errors = _library("torchmetrics.functional.text").word_error_rate
+    chrf = _library("sacrebleu").corpus_chrf
+    truth = [" ".join(split_words(row.target, lowercase=True)) for row in rows]
+    found = [" ".join(split_words(guess, lowercase=True)) for guess in guesses]
+    same = sum(a == b for a, b in zip(found, truth, strict=True))
+    return {
+        "chrf": chrf(found, [truth]).score / 100,
+        "exact": same / len(rows),
+        "word_error_rate": float(errors(found, truth)),
+    }
+
+
 _SCORES: dict[str, Callable[..., dict[str, float]]] = {
     "classification": class_scores,
     "regression": number_scores,
     "tagging": tag_scores,
     "answers": answer_scores,
+    "writing": written_scores,
 }
 
 # Where a row says what is right.
-_TRUTH = {"classification": 1, "regression": 1, "tagging": 1, "answers": 2}
+_TRUTH = {
+    "classification": 1,
+    "regression": 1,
+    "tagging": 1,
+    "answers": 2,
+    "writing": 1,
+}
 
 
 def score(kind: str, rows: Sequence[Any], guesses: Sequence[Any]) -> dict[str, float]:
-    """The scores of a kind of task, 0 to 1 (correlations -1 to 1); see `MAIN`.
+    """The scores of a kind of task; `MAIN` says which decides.
+
+    They are 0 to 1, but correlations -1 to 1, and a rate of errors 0 or more.
 
     Args:
         kind: of the task.
         rows: with what is right.
-        guesses: a class, a number, tags or an answer for each row.
+        guesses: a class, a number, tags, an answer or a text for each row.
 
     Raises:
         ValueError: if there is no such kind, if there is not one guess a row, or a

@@ -1,11 +1,12 @@
 """Tasks: what each kind of head is asked, and the sum of its loss (chapter 10).
 
 Features stand packed in rows, so each objective is told the places that it reads. A
-head is one linear layer: there is no decoder.
+head is one linear layer; only for writing there is a decoder.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from bertcore.model.config import BertConfig
+from bertcore.model.decoder import EncoderDecoder
 from bertcore.model.readout import states_at
 from bertcore.model.tasks import (
     BertForQuestionAnswering,
@@ -20,11 +22,23 @@ from bertcore.model.tasks import (
     BertForTokenClassification,
 )
 from bertcore.model.weights import Pretrained
-from bertcore.text.batch import Place, least_padding, packed
+from bertcore.text.batch import ROW, Place, least_padding, packed
 from bertcore.text.features import Feature
 from bertcore.training.objective import Work, useful_operations
-
-ROW = 128  # tokens of a packed row at most, if no feature is longer
+from bertcore.training.places import (
+    classes,
+    ends,
+    numbers,
+    span_places,
+    text_places,
+    token_places,
+)
+from bertcore.training.writing import (
+    Shape,
+    WritingObjective,
+    asked_tokens,
+    next_tokens,
+)
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -126,73 +140,62 @@ def number_loss(scores: Tensor, targets: Tensor) -> Tensor:
     return F.mse_loss(scores[:, 0], targets, reduction="sum")
 
 
-def text_places(
-    places: Sequence[Place], _: Sequence[Feature], length: int
-) -> dict[str, Tensor]:
-    """The arguments of `TextObjective.scores`, besides the batch."""
-    rows: list[list[int]] = [[] for _ in range(1 + max(place.row for place in places))]
-    for place in places:
-        rows[place.row].append(place.start)
-    columns = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
-    for row, starts in enumerate(rows):
-        columns[row, : len(starts)] = torch.tensor(starts)
-    seen = [0] * len(rows)
-    taken = []
-    for place in places:
-        taken.append(place.row * columns.shape[1] + seen[place.row])
-        seen[place.row] += 1
-    return {"columns": columns, "taken": torch.tensor(taken)}
+Places = Callable[[Sequence[Place], Sequence[Feature], int], dict[str, Tensor]]
 
 
-def token_places(
-    places: Sequence[Place], features: Sequence[Feature], length: int
-) -> dict[str, Tensor]:
-    """The arguments of `TokenObjective.scores`, besides the batch."""
-    asked = [
-        place.row * length + place.start + each
-        for place, feature in zip(places, features, strict=True)
-        for each in feature.asked
-    ]
-    return {"asked": torch.tensor(asked)}
+def _read_at(places: Places) -> Callable[[Sequence[Feature], int], dict[str, Tensor]]:
+    """A function from features and the id of padding to the arguments of `scores`."""
+
+    def asked(features: Sequence[Feature], pad_id: int) -> dict[str, Tensor]:
+        row = least_padding([feature.size for feature in features], ROW)
+        batch, found = packed([(f.first, f.second) for f in features], pad_id, row)
+        return {**batch, **places(found, features, row)}
+
+    return asked
 
 
-def span_places(
-    places: Sequence[Place], features: Sequence[Feature], length: int
-) -> dict[str, Tensor]:
-    """The arguments of `SpanObjective.scores`, besides the batch."""
-    sizes = torch.tensor([place.end - place.start for place in places])
-    starts = torch.tensor([place.row * length + place.start for place in places])
-    steps = torch.arange(int(sizes.max()))[None]
-    inside = steps < sizes[:, None]
-    return {
-        "asked": (starts[:, None] + steps).where(inside, starts[:, None]),
-        "inside": inside,
-    }
+def worth_reading(config: BertConfig, features: Sequence[Feature]) -> tuple[int, float]:
+    """Tokens, and operations without those of the heads, which are small."""
+    sizes = [feature.size for feature in features]
+    return sum(sizes), useful_operations(config, sizes, 0)
 
 
 class Kind(NamedTuple):
-    """What a kind of task takes: the model, its objective, the places that it reads."""
+    """What a kind of task takes: a model, its objective, and what that is given.
+
+    `asked` makes the arguments of its `scores` of features and the id of padding,
+    `targets` what is right there. `worth` are the tokens and operations of features, by
+    the `shape` of a model.
+    """
 
     model: type[Pretrained]
-    objective: Callable[[Pretrained], nn.Module]
-    places: Callable[[Sequence[Place], Sequence[Feature], int], dict[str, Tensor]]
-    target: torch.dtype = torch.long
+    objective: Callable[[Any], nn.Module]
+    asked: Callable[[Sequence[Feature], int], dict[str, Tensor]]
+    targets: Callable[[Sequence[Feature]], Tensor] = classes
+    shape: Callable[[Any], Any] = attrgetter("config")
+    worth: Callable[[Any, Sequence[Feature]], tuple[int, float]] = worth_reading
 
 
 TASK_KINDS = {
     "classification": Kind(
         BertForSequenceClassification,
         lambda model: TextObjective(model, class_loss),
-        text_places,
+        _read_at(text_places),
     ),
     "regression": Kind(
         BertForSequenceClassification,
         lambda model: TextObjective(model, number_loss),
-        text_places,
-        torch.float32,
+        _read_at(text_places),
+        numbers,
     ),
-    "tagging": Kind(BertForTokenClassification, TokenObjective, token_places),
-    "answers": Kind(BertForQuestionAnswering, SpanObjective, span_places),
+    "tagging": Kind(BertForTokenClassification, TokenObjective, _read_at(token_places)),
+    "answers": Kind(
+        BertForQuestionAnswering, SpanObjective, _read_at(span_places), ends
+    ),
+    "writing": Kind(
+        *(EncoderDecoder, WritingObjective, asked_tokens, next_tokens),
+        *(Shape.of, Shape.worth),
+    ),
 }
 
 
@@ -207,32 +210,51 @@ def task_kind(kind: str) -> Kind:
     return TASK_KINDS[kind]
 
 
+def checked_model(kind: str, model: Pretrained) -> Pretrained:
+    """The model itself.
+
+    Raises:
+        ValueError: if there is no such kind, or it takes another model.
+    """
+    wanted = task_kind(kind).model
+    if not isinstance(model, wanted):
+        raise ValueError(f"{an(type(model))} cannot do {kind!r}; give {an(wanted)}")
+    return model
+
+
+def an(model: type) -> str:
+    """The name of a class with its article.
+
+    >>> an(EncoderDecoder), an(BertForTokenClassification)
+    ('an EncoderDecoder', 'a BertForTokenClassification')
+    """
+    name = model.__name__
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+
+
 def asked_of(kind: str, features: Sequence[Feature], pad_id: int) -> dict[str, Tensor]:
     """Features, packed: what the `scores` of an objective takes.
 
     Args:
         kind: of the task.
-        features: one at least.
+        features: one at least; for writing, with their targets.
         pad_id: fills up the rows.
     """
-    row = least_padding([feature.size for feature in features], ROW)
-    batch, places = packed([(f.first, f.second) for f in features], pad_id, row)
-    return {**batch, **task_kind(kind).places(places, features, row)}
+    return task_kind(kind).asked(features, pad_id)
 
 
 def task_work(
-    kind: str, features: Sequence[Feature], pad_id: int, config: BertConfig
+    kind: str, features: Sequence[Feature], pad_id: int, shape: BertConfig | Shape
 ) -> Work:
-    """Features with their targets, as the engine takes them; else as `asked_of`."""
-    values = [target for feature in features for target in feature.targets]
-    targets = torch.tensor(values, dtype=task_kind(kind).target)
-    count = len(values)
-    if kind == "answers":
-        targets, count = rearrange(targets, "(p e) -> p e", e=2), len(features)
-    sizes = [feature.size for feature in features]
+    """Features with their targets, as the engine takes them; else as `asked_of`.
+
+    Args:
+        shape: of the model: its config; of an encoder-decoder, `Shape`.
+    """
+    found = task_kind(kind)
+    targets = found.targets(features)
     return Work(
-        {**asked_of(kind, features, pad_id), "targets": targets},
-        torch.tensor([count]),
-        sum(sizes),
-        useful_operations(config, sizes, 0),
+        {**found.asked(features, pad_id), "targets": targets},
+        torch.tensor([len(targets)]),
+        *found.worth(shape, features),
     )

@@ -8,6 +8,7 @@ from bertcore.model.config import BertConfig
 from bertcore.text.features import Feature
 from bertcore.training.objective import Work
 from bertcore.training.tasks import task_work
+from bertcore.training.writing import Shape
 
 
 class TaskWorks:
@@ -24,7 +25,7 @@ class TaskWorks:
         size: int,
         seed: int,
         pad_id: int,
-        config: BertConfig,
+        shape: BertConfig | Shape,
     ) -> None:
         """
         Args:
@@ -33,7 +34,7 @@ class TaskWorks:
             size: features in a pass.
             seed: of the order.
             pad_id: fills up the rows.
-            config: of the model.
+            shape: of the model, as for `task_work`.
 
         Raises:
             ValueError: if there are no features.
@@ -41,7 +42,7 @@ class TaskWorks:
         if not features:
             raise ValueError("no rows to learn from; give one at least")
         self.kind, self.features, self.size, self.seed = kind, features, size, seed
-        self.pad_id, self.config = pad_id, config
+        self.pad_id, self.shape = pad_id, shape
         self._orders: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -50,7 +51,7 @@ class TaskWorks:
 
     def __getitem__(self, number: int) -> Work:
         some = [self.features[n] for n in self.numbers(number)]
-        return task_work(self.kind, some, self.pad_id, self.config)
+        return task_work(self.kind, some, self.pad_id, self.shape)
 
     def numbers(self, number: int) -> list[int]:
         """Which features the n-th pass holds."""

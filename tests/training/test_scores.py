@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.text.rows import KINDS, Answer, Question, TaskSet, Text, Words
-from bertcore.training.baselines import bag_of_words, majority, sentences
+from bertcore.text.rows import KINDS, Answer, Question, Source, TaskSet, Text, Words
+from bertcore.training.baselines import bag_of_words, copied, majority, sentences
 from bertcore.training.decode import Tagged
 from bertcore.training.scores import MAIN, score
 
@@ -208,7 +208,59 @@ def test_answers_count_as_in_the_script_of_squad(one: list, other: list) -> None
     assert found["f1"] == pytest.approx(squad_f1(truth, guess), abs=1e-6)
 
 
-# Faults ------------------------------------------------------------------------------
+# Writing -----------------------------------------------------------------------------
+
+
+def wanted(*targets: str) -> list[Source]:
+    return [Source("a", target) for target in targets]
+
+
+@pytest.mark.parametrize(
+    ("truth", "guess", "exact", "errors"),
+    [
+        ("HH AH L OW", "HH AH L OW", 1, 0),
+        ("HH AH L OW", "HH EH L OW", 0, 1 / 4),
+        ("HH AH L OW", "HH L OW", 0, 1 / 4),
+        ("HH AH L OW", "HH AH L OW Z", 0, 1 / 4),
+        ("HH AH L OW", "", 0, 1),
+        ("a b", "c d e f", 0, 2),  # more faults than words
+        ("Café (1844–1908).", "cafe ( 1844 – 1908 ) .", 1, 0),  # as uncased BERT has it
+        ("a\nb", "a b", 1, 0),
+    ],
+)
+def test_what_was_written(truth: str, guess: str, exact: int, errors: float) -> None:
+    found = score("writing", wanted(truth), [guess])
+    assert found["exact"] == exact
+    assert found["word_error_rate"] == pytest.approx(errors)
+    assert (found["chrf"] == pytest.approx(1)) == bool(exact)
+
+
+def test_errors_of_all_rows_by_all_words() -> None:
+    found = score("writing", wanted("a b c", "d"), ["a b c", "x"])
+    assert found["word_error_rate"] == 1 / 4 and found["exact"] == 1 / 2
+
+
+# What `CHRF().corpus_score` of sacrebleu 2.6.0 gives, by 100.
+SACREBLEU = [
+    (["hh ah l ow"], ["hh ah l ow"], 1),
+    (["hh ah l ow"], ["hh eh ow"], 0.18002476999292283),
+    (["ab"], ["ab"], 1),
+    (["ab"], ["ab cd ef"], 0.6451612903225807),
+    (["aaaa"], ["aa"], 0.47169811320754707),
+    (["a", "river in asia"], ["river", "river in asia, in asia"], 0.8365353387458537),
+    (
+        ["country in europe", "hh ah l ow", "a genus of plants", "river"],
+        ["country in asia", "hh ah", "genus of a plant", ""],
+        0.4951449436341969,
+    ),
+    (["river"], ["pond"], 0),
+    (["river", "lake"], ["", ""], 0),
+]
+
+
+@pytest.mark.parametrize(("truth", "guesses", "expected"), SACREBLEU)
+def test_chrf_is_that_of_sacrebleu(truth: list, guesses: list, expected: float) -> None:
+    assert score("writing", wanted(*truth), guesses)["chrf"] == pytest.approx(expected)
 
 
 def test_each_kind_has_a_score() -> None:
@@ -217,6 +269,7 @@ def test_each_kind_has_a_score() -> None:
         "regression": (texts(1.0, 2.0), [1.0, 2.0]),
         "tagging": (tagged("B-x"), tags("B-x")),
         "answers": ([asked("x")], ["x"]),
+        "writing": (wanted("x"), ["x"]),
     }
     for kind in KINDS:
         found = score(kind, *rows[kind])
@@ -242,6 +295,7 @@ def test_guesses_that_do_not_fit() -> None:
         ("regression", Text("a")),
         ("tagging", Words(("a",))),
         ("answers", Question("?", "a")),
+        ("writing", Source("a")),
     ],
 )
 def test_rows_that_do_not_say_what_is_right(kind: str, row: Any) -> None:
@@ -256,6 +310,7 @@ def test_rows_that_do_not_say_what_is_right(kind: str, row: Any) -> None:
         ("regression", texts(1), "scipy", "scipy counts here .* pip install scipy"),
         ("tagging", tagged("O"), "nervaluate", "run: pip install nervaluate"),
         ("answers", [asked("x")], "torchmetrics", "run: pip install torchmetrics"),
+        ("writing", wanted("x"), "torchmetrics", "run: pip install torchmetrics"),
     ],
 )
 def test_a_library_that_is_not_there(monkeypatch, kind, rows, module, wanted) -> None:
@@ -310,11 +365,17 @@ def fact(rng: random.Random) -> Question:
     return Question(f"what {('colour', 'size')[at]}?", context, answers)
 
 
+def a_target(rng: random.Random) -> Source:
+    word = rng.choice(["chrysanthemum", "photograph", "kilometres", "understanding"])
+    return Source(" ".join(sentence(rng, word)), f"it is about {word}")
+
+
 MAKE: dict[str, Callable[[random.Random], Any]] = {
     "classification": a_class,
     "regression": a_number,
     "tagging": names,
     "answers": fact,
+    "writing": a_target,
 }
 
 
@@ -358,6 +419,8 @@ def test_the_majority() -> None:
     assert majority(numbers, texts(0.0)) == [3.0]
     assert majority(data("tagging"), tagged("B-x O")) == [("O", "O")]
     assert majority(data("answers"), [asked("x")]) == [""]
+    given = data("writing")._replace(train=wanted("x", "y", "y"))
+    assert majority(given, wanted("x", "z")) == ["y", "y"]
 
 
 @pytest.mark.parametrize("kind", KINDS[:1] + KINDS[2:])
@@ -367,6 +430,7 @@ def test_rows_of_one_class(kind: str) -> None:
         "classification": (texts("x", "x"), "x"),
         "tagging": (tagged("O O", "O"), ["O"]),
         "answers": ([asked("…")], "…"),
+        "writing": (wanted("x", "x"), "x"),
     }[kind]
     rows = data(kind)._replace(train=given)
     assert bag_of_words(rows, given[-1:]) == [guess]
@@ -393,3 +457,22 @@ def test_a_sentence_is_an_answer() -> None:
     pairs = list(zip(given.test, counted("answers"), strict=True))
     assert all(guess in row.context for row, guess in pairs)
     assert sentences("Hot. Dry!\n\nIt is 3.5 … no") == [(0, 4), (5, 9), (11, 25)]
+
+
+def test_the_nearest_text() -> None:
+    """Of a row to train on, by the characters within its words; ends count."""
+    train = [Source("nation", "1"), Source("walked", "2"), Source("the " * 200, "3")]
+    given = data("writing")._replace(train=train)
+    rows = [Source("nations"), Source("talked"), Source("the"), Source("ed")] * 60
+    assert bag_of_words(given, rows) == ["1", "2", "3", "2"] * 60
+    far = Source("the " * 150 + "walked " * 900)  # only its beginning is read
+    assert bag_of_words(given, [far]) == ["3"]
+
+
+def test_what_is_copied() -> None:
+    """As many words as a target has on average."""
+    given = data("writing")._replace(train=wanted("a b", "a b c d"))
+    rows = [Source("one two  three four five"), Source("one")]
+    assert copied(given, rows) == ["one two three", "one"]
+    with pytest.raises(ValueError, match="tiny is a set for tagging, where nothing is"):
+        copied(data("tagging"), rows)

@@ -1,0 +1,178 @@
+"""Decoder: BERT that reads from left to right and says what comes next (chapter 7)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from bertcore.model.attention import causal_map, cross_map
+from bertcore.model.bert import Bert
+from bertcore.model.config import BertConfig
+from bertcore.model.decoder.layer import DecoderLayer
+from bertcore.model.decoder.memory import Memory
+from bertcore.model.heads import MaskedLMHead
+from bertcore.model.initialise import initialise
+from bertcore.model.inputs import check_inputs, check_source, readable
+from bertcore.model.weights import Pretrained, loaded
+from bertcore.sources import find_file, read_json
+
+
+class Decoder(Pretrained):
+    """Ids to the logits of what comes next: BERT with layers that look back only.
+
+    Without `cross` its parameters are those of `BertForMaskedLM`, under the same names.
+    In files it is `BertLMHeadModel` of the transformers library.
+    """
+
+    def __init__(self, config: BertConfig, cross: bool = True) -> None:
+        super().__init__(config)
+        self.bert = Bert(config, pooler=False)
+        layers = [DecoderLayer(config, cross) for _ in range(config.layers)]
+        self.bert.encoder.layers = nn.ModuleList(layers)
+        self.mlm_head = MaskedLMHead(config)
+        self.cross = cross
+        self.apply(initialise(config.initializer_range))
+
+    @classmethod
+    def from_pretrained(
+        cls, folder_or_name: str | Path, cross: bool | None = None, **changes: Any
+    ) -> Self:
+        """The model with a checkpoint's weights, as for `Pretrained`.
+
+        Args:
+            folder_or_name: a folder, or a name on the hub, of a decoder or of BERT.
+            cross: whether it looks at a source. Default: as the checkpoint says. What
+                the checkpoint lacks starts from random weights, and a warning names it.
+            changes: fields of the config to change.
+        """
+        published = read_json(find_file(folder_or_name, "config.json"))
+        config = BertConfig.from_dict({**published, "is_decoder": False}, **changes)
+        if cross is None:
+            cross = published.get("add_cross_attention", False)
+        return loaded(folder_or_name, lambda: cls(config, cross))
+
+    def states(
+        self,
+        input_ids: Tensor,  # b q
+        token_type_ids: Tensor | None = None,  # b q
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,  # b q
+        source: Tensor | None = None,
+        source_mask: Tensor | None = None,
+        memories: Sequence[Memory] | None = None,
+    ) -> Tensor:
+        """The states after the last layer, `b q w`; arguments are those of `forward`.
+
+        Args:
+            memories: one of each layer. Then `input_ids` are the new tokens alone, and
+                `attention_mask` is of all, the old ones first, and positions go on.
+        """
+        old = memories[0].length if memories else 0
+        if position_ids is None and old:
+            end = old + input_ids.shape[1]
+            position_ids = torch.arange(old, end, device=input_ids.device)[None]
+        mask = attention_mask if memories is None else None
+        check_inputs(self.config, input_ids, token_type_ids, mask, position_ids)
+        shape = len(input_ids), self.config.hidden_size
+        check_source(self.cross, source, source_mask, *shape)
+        hidden = self.bert.embeddings(input_ids, token_type_ids, position_ids)  # b q w
+        length = old + input_ids.shape[1]
+        allowed = back_map(attention_mask, length, input_ids.device, old)  # b 1 q k
+        source_allowed = None
+        if source_mask is not None:
+            new = attention_mask if attention_mask is None else attention_mask[:, old:]
+            source_allowed = cross_map(source_mask, new)
+            _check_texts(source_mask, new, source_allowed)
+        for number, layer in enumerate(self.bert.encoder.layers):
+            memory = None if memories is None else memories[number]
+            hidden = layer(hidden, allowed, source, source_allowed, memory)  # b q w
+        return hidden  # b q w
+
+    def forward(
+        self,
+        input_ids: Tensor,  # b q
+        token_type_ids: Tensor | None = None,  # b q
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,  # b q
+        source: Tensor | None = None,
+        source_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Logits over the vocabulary, `b q v`: at each token, of the token after it.
+
+        Args:
+            input_ids: piece ids of the target, `b q`.
+            token_type_ids: segments; default 0.
+            attention_mask: `b q`, 1 for a token and 0 for padding, in a packed row the
+                number of the token's text. Backwards is all that is looked at anyway.
+            position_ids: rows of the position table; default 0, 1, 2, …
+            source: the states of an encoder, `b k w`.
+            source_mask: `b k`, as `attention_mask`, of the source. Default: all of it.
+
+        Raises:
+            ValueError: if a shape, a type or an id is not one the tables can take, or
+                there is a source without cross-attention, or the other way round.
+        """
+        hidden = self.states(
+            *(input_ids, token_type_ids, attention_mask, position_ids),
+            *(source, source_mask),
+        )
+        return self.scores(hidden)  # b q v
+
+    def scores(self, hidden: Tensor) -> Tensor:
+        """Logits of states, `… w` to `… v`."""
+        return self.mlm_head(hidden, self.bert.embeddings.token.weight)
+
+    def published_config(self) -> dict[str, object]:
+        """What `config.json` says of this model."""
+        flags = {"is_decoder": True, "add_cross_attention": self.cross}
+        return {**self.config.to_dict(), **flags}
+
+
+def _check_texts(
+    source_mask: Tensor, attention_mask: Tensor | None, source_allowed: Tensor
+) -> None:
+    """Each text of the target has a source, and it is said which."""
+    if not readable(source_mask):
+        return
+    if attention_mask is None and bool((source_mask > 1).any()):
+        raise ValueError(
+            "source_mask numbers several texts of a row, but which tokens of the "
+            "target are whose is not said; give attention_mask with the same numbers"
+        )
+    blind = (~source_allowed.any(dim=-1)).nonzero()
+    if len(blind):
+        raise ValueError(
+            f"a token in row {blind[0, 0].item()} may look at nothing of the source; "
+            "each number in attention_mask must be in that row of source_mask, too, "
+            "and a row of zeros is no source"
+        )
+
+
+def back_map(
+    attention_mask: Tensor | None, length: int, device: torch.device, old: int = 0
+) -> Tensor:
+    """Which token may look at which: at itself, and back within its text, `b 1 q k`.
+
+    Args:
+        attention_mask: `b k`, as for `attention_map`, or None.
+        length: of the rows.
+        device: of the result.
+        old: tokens at the beginning that do not look, but are looked at.
+
+    Raises:
+        ValueError: if the mask has another length.
+    """
+    if attention_mask is None:
+        return causal_map(length, device)[..., old:, :]  # 1 1 q k
+    if attention_mask.dim() != 2 or attention_mask.shape[1] != length:
+        raise ValueError(
+            f"attention_mask has shape {tuple(attention_mask.shape)}; expected "
+            f"(batch, {length}), one number for each token so far"
+        )
+    key = torch.arange(length, device=device)
+    query = rearrange(key[old:], "q -> q 1")  # q 1
+    own_text = cross_map(attention_mask, attention_mask[:, old:])  # b 1 q k
+    return own_text & (key <= query) | (key == query)  # b 1 q k
