@@ -105,7 +105,7 @@ def written_scores(rows: Sequence[Source], guesses: Sequence[str]) -> dict[str, 
     They are compared as uncased BERT splits words: in small letters, without accents,
     punctuation apart; what such a model cannot write costs nothing. `exact` is the
     share of rows without a fault. `chrf`, by sacrebleu, is an F-score of runs of one to
-    six characters (Popović 2015, *chrF*); torchmetrics 1.9 has one of this name in which
+    six characters (Popović 2015, *chrF*); in the one that torchmetrics 1.9 has,
     a guess with nothing right costs no recall. `word_error_rate`, by torchmetrics,
     counts words too many, missing or wrong, by the words that are wanted: 0 is best,
     and it may exceed 1. For sounds a word is a phoneme, so this is the phoneme error
