@@ -37,6 +37,9 @@ PUBLISHED_KEYS = {
 # PyTorch ports use the exact form; Google's code has used tanh since 2019-02-07.
 GELU_FORMS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
 
+# A `model_type` or `is_decoder` that is not BERT's -> the class that reads it.
+_READERS = {"'encoder-decoder'": "EncoderDecoder", "True": "Decoder"}
+
 _SIZES = (
     "vocab_size hidden_size layers heads feedforward_size max_positions segments "
     "num_labels"
@@ -248,9 +251,11 @@ def _check_is_bert(published: dict[str, Any]) -> None:
     }
     for key, values in allowed.items():
         if key in published and published[key] not in values:
+            reader = _READERS.get(repr(published[key]))
             raise ValueError(
                 f"config.json says {key}={published[key]!r}; "
                 f"bertcore's BERT needs {' or '.join(map(repr, values))}"
+                + (f"; {reader}.from_pretrained reads it" if reader else "")
             )
 
 

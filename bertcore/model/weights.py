@@ -160,10 +160,12 @@ def load_weights(model: nn.Module, path: Path) -> None:
     for part in ("", "decoder."):
         if f"{part}cls.predictions.bias" in wanted:
             _check_tied(found, part, path)
-    missing = [name for name in wanted if name not in found]
+    given = {id(wanted[name]) for name in found if name in wanted}
+    missing = [name for name in wanted if id(wanted[name]) not in given]
     unknown = [n for n in found if n not in wanted and bare(n) not in _COPIES]
-    old = [name for name in missing if _NEW not in name]
-    _check_body(old, f"{path} lacks", path)
+    new = not any(_NEW in name for name in found)
+    needed = [name for name in missing if not (new and _NEW in name)]
+    _check_body(needed, f"{path} lacks", path)
     _check_body(unknown, f"the config has no place for what {path} holds:", path)
     _check_tensors(found, wanted, path)
     with torch.no_grad():
@@ -218,7 +220,8 @@ def _check_body(names: list[str], fault: str, path: Path) -> None:
 def _check_tensors(
     found: dict[str, Tensor], wanted: dict[str, Tensor], path: Path
 ) -> None:
-    for name in wanted.keys() & found.keys():
+    first: dict[int, str] = {}  # of a parameter that has two names, where they are tied
+    for name in (name for name in wanted if name in found):
         theirs, ours = tuple(found[name].shape), tuple(wanted[name].shape)
         if theirs != ours:
             remedy = "is config.json the one that belongs to these weights?"
@@ -232,6 +235,12 @@ def _check_tensors(
             raise ValueError(
                 f"{path}: {name} is {found[name].dtype}, a quantised checkpoint; "
                 "give the original one with floating-point weights"
+            )
+        other = first.setdefault(id(wanted[name]), name)
+        if other != name and not torch.equal(found[name], found[other]):
+            raise ValueError(
+                f"{path}: {name} differs from {other}, but config.json says "
+                "tie_encoder_decoder; is it the one that belongs to these weights?"
             )
 
 

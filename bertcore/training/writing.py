@@ -38,7 +38,7 @@ class WritingObjective(nn.Module):
             inputs: those of `EncoderDecoder.forward`.
         """
         hidden = rearrange(self.model.states(**inputs), "b q w -> (b q) w")
-        return self.model.decoder.scores(hidden[asked])  # t v
+        return self.model.decoder.scores(hidden[asked])
 
     def forward(self, targets: Tensor, **given: Tensor) -> Tensor:
         """The sum over the tokens, in nats, as `1`."""

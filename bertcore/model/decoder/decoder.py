@@ -73,19 +73,16 @@ class Decoder(Pretrained):
         old = memories[0].length if memories else 0
         if position_ids is None and old:
             end = old + input_ids.shape[1]
-            position_ids = torch.arange(old, end, device=input_ids.device)[None]
+            position_ids = torch.arange(old, end, device=input_ids.device)
+            position_ids = position_ids.expand(len(input_ids), -1)  # b q
         mask = attention_mask if memories is None else None
         check_inputs(self.config, input_ids, token_type_ids, mask, position_ids)
         shape = len(input_ids), self.config.hidden_size
         check_source(self.cross, source, source_mask, *shape)
         hidden = self.bert.embeddings(input_ids, token_type_ids, position_ids)  # b q w
         length = old + input_ids.shape[1]
-        allowed = back_map(attention_mask, length, input_ids.device, old)  # b 1 q k
-        source_allowed = None
-        if source_mask is not None:
-            new = attention_mask if attention_mask is None else attention_mask[:, old:]
-            source_allowed = cross_map(source_mask, new)
-            _check_texts(source_mask, new, source_allowed)
+        allowed = back_map(attention_mask, length, input_ids.device, old)
+        source_allowed = source_map(source_mask, attention_mask, old)
         for number, layer in enumerate(self.bert.encoder.layers):
             memory = None if memories is None else memories[number]
             hidden = layer(hidden, allowed, source, source_allowed, memory)  # b q w
@@ -131,24 +128,38 @@ class Decoder(Pretrained):
         return {**self.config.to_dict(), **flags}
 
 
-def _check_texts(
-    source_mask: Tensor, attention_mask: Tensor | None, source_allowed: Tensor
-) -> None:
-    """Each text of the target has a source, and it is said which."""
+def source_map(
+    source_mask: Tensor | None, attention_mask: Tensor | None, old: int = 0
+) -> Tensor | None:
+    """Which token of the target may look at which state of the source: `cross_map`.
+
+    Args:
+        source_mask: `b k`, or None: at all of them.
+        attention_mask: of the target, or None.
+        old: tokens at the beginning of the target that do not look.
+
+    Raises:
+        ValueError: if a text of the target has no source, or it is not said which.
+    """
+    if source_mask is None:
+        return None
+    new = None if attention_mask is None else attention_mask[:, old:]
+    allowed = cross_map(source_mask, new)
     if not readable(source_mask):
-        return
+        return allowed
     if attention_mask is None and bool((source_mask > 1).any()):
         raise ValueError(
             "source_mask numbers several texts of a row, but which tokens of the "
             "target are whose is not said; give attention_mask with the same numbers"
         )
-    blind = (~source_allowed.any(dim=-1)).nonzero()
+    blind = (~allowed.any(dim=-1)).nonzero()
     if len(blind):
         raise ValueError(
             f"a token in row {blind[0, 0].item()} may look at nothing of the source; "
             "each number in attention_mask must be in that row of source_mask, too, "
             "and a row of zeros is no source"
         )
+    return allowed
 
 
 def back_map(

@@ -68,10 +68,13 @@ class Draft:
     def logits(self) -> Tensor:
         """Of the next token of each text, `b v`, in single precision."""
         old = self.memories[0].length if self.memories else 0
+        positions = None
+        if self.mask is not None:  # padding does not count
+            positions = (self.mask.cumsum(1) - 1).clamp(min=0)[:, old:]  # b q
         hidden = self.decoder.states(
             self.ids[:, old:],
             attention_mask=self.mask,
-            position_ids=self._positions()[:, old:],
+            position_ids=positions,
             source=self.source,
             source_mask=self.source_mask,
             memories=self.memories,
@@ -96,12 +99,6 @@ class Draft:
                 setattr(self, name, value[rows])
         for memory in self.memories or ():
             memory.choose(rows)
-
-    def _positions(self) -> Tensor:
-        """Rows of the position table: padding does not count, `b n`."""
-        if self.mask is None:
-            return torch.arange(self.ids.shape[1], device=self.ids.device)[None]
-        return (self.mask.cumsum(1) - 1).clamp(min=0)
 
     def _check_room(self, search: Search) -> None:
         have = self.decoder.config.max_positions

@@ -1,6 +1,5 @@
 """Encoder-decoder: one BERT reads, another looks at it and writes (chapter 7)."""
 
-import warnings
 from pathlib import Path
 from typing import Any, Self
 
@@ -64,6 +63,12 @@ class EncoderDecoder(Pretrained):
                 "and this class reads 'encoder-decoder'; of BERT's weights "
                 "EncoderDecoder.from_bert(…) makes one"
             )
+        for part in ("encoder", "decoder"):
+            if not isinstance(published.get(part), dict):
+                raise ValueError(
+                    f"config.json of {folder_or_name} has no table of the {part}; an "
+                    "encoder-decoder's has one for each of the two"
+                )
         theirs = published["decoder"]
         config = BertConfig.from_dict(published["encoder"], **changes)
         decoder_config = BertConfig.from_dict(
@@ -103,12 +108,10 @@ class EncoderDecoder(Pretrained):
             )
         config = BertConfig.from_pretrained(encoder, **changes)
         reader = loaded(encoder, lambda: Bert(config, pooler=False))
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", r"(?s)[^:]* has no \S*\.crossattention\.")
-            writer = Decoder.from_pretrained(decoder or encoder, cross=True, **changes)
+        writer = Decoder.from_pretrained(decoder or encoder, **changes)
         model = cls(config, writer.config, tied=tied)
         model.encoder.load_state_dict(reader.state_dict())
-        model.decoder.load_state_dict(writer.state_dict())
+        model.decoder.load_state_dict(writer.state_dict(), strict=writer.cross)
         return model.eval()
 
     def forward(
@@ -155,10 +158,11 @@ class EncoderDecoder(Pretrained):
         source, source_mask = self.read(
             input_ids, token_type_ids, attention_mask, position_ids
         )
-        return self.decoder.states(
+        hidden = self.decoder.states(
             *(decoder_input_ids, None, decoder_attention_mask, decoder_position_ids),
             *(source, source_mask),
-        )  # b q w
+        )
+        return hidden  # b q w
 
     def read(
         self,

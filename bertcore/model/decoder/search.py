@@ -114,7 +114,7 @@ def narrowed(
         least = logits.topk(count).values[:, -1:]  # b 1
         logits = logits.masked_fill(logits < least, -torch.inf)  # b v
     if search.top_p is not None and search.top_p < 1:
-        ordered, order = logits.sort(descending=True)  # b v
+        ordered, order = logits.sort(descending=True)
         chances = ordered.softmax(-1)  # b v
         before = chances.cumsum(-1) - chances  # b v
         dropped = before >= search.top_p  # b v
