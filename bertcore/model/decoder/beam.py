@@ -56,7 +56,8 @@ def beam_search(draft: Draft, search: Search) -> list[Found]:
         _finish(finished, rows, draft.ids[:, begun:], (scores, beam, token, ends, over))
         going = (best + over * _NEVER).topk(beams)
         totals = going.values
-        draft.choose(_first(len(rows), beams, device) + beam.gather(1, going.indices))
+        first = beams * torch.arange(len(rows), device=device)[:, None]
+        draft.follow((first + beam.gather(1, going.indices)).flatten())
         draft.append(token.gather(1, going.indices).flatten())
         hopes = (totals[:, 0] / length**search.length_penalty).tolist()
         open_ = [n for n, row in enumerate(rows) if finished[row].beaten_by(hopes[n])]
@@ -65,14 +66,10 @@ def beam_search(draft: Draft, search: Search) -> list[Found]:
         if len(open_) < len(rows):  # what is done costs no more
             kept = torch.tensor(open_, device=device)
             totals = totals[kept]
-            draft.choose(beams * kept[:, None] + torch.arange(beams, device=device))
+            each = torch.arange(beams, device=device)
+            draft.choose((beams * kept[:, None] + each).flatten())
             rows = [rows[n] for n in open_]
     return [each.ends[0] for each in finished]
-
-
-def _first(rows: int, beams: int, device: torch.device) -> Tensor:
-    """The place of each row's first beam in the draft."""
-    return beams * torch.arange(rows, device=device)[:, None]
 
 
 def _continuations(

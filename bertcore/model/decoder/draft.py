@@ -90,9 +90,16 @@ class Draft:
         if self.mask is not None:
             self.mask = F.pad(self.mask, (0, 1), value=1)
 
+    def follow(self, rows: Tensor) -> None:
+        """Go on from these beginnings; in place n stands one of the same source."""
+        self.ids = self.ids[rows]
+        if self.mask is not None:
+            self.mask = self.mask[rows]
+        for memory in self.memories or ():
+            memory.follow(rows)
+
     def choose(self, rows: Tensor) -> None:
         """Go on with these texts, in this order; one may be there twice."""
-        rows = rows.flatten()
         self.ids = self.ids[rows]
         for name in ("mask", "source", "source_mask"):
             if (value := getattr(self, name)) is not None:

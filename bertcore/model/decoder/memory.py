@@ -42,9 +42,13 @@ class Memory:
             self.source = attention.offer(source)
         return self.source
 
-    def choose(self, rows: Tensor) -> None:
-        """Keep these rows of the batch, in this order; one may be kept twice."""
+    def follow(self, rows: Tensor) -> None:
+        """Go on from these rows of the batch, in this order, with the same sources."""
         if self.own is not None:
             self.own = self.own[0][rows], self.own[1][rows]
+
+    def choose(self, rows: Tensor) -> None:
+        """Keep these rows with their sources, in this order; one may be kept twice."""
+        self.follow(rows)
         if self.source is not None:
             self.source = self.source[0][rows], self.source[1][rows]
