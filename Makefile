@@ -66,7 +66,8 @@ outputs: $(READY)
 	$(BIN)/python tools/sync.py --run
 
 bench: $(READY)
-	@for each in wordpiece body sentences examples pretraining finetuning recipes; do \
+	@for each in wordpiece body sentences examples pretraining finetuning generation \
+	    recipes; do \
 	  echo "$$each:"; $(BIN)/python benchmarks/$$each.py || exit 1; done
 
 clean:

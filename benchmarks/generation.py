@@ -7,8 +7,8 @@ An encoder-decoder of BERT-mini's size (4 layers each, width 256, 8,192 pieces),
 weights, on one core. A source of 32 pieces; 128 new ones, without an end. In each round
 all versions write the same, greedily: ours with the cache, ours without, and the
 library's `generate` with its own; then 8 sources at once, with the cache and without;
-then 16 with 4 beams, ours and the library's. A ratio is the time of the first over the version's: above 1 it is faster.
-Before that, all must write the same pieces.
+then 16 with 4 beams, ours and the library's. A ratio is the time of the first over the
+version's: above 1 it is faster. Before that, all must write the same pieces.
 """
 
 import os

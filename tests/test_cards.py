@@ -81,6 +81,17 @@ def test_the_readme_quotes_the_cards_of_updates() -> None:
     assert found == [round(share) for share in shares]
 
 
+def test_the_readme_quotes_the_card_of_writing() -> None:
+    """In this order: the cache for one text, for eight, and the library with beams."""
+    paragraph, results = quoted("generation-speed.json")
+    found = [
+        round(results["1 text: ours, no cache / ours"][1], 1),
+        round(results["8 texts: ours, no cache / ours"][1], 1),
+        round(results["16 texts, 4 beams: transformers / ours"][1], 2),
+    ]
+    assert [float(n) for n in re.findall(r"([\d.]+) times", paragraph)] == found
+
+
 def test_the_readme_quotes_the_card_of_our_model() -> None:
     paragraph, results = quoted("pretraining-mini-english.json")
     assert f"{results['tokens'] / 1e6:.0f} million tokens" in paragraph

@@ -580,8 +580,8 @@ def forgets_the_last_bit(patch: Patch) -> None:
 
 
 def forgets_whose_it_is(patch: Patch) -> None:
-    choose = Memory.choose
-    patch.setattr(Memory, "choose", lambda self, rows: choose(self, rows.sort()[0]))
+    follow = Memory.follow
+    patch.setattr(Memory, "follow", lambda self, rows: follow(self, rows.sort()[0]))
 
 
 @pytest.mark.parametrize("make", [pair, alone])
