@@ -103,7 +103,7 @@ class Decoder(Pretrained):
             input_ids: piece ids of the target, `b q`.
             token_type_ids: segments; default 0.
             attention_mask: `b q`, 1 for a token and 0 for padding, in a packed row the
-                number of the token's text. Backwards is all that is looked at anyway.
+                number of the token's text. No token sees a later one in any case.
             position_ids: rows of the position table; default 0, 1, 2, …
             source: the states of an encoder, `b k w`.
             source_mask: `b k`, as `attention_mask`, of the source. Default: all of it.

@@ -43,7 +43,7 @@ class DecoderLayer(nn.Module):
             memory: keys and values of the tokens before; these are added to it.
         """
         memory = Memory() if memory is None else memory
-        own = memory.extended(*self.attention.offer(hidden))
+        own = memory.extend(*self.attention.offer(hidden))
         attended = self.dropout(self.attention.ask(hidden, *own, allowed))  # b q w
         hidden = self.attention_norm(hidden + attended)  # b q w
         if self.cross is not None:

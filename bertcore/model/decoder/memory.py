@@ -24,12 +24,12 @@ class Memory:
         """Tokens of the target so far."""
         return 0 if self.own is None else self.own[0].shape[2]
 
-    def extended(
+    def extend(
         self,
         key: Tensor,  # b h q d
         value: Tensor,  # b h q d
     ) -> Offer:
-        """What was there and, behind it, what is new; it is kept."""
+        """Add what is new behind what was there, keep it, and give it back."""
         if self.own is not None:
             key = torch.cat([self.own[0], key], dim=2)  # b h k d
             value = torch.cat([self.own[1], value], dim=2)  # b h k d
