@@ -48,7 +48,8 @@ def cross_map(source_mask: Tensor, target_mask: Tensor | None = None) -> Tensor:
     Args:
         source_mask: `b k`, 1 for a token of the source and 0 for padding; in a packed
             row the number of the token's text.
-        target_mask: `b q`, the same of the target. Default: all are of text 1.
+        target_mask: `b q`, the same of the target. Default: one text, all of whose
+            tokens may look at all of the source.
 
     Returns:
         A boolean map, `b 1 q k`; padding looks at all tokens.
