@@ -125,7 +125,7 @@ PUBLISHED = {
         "768": "width of BERT-base",
         "7.6": "an exercise",
         "0.1": "an example, made up",
-        "512": "an example, made up",
+        "256": "positions of our BERT-mini, data/models/english-mini",
     },
     "09-pretraining": {
         "2018": "year of a paper",
