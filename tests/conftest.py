@@ -23,6 +23,7 @@ class ByChapter(LoadScopeScheduling):
         return f"{scope}[{chapter[1]}]" if chapter else scope
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log) -> LoadScopeScheduling:
     """Chapters take minutes each: spread over the workers they halve the time."""
     return ByChapter(config, log)

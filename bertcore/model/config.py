@@ -1,9 +1,10 @@
 """Config: the numbers that make one BERT different from another (chapter 0)."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from bertcore.model.fields import changed, check_fields
 from bertcore.sources import find_file, read_json
 
 # The miniatures of Turc et al. 2019 (arXiv:1908.08962, table 1) and the two models
@@ -115,7 +116,7 @@ class BertConfig:
         """
         if name not in PRESETS:
             raise ValueError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
-        cls._check_names(changes)
+        check_fields(cls, changes)
         sizes = PRESETS[name]
         width = sizes["hidden_size"]
         shape = {"heads": width // 64, "feedforward_size": 4 * width}
@@ -142,21 +143,12 @@ class BertConfig:
         }
         fields["gelu"] = GELU_FORMS[published.get("hidden_act", "gelu")]
         fields.update(_labels(published))
-        cls._check_names(changes)
+        check_fields(cls, changes)
         if "num_labels" in changes and "label_names" not in changes:
             fields.pop("label_names", None)
         if changes.get("label_names") and "num_labels" not in changes:
             changes["num_labels"] = len(changes["label_names"])
         return cls(**{**fields, **changes})
-
-    @classmethod
-    def _check_names(cls, changes: dict[str, Any]) -> None:
-        unknown = set(changes) - set(cls.__dataclass_fields__)
-        if unknown:
-            raise ValueError(
-                f"BertConfig has no {', '.join(sorted(unknown))}; "
-                f"it has {', '.join(cls.__dataclass_fields__)}"
-            )
 
     def to_dict(self) -> dict[str, Any]:
         """The keys of a published `config.json`, as the transformers library reads."""
@@ -173,7 +165,7 @@ class BertConfig:
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
-        return replace(self, **changes)
+        return changed(self, changes)
 
     def parameter_counts(self) -> dict[str, int]:
         """Number of parameters of each part, by formula.

@@ -3,8 +3,10 @@
 A recipe says how a model is trained; its architecture is in `BertConfig`.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Self
+
+from bertcore.model.fields import changed
 
 SCHEDULES = ("linear", "released", "constant")
 OPTIMISERS = ("adamw", "released", "muon")
@@ -128,13 +130,7 @@ class Recipe:
         for one, other in (("steps", "seconds"), ("seconds", "steps")):
             if changes.get(one) is not None and one in changes:
                 changes.setdefault(other, None)
-        unknown = set(changes) - set(self.__dataclass_fields__)
-        if unknown:
-            raise ValueError(
-                f"Recipe has no {', '.join(sorted(unknown))}; "
-                f"it has {', '.join(self.__dataclass_fields__)}"
-            )
-        return replace(self, **changes)
+        return changed(self, changes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -1,9 +1,10 @@
 """Tuning: how a pretrained model is fine-tuned (chapter 10)."""
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from bertcore.model.fields import changed
 from bertcore.training.recipes import OPTIMISERS, Recipe
 
 _WHOLE = (
@@ -133,13 +134,7 @@ class Tuning:
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
-        unknown = set(changes) - set(self.__dataclass_fields__)
-        if unknown:
-            raise ValueError(
-                f"Tuning has no {', '.join(sorted(unknown))}; "
-                f"it has {', '.join(self.__dataclass_fields__)}"
-            )
-        return replace(self, **changes)
+        return changed(self, changes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

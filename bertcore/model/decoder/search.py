@@ -1,11 +1,13 @@
 """Search: how the next token is chosen, and when a text ends (chapter 7)."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
 from torch import Tensor
+
+from bertcore.model.fields import changed
 
 # Of BERT's published vocabularies.
 CLS_ID, SEP_ID = 101, 102
@@ -89,13 +91,7 @@ class Search:
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
-        unknown = set(changes) - set(self.__dataclass_fields__)
-        if unknown:
-            raise ValueError(
-                f"Search has no {', '.join(sorted(unknown))}; "
-                f"it has {', '.join(self.__dataclass_fields__)}"
-            )
-        return replace(self, **changes)
+        return changed(self, changes)
 
 
 def _is_number(value: object) -> bool:
