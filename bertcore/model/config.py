@@ -2,9 +2,11 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from bertcore.model.fields import changed, check_fields
+from bertcore.model.names import BERT
+from bertcore.model.published import GELU_FORMS, Published, labels_of
 from bertcore.sources import find_file, read_json
 
 # The miniatures of Turc et al. 2019 (arXiv:1908.08962, table 1) and the two models
@@ -18,28 +20,6 @@ PRESETS: dict[str, dict[str, int]] = {
     "base": {"layers": 12, "hidden_size": 768},
     "large": {"layers": 24, "hidden_size": 1024},
 }
-
-# Our field -> the key of a published config.json.
-PUBLISHED_KEYS = {
-    "vocab_size": "vocab_size",
-    "hidden_size": "hidden_size",
-    "layers": "num_hidden_layers",
-    "heads": "num_attention_heads",
-    "feedforward_size": "intermediate_size",
-    "max_positions": "max_position_embeddings",
-    "segments": "type_vocab_size",
-    "dropout": "hidden_dropout_prob",
-    "attention_dropout": "attention_probs_dropout_prob",
-    "layer_norm_eps": "layer_norm_eps",
-    "initializer_range": "initializer_range",
-}
-
-# A published `hidden_act` -> the `approximate` argument of torch's GELU.
-# PyTorch ports use the exact form; Google's code has used tanh since 2019-02-07.
-GELU_FORMS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
-
-# A `model_type` or `is_decoder` that is not BERT's -> the class that reads it.
-_READERS = {"'encoder-decoder'": "EncoderDecoder", "True": "Decoder"}
 
 _SIZES = (
     "vocab_size hidden_size layers heads feedforward_size max_positions segments "
@@ -82,6 +62,9 @@ class BertConfig:
     num_labels: int = 2
     label_names: tuple[str, ...] | None = None
 
+    published: ClassVar[Published] = BERT  # how files say all this
+    inner: ClassVar[float] = 4  # feed-forward size of a preset, in hidden sizes
+
     def __post_init__(self) -> None:
         for name in _SIZES:
             size = getattr(self, name)
@@ -119,7 +102,8 @@ class BertConfig:
         check_fields(cls, changes)
         sizes = PRESETS[name]
         width = sizes["hidden_size"]
-        shape = {"heads": width // 64, "feedforward_size": 4 * width}
+        inner = int(cls.inner * width)
+        shape = {"heads": width // 64, "feedforward_size": inner}
         return cls(**{**sizes, **shape, **changes})
 
     @classmethod
@@ -135,14 +119,8 @@ class BertConfig:
         Raises:
             ValueError: if the file describes a model that is not BERT's.
         """
-        _check_is_bert(published)
-        fields = {
-            ours: published[theirs]
-            for ours, theirs in PUBLISHED_KEYS.items()
-            if theirs in published
-        }
-        fields["gelu"] = GELU_FORMS[published.get("hidden_act", "gelu")]
-        fields.update(_labels(published))
+        cls.published.check(published)
+        fields = {**cls.fields_of(published), **labels_of(published)}
         check_fields(cls, changes)
         if "num_labels" in changes and "label_names" not in changes:
             fields.pop("label_names", None)
@@ -150,18 +128,29 @@ class BertConfig:
             changes["num_labels"] = len(changes["label_names"])
         return cls(**{**fields, **changes})
 
+    @classmethod
+    def fields_of(cls, published: dict[str, Any]) -> dict[str, Any]:
+        """Our fields, as far as a published config says them."""
+        fields = {
+            ours: published[theirs]
+            for ours, theirs in cls.published.keys.items()
+            if theirs in published
+        }
+        if cls.published.activation in published:
+            fields["gelu"] = GELU_FORMS[published[cls.published.activation]]
+        return fields
+
     def to_dict(self) -> dict[str, Any]:
         """The keys of a published `config.json`, as the transformers library reads."""
-        ours = asdict(self)
-        published = {theirs: ours[key] for key, theirs in PUBLISHED_KEYS.items()}
+        ours, form = asdict(self), self.published
         names = self.label_names or [f"LABEL_{i}" for i in range(self.num_labels)]
-        published |= {
-            "model_type": "bert",
-            "hidden_act": "gelu" if self.gelu == "none" else "gelu_new",
+        return {
+            **{theirs: ours[key] for key, theirs in form.keys.items()},
+            "model_type": form.model_type,
+            form.activation: "gelu" if self.gelu == "none" else "gelu_new",
             "id2label": {str(i): name for i, name in enumerate(names)},
             "label2id": {name: i for i, name in enumerate(names)},
         }
-        return published
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
@@ -176,6 +165,7 @@ class BertConfig:
         >>> sum(BertConfig.preset("base").parameter_counts().values())
         110106428
         """
+        self._check_formulas()
         width, inner = self.hidden_size, self.feedforward_size
         norm = 2 * width
         tables = self.vocab_size + self.max_positions + self.segments
@@ -207,6 +197,7 @@ class BertConfig:
         >>> f"{sum(BertConfig.preset('base').operation_counts(128).values()):,}"
         '22,348,431,360'
         """
+        self._check_formulas()
         whole = isinstance(length, int) and isinstance(predictions, int)
         if not whole or not 0 <= predictions <= length <= self.max_positions:
             raise ValueError(
@@ -224,6 +215,13 @@ class BertConfig:
             "nsp_head": nsp,
         }
 
+    def _check_formulas(self) -> None:
+        if type(self) is not BertConfig:
+            raise ValueError(
+                f"the formulas are BERT's, and this is a {type(self).__name__}; count "
+                "its model: bertcore.model.counts"
+            )
+
 
 def _divisor(config: BertConfig) -> int:
     """The number of heads nearest to the one asked for that divides the width."""
@@ -231,32 +229,3 @@ def _divisor(config: BertConfig) -> int:
         n for n in range(1, config.hidden_size + 1) if config.hidden_size % n == 0
     ]
     return min(divisors, key=lambda n: abs(n - config.heads))
-
-
-def _check_is_bert(published: dict[str, Any]) -> None:
-    """Refuse a config of another architecture instead of loading it wrongly."""
-    allowed: dict[str, tuple[Any, ...]] = {
-        "model_type": ("bert",),
-        "hidden_act": tuple(GELU_FORMS),
-        "position_embedding_type": ("absolute",),
-        "is_decoder": (False,),
-    }
-    for key, values in allowed.items():
-        if key in published and published[key] not in values:
-            reader = _READERS.get(repr(published[key]))
-            raise ValueError(
-                f"config.json says {key}={published[key]!r}; "
-                f"bertcore's BERT needs {' or '.join(map(repr, values))}"
-                + (f"; {reader}.from_pretrained reads it" if reader else "")
-            )
-
-
-def _labels(published: dict[str, Any]) -> dict[str, Any]:
-    """`num_labels` and `label_names` from a published config's `id2label`."""
-    names = published.get("id2label")
-    if not names:
-        return {"num_labels": published.get("num_labels", 2)}
-    ordered = tuple(names[key] for key in sorted(names, key=int))
-    if all(name == f"LABEL_{i}" for i, name in enumerate(ordered)):
-        return {"num_labels": len(ordered)}
-    return {"num_labels": len(ordered), "label_names": ordered}

@@ -25,7 +25,8 @@ def layer_states(bert: nn.Module, **batch: Tensor) -> list[Tensor]:
         found.append(output)
 
     body = getattr(bert, "bert", bert)
-    parts = [body.embeddings, *body.encoder.layers]
+    # A layer that is used several times (ALBERT) is watched once.
+    parts = dict.fromkeys([body.embeddings, *body.encoder.layers])
     with _watching([part.register_forward_hook for part in parts], keep):
         bert(**batch)
     return found
@@ -45,7 +46,7 @@ def attention_weights(bert: nn.Module, **batch: Tensor) -> Tensor:
     def keep(attention: nn.Module, inputs: tuple, named: dict) -> None:
         found.append(attention.weights(*inputs, **named))
 
-    layers = getattr(bert, "bert", bert).encoder.layers
+    layers = dict.fromkeys(getattr(bert, "bert", bert).encoder.layers)
     registers = [
         partial(layer.attention.register_forward_pre_hook, with_kwargs=True)
         for layer in layers

@@ -1,6 +1,21 @@
 """Names: one table between our parameters and published files (chapter 0)."""
 
-import re
+from bertcore.model.published import Published, part_of
+
+# Our field -> the key of a published config.json.
+KEYS = {
+    "vocab_size": "vocab_size",
+    "hidden_size": "hidden_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "feedforward_size": "intermediate_size",
+    "max_positions": "max_position_embeddings",
+    "segments": "type_vocab_size",
+    "dropout": "hidden_dropout_prob",
+    "attention_dropout": "attention_probs_dropout_prob",
+    "layer_norm_eps": "layer_norm_eps",
+    "initializer_range": "initializer_range",
+}
 
 # Our module -> the module's name in published files. `{n}` is the layer's number.
 NAMES = {
@@ -32,48 +47,35 @@ NAMES = {
     "spans": "qa_outputs",
 }
 
-# The two parts of an encoder-decoder, before the names of a whole BERT each.
-_PART = re.compile(
-    r"(?:encoder|decoder)\.(?=(?:bert|embeddings|encoder|pooler|mlm_head|cls)\.)"
+BERT = Published(
+    model_type="bert",
+    keys=KEYS,
+    names=NAMES,
+    body="bert",
+    again={
+        "cls.predictions.decoder.weight": "embeddings.word_embeddings.weight",
+        "cls.predictions.decoder.bias": "cls.predictions.bias",
+    },
+    allowed={"position_embedding_type": ("absolute",)},
 )
 
 
 def published_name(ours: str) -> str:
-    """The name that a parameter of ours has in a published file.
+    """The name that a parameter of a BERT of ours has in a published file.
 
     >>> published_name("bert.encoder.layers.3.attention.query.bias")
     'bert.encoder.layer.3.attention.self.query.bias'
     """
-    body = bare(ours).removeprefix("bert.")
-    prefix = ours[: len(ours) - len(body)]
-    module, _, kind = body.rpartition(".")
-    number = re.search(r"\.(\d+)\.", module)
-    template = re.sub(r"\.\d+\.", ".{n}.", module)
-    if template not in NAMES:
-        raise ValueError(
-            f"{ours} has no name in published files, so it can be neither read nor "
-            "saved; save such parts with torch.save"
-        )
-    theirs = NAMES[template].format(n=number and number[1])
-    return f"{prefix}{theirs}.{kind}"
+    return BERT.published_name(ours)
 
 
 def canonical(published: str) -> str:
-    """One spelling of a published name; of an encoder-decoder its part stays before it.
-
-    Without the prefixes `module.` and `bert.`, with the norm's names of today instead
-    of those of the first release, and the output bias where it belongs.
+    """One spelling of a BERT's published name; see `Published.canonical`.
 
     >>> canonical("module.bert.embeddings.LayerNorm.gamma")
     'embeddings.LayerNorm.weight'
     """
-    whole = published.removeprefix("module.")
-    name = bare(whole)
-    part = whole[: len(whole) - len(name)]
-    name = name.removeprefix("bert.")
-    name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
-    name = re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
-    return part + name.replace("cls.predictions.decoder.bias", "cls.predictions.bias")
+    return BERT.canonical(published)
 
 
 def bare(name: str) -> str:
@@ -82,5 +84,4 @@ def bare(name: str) -> str:
     >>> bare("encoder.encoder.layer.3.output.dense.bias")
     'encoder.layer.3.output.dense.bias'
     """
-    found = _PART.match(name)
-    return name[found.end() :] if found else name
+    return name[len(part_of(name)) :]

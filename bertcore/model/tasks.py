@@ -75,6 +75,10 @@ class BertForSequenceClassification(Pretrained):
     ) -> Tensor:
         """Logits, `b num_labels`."""
         hidden = self.bert(input_ids, token_type_ids, attention_mask, position_ids)
+        return self.head(hidden)
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """From states `b s w`, of which the first is read, to logits."""
         return self.classifier(self.dropout(self.bert.pooler(hidden)))
 
 
@@ -97,6 +101,10 @@ class BertForTokenClassification(Pretrained):
     ) -> Tensor:
         """Logits, `b s num_labels`."""
         hidden = self.bert(input_ids, token_type_ids, attention_mask, position_ids)
+        return self.head(hidden)
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """From states, `… w`, to logits."""
         return self.classifier(self.dropout(hidden))
 
 
@@ -122,4 +130,8 @@ class BertForQuestionAnswering(Pretrained):
     ) -> Tensor:
         """Logits, `b s 2`; `start, end = logits.unbind(dim=-1)`."""
         hidden = self.bert(input_ids, token_type_ids, attention_mask, position_ids)
+        return self.head(hidden)
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """From states, `… w`, to two scores each."""
         return self.spans(hidden)

@@ -2,52 +2,61 @@
 
 import json
 import os
-import pickle
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from bertcore.model.config import BertConfig
 from bertcore.model.initialise import initialise
-from bertcore.model.names import bare, canonical, published_name
+from bertcore.model.names import bare
+from bertcore.model.published import TITLES, Published
+from bertcore.model.tensors import read_tensors
 from bertcore.sources import find_file
 
 Model = TypeVar("Model", bound="Pretrained")
 
-# In published files, but copies of something else.
-_TOKEN_TABLE = "embeddings.word_embeddings.weight"
-_TIED = "cls.predictions.decoder.weight"
-_COPIES = ("embeddings.position_ids", _TIED)
 # What a decoder has and BERT's own files lack.
 _NEW = ".crossattention."
 _NAMED = 12  # missing tensors that a warning names
-# Our class -> what the transformers library calls it, where that differs.
+# Our class -> what the transformers library calls it, where that differs. A body's
+# name there ends in "Model".
 PUBLISHED_CLASSES = {
-    "Bert": "BertModel",
     "Decoder": "BertLMHeadModel",
     "EncoderDecoder": "EncoderDecoderModel",
 }
 
 
 class Pretrained(nn.Module):
-    """A model that reads and writes the published BERT format.
+    """A model that reads and writes its family's published format.
 
+    `class Albert(Pretrained, config=AlbertConfig)` is built from an AlbertConfig, which
+    also knows the names in files; without `config`, from what its parent is built from.
     A new model is in training mode, as every torch module is; a loaded one is in
     evaluation mode.
     """
 
+    config_class: ClassVar[type[BertConfig]] = BertConfig
+
+    def __init_subclass__(cls, config: type[BertConfig] | None = None) -> None:
+        super().__init_subclass__()
+        cls.config_class = config or cls.config_class
+
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
-        if not isinstance(config, BertConfig):
+        wanted = self.config_class
+        if type(config) is not wanted:
+            given = repr(config)
+            if isinstance(config, BertConfig):
+                given = f"that of {TITLES[config.published.model_type]}"
             raise ValueError(
-                f"{type(self).__name__} is built from a BertConfig, not {config!r}; "
-                'try BertConfig.preset("tiny") or from_pretrained(folder_or_name)'
+                f"{type(self).__name__} is built from a {wanted.__name__}, not "
+                f'{given}; try {wanted.__name__}.preset("tiny") or '
+                "from_pretrained(folder_or_name)"
             )
         self.config = config
 
@@ -67,7 +76,7 @@ class Pretrained(nn.Module):
         A pooler or a head that the file lacks starts from random weights, and one
         warning names it. Heads that this class does not have are left out.
         """
-        config = BertConfig.from_pretrained(folder_or_name, **changes)
+        config = cls.config_class.from_pretrained(folder_or_name, **changes)
         return loaded(folder_or_name, lambda: cls(config))
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -77,11 +86,11 @@ class Pretrained(nn.Module):
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        name = type(self).__name__
-        architecture = PUBLISHED_CLASSES.get(name, name)
+        architecture = published_class(type(self))
         config = {"architectures": [architecture], **self.published_config()}
+        form = self.config.published
         tensors = {
-            published_name(name): parameter.detach().cpu().clone().contiguous()
+            form.published_name(name): parameter.detach().cpu().clone().contiguous()
             for name, parameter in self.named_parameters(remove_duplicate=False)
         }
         new = [folder / "model.safetensors.part", folder / "config.json.part"]
@@ -97,6 +106,17 @@ class Pretrained(nn.Module):
     def published_config(self) -> dict[str, Any]:
         """What `config.json` says of this model."""
         return self.config.to_dict()
+
+
+def published_class(model: type) -> str:
+    """What the transformers library calls a class of ours.
+
+    >>> published_class(type("Bert", (), {})), published_class(type("BertForX", (), {}))
+    ('BertModel', 'BertForX')
+    """
+    name = model.__name__
+    body = "" if "For" in name else "Model"
+    return PUBLISHED_CLASSES.get(name, name + body)
 
 
 def loaded(folder_or_name: str | Path, make: Callable[[], Model]) -> Model:
@@ -120,34 +140,11 @@ def loaded(folder_or_name: str | Path, make: Callable[[], Model]) -> Model:
 
 def published_weights(model: nn.Module) -> dict[str, Tensor]:
     """The model's own parameters, under their published names without `bert.`"""
+    form = model.config.published
     return {
-        canonical(published_name(name)): parameter
+        form.canonical(form.published_name(name)): parameter
         for name, parameter in model.named_parameters(remove_duplicate=False)
     }
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a weights file, by name; a pickle's code is never run.
-
-    Raises:
-        ValueError: if the file is cut short, damaged or holds more than tensors.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error):
-            raise _not_tensors(path) from error
-        raise _unreadable(path, error) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError) as error:
-        raise _unreadable(path, error) from error
-    if not isinstance(tensors, dict):
-        raise _not_tensors(path)
-    tensors = tensors.get("state_dict", tensors)
-    if not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-        raise _not_tensors(path)
-    return tensors
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -155,18 +152,19 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
     Parameters that the file lacks are set to their starting values.
     """
-    found = {canonical(name): tensor for name, tensor in read_tensors(path).items()}
+    form = model.config.published
+    read = read_tensors(path)
+    found = {form.canonical(name): tensor for name, tensor in read.items()}
     wanted = published_weights(model)
     for part in ("", "decoder."):
-        if f"{part}cls.predictions.bias" in wanted:
-            _check_tied(found, part, path)
+        _check_again(form, found, wanted, part, path)
     given = {id(wanted[name]) for name in found if name in wanted}
     missing = [name for name in wanted if id(wanted[name]) not in given]
-    unknown = [n for n in found if n not in wanted and bare(n) not in _COPIES]
+    unknown = [n for n in found if n not in wanted and bare(n) not in form.copies()]
     new = not any(_NEW in name for name in found)
     needed = [name for name in missing if not (new and _NEW in name)]
-    _check_body(needed, f"{path} lacks", path)
-    _check_body(unknown, f"the config has no place for what {path} holds:", path)
+    _check_body(form, needed, f"{path} lacks")
+    _check_body(form, unknown, f"the config has no place for what {path} holds:")
     _check_tensors(found, wanted, path)
     with torch.no_grad():
         for name in wanted.keys() & found.keys():
@@ -191,24 +189,9 @@ def _start(model: nn.Module, missing: set[int]) -> None:
             set_weights(module)
 
 
-def _not_tensors(path: Path) -> ValueError:
-    return ValueError(
-        f"{path} holds something other than tensors, and loading it would run its "
-        "code or lose it; ask its author for a model.safetensors"
-    )
-
-
-def _unreadable(path: Path, error: Exception) -> ValueError:
-    reason = (str(error) or type(error).__name__).splitlines()[0]
-    return ValueError(
-        f"{path} ({path.stat().st_size:,} bytes) cannot be read: {reason}. "
-        "It is probably cut short; fetch it again"
-    )
-
-
-def _check_body(names: list[str], fault: str, path: Path) -> None:
+def _check_body(form: Published, names: list[str], fault: str) -> None:
     """Embeddings and encoder must match to the last tensor; heads need not."""
-    body = [n for n in names if bare(n).startswith(("embeddings.", "encoder."))]
+    body = [n for n in names if bare(n).startswith(form.needed)]
     if body:
         raise ValueError(
             f"{fault} {len(body)} tensors of the embeddings and the encoder "
@@ -244,13 +227,26 @@ def _check_tensors(
             )
 
 
-def _check_tied(found: dict[str, Tensor], part: str, path: Path) -> None:
-    table, copy = found.get(part + _TOKEN_TABLE), found.get(part + _TIED)
-    if table is not None and copy is not None and not torch.equal(table, copy):
-        raise ValueError(
-            f"{path}: {_TIED} differs from {_TOKEN_TABLE}; bertcore's masked-LM head "
-            "shares the token table, as BERT's does, so it cannot hold this model"
-        )
+def _check_again(
+    form: Published,
+    found: dict[str, Tensor],
+    wanted: dict[str, Tensor],
+    part: str,
+    path: Path,
+) -> None:
+    """A matrix that a file holds once more must be the same there."""
+    if f"{part}{form.names['mlm_head']}.bias" not in wanted:
+        return  # no masked-LM head
+    table = found.get(part + form.table)
+    for copy, own in form.again.items():
+        other = found.get(part + copy)
+        if own != form.table or table is None or other is None:
+            continue
+        if not torch.equal(table, other):
+            raise ValueError(
+                f"{path}: {copy} differs from {own}; bertcore's masked-LM head "
+                "shares the token table, as BERT's does, so it cannot hold this model"
+            )
 
 
 def _check_vocabulary(path: Path, config: BertConfig) -> None:

@@ -1,0 +1,140 @@
+"""Published: how a family of models says its numbers and names in files (chapter 0)."""
+
+import re
+from typing import Any, NamedTuple
+
+# A published activation -> the `approximate` argument of torch's GELU.
+# PyTorch ports use the exact form; Google's code has used tanh since 2019-02-07.
+GELU_FORMS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
+
+# A `model_type` or `is_decoder` that is not BERT's -> the class that reads it.
+_READERS = {
+    "'encoder-decoder'": "EncoderDecoder",
+    "True": "Decoder",
+    "'roberta'": "bertcore.model.variants.roberta.Roberta",
+    "'albert'": "bertcore.model.variants.albert.Albert",
+    "'distilbert'": "bertcore.model.variants.distilbert.DistilBert",
+    "'electra'": "bertcore.model.variants.electra.Electra",
+    "'deberta-v2'": "bertcore.model.variants.deberta.DebertaV2",
+    "'modernbert'": "bertcore.model.variants.modernbert.ModernBert",
+}
+
+
+class Published(NamedTuple):
+    """The `config.json` and the tensors of a family, as the transformers library has
+    them.
+
+    `model_type` is the family's name, `keys` are our field and the key of config.json,
+    `allowed` says what other keys may hold, `activation` is the key that names it.
+    `body` is what stands before the names of the body in a file of a model with a head.
+    `names` are our module and the module's name in files; `{n}` is a layer's number.
+    `again` are names under which files hold a tensor once more, `table` is the name of
+    the token table, `needed` are the beginnings of what a file must hold.
+    """
+
+    model_type: str
+    keys: dict[str, str]
+    names: dict[str, str]
+    body: str
+    again: dict[str, str]
+    allowed: dict[str, tuple[Any, ...]]
+    activation: str = "hidden_act"
+    table: str = "embeddings.word_embeddings.weight"
+    needed: tuple[str, ...] = ("embeddings.", "encoder.")
+
+    def check(self, published: dict[str, Any]) -> None:
+        """Refuse a config of another architecture instead of loading it wrongly.
+
+        Raises:
+            ValueError: naming the key, what it holds, and what it may hold.
+        """
+        allowed: dict[str, tuple[Any, ...]] = {
+            "model_type": (self.model_type,),
+            self.activation: tuple(GELU_FORMS),
+            "is_decoder": (False,),
+            **self.allowed,
+        }
+        for key, values in allowed.items():
+            if key in published and published[key] not in values:
+                reader = _READERS.get(repr(published[key]))
+                raise ValueError(
+                    f"config.json says {key}={published[key]!r}; bertcore's "
+                    f"{TITLES[self.model_type]} needs {' or '.join(map(repr, values))}"
+                    + (f"; {reader}.from_pretrained reads it" if reader else "")
+                )
+
+    def published_name(self, ours: str) -> str:
+        """The name that a parameter of ours has in a published file.
+
+        Raises:
+            ValueError: if files have no such part.
+        """
+        part = part_of(ours)
+        body = ours[len(part) :]
+        name = body.removeprefix("bert.")
+        prefix = part + (f"{self.body}." if name != body else "")
+        module, _, kind = name.rpartition(".")
+        number = re.search(r"\.(\d+)\.", f"{module}.")
+        template = re.sub(r"\.\d+(?=\.|$)", ".{n}", module, count=1)
+        if template not in self.names:
+            raise ValueError(
+                f"{ours} has no name in published files, so it can be neither read nor "
+                "saved; save such parts with torch.save"
+            )
+        return f"{prefix}{self.names[template].format(n=number and number[1])}.{kind}"
+
+    def canonical(self, published: str) -> str:
+        """One spelling of a published name; an encoder-decoder's part stays before it.
+
+        Without the prefixes `module.` and that of the body, with the norm's names of
+        today instead of those of the first release.
+        """
+        whole = published.removeprefix("module.")
+        part = part_of(whole)
+        name = whole[len(part) :].removeprefix(f"{self.body}.")
+        name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
+        name = re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
+        bias = name.endswith(".bias") and self.again.get(name)
+        return part + (bias or name)
+
+    def copies(self) -> set[str]:
+        """Names in files that hold nothing of their own."""
+        return {"embeddings.position_ids", *self.again}
+
+
+# The two parts of an encoder-decoder, before the names of a whole BERT each.
+_PART = re.compile(
+    r"(?:encoder|decoder)\.(?=(?:bert|embeddings|encoder|pooler|mlm_head|cls)\.)"
+)
+
+# A family's name in files -> its name in words.
+TITLES = {
+    "bert": "BERT",
+    "roberta": "RoBERTa",
+    "albert": "ALBERT",
+    "distilbert": "DistilBERT",
+    "electra": "ELECTRA",
+    "deberta-v2": "DeBERTa",
+    "modernbert": "ModernBERT",
+}
+
+
+def part_of(name: str) -> str:
+    """The part of an encoder-decoder that a name begins with; mostly nothing.
+
+    >>> part_of("encoder.bert.pooler.dense.bias"), part_of("encoder.layer.3.bias")
+    ('encoder.', '')
+    """
+    found = _PART.match(name)
+    return found[0] if found else ""
+
+
+def labels_of(published: dict[str, Any]) -> dict[str, Any]:
+    """`num_labels` and `label_names` from a published config's `id2label`."""
+    names = published.get("id2label")
+    if not names:
+        return {"num_labels": published.get("num_labels", 2)}
+    ordered = tuple(names[key] for key in sorted(names, key=int))
+    if all(name == f"LABEL_{i}" for i, name in enumerate(ordered)):
+        return {"num_labels": len(ordered)}
+    return {"num_labels": len(ordered), "label_names": ordered}

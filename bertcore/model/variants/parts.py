@@ -1,0 +1,182 @@
+"""Parts: what several variants have in common: tables and heads (chapter 8)."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bertcore.model.config import BertConfig
+from bertcore.model.embeddings import Embeddings
+from bertcore.model.initialise import initialise
+from bertcore.model.weights import Pretrained
+
+
+class NarrowEmbeddings(nn.Module):
+    """BERT's embeddings in narrow tables, then one matrix to the encoder's width.
+
+    Lan et al. 2020, ALBERT (arXiv:1909.11942), section 3.1: v e + e w numbers for the
+    tokens in place of v w.
+    """
+
+    def __init__(self, config: BertConfig, narrow: int) -> None:
+        super().__init__()
+        sizes = {"hidden_size": narrow, "heads": 1}
+        self.tables = Embeddings(config.replace(**sizes))
+        self.widen = nn.Linear(narrow, config.hidden_size)
+
+    @property
+    def token(self) -> nn.Embedding:
+        """The table of the tokens, `v e`."""
+        return self.tables.token
+
+    def forward(
+        self,
+        input_ids: Tensor,  # b s
+        token_type_ids: Tensor | None = None,  # b s
+        position_ids: Tensor | None = None,  # b s
+    ) -> Tensor:
+        """Ids to vectors, `b s w`."""
+        return self.widen(self.tables(input_ids, token_type_ids, position_ids))  # b s w
+
+
+class OneTable(nn.Module):
+    """What each piece is, normalised; where it stands comes later."""
+
+    def __init__(self, config: BertConfig, bias: bool = True) -> None:
+        super().__init__()
+        width, eps = config.hidden_size, config.layer_norm_eps
+        self.token = nn.Embedding(config.vocab_size, width)
+        self.norm = nn.LayerNorm(width, eps=eps, bias=bias)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """Ids to vectors, `b s w`."""
+        return self.dropout(self.norm(self.token(input_ids)))  # b s w
+
+
+class NarrowMaskedLMHead(nn.Module):
+    """BERT's masked-LM head over a narrow token table, `v e`."""
+
+    def __init__(self, config: BertConfig, narrow: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, narrow)
+        self.norm = nn.LayerNorm(narrow, eps=config.layer_norm_eps)
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+        self.gelu = config.gelu
+
+    def forward(self, hidden: Tensor, token_table: Tensor) -> Tensor:
+        """Logits over the vocabulary: `… w` to `… v`."""
+        changed = F.gelu(self.dense(hidden), approximate=self.gelu)
+        return F.linear(self.norm(changed), token_table, self.bias)
+
+
+class TextHead(nn.Module):
+    """One answer a text, of its first state: linear, bent, linear."""
+
+    def __init__(
+        self, config: BertConfig, bend: nn.Module, dropout: float, first: float = 0.0
+    ) -> None:
+        """
+        Args:
+            config: its width and labels.
+            bend: between the two linear layers.
+            dropout: before the second of them.
+            first: dropout before the first.
+        """
+        super().__init__()
+        self.first = nn.Dropout(first)
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.bend = bend
+        self.dropout = nn.Dropout(dropout)
+        self.text = nn.Linear(config.hidden_size, config.num_labels)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Logits, `b s w` to `b c`."""
+        pooled = self.bend(self.dense(self.first(hidden[:, 0])))
+        return self.text(self.dropout(pooled))
+
+
+class TokenHead(nn.Module):
+    """One answer a token: dropout, then one linear layer."""
+
+    def __init__(self, config: BertConfig, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.token = nn.Linear(config.hidden_size, config.num_labels)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Logits, `… w` to `… c`."""
+        return self.token(self.dropout(hidden))
+
+
+class SpanHead(nn.Module):
+    """Where an answer starts and ends: two scores a token."""
+
+    def __init__(self, config: BertConfig, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.spans = nn.Linear(config.hidden_size, 2)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Logits, `… w` to `… 2`."""
+        return self.spans(self.dropout(hidden))
+
+
+class MaskedLM(Pretrained):
+    """A body and a head that says which piece belongs at each place."""
+
+    def __init__(self, config: BertConfig, bert: nn.Module, head: nn.Module) -> None:
+        super().__init__(config)
+        self.bert = bert
+        self.mlm_head = head
+        self.mlm_head.apply(initialise(config.initializer_range))
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        token_type_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+    ) -> Tensor:
+        """Logits over the vocabulary, `b s v`."""
+        hidden = self.bert(input_ids, token_type_ids, attention_mask, position_ids)
+        return self.mlm_head(hidden, self.bert.embeddings.token.weight)
+
+
+class Headed(Pretrained):
+    """A body and a head that reads its states."""
+
+    def __init__(self, config: BertConfig, bert: nn.Module, head: nn.Module) -> None:
+        super().__init__(config)
+        self.bert = bert
+        self.head = head
+        self.head.apply(initialise(config.initializer_range))
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        token_type_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+    ) -> Tensor:
+        """What the head says: logits of each text, or of each token."""
+        return self.head(
+            self.bert(input_ids, token_type_ids, attention_mask, position_ids)
+        )
+
+
+class TextClassifier(Headed):
+    """One answer a text: logits `b num_labels`."""
+
+
+class TokenClassifier(Headed):
+    """One answer a token: logits `b s num_labels`."""
+
+
+class SpanReader(Headed):
+    """Where an answer starts and ends: logits `b s 2`."""
+
+    def published_config(self) -> dict[str, Any]:
+        """Start and end are the two labels, whatever `num_labels` says."""
+        return self.config.replace(num_labels=2, label_names=None).to_dict()
