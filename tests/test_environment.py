@@ -10,7 +10,8 @@ from tests.conftest import ROOT
 
 REQUIRED = {"jupyter-book", "jupyterlab", "torch", "matplotlib", "nbval", "einops"}
 
-DATA = ("requirements-data.txt", "requirements-corpora.txt", "requirements-tasks.txt")
+KINDS = ("data", "corpora", "tasks", "tests")
+DATA = [f"requirements-{kind}.txt" for kind in KINDS]
 
 
 def normal(name: str) -> str:
