@@ -11,7 +11,7 @@ from bertcore.text.characters import HALF
 from bertcore.text.splitting import split_sentences
 
 if TYPE_CHECKING:
-    from bertcore.text.wordpiece import Tokenizer
+    from bertcore.text.library_tokenizer import AnyTokenizer
 
 # A document: a text, which is split into sentences, or its sentences.
 Text = str | Sequence[str]
@@ -46,7 +46,7 @@ class Block(NamedTuple):
     counts: dict[str, int]
 
 
-def tokenise(documents: Iterable[Text], tokenizer: Tokenizer) -> Block:
+def tokenise(documents: Iterable[Text], tokenizer: AnyTokenizer) -> Block:
     """The documents as ids; what has no token is left out, and counted.
 
     Raises:
@@ -63,8 +63,10 @@ def tokenise(documents: Iterable[Text], tokenizer: Tokenizer) -> Block:
         sentences = [part for part, _ in parts]
         if isinstance(document, str):
             sentences = split_sentences(*sentences)
-        for sentence in sentences:
-            found = tokenizer.encode(sentence)[1:-1]  # without [CLS] and [SEP]
+        for number, sentence in enumerate(sentences):
+            # RoBERTa has pieces that begin with a space; BERT's tokenizer drops it.
+            spaced = f" {sentence}" if number and sentence else sentence
+            found = tokenizer.encode(spaced)[1:-1]  # without [CLS] and [SEP]
             if found:
                 ids += found
                 sentence_sizes.append(len(found))

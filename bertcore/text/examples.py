@@ -17,7 +17,7 @@ from bertcore.text.pairs import training_pairs
 from bertcore.text.store import Store
 
 if TYPE_CHECKING:
-    from bertcore.text.wordpiece import Tokenizer
+    from bertcore.text.library_tokenizer import AnyTokenizer
 
 
 class Examples(NamedTuple):
@@ -25,7 +25,8 @@ class Examples(NamedTuple):
 
     `spans`, four places each: the first stretch from the first to before the second,
     the second stretch from the third to before the fourth; it may be empty. `labels`:
-    0 if the second follows, 1 if it is random; None if nothing is asked of it.
+    0 if the second follows, 1 if it is random, or in `order_examples` swapped; None if
+    nothing is asked of it.
     """
 
     spans: np.ndarray
@@ -91,7 +92,7 @@ def window_examples(store: Store, length: int = 128) -> Examples:
 
 
 def assembled(
-    ids: np.ndarray, spans: np.ndarray, tokenizer: Tokenizer
+    ids: np.ndarray, spans: np.ndarray, tokenizer: AnyTokenizer
 ) -> dict[str, Tensor]:
     """A padded batch: `[CLS] first [SEP] second [SEP]`, for each row of `spans`.
 

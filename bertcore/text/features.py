@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bertcore.text.alignment import align
+from bertcore.text.library_tokenizer import AnyTokenizer
 from bertcore.text.rows import Question, Source, Text, Words
 from bertcore.text.windows import answer_places, windows
-from bertcore.text.wordpiece import Tokenizer
 
 
 class Feature(NamedTuple):
@@ -41,7 +41,7 @@ class Reading(NamedTuple):
     included.
     """
 
-    tokenizer: Tokenizer
+    tokenizer: AnyTokenizer
     length: int
     stride: int | None = None
     target: int = 64
@@ -74,7 +74,9 @@ def word_features(
     """A sentence each, or its parts if it is long: asked is each word's first piece."""
     numbers = {name: n for n, name in enumerate(labels)}
     for row, (words, tags) in enumerate(rows):
-        for ids, firsts, start in align(words, reading.tokenizer, reading.length):
+        # As they stand in a sentence: RoBERTa has pieces that begin with a space.
+        spaced = [f" {word}" if n and word else word for n, word in enumerate(words)]
+        for ids, firsts, start in align(spaced, reading.tokenizer, reading.length):
             own = (tags or ())[start : start + len(firsts)]
             yield Feature(row, ids, [], firsts, [numbers[tag] for tag in own])
 

@@ -7,6 +7,7 @@ same random numbers; `Masker.batch` draws for a whole batch at once, at the same
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +19,7 @@ from torch import Tensor
 from bertcore.text.batch import NOT_ASKED
 
 if TYPE_CHECKING:
-    from bertcore.text.wordpiece import Tokenizer
+    from bertcore.text.library_tokenizer import AnyTokenizer
 
 _NEVER = 2**32 - 1
 
@@ -41,7 +42,7 @@ class Masker:
 
     def __init__(
         self,
-        tokenizer: Tokenizer,
+        tokenizer: AnyTokenizer,
         rate: float = 0.15,
         limit: int | None = None,
         whole_words: bool = False,
@@ -61,20 +62,18 @@ class Masker:
         Raises:
             ValueError: if a share or the limit makes no sense.
         """
-        _check(rate, limit, masked, random)
+        check_shares(rate, limit, masked, random)
         self.rate, self.limit, self.whole_words = rate, limit, whole_words
         self.masked, self.random = masked, random
         self.mask_id, self.pad_id = tokenizer.mask_id, tokenizer.pad_id
         self.pieces = len(tokenizer)
         self.fixed = np.zeros(self.pieces, dtype=bool)
         self.fixed[[tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id]] = True
-        continues = [piece.startswith("##") for piece in tokenizer.vocabulary]
-        self.continues = np.array(continues)
+        self.continues = continuations(tokenizer.vocabulary)
 
     def count(self, tokens: int) -> int:
         """How many are chosen in a text of so many tokens, special ones included."""
-        wanted = max(1, round(self.rate * tokens))
-        return wanted if self.limit is None else min(self.limit, wanted)
+        return how_many(tokens, self.rate, self.limit)
 
     def text(self, ids: list[int], rng: Random) -> MaskedText:
         """Hide tokens of one text, by the random numbers that Google's code draws."""
@@ -175,7 +174,25 @@ def _whole_words(
     return taken[rows, word] & free
 
 
-def _check(rate: float, limit: int | None, masked: float, random: float) -> None:
+def how_many(tokens: int, rate: float, limit: int | None) -> int:
+    """The share of so many tokens, rounded half to even, at least 1."""
+    wanted = max(1, round(rate * tokens))
+    return wanted if limit is None else min(limit, wanted)
+
+
+def continuations(vocabulary: Sequence[str]) -> np.ndarray:
+    """Which pieces go on with a word, as booleans by id.
+
+    WordPiece marks those that do, with ##; byte-level BPE and SentencePiece mark those
+    that begin one, with Ġ and ▁. The mark that most pieces have is the vocabulary's.
+    """
+    has = {m: np.array([p.startswith(m) for p in vocabulary]) for m in ("##", *"Ġ▁")}
+    mark = max(has, key=lambda mark: has[mark].sum())
+    return has[mark] if mark == "##" else ~has[mark]
+
+
+def check_shares(rate: float, limit: int | None, masked: float, random: float) -> None:
+    """ValueError if a share is none, or the limit leaves nothing."""
     for name, share in (("rate", rate), ("masked", masked), ("random", random)):
         if not 0 <= share <= 1:
             raise ValueError(f"{name}={share}; it is a share, so give 0 to 1")

@@ -46,7 +46,7 @@ def training_pairs(
     Raises:
         ValueError: if there is nothing to pair, or a number makes no sense.
     """
-    _check(documents, length, short)
+    check_pairing(documents, length, short)
     if repeats < 1:
         raise ValueError(f"repeats={repeats}; give 1 or more")
     shuffled = _Shuffled(documents, rng)
@@ -141,7 +141,8 @@ class _Shuffled(Sequence):
         return self.documents[self.order[index]]
 
 
-def _check(documents: Documents, length: int, short: float) -> None:
+def check_pairing(documents: Documents, length: int, short: float) -> None:
+    """ValueError if there is nothing to pair, or a number makes no sense."""
     if not len(documents):
         raise ValueError("no documents; pairs need at least one, better thousands")
     if length < 5:

@@ -33,14 +33,14 @@ from bertcore.text.store import (
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from bertcore.text.wordpiece import Tokenizer
+    from bertcore.text.library_tokenizer import AnyTokenizer
 
 _CHUNK = 500_000  # characters that a worker gets at a time
 
 
 def prepare(
     documents: Iterable[Text],
-    tokenizer: Tokenizer,
+    tokenizer: AnyTokenizer,
     folder: str | Path,
     *,
     source: str = "",
@@ -94,7 +94,7 @@ def prepare(
 
 
 def _tokenised(
-    documents: Iterable[Text], tokenizer: Tokenizer, workers: int
+    documents: Iterable[Text], tokenizer: AnyTokenizer, workers: int
 ) -> Iterator[Block]:
     """The blocks in the order of the documents, a few of them in work at a time."""
     parts = chunks(documents, _CHUNK)
@@ -110,8 +110,7 @@ def _tokenised(
             "give workers=1"
         )
     context = multiprocessing.get_context("spawn")  # a fork may copy a held lock
-    settings = tokenizer.vocabulary, tokenizer.lowercase, tokenizer.max_word_characters
-    pool = ProcessPoolExecutor(workers, context, _begin, settings)
+    pool = ProcessPoolExecutor(workers, context, _begin, (tokenizer,))
     pending: deque[Future[Block]] = deque()
     try:
         for part in chain(some, parts):
@@ -129,15 +128,13 @@ def _tokenised(
         pool.shutdown(cancel_futures=True)
 
 
-_TOKENIZER: Tokenizer
+_TOKENIZER: AnyTokenizer
 
 
-def _begin(*settings: Any) -> None:
+def _begin(tokenizer: AnyTokenizer) -> None:
     """In a new worker: its own tokenizer, with a memory of its own."""
-    from bertcore.text.wordpiece import Tokenizer
-
     global _TOKENIZER
-    _TOKENIZER = Tokenizer(*settings)
+    _TOKENIZER = tokenizer
 
 
 def _work(documents: list[Text]) -> Block:
@@ -145,7 +142,7 @@ def _work(documents: list[Text]) -> Block:
 
 
 def _write(
-    folder: Path, blocks: Iterator[Block], tokenizer: Tokenizer, shown: tqdm | None
+    folder: Path, blocks: Iterator[Block], tokenizer: AnyTokenizer, shown: tqdm | None
 ) -> dict[str, Any]:
     """Write the three files, block by block; return what the manifest says."""
     counts: Counter[str] = Counter()

@@ -19,7 +19,7 @@ from bertcore.text.masking import Masker
 from bertcore.text.store import Store
 
 if TYPE_CHECKING:
-    from bertcore.text.wordpiece import Tokenizer
+    from bertcore.text.library_tokenizer import AnyTokenizer
 
 _ORDER, _MASKS = 0, 1  # apart, so that the two do not draw the same random numbers
 
@@ -38,7 +38,7 @@ class Steps(Sequence):
         self,
         store: Store,
         examples: Examples,
-        tokenizer: Tokenizer,
+        tokenizer: AnyTokenizer,
         masker: Masker,
         size: int,
         seed: int = 0,

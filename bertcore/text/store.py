@@ -20,7 +20,7 @@ from bertcore.sources import read_json
 from bertcore.text.blocks import Text, tokenise
 
 if TYPE_CHECKING:
-    from bertcore.text.wordpiece import Tokenizer
+    from bertcore.text.library_tokenizer import AnyTokenizer
 
 FORMAT = "bertcore store 1"
 MANIFEST = "manifest.json"
@@ -62,7 +62,7 @@ class Store(Sequence):
         self.manifest, self.folder = manifest, folder
 
     @classmethod
-    def of(cls, documents: Iterable[Text], tokenizer: Tokenizer) -> Self:
+    def of(cls, documents: Iterable[Text], tokenizer: AnyTokenizer) -> Self:
         """A small store in memory.
 
         Args:
@@ -83,7 +83,7 @@ class Store(Sequence):
         return cls(block.ids, *bounds, about)
 
     @classmethod
-    def open(cls, folder: str | Path, tokenizer: Tokenizer | None = None) -> Self:
+    def open(cls, folder: str | Path, tokenizer: AnyTokenizer | None = None) -> Self:
         """A store that `prepare` has written, mapped into memory.
 
         Sizes are checked, digests are not: see `verify`.
@@ -157,15 +157,13 @@ def digest(path: Path) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-def vocabulary_digest(tokenizer: Tokenizer) -> str:
+def vocabulary_digest(tokenizer: AnyTokenizer) -> str:
     """The SHA-256 of all that decides which ids a text gets."""
-    settings = f"{tokenizer.lowercase} {tokenizer.max_word_characters}"
-    text = "\n".join([settings, *tokenizer.vocabulary])
-    return sha256(text.encode("utf8", "surrogatepass")).hexdigest()
+    return sha256(tokenizer.definition.encode("utf8", "surrogatepass")).hexdigest()
 
 
 def check_tokenizer(
-    manifest: dict[str, Any], tokenizer: Tokenizer, folder: Path
+    manifest: dict[str, Any], tokenizer: AnyTokenizer, folder: Path
 ) -> None:
     """ValueError if the store was made with another vocabulary."""
     found = vocabulary_digest(tokenizer)

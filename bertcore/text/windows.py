@@ -10,7 +10,8 @@ from unicodedata import category
 import torch
 from torch import Tensor
 
-from bertcore.text.wordpiece import Piece, Tokenizer
+from bertcore.text.library_tokenizer import AnyTokenizer
+from bertcore.text.wordpiece import Piece
 
 LONGEST_QUESTION = 64  # pieces; run_squad.py, `max_query_length`
 LONGEST_ANSWER = 30  # pieces; run_squad.py, `max_answer_length`
@@ -18,6 +19,8 @@ LONGEST_ANSWER = 30  # pieces; run_squad.py, `max_answer_length`
 
 class Window(NamedTuple):
     """`[CLS] question [SEP]` and a part of the context with its `[SEP]`.
+
+    Between the two stand as many [SEP] as the tokenizer says: RoBERTa has two.
 
     `places` says of each piece of that part which characters of the context it is:
     `context[start:end]`. `reach` are the characters of which no other piece is needed:
@@ -33,7 +36,7 @@ class Window(NamedTuple):
 def windows(
     question: str,
     context: str,
-    tokenizer: Tokenizer,
+    tokenizer: AnyTokenizer,
     length: int,
     stride: int | None = None,
 ) -> list[Window]:
@@ -50,7 +53,7 @@ def windows(
         ValueError: if the context has no pieces, or there is no room for it.
     """
     asked = tokenizer.encode(question)[1:-1][:LONGEST_QUESTION]
-    first = [tokenizer.cls_id, *asked, tokenizer.sep_id]
+    first = [tokenizer.cls_id, *asked, *[tokenizer.sep_id] * tokenizer.separators]
     pieces = tokenizer.pieces(context)
     room = length - len(first) - 1
     if not pieces:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from bertcore.text.match import Matcher
-from bertcore.text.segments import framed
+from bertcore.text.segments import check_id, check_text, framed, matched
 from bertcore.text.trainer import learn
 from bertcore.text.vocabulary import (
     LONGEST_WORD,
@@ -54,6 +54,8 @@ class Tokenizer:
     >>> tokenizer.encode("Unbelievable!")
     [2, 5, 6, 7, 8, 3]
     """
+
+    separators = 1  # between the two texts of a pair
 
     def __init__(
         self,
@@ -104,6 +106,16 @@ class Tokenizer:
         """
         settings = self.vocabulary, self.lowercase, self.max_word_characters
         save_vocabulary(folder, Vocabulary(*settings))
+
+    @property
+    def definition(self) -> str:
+        """All that decides which ids a text gets, in words."""
+        settings = f"{self.lowercase} {self.max_word_characters}"
+        return "\n".join([settings, *self.vocabulary])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process makes its own, without the words that this one remembers."""
+        return Tokenizer, (self.vocabulary, self.lowercase, self.max_word_characters)
 
     def __repr__(self) -> str:
         case = "uncased" if self.lowercase else "cased"
@@ -181,17 +193,9 @@ class Tokenizer:
         """
         from bertcore.text.batch import padded  # the only use of torch in here
 
-        texts = [texts] if isinstance(texts, str) else list(texts or [])
-        pairs = [pairs] if isinstance(pairs, str) else pairs
-        if not texts:
-            raise ValueError("no texts: an empty batch; give at least one text")
-        if pairs is not None and len(pairs) != len(texts):
-            raise ValueError(
-                f"{len(texts)} texts but {len(pairs)} pairs; give each text its pair"
-            )
         rows = [
             self._segments(text, pair, max_length, parse_special)
-            for text, pair in zip(texts, pairs or [None] * len(texts), strict=True)
+            for text, pair in matched(texts, pairs)
         ]
         return padded(rows, self.pad_id)
 
@@ -219,11 +223,7 @@ class Tokenizer:
                 yield Piece(self.vocabulary[id], id, begin + start, begin + end)
 
     def _piece(self, id: int) -> str:
-        if not 0 <= id < len(self):
-            raise ValueError(
-                f"id {id} is not in this vocabulary of {len(self)} pieces "
-                f"(0 to {len(self) - 1}); decode with the tokenizer that encoded"
-            )
+        check_id(id, len(self))
         return self.vocabulary[id]
 
 
@@ -256,11 +256,7 @@ def train(
 
 def _parts(text: str, parse_special: bool) -> list[tuple[int, str]]:
     """Where each part begins, and the part: all of it, or cut at special tokens."""
-    if not isinstance(text, str):
-        raise ValueError(
-            f"a text is a str, not {type(text).__name__}; "
-            "for several texts call the tokenizer itself: tokenizer(texts)"
-        )
+    check_text(text)
     parts, begin = [], 0
     for part in _SPECIAL.split(text) if parse_special else [text]:
         parts.append((begin, part))
