@@ -165,7 +165,7 @@ class BertConfig:
         >>> sum(BertConfig.preset("base").parameter_counts().values())
         110106428
         """
-        self._check_formulas()
+        _check_formulas(self)
         width, inner = self.hidden_size, self.feedforward_size
         norm = 2 * width
         tables = self.vocab_size + self.max_positions + self.segments
@@ -197,7 +197,7 @@ class BertConfig:
         >>> f"{sum(BertConfig.preset('base').operation_counts(128).values()):,}"
         '22,348,431,360'
         """
-        self._check_formulas()
+        _check_formulas(self)
         whole = isinstance(length, int) and isinstance(predictions, int)
         if not whole or not 0 <= predictions <= length <= self.max_positions:
             raise ValueError(
@@ -215,13 +215,6 @@ class BertConfig:
             "nsp_head": nsp,
         }
 
-    def _check_formulas(self) -> None:
-        if type(self) is not BertConfig:
-            raise ValueError(
-                f"the formulas are BERT's, and this is a {type(self).__name__}; count "
-                "its model: bertcore.model.counts"
-            )
-
 
 def _divisor(config: BertConfig) -> int:
     """The number of heads nearest to the one asked for that divides the width."""
@@ -229,3 +222,11 @@ def _divisor(config: BertConfig) -> int:
         n for n in range(1, config.hidden_size + 1) if config.hidden_size % n == 0
     ]
     return min(divisors, key=lambda n: abs(n - config.heads))
+
+
+def _check_formulas(config: BertConfig) -> None:
+    if type(config) is not BertConfig:
+        raise ValueError(
+            f"the formulas are BERT's, and this is a {type(config).__name__}; count "
+            "its model: bertcore.model.counts"
+        )

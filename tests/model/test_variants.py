@@ -12,12 +12,14 @@ from bertcore import BertConfig
 from bertcore.book.checks import assert_same
 from bertcore.model.variants import names as variant_names
 from bertcore.model.variants.albert import AlbertConfig, AlbertForPreTraining
-from bertcore.model.variants.deberta import DebertaV2Config, DebertaV2ForMaskedLM
+from bertcore.model.variants.deberta import DebertaV2ForMaskedLM
+from bertcore.model.variants.deberta_config import DebertaV2Config
 from bertcore.model.variants.electra import ElectraConfig, ElectraForPreTraining
 from bertcore.model.variants.electra_pair import ElectraPair
 from bertcore.model.variants.families import FAMILIES, Family, family_of
 from bertcore.model.variants.modern_encoder import local_map
-from bertcore.model.variants.modernbert import ModernBert, ModernBertConfig
+from bertcore.model.variants.modern_config import ModernBertConfig
+from bertcore.model.variants.modernbert import ModernBert
 from bertcore.model.variants.parts import SpanReader
 from bertcore.model.variants.roberta import Roberta, RobertaConfig
 from bertcore.model.weights import Pretrained, published_class

@@ -3,23 +3,19 @@
 microsoft/DeBERTa, bert.py: `BertEncoder` and `ConvLayer`.
 """
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bertcore.model.feedforward import FeedForward
+from bertcore.model.variants.deberta_config import DebertaV2Config
 from bertcore.model.variants.disentangled import DisentangledAttention, bucket
-
-if TYPE_CHECKING:
-    from bertcore.model.variants.deberta import DebertaV2Config
 
 
 class DebertaLayer(nn.Module):
     """BERT's layer with disentangled attention."""
 
-    def __init__(self, config: "DebertaV2Config") -> None:
+    def __init__(self, config: DebertaV2Config) -> None:
         super().__init__()
         width, eps = config.hidden_size, config.layer_norm_eps
         self.attention = DisentangledAttention(config)
@@ -41,7 +37,7 @@ class DebertaLayer(nn.Module):
 class Neighbours(nn.Module):
     """A convolution over the embeddings, beside the first layer; version 2 has it."""
 
-    def __init__(self, config: "DebertaV2Config") -> None:
+    def __init__(self, config: DebertaV2Config) -> None:
         super().__init__()
         width, size = config.hidden_size, config.kernel_size
         self.conv = nn.Conv1d(width, width, size, padding=size // 2)
@@ -80,7 +76,7 @@ def _sees(length: int, step: int, allowed: Tensor | None, like: Tensor) -> Tenso
 class DebertaEncoder(nn.Module):
     """The layers, and the table of distances that all of them use."""
 
-    def __init__(self, config: "DebertaV2Config") -> None:
+    def __init__(self, config: DebertaV2Config) -> None:
         super().__init__()
         width, self.buckets = config.hidden_size, config.position_buckets
         self.longest = config.max_positions

@@ -3,17 +3,13 @@
 Warner et al. 2024 (arXiv:2412.13663), section 2.1.
 """
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from bertcore.model.variants.modern_config import ModernBertConfig
 from bertcore.model.variants.rotary import RotaryAttention, angles
-
-if TYPE_CHECKING:
-    from bertcore.model.variants.modernbert import ModernBertConfig
 
 
 def local_map(length: int, window: int, device: torch.device | None = None) -> Tensor:
@@ -33,7 +29,7 @@ def local_map(length: int, window: int, device: torch.device | None = None) -> T
 class GatedFeedForward(nn.Module):
     """Widen twice, bend one half to gate the other, narrow (Shazeer 2020, GEGLU)."""
 
-    def __init__(self, config: "ModernBertConfig") -> None:
+    def __init__(self, config: ModernBertConfig) -> None:
         super().__init__()
         width, inner = config.hidden_size, config.feedforward_size
         self.widen = nn.Linear(width, 2 * inner, bias=False)
@@ -51,7 +47,7 @@ class GatedFeedForward(nn.Module):
 class ModernLayer(nn.Module):
     """One layer, norm first: x + F(LayerNorm(x)), twice."""
 
-    def __init__(self, config: "ModernBertConfig", number: int) -> None:
+    def __init__(self, config: ModernBertConfig, number: int) -> None:
         super().__init__()
         width, eps = config.hidden_size, config.layer_norm_eps
         norm = nn.LayerNorm(width, eps=eps, bias=False)
@@ -74,7 +70,7 @@ class ModernLayer(nn.Module):
 class ModernEncoder(nn.Module):
     """The layers, each with the map and the angles of its kind, and a last norm."""
 
-    def __init__(self, config: "ModernBertConfig") -> None:
+    def __init__(self, config: ModernBertConfig) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
             ModernLayer(config, number) for number in range(config.layers)

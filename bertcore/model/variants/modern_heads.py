@@ -1,19 +1,16 @@
 """ModernBERT's heads: dense, GELU, norm, and what is asked for (chapter 8)."""
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from bertcore.model.variants.modernbert import ModernBertConfig
+from bertcore.model.variants.modern_config import ModernBertConfig
 
 
 class ModernHead(nn.Module):
     """Dense, GELU, norm; then what is asked for."""
 
-    def __init__(self, config: "ModernBertConfig", outputs: int, first: bool) -> None:
+    def __init__(self, config: ModernBertConfig, outputs: int, first: bool) -> None:
         """
         Args:
             config: its width.
@@ -37,7 +34,7 @@ class ModernHead(nn.Module):
 class ModernMaskedLMHead(nn.Module):
     """Dense, GELU, norm, the token table, a bias."""
 
-    def __init__(self, config: "ModernBertConfig") -> None:
+    def __init__(self, config: ModernBertConfig) -> None:
         super().__init__()
         width = config.hidden_size
         self.dense = nn.Linear(width, width, bias=False)

@@ -4,15 +4,12 @@ Su et al. 2021, RoFormer (arXiv:2104.09864), section 3.2; as ModernBERT pairs th
 first half of a head with the second.
 """
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from bertcore.model.variants.modernbert import ModernBertConfig
+from bertcore.model.variants.modern_config import ModernBertConfig
 
 
 def angles(places: Tensor, width: int, base: float) -> tuple[Tensor, Tensor]:
@@ -43,7 +40,7 @@ def rotate(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
 class RotaryAttention(nn.Module):
     """Attention that turns queries and keys by the angles of their places."""
 
-    def __init__(self, config: "ModernBertConfig") -> None:
+    def __init__(self, config: ModernBertConfig) -> None:
         super().__init__()
         width = config.hidden_size
         self.heads = config.heads
