@@ -19,7 +19,7 @@ class ByChapter(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         scope = super()._split_scope(nodeid)
-        chapter = re.search(r"test_chapters\.py.*\[(\d\d-[\w-]+)\]", nodeid)
+        chapter = re.search(r"test_chapters\.py.*\[(\d\d\w?-[\w-]+)\]", nodeid)
         return f"{scope}[{chapter[1]}]" if chapter else scope
 
 

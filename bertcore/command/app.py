@@ -8,7 +8,7 @@ from typing import Any
 
 FINE, FAULT, USAGE, DIVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 
-ALONE = ("info", "benchmark", "tasks")  # commands that need no arguments
+ALONE = ("info", "benchmark", "tasks", "leaderboard")  # commands that need no arguments
 
 ABOUT = """BERT from scratch, on the command line.
 
@@ -28,6 +28,10 @@ From texts to a model of your own:
   bertcore finetune topics --out my-topics           fit a model to a task
   bertcore predict my-topics "A river in Portugal."  (bertcore tasks: others)
   bertcore finetune summaries --out my-summaries     teach one to write
+
+\b
+  bertcore race --out my-race --seconds 30           BERT against its heirs
+  bertcore leaderboard                               time to BERT-mini
 
 Each command explains itself: bertcore COMMAND --help.
 """
@@ -64,7 +68,7 @@ def _assembled() -> Any:
     import typer
 
     from bertcore import __version__
-    from bertcore.command import finetune, look, predict, text, train
+    from bertcore.command import compete, finetune, look, predict, text, train
 
     app = typer.Typer(
         add_completion=False,
@@ -86,7 +90,7 @@ def _assembled() -> Any:
     ) -> None:
         pass
 
-    for module in (text, train, finetune, predict, look):
+    for module in (text, train, finetune, predict, compete, look):
         for name, function in module.COMMANDS.items():
             app.command(name, no_args_is_help=name not in ALONE)(function)
     return app

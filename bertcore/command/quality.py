@@ -4,16 +4,20 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from torch import nn
+
 from bertcore.command.log import say
 from bertcore.command.run import RUN, VOCABULARY, Run
 from bertcore.model.config import BertConfig
-from bertcore.model.tasks import BertForMaskedLM, BertForPreTraining
+from bertcore.model.variants.families import family_of
 from bertcore.sources import find_file, read_json
+from bertcore.text.library_tokenizer import AnyTokenizer, load_tokenizer
 from bertcore.text.store import MANIFEST, Store
 from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.checkpoint import Checkpoint
 from bertcore.training.evaluate import HeldOut, Quality
 from bertcore.training.export import export
+from bertcore.training.families import masked_lm_classes
 from bertcore.training.prepared import HELD_OUT
 from bertcore.training.pretrain import CARD, make_examples
 from bertcore.training.recipes import Recipe
@@ -24,8 +28,8 @@ from bertcore.training.start import newest, start, trained_model
 class Trained(NamedTuple):
     """A model, its tokenizer, and the run and the checkpoint that it comes from."""
 
-    model: BertForPreTraining | BertForMaskedLM
-    tokenizer: Tokenizer
+    model: nn.Module
+    tokenizer: AnyTokenizer
     run: Run | None = None
     found: Checkpoint | None = None
 
@@ -53,14 +57,14 @@ def _from_folder(name: str | Path) -> Trained:
     """Of published form; what it lacks must not be made up from random weights."""
     config = read_json(find_file(name, "config.json"))
     classes = config.get("architectures") or ["BertModel"]
-    kinds = {kind.__name__: kind for kind in (BertForPreTraining, BertForMaskedLM)}
+    kinds = masked_lm_classes(family_of(config))
     if classes[0] not in kinds:
         raise ValueError(
             f"{name} is a {classes[0]}, which has no head for masked pieces; give a "
             f"{' or a '.join(kinds)}"
         )
     model = kinds[classes[0]].from_pretrained(name)
-    return Trained(model, Tokenizer.from_pretrained(name))
+    return Trained(model, load_tokenizer(name))
 
 
 def quality(name: str, data: Path | None, length: int | None) -> Quality:
@@ -85,12 +89,14 @@ def quality(name: str, data: Path | None, length: int | None) -> Quality:
     return asked.ask(model.to(device), device)
 
 
-def _recipe(model: BertForPreTraining | BertForMaskedLM, config: BertConfig) -> Recipe:
-    pairs = isinstance(model, BertForPreTraining)
-    return Recipe(steps=1, pairs=pairs, length=min(128, config.max_positions))
+def _recipe(model: nn.Module, config: BertConfig) -> Recipe:
+    """That which asks what the model has heads for."""
+    pairs, order = hasattr(model, "nsp_head"), hasattr(model, "sop_head")
+    length = min(128, config.max_positions)
+    return Recipe(steps=1, pairs=pairs, order=order, length=length)
 
 
-def _held_out(data: Path, tokenizer: Tokenizer) -> Store:
+def _held_out(data: Path, tokenizer: AnyTokenizer) -> Store:
     """The held-out store of prepared texts; or the folder is itself a store."""
     apart = data / HELD_OUT
     folder = apart if apart.is_dir() else data

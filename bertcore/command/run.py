@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 
 from bertcore.model.config import BertConfig
 from bertcore.sources import read_json
+from bertcore.training.families import config_from
 from bertcore.training.identity import data_digest
 from bertcore.training.plans import PLANS, Plan
 from bertcore.training.prepared import Prepared, open_prepared, packaged
@@ -77,7 +78,7 @@ class Run(NamedTuple):
                 f"{path} says format={found.get('format')!r}; this version of bertcore "
                 f"reads {FORMAT!r}"
             )
-        config = BertConfig.from_dict(found["config"])
+        config = config_from(found["config"])
         recipe = Recipe(**found["recipe"])
         named = [found[name] for name in ("asked", "plan", "data", "digest")]
         return cls(*named, config, recipe)

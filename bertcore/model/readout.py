@@ -11,10 +11,11 @@ from bertcore.model.attention import attention_map
 from bertcore.model.bert import Bert
 from bertcore.model.encoder import EncoderLayer
 from bertcore.model.inputs import check_inputs, readable
+from bertcore.model.weights import Pretrained
 
 
 def states_at(
-    bert: Bert,
+    bert: Pretrained,
     columns: Tensor,
     input_ids: Tensor,
     token_type_ids: Tensor | None = None,
@@ -24,10 +25,11 @@ def states_at(
     """Some of the states after the last layer, `b m w`, and no work for the others.
 
     They and their gradients are those of `bert(**inputs)` at these places. (Dropout
-    draws other numbers.) A last layer that is not BERT's is computed everywhere.
+    draws other numbers.) A last layer that is not BERT's is computed everywhere, and
+    so is a body that is not.
 
     Args:
-        bert: the body of a model.
+        bert: the body of a model, of any family.
         columns: the places in each row that are read, `b m`. A row with fewer than m
             is filled up with any place, such as 0.
         input_ids, token_type_ids, attention_mask, position_ids: as for `Bert.forward`.
@@ -35,6 +37,10 @@ def states_at(
     Raises:
         ValueError: if the inputs are not what `Bert` takes, or a column is no place.
     """
+    if type(bert) is not Bert:
+        states = bert(input_ids, token_type_ids, attention_mask, position_ids)
+        _check_columns(columns, input_ids)
+        return _gathered(states, columns)
     check_inputs(bert.config, input_ids, token_type_ids, attention_mask, position_ids)
     _check_columns(columns, input_ids)
     hidden = bert.embeddings(input_ids, token_type_ids, position_ids)

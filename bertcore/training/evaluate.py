@@ -21,6 +21,7 @@ from bertcore.text.store import Store
 from bertcore.text.unigram import unigram_loss
 from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.objective import PretrainingWorks, Work
+from bertcore.training.objectives import pair_head
 
 RATE = 0.15
 SEED = 15
@@ -102,27 +103,29 @@ class HeldOut:
         """The loss of one who knows only how frequent each piece is in a store."""
         return unigram_loss(np.asarray(store.ids), self.labels(), len(self.characters))
 
+    def bits(self, loss: float) -> float:
+        """Bits per character, of a mean loss in nats of what is asked."""
+        labels = self.labels()
+        return loss * len(labels) / math.log(2) / self.characters[labels].sum().item()
+
     @torch.no_grad()
     def ask(self, model: nn.Module, device: torch.device | str = "cpu") -> Quality:
         """How well a model does; it is left as it was.
 
         Args:
-            model: a BertForPreTraining or BertForMaskedLM.
+            model: one with a head for masked pieces; of an ElectraPair the generator
+                is asked, which is the smaller part.
             device: where it is.
         """
+        model = getattr(model, "generator", model)
         device, sums = torch.device(device), np.zeros(5)
         with evaluation(model):
             for work in self.works:
                 sums += _asked(model, work.to(device))
         loss, right, pair_loss, pairs_right, pairs = sums.tolist()
-        labels = self.labels()
-        letters = self.characters[labels].sum()
-        quality = Quality(
-            loss / len(labels),
-            right / len(labels),
-            loss / math.log(2) / letters,
-            len(labels),
-        )
+        asked = len(self.labels())
+        mean = loss / asked
+        quality = Quality(mean, right / asked, self.bits(mean), asked)
         if not pairs:
             return quality
         return quality._replace(
@@ -140,11 +143,12 @@ def _asked(model: nn.Module, work: Work) -> np.ndarray:
     hidden = model.bert(**given).flatten(0, 1)
     table = model.bert.embeddings.token.weight
     sums = _score(model.mlm_head(hidden[asked], table), labels)
-    if "first" not in work.arguments or not hasattr(model, "nsp_head"):
+    head = pair_head(model)
+    if "first" not in work.arguments or head is None:
         return np.array([*sums, 0, 0, 0])
     follows = work.arguments["follows"]
     pooled = model.bert.pooler(hidden[work.arguments["first"]][:, None])
-    return np.array([*sums, *_score(model.nsp_head(pooled), follows), len(follows)])
+    return np.array([*sums, *_score(head(pooled), follows), len(follows)])
 
 
 def _score(logits: Tensor, labels: Tensor) -> Iterable[float]:

@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from bertcore.model.bert import Bert
 from bertcore.model.encoder import EncoderLayer
 from bertcore.model.weights import Pretrained
 from bertcore.text.wordpiece import Tokenizer
+from bertcore.training.families import masked_lm_of
 
 
 def export(
@@ -36,6 +38,7 @@ def export(
         ValueError: if the model has parts that no published format knows.
     """
     _check_layers(model)
+    model = masked_lm_of(model)
     folder = Path(folder).expanduser()
     model.save_pretrained(folder)
     if half:
@@ -53,6 +56,13 @@ def export(
 
 def _check_layers(model: Pretrained) -> None:
     """Layers may differ from BERT's though their parameters have the same names."""
+    if not isinstance(model, Pretrained) or not hasattr(model, "mlm_head"):
+        raise ValueError(
+            f"{type(model).__name__} is no one model with a head for masked pieces; "
+            "save its parts with save_pretrained"
+        )
+    if type(model.bert) is not Bert:
+        return
     other = {type(layer).__name__ for layer in model.bert.encoder.layers}
     other -= {EncoderLayer.__name__}
     if other:
@@ -78,7 +88,7 @@ _PAGE = """\
 ---
 library_name: transformers
 pipeline_tag: fill-mask
-tags: [bert, masked-lm]
+tags: [{family}, masked-lm]
 ---
 
 # {name}, {millions:.1f} million parameters
@@ -126,6 +136,7 @@ def model_card(model: Pretrained, tokenizer: Tokenizer, card: Mapping[str, Any])
         quality = _QUALITY.format(unigram=unigram, **results["held_out"])
     return _PAGE.format(
         name=type(model).__name__,
+        family=config.published.model_type,
         millions=sum(p.numel() for p in model.parameters()) / 1e6,
         layers=config.layers,
         width=config.hidden_size,
@@ -144,7 +155,11 @@ def model_card(model: Pretrained, tokenizer: Tokenizer, card: Mapping[str, Any])
 
 
 def _spoken(recipe: Mapping[str, Any]) -> str:
-    pairs = "pairs of texts" if recipe["pairs"] else "masked pieces alone"
+    pairs = "masked pieces alone"
+    if recipe["pairs"] or recipe.get("order"):  # a card of an earlier version has none
+        pairs = "pairs of texts" if recipe["pairs"] else "the order of texts"
+    if recipe.get("spans"):
+        pairs += " in spans"
     return (
         f"{pairs}, {recipe['mask_rate']:.0%} masked, {recipe['batch']:,} texts of up "
         f"to {recipe['length']} tokens in an update, optimiser {recipe['optimiser']}, "

@@ -19,9 +19,9 @@ from bertcore.cards import make_card, write_card
 from bertcore.model.lowrank import merge_low_rank
 from bertcore.model.weights import Pretrained
 from bertcore.text.features import features_of
+from bertcore.text.library_tokenizer import AnyTokenizer
 from bertcore.text.progress import bar
 from bertcore.text.rows import TaskSet
-from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.decode import plain
 from bertcore.training.loop import Setting, default_setting, train
 from bertcore.training.optim import make_optimisers
@@ -31,9 +31,10 @@ from bertcore.training.runtime import device_name
 from bertcore.training.scores import MAIN, score
 from bertcore.training.taskdata import ready
 from bertcore.training.taskmodel import Weights, task_predictor
-from bertcore.training.tasks import an, task_kind
+from bertcore.training.tasks import task_kind
 from bertcore.training.taskworks import TaskWorks
 from bertcore.training.tuning import Tuning
+from bertcore.training.words import an
 
 CARD = "card.json"
 
@@ -63,7 +64,7 @@ class FineTuning:
         tuning: Tuning | None = None,
         folder: str | Path | None = None,
         setting: Setting | None = None,
-        tokenizer: Tokenizer | None = None,
+        tokenizer: AnyTokenizer | None = None,
         on_fault: str = "stop",
     ) -> None:
         """

@@ -4,6 +4,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from bertcore.model.bert import Bert
 from bertcore.model.encoder import EncoderLayer
 from bertcore.model.weights import Pretrained
 from bertcore.text.store import Store, vocabulary_digest
@@ -28,7 +29,14 @@ def identity(
 
 
 def _changes(model: Pretrained) -> dict[str, Any]:
-    """The classes of layers that are not BERT's, as `bertcore.model.changes` has."""
+    """What the config does not say: a second one, or layers that are not BERT's.
+
+    `bertcore.model.changes` has such layers.
+    """
+    if hasattr(model, "generator"):
+        return {"generator": model.generator.config.to_dict()}
+    if type(model.bert) is not Bert:
+        return {}
     layers = [type(layer).__name__ for layer in model.bert.encoder.layers]
     return {"layers": layers} if set(layers) - {EncoderLayer.__name__} else {}
 
@@ -53,6 +61,8 @@ def check_identity(then: dict[str, Any], now: dict[str, Any], folder: Path) -> N
         "model": "build the model that the run began with",
         "recipe": "give the recipe that the run began with",
     }
+    # Of an earlier version it lacks the fields that are new.
+    then = {**then, "recipe": Recipe(**then["recipe"]).to_dict()}
     for part, remedy in remedies.items():
         if then[part] == now[part]:
             continue
@@ -71,13 +81,7 @@ def check_fit(
     model: Pretrained, tokenizer: Tokenizer, store: Store, recipe: Recipe
 ) -> None:
     """ValueError if model, tokenizer, store and recipe do not fit together."""
-    asks = hasattr(model, "nsp_head")
-    if recipe.pairs != asks:
-        fitting = "BertForPreTraining" if recipe.pairs else "BertForMaskedLM"
-        raise ValueError(
-            f"{type(model).__name__} for a recipe with pairs={recipe.pairs}; give a "
-            f"{fitting}, or pairs={asks}"
-        )
+    _check_questions(model, recipe)
     if recipe.length > model.config.max_positions:
         raise ValueError(
             f"length={recipe.length}, but the model has {model.config.max_positions} "
@@ -93,4 +97,25 @@ def check_fit(
         raise ValueError(
             f"the store was made with another vocabulary: its digest is {expected}, "
             f"that of this tokenizer {found}; load the tokenizer that made it"
+        )
+
+
+def _check_questions(model: Pretrained, recipe: Recipe) -> None:
+    """A model has the heads for what a recipe asks, and no others."""
+    name = type(model).__name__
+    for part, head, fitting in (
+        ("pairs", "nsp_head", "BertForPreTraining"),
+        ("order", "sop_head", "AlbertForPreTraining"),
+    ):
+        asks, wanted = hasattr(model, head), getattr(recipe, part)
+        if wanted != asks:
+            other = fitting if wanted else "BertForMaskedLM"
+            raise ValueError(
+                f"{name} for a recipe with {part}={wanted}; give a {other}, or "
+                f"{part}={asks}"
+            )
+    if hasattr(model, "boundary_head") and not recipe.spans:
+        raise ValueError(
+            f"{name} for a recipe with spans=False; give a BertForMaskedLM, or "
+            "spans=True"
         )

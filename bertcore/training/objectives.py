@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch.nn.functional as F
 from einops import rearrange
-from torch import Tensor
+from torch import Tensor, nn
 
 from bertcore.model.tasks import BertForPreTraining
 from bertcore.text.batch import NOT_ASKED
@@ -93,6 +93,18 @@ def pretraining_losses(
         masked_lm_loss(pieces, batch["labels"][asked]),
         next_sentence_loss(model.nsp_head(pooled), labels),
     )
+
+
+def pair_head(model: nn.Module) -> nn.Module | None:
+    """What judges pairs: the next sentence (BERT), or their order (ALBERT).
+
+    Args:
+        model: for pretraining.
+
+    Returns:
+        A module from pooled vectors, `b w`, to two scores, `b 2`; or None.
+    """
+    return getattr(model, "nsp_head", getattr(model, "sop_head", None))
 
 
 def begins(batch: Mapping[str, Tensor]) -> Tensor:

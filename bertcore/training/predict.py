@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from bertcore.model.decoder import Search, generate
 from bertcore.model.inference import evaluation
+from bertcore.model.variants.families import family_of
 from bertcore.model.weights import Pretrained
+from bertcore.sources import find_file, read_json
 from bertcore.text.batch import padded
 from bertcore.text.features import Feature, Reading, features_of
-from bertcore.text.wordpiece import Tokenizer
+from bertcore.text.library_tokenizer import load_tokenizer
 from bertcore.training.decode import Said, decoded, plain_row
 from bertcore.training.taskfile import amend, read_task, write_generation, write_task
 from bertcore.training.tasks import asked_of, checked_model, task_kind
@@ -75,9 +77,9 @@ class Predictor:
         if kind == "writing":
             how = (*how, about["target"])
         return cls(
-            task_kind(kind).model.from_pretrained(folder),
+            _model_class(kind, folder).from_pretrained(folder),
             kind,
-            Reading(Tokenizer.from_pretrained(folder), *how),
+            Reading(load_tokenizer(folder), *how),
             about["labels"],
             about.get("pairs"),
             search=about.get("search"),
@@ -182,6 +184,14 @@ class Predictor:
     def _moved(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         device = next(self.model.parameters()).device
         return {name: value.to(device) for name, value in batch.items()}
+
+
+def _model_class(kind: str, folder: str | Path) -> type[Pretrained]:
+    """The one that the folder's `config.json` asks for."""
+    if not task_kind(kind).part:
+        return task_kind(kind).model
+    family = family_of(read_json(find_file(folder, "config.json")))
+    return task_kind(kind).model_of(family)
 
 
 def _check_sizes(kind: str, model: Pretrained, reading: Reading, wanted: int) -> None:

@@ -5,10 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+
 from bertcore.cards import write_card
 from bertcore.model.weights import Pretrained
-from bertcore.text.examples import Examples, pair_examples, window_examples
+from bertcore.text.examples import (
+    Examples,
+    pair_examples,
+    window_examples,
+)
 from bertcore.text.masking import Masker
+from bertcore.text.order import order_examples
+from bertcore.text.spans import SpanMasker
 from bertcore.text.steps import Steps
 from bertcore.text.store import Store
 from bertcore.text.wordpiece import Tokenizer
@@ -17,7 +26,11 @@ from bertcore.training.evaluate import HeldOut, Quality
 from bertcore.training.history import History
 from bertcore.training.identity import check_fit, check_identity, identity
 from bertcore.training.loop import Setting, default_setting, train
-from bertcore.training.objective import PretrainingWorks, pretraining_objective
+from bertcore.training.objective import (
+    PretrainingWorks,
+    costs,
+    pretraining_objective,
+)
 from bertcore.training.optim import make_optimisers
 from bertcore.training.progress import Progress, Record
 from bertcore.training.recipes import Recipe
@@ -51,8 +64,9 @@ class Pretraining:
     ) -> None:
         """
         Args:
-            model: a BertForPreTraining if the recipe asks for pairs, or else a
-                BertForMaskedLM; it is trained in place.
+            model: one that does what the recipe asks for: a BertForPreTraining for
+                pairs, an AlbertForPreTraining for order, or else one with a head for
+                masked pieces, or an ElectraPair; it is trained in place.
             tokenizer: that of the store.
             store: the texts.
             recipe: how to train.
@@ -76,9 +90,9 @@ class Pretraining:
         self.folder = Path(folder).expanduser() if folder is not None else None
         self.save_every, self.number_of_looks, self.keep = save_every, looks, keep
         check_fit(model, tokenizer, store, recipe)
-        self.works = make_works(model, tokenizer, store, recipe)
-        model.to(self.setting.device)
         self.objective = pretraining_objective(model)
+        self.works = make_works(self.objective, tokenizer, store, recipe)
+        model.to(self.setting.device)
         self.optimisers = make_optimisers(self.objective, recipe, shard)
         self.progress, self.history = Progress(), History()
         self.looks: list[Look] = []
@@ -155,7 +169,7 @@ class Pretraining:
         if found is None:
             return
         check_identity(found.state["identity"], self.identity(), found.folder)
-        self.objective.load_state_dict(found.weights)
+        _take(self.objective, found.weights)
         self.optimisers.load(found.means)
         self.progress = Progress(**found.state["progress"])
         self.history = History.from_dict(found.state["history"])
@@ -193,25 +207,55 @@ class Pretraining:
             write_card(self.folder / CARD, self.card())
 
 
+@torch.no_grad()
+def _take(objective: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Weights by name; what two parts share has one name."""
+    for name, parameter in objective.named_parameters():
+        parameter.copy_(weights[name])
+
+
 def make_examples(store: Store, recipe: Recipe) -> Examples:
-    """Pairs or windows, as the recipe says."""
+    """Pairs, perhaps swapped ones, or windows, as the recipe says."""
     if recipe.pairs:
         return pair_examples(store, recipe.length, seed=recipe.seed)
+    if recipe.order:
+        return order_examples(store, recipe.length, seed=recipe.seed)
     return window_examples(store, recipe.length)
 
 
+def make_masker(
+    model: nn.Module, tokenizer: Tokenizer, recipe: Recipe
+) -> Masker | SpanMasker:
+    """What hides pieces; all of them behind [MASK] where others are put there later.
+
+    So it is for a generator with its discriminator (Clark et al. 2020, section 3.1).
+    """
+    how: dict[str, float] = {}
+    if hasattr(model, "discriminator"):
+        how = {"masked": 1.0, "random": 0.0}
+    if recipe.spans:
+        return SpanMasker(tokenizer, recipe.mask_rate, recipe.mask_limit, **how)
+    own = recipe.mask_rate, recipe.mask_limit, recipe.whole_words
+    return Masker(tokenizer, *own, **how)
+
+
 def make_works(
-    model: Pretrained, tokenizer: Tokenizer, store: Store, recipe: Recipe
+    objective: nn.Module, tokenizer: Tokenizer, store: Store, recipe: Recipe
 ) -> PretrainingWorks:
-    """The passes of a run: packed rows, masked anew in every epoch."""
-    masker = Masker(tokenizer, recipe.mask_rate, recipe.mask_limit, recipe.whole_words)
+    """The passes of a run: packed rows, masked anew in every epoch.
+
+    Args:
+        objective: of a model.
+        tokenizer, store, recipe: as for `Pretraining`.
+    """
     steps = Steps(
         store,
         make_examples(store, recipe),
         tokenizer,
-        masker,
+        make_masker(objective.model, tokenizer, recipe),
         recipe.one_pass,
         recipe.seed,
         recipe.length,
     )
-    return PretrainingWorks(steps, model.config)
+    also = getattr(objective, "also", None)
+    return PretrainingWorks(steps, costs(objective), also)

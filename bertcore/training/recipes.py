@@ -26,10 +26,12 @@ class Recipe:
         pass_size: examples that are in memory at once; gradients are summed over as
             many passes as an update takes. Default: all.
         length: tokens in an example with its special tokens, and in a packed row.
-        pairs: ask for the next sentence, too.
+        pairs: ask for the next sentence, too, as BERT does.
+        order: ask whether two stretches of text were swapped, as ALBERT does.
         mask_rate: the share of a text's tokens that is hidden.
         mask_limit: the most that are hidden in a text.
         whole_words: hide whole words.
+        spans: hide spans of words, as SpanBERT does.
         learning_rate: at its highest; for `muon` that of the parameters that are not
             matrices.
         matrix_rate: with `muon`, that of the matrices of the layers.
@@ -58,6 +60,8 @@ class Recipe:
     mask_rate: float = 0.15
     mask_limit: int | None = None
     whole_words: bool = False
+    order: bool = False
+    spans: bool = False
     learning_rate: float = 1e-4
     matrix_rate: float = 0.02
     optimiser: str = "adamw"
@@ -76,6 +80,9 @@ class Recipe:
             raise ValueError(
                 f"steps={self.steps} and seconds={self.seconds}; give one of the two"
             )
+        for one, other in (("pairs", "order"), ("spans", "whole_words")):
+            if getattr(self, one) and getattr(self, other):
+                raise ValueError(f"{one}=True and {other}=True; give one of the two")
         for name in ("steps", "seconds", "batch", "length", "learning_rate"):
             value = getattr(self, name)
             if value is not None and not value > 0:

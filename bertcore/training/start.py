@@ -6,26 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from bertcore.model.config import BertConfig
-from bertcore.model.tasks import BertForMaskedLM, BertForPreTraining
 from bertcore.training.checkpoint import Checkpoint, newest_checkpoint
 from bertcore.training.evaluate import HeldOut
+from bertcore.training.families import new_model
 from bertcore.training.prepared import Prepared
 from bertcore.training.pretrain import CHECKPOINTS, Pretraining, make_examples
 from bertcore.training.recipes import Recipe
 
 PREFIX = "model."  # the objective's name for the model, in front of each parameter's
-
-
-def new_model(
-    config: BertConfig, recipe: Recipe
-) -> BertForPreTraining | BertForMaskedLM:
-    """The model that a recipe trains, with the starting weights of its seed."""
-    kind = BertForPreTraining if recipe.pairs else BertForMaskedLM
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        return kind(config)
 
 
 def start(
@@ -44,7 +35,8 @@ def start(
     Args:
         prepared: the texts.
         recipe: how to train.
-        config: of the model; its `vocab_size` has room for the prepared vocabulary.
+        config: of the model, of any family; its `vocab_size` has room for the
+            prepared vocabulary.
         folder: of the run, which goes on if it was begun before.
         options: of `Pretraining`, such as `setting` or `save_every`.
 
@@ -76,9 +68,7 @@ def newest(folder: str | Path) -> tuple[Checkpoint, list[str]]:
     return found, faults
 
 
-def trained_model(
-    found: Checkpoint, config: BertConfig, recipe: Recipe
-) -> BertForPreTraining | BertForMaskedLM:
+def trained_model(found: Checkpoint, config: BertConfig, recipe: Recipe) -> nn.Module:
     """The model of a run with the weights of a checkpoint, in evaluation mode."""
     model = new_model(config, recipe)
     weights = {name.removeprefix(PREFIX): w for name, w in found.weights.items()}

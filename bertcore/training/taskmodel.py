@@ -7,16 +7,16 @@ from typing import Any
 
 import torch
 
-from bertcore.model.bert import Bert
 from bertcore.model.config import BertConfig
 from bertcore.model.decoder import EncoderDecoder
 from bertcore.model.lowrank import add_low_rank
-from bertcore.model.tasks import BertForQuestionAnswering
-from bertcore.model.weights import Pretrained
+from bertcore.model.variants.families import family_of
+from bertcore.model.weights import Pretrained, published_class
 from bertcore.sources import find_file, read_json
 from bertcore.text.features import Reading
+from bertcore.text.library_tokenizer import AnyTokenizer, load_tokenizer
 from bertcore.text.rows import TaskSet
-from bertcore.text.wordpiece import Tokenizer
+from bertcore.training.families import family_with
 from bertcore.training.loop import seed_for
 from bertcore.training.predict import Predictor
 from bertcore.training.taskdata import are_pairs
@@ -31,7 +31,7 @@ Weights = str | Path | BertConfig | Pretrained
 
 
 def task_predictor(
-    data: TaskSet, weights: Weights, tuning: Tuning, tokenizer: Tokenizer | None
+    data: TaskSet, weights: Weights, tuning: Tuning, tokenizer: AnyTokenizer | None
 ) -> Predictor:
     """What a run begins with: the model, ready to learn, and how it reads.
 
@@ -49,7 +49,7 @@ def task_predictor(
     if tokenizer is None and isinstance(weights, BertConfig | Pretrained):
         what = "random weights" if isinstance(weights, BertConfig) else "a built model"
         raise ValueError(f"{what} came with no tokenizer; give tokenizer=…")
-    tokenizer = tokenizer or Tokenizer.from_pretrained(weights)
+    tokenizer = tokenizer or load_tokenizer(weights)
     model = task_model(data.kind, weights, data.labels, tuning.seed, tuning.tied)
     length = tuning.length or min(LENGTH, model.config.max_positions)
     reading, objective = Reading(tokenizer, length, tuning.stride), None
@@ -77,8 +77,9 @@ def task_model(
 
     Args:
         kind: of the task.
-        weights: a folder or a hub name, of a BERT or an encoder-decoder; a config for
-            random weights; or a model, which is taken as it is.
+        weights: a folder or a hub name, of a BERT, of another family of `FAMILIES`, or
+            of an encoder-decoder; a config for random weights; or a model, which is
+            taken as it is.
         labels: the classes or tags; none means one number.
         seed: of what starts from random weights.
         tied: whether encoder and decoder share their weights.
@@ -117,18 +118,58 @@ def _writer(weights: str | Path | BertConfig, tied: bool) -> EncoderDecoder:
 def _reader(
     kind: str, weights: str | Path | BertConfig, labels: Sequence[str]
 ) -> Pretrained:
-    model = task_kind(kind).model
-    changes: dict[str, Any] = {}
-    if kind != "answers":
-        names = tuple(labels) if len(labels) > 1 else None
-        changes = {"num_labels": len(labels) or 1, "label_names": names}
+    changes = _labelled(kind, labels)
     if isinstance(weights, BertConfig):
+        model = task_kind(kind).model_of(family_with(weights))
         return model(weights.replace(**changes))
+    family = family_of(read_json(find_file(weights, "config.json")))
+    model = task_kind(kind).model_of(family)
     if _has_head(model, weights, changes):
         return model.from_pretrained(weights, **changes)
-    body = Bert.from_pretrained(weights)
+    return _over(model, family.body.from_pretrained(weights), changes)
+
+
+def headed(kind: str, body: Pretrained, labels: Sequence[str], seed: int) -> Pretrained:
+    """A copy of a body, with a new head at the starting weights of the seed.
+
+    Args:
+        kind: of the task; writing has no head.
+        body: of any family: a Bert, a Roberta, …
+        labels, seed: as for `task_model`.
+
+    Raises:
+        ValueError: if there is no such kind of task, or it takes no body with a head.
+    """
+    found = task_kind(kind)
+    if not found.part:
+        raise ValueError(f"{kind} takes no head, so give weights to task_model")
+    with torch.random.fork_rng(devices=[]):
+        seed_for(seed, 0)
+        model = found.model_of(family_with(body.config))
+        return _over(model, body, _labelled(kind, labels))
+
+
+def _labelled(kind: str, labels: Sequence[str]) -> dict[str, Any]:
+    """The fields of a config that say what a head is for."""
+    if kind == "answers":
+        return {}
+    names = tuple(labels) if len(labels) > 1 else None
+    return {"num_labels": len(labels) or 1, "label_names": names}
+
+
+def _over(
+    model: type[Pretrained], body: Pretrained, changes: dict[str, Any]
+) -> Pretrained:
+    """A new model over the weights of a body, perhaps with or without its pooler."""
     made = model(body.config.replace(**changes))
-    made.bert.load_state_dict(body.state_dict(), strict=False)  # perhaps no pooler
+    given = body.state_dict()
+    apart = made.bert.state_dict().keys() ^ given.keys()
+    if any(not name.startswith("pooler.") for name in apart):
+        raise ValueError(
+            f"{type(body).__name__} has other parts than the body of {model.__name__}; "
+            "give one whose layers are its family's own"
+        )
+    made.bert.load_state_dict(given, strict=False)
     return made.eval()
 
 
@@ -137,13 +178,13 @@ def _has_head(
 ) -> bool:
     """Whether the checkpoint is of this class, with these labels."""
     published = read_json(find_file(weights, "config.json"))
-    if published.get("architectures") != [model.__name__]:
+    if published.get("architectures") != [published_class(model)]:
         return False
-    own = BertConfig.from_dict(published)
+    own = model.config_class.from_dict(published)
     names = changes.get("label_names")
     if own.label_names is not None and own.label_names != names:
         return False
-    return model is BertForQuestionAnswering or own.num_labels == changes["num_labels"]
+    return not changes or own.num_labels == changes["num_labels"]
 
 
 def restrict(model: Pretrained, tuning: Tuning) -> None:
@@ -158,7 +199,20 @@ def restrict(model: Pretrained, tuning: Tuning) -> None:
                 parameter.requires_grad_(False)
         return
     if tuning.rank is not None:
+        _check_parts(model)
         add_low_rank(model, tuning.rank, seed=tuning.seed)
     if tuning.frozen:
-        for part in (model.bert.embeddings, model.bert.encoder):
-            part.requires_grad_(False)
+        for name, parameter in model.bert.named_parameters():
+            parameter.requires_grad_(name.startswith("pooler."))
+
+
+def _check_parts(model: Pretrained) -> None:
+    """ValueError if a model has not the matrices that get low-rank changes."""
+    parts = {name.rpartition(".")[2] for name, _ in model.bert.encoder.named_modules()}
+    lacking = {"query", "value"} - parts
+    if lacking:
+        raise ValueError(
+            f"rank=…, but {type(model).__name__} has no matrix "
+            f"{' and no '.join(sorted(lacking))} of its own; leave rank out, perhaps "
+            "with frozen=True"
+        )

@@ -5,7 +5,6 @@ head is one linear layer; only for writing there is a decoder.
 """
 
 from collections.abc import Callable, Sequence
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import torch
@@ -21,10 +20,12 @@ from bertcore.model.tasks import (
     BertForSequenceClassification,
     BertForTokenClassification,
 )
+from bertcore.model.variants.families import FAMILIES, Family
 from bertcore.model.weights import Pretrained
 from bertcore.text.batch import ROW, Place, least_padding, packed
 from bertcore.text.features import Feature
-from bertcore.training.objective import Work, useful_operations
+from bertcore.training.objective import Work, body_costs, useful_operations
+from bertcore.training.operations import Costs
 from bertcore.training.places import (
     classes,
     ends,
@@ -33,6 +34,7 @@ from bertcore.training.places import (
     text_places,
     token_places,
 )
+from bertcore.training.words import an
 from bertcore.training.writing import (
     Shape,
     WritingObjective,
@@ -49,7 +51,7 @@ class TextObjective(nn.Module):
     def __init__(self, model: BertForSequenceClassification, loss: Loss) -> None:
         """
         Args:
-            model: with its head.
+            model: with its head, of any family.
             loss: scores `p c` and targets `p` to a sum.
         """
         super().__init__()
@@ -67,8 +69,7 @@ class TextObjective(nn.Module):
         first = rearrange(
             states_at(self.model.bert, columns, **inputs), "b m w -> (b m) w"
         )
-        pooled = self.model.bert.pooler(rearrange(first[taken], "p w -> p 1 w"))
-        return self.model.classifier(self.model.dropout(pooled))
+        return self.model.head(rearrange(first[taken], "p w -> p 1 w"))
 
     def forward(self, targets: Tensor, **given: Tensor) -> Tensor:
         """The sum over the texts, as `1`."""
@@ -90,7 +91,7 @@ class TokenObjective(nn.Module):
             inputs: those of `Bert.forward`.
         """
         hidden = rearrange(self.model.bert(**inputs), "b s w -> (b s) w")
-        return self.model.classifier(self.model.dropout(hidden[asked]))
+        return self.model.head(hidden[asked])
 
     def forward(self, targets: Tensor, **given: Tensor) -> Tensor:
         """The sum over the words, as `1`."""
@@ -113,7 +114,7 @@ class SpanObjective(nn.Module):
             inputs: those of `Bert.forward`.
         """
         hidden = rearrange(self.model.bert(**inputs), "b s w -> (b s) w")
-        scores = self.model.spans(hidden)[asked]
+        scores = self.model.head(hidden)[asked]
         return scores.masked_fill(~rearrange(inside, "p s -> p s 1"), -torch.inf)
 
     def forward(self, targets: Tensor, **given: Tensor) -> Tensor:
@@ -154,46 +155,58 @@ def _read_at(places: Places) -> Callable[[Sequence[Feature], int], dict[str, Ten
     return asked
 
 
-def worth_reading(config: BertConfig, features: Sequence[Feature]) -> tuple[int, float]:
+def worth_reading(
+    shape: BertConfig | Costs, features: Sequence[Feature]
+) -> tuple[int, float]:
     """Tokens, and operations without those of the heads, which are small."""
     sizes = [feature.size for feature in features]
-    return sum(sizes), useful_operations(config, sizes, 0)
+    return sum(sizes), useful_operations(shape, sizes, 0)
 
 
 class Kind(NamedTuple):
     """What a kind of task takes: a model, its objective, and what that is given.
 
-    `asked` makes the arguments of its `scores` of features and the id of padding,
-    `targets` what is right there. `worth` are the tokens and operations of features, by
-    the `shape` of a model.
+    `model` is BERT's, and `part` names that of other families in `Family`; "" if there
+    is none. `asked` makes the arguments of its `scores` of features and the id of
+    padding, `targets` what is right there. `worth` are the tokens and operations of
+    features, by the `shape` of a model.
     """
 
     model: type[Pretrained]
+    part: str
     objective: Callable[[Any], nn.Module]
     asked: Callable[[Sequence[Feature], int], dict[str, Tensor]]
     targets: Callable[[Sequence[Feature]], Tensor] = classes
-    shape: Callable[[Any], Any] = attrgetter("config")
+    shape: Callable[[Any], Any] = body_costs
     worth: Callable[[Any, Sequence[Feature]], tuple[int, float]] = worth_reading
+
+    def model_of(self, family: Family) -> type[Pretrained]:
+        """The class of a family that does this; of a kind without any, BERT's."""
+        return getattr(family, self.part) if self.part else self.model
 
 
 TASK_KINDS = {
     "classification": Kind(
         BertForSequenceClassification,
+        "classification",
         lambda model: TextObjective(model, class_loss),
         _read_at(text_places),
     ),
     "regression": Kind(
         BertForSequenceClassification,
+        "classification",
         lambda model: TextObjective(model, number_loss),
         _read_at(text_places),
         numbers,
     ),
-    "tagging": Kind(BertForTokenClassification, TokenObjective, _read_at(token_places)),
+    "tagging": Kind(
+        BertForTokenClassification, "tagging", TokenObjective, _read_at(token_places)
+    ),
     "answers": Kind(
-        BertForQuestionAnswering, SpanObjective, _read_at(span_places), ends
+        BertForQuestionAnswering, "answers", SpanObjective, _read_at(span_places), ends
     ),
     "writing": Kind(
-        *(EncoderDecoder, WritingObjective, asked_tokens, next_tokens),
+        *(EncoderDecoder, "", WritingObjective, asked_tokens, next_tokens),
         *(Shape.of, Shape.worth),
     ),
 }
@@ -216,20 +229,13 @@ def checked_model(kind: str, model: Pretrained) -> Pretrained:
     Raises:
         ValueError: if there is no such kind, or it takes another model.
     """
-    wanted = task_kind(kind).model
-    if not isinstance(model, wanted):
+    found = task_kind(kind)
+    wanted, family = found.model, FAMILIES.get(model.config.published.model_type)
+    fitting = wanted if family is None else found.model_of(family)
+    if not isinstance(model, wanted | fitting):
+        wanted = fitting
         raise ValueError(f"{an(type(model))} cannot do {kind!r}; give {an(wanted)}")
     return model
-
-
-def an(model: type) -> str:
-    """The name of a class with its article.
-
-    >>> an(EncoderDecoder), an(BertForTokenClassification)
-    ('an EncoderDecoder', 'a BertForTokenClassification')
-    """
-    name = model.__name__
-    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 
 def asked_of(kind: str, features: Sequence[Feature], pad_id: int) -> dict[str, Tensor]:
@@ -244,12 +250,15 @@ def asked_of(kind: str, features: Sequence[Feature], pad_id: int) -> dict[str, T
 
 
 def task_work(
-    kind: str, features: Sequence[Feature], pad_id: int, shape: BertConfig | Shape
+    kind: str,
+    features: Sequence[Feature],
+    pad_id: int,
+    shape: BertConfig | Costs | Shape,
 ) -> Work:
     """Features with their targets, as the engine takes them; else as `asked_of`.
 
     Args:
-        shape: of the model: its config; of an encoder-decoder, `Shape`.
+        shape: of the model, as the `shape` of its kind finds it.
     """
     found = task_kind(kind)
     targets = found.targets(features)

@@ -1,0 +1,331 @@
+"""Families: one engine pretrains, resumes, fine-tunes and saves them all."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from bertcore import BertConfig, BertForMaskedLM
+from bertcore.command.quality import trained
+from bertcore.model.bert import Bert
+from bertcore.model.variants.families import FAMILIES
+from bertcore.text.rows import Answer, Question, TaskSet, Text, Words
+from bertcore.training.entries import ENTRIES, chosen, of_family
+from bertcore.training.export import export
+from bertcore.training.families import family_with, new_model, pretraining_class
+from bertcore.training.finetune import FineTuning
+from bertcore.training.identity import check_identity
+from bertcore.training.loop import seed_for
+from bertcore.training.objective import costs, pretraining_objective
+from bertcore.training.operations import Costs
+from bertcore.training.predict import Predictor
+from bertcore.training.pretrain import Pretraining, make_works
+from bertcore.training.recipes import Recipe
+from bertcore.training.replaced import ReplacedTokenObjective
+from bertcore.training.taskmodel import headed, task_model
+from bertcore.training.tuning import Tuning
+from tests.training.small import (
+    CPU,
+    after,
+    config,
+    recipe,
+    run,
+    store,
+    tokenizer,
+    weights,
+)
+
+TRAINED = [name for name, entry in ENTRIES.items() if entry.changes is not None]
+each_entry = pytest.mark.parametrize("name", TRAINED)
+each_family = pytest.mark.parametrize("name", FAMILIES)
+
+
+def made(name: str, **changes: object) -> tuple[nn.Module, Recipe]:
+    """A small model of an entry, and its recipe."""
+    own = recipe(pairs=False, pass_size=16, **{"steps": 4, **changes})
+    entry = ENTRIES[name]
+    return entry.model(config(), own), entry.recipe(own)
+
+
+def begun(name: str, folder: Path | None = None) -> Pretraining:
+    model, own = made(name)
+    return run(own, folder, model=model)
+
+
+# Pretraining -------------------------------------------------------------------------
+
+
+@each_entry
+def test_a_run_that_stops_goes_on_to_the_same_weights(name: str, tmp_path) -> None:
+    whole = begun(name)
+    first = next(records := whole.records())
+    rest = list(records)
+    assert len(first.losses) == len(whole.objective.losses)
+    assert rest[-1].losses[0] < first.losses[0]
+    after(begun(name, tmp_path), 2)
+    again = begun(name, tmp_path)
+    assert again.progress.step == 2
+    after(again, 9)
+    ours = weights(again.model)
+    for parameter, value in weights(whole.model).items():
+        torch.testing.assert_close(ours[parameter], value, atol=0, rtol=0)
+
+
+@each_entry
+def test_measured_operations_are_those_of_a_pass(name: str) -> None:
+    model, own = made(name)
+    objective = pretraining_objective(model)
+    works = make_works(objective, tokenizer(), store(), own)
+    work = works[0]
+    alone = Costs.of(objective)
+    sizes = [torch.arange(n) for n in (5, 11)]
+    for tokens in map(len, sizes):
+        batch = {"input_ids": torch.arange(tokens)[None]}
+        counter = FlopCounterMode(display=False)
+        with sdpa_kernel(SDPBackend.MATH), counter:  # it counts no other on a CPU
+            model.bert(**batch)
+        found = Costs.of(model.bert).useful([tokens], 0)
+        assert found == 3 * counter.get_total_flops()
+    assert alone.token > 0 and alone.answer > 0
+    assert work.operations > 0
+
+
+def test_measured_operations_are_those_of_the_formula() -> None:
+    for pairs in (False, True):
+        objective = pretraining_objective(new_model(config(), recipe(pairs=pairs)))
+        assert isinstance(costs(objective), BertConfig)
+        found, width = Costs.of(objective), 24
+        assert found.token == 2 * (8 * width + 4 * 40) * width
+        assert found.square == 4 * width * 2
+        assert found.answer == 2 * width * (width + len(tokenizer()))
+
+
+def test_replaced_tokens_are_those_that_differ_from_what_stood_there() -> None:
+    """The losses of the objective, computed again token by token."""
+    pair, own = made("electra")
+    objective = pretraining_objective(pair)
+    assert isinstance(objective, ReplacedTokenObjective) and objective.weight == 50
+    work = make_works(objective, tokenizer(), store(), own)[0]
+    given = work.arguments
+    ids = given["input_ids"].flatten()
+    assert (ids[given["asked"]] == tokenizer().mask_id).all()
+    assert work.counts.tolist() == [len(given["asked"]), work.tokens]
+    pair.eval()
+    seed_for(1, 1)
+    found = objective(**given)
+    inputs = {k: given[k] for k in ("token_type_ids", "attention_mask", "position_ids")}
+    logits = pair.generator(given["input_ids"], **inputs).flatten(0, 1)[given["asked"]]
+    seed_for(1, 1)
+    drawn = torch.multinomial(logits.softmax(-1), 1)[:, 0]
+    shown, seen = ids.clone(), 0.0
+    shown[given["asked"]] = drawn
+    true = ids.clone()
+    true[given["asked"]] = given["labels"]
+    shaped = shown.view_as(given["input_ids"])
+    scores = pair.discriminator(shaped, **inputs).flatten()
+    for place in given["real"].tolist():
+        chance = torch.sigmoid(scores[place])
+        seen -= torch.log(chance if shown[place] != true[place] else 1 - chance)
+    assert (shown != true).sum() <= len(drawn)
+    wanted = torch.stack([F.cross_entropy(logits, given["labels"], reduction="sum"),
+                          50 * seen])  # fmt: skip
+    torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-5)
+
+
+def test_no_gradient_goes_through_what_was_drawn() -> None:
+    pair, own = made("electra")
+    objective = pretraining_objective(pair)
+    given = make_works(objective, tokenizer(), store(), own)[0].arguments
+    objective(**given)[1].backward()
+    own = pair.generator.bert.encoder.parameters()
+    assert all(not parameter.grad.any() for parameter in own)
+    assert pair.bert.embeddings.token.weight.grad.any()
+    with pytest.raises(ValueError, match="weight=0 of the second loss"):
+        ReplacedTokenObjective(pair, 0)
+
+
+def test_each_end_of_a_span_tells_of_its_pieces() -> None:
+    model, own = made("spanbert")
+    work = make_works(pretraining_objective(model), tokenizer(), store(), own)[0]
+    given = work.arguments
+    asked = set(given["asked"].tolist())
+    names = "asked", "left", "right", "offset"
+    rows = zip(*(given[name].tolist() for name in names), strict=True)
+    for place, left, right, offset in rows:
+        assert left not in asked and right not in asked
+        assert place - offset == left + 1
+        assert asked >= set(range(left + 1, right))
+    assert work.counts.tolist() == [len(asked)] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("albert", {"order": False}, "AlbertForPreTraining for a recipe with order=Fa"),
+        ("roberta", {"order": True}, "RobertaForMaskedLM for a recipe with order=True"),
+        ("spanbert", {"spans": False}, "SpanBertForMaskedLM for a recipe with spans=F"),
+        ("electra", {"pairs": True}, "ElectraPair for a recipe with pairs=True; give"),
+    ],
+)
+def test_a_model_that_cannot_be_asked_that(name, changes, message) -> None:
+    model, own = made(name)
+    with pytest.raises(ValueError, match=message):
+        run(own.replace(**changes), model=model)
+
+
+def test_recipes_that_make_no_sense() -> None:
+    with pytest.raises(ValueError, match="pairs=True and order=True; give one"):
+        recipe(order=True)
+    with pytest.raises(ValueError, match="spans=True and whole_words=True; give one"):
+        recipe(spans=True, whole_words=True)
+
+
+def test_the_class_for_a_recipe() -> None:
+    sizes = of_family("roberta", config())
+    assert (
+        pretraining_class(sizes, recipe(pairs=False)).__name__ == "RobertaForMaskedLM"
+    )
+    with pytest.raises(ValueError, match="pairs=True is asked of BertForPreTraining"):
+        pretraining_class(sizes, recipe())
+    with pytest.raises(ValueError, match="order=True is asked of AlbertForPreTraining"):
+        pretraining_class(config(), recipe(pairs=False, order=True))
+
+    class Other(BertConfig):
+        pass
+
+    with pytest.raises(ValueError, match="no family has a Other; there are bert, rob"):
+        family_with(Other())
+
+
+def test_entries_by_name() -> None:
+    assert [e.name for e in chosen("electra, bert,bert")] == ["electra", "bert"]
+    assert len(chosen(None)) == len(ENTRIES)
+    with pytest.raises(ValueError, match="no entry brt; there are none, bert, rob"):
+        chosen("bert,brt")
+    with pytest.raises(ValueError, match="none is not pretrained"):
+        ENTRIES["none"].recipe(recipe())
+
+
+# Fine-tuning -------------------------------------------------------------------------
+
+WORDS = ("Anna", "has", "a", "dog")
+CONTEXT = "Anna has a dog and a red kite."
+ROWS = {
+    "classification": [Text("Anna has a dog.", "a"), Text("It snows.", "b", None)] * 4,
+    "regression": [Text("Anna has a dog.", 0.5), Text("It snows.", 0.1)] * 4,
+    "tagging": [Words(WORDS, ("B-x", "O", "O", "B-x"))] * 8,
+    "answers": [Question("What has she?", CONTEXT, (Answer("a dog", 9),))] * 8,
+}
+LABELS = {"classification": ("a", "b"), "tagging": ("O", "B-x")}
+
+
+def task(kind: str) -> TaskSet:
+    rows = ROWS[kind]
+    return TaskSet(kind, kind, LABELS.get(kind, ()), rows, rows, [], "made up", "CC0")
+
+
+def sized(name: str, **changes: object) -> BertConfig:
+    return of_family(name, config(**changes))
+
+
+@each_family
+@pytest.mark.parametrize("kind", ROWS)
+def test_fine_tuning_saving_and_loading(name: str, kind: str, tmp_path: Path) -> None:
+    tuning = Tuning(epochs=2, batch=8, length=30)
+    learner = FineTuning(task(kind), sized(name), tuning, setting=CPU,
+                         tokenizer=tokenizer(), folder=tmp_path)  # fmt: skip
+    learner.run()
+    assert len(learner.losses) == 2
+    loaded = Predictor.from_pretrained(tmp_path)
+    assert type(loaded.model) is type(learner.model)
+    said, again = (p.predict(ROWS[kind]) for p in (learner.predictor, loaded))
+    assert str(said) == str(again)
+
+
+@each_family
+def test_a_body_from_a_folder_gets_a_new_head(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    body = FAMILIES[name].body(sized(name)).eval()
+    body.save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    learner = FineTuning(task("classification"), tmp_path, Tuning(length=30))
+    model = headed("classification", body, ("a", "b"), seed=0)
+    assert type(model) is type(learner.model)
+    batch = tokenizer()(["Anna has a dog.", "It snows."])
+    torch.testing.assert_close(learner.model.bert(**batch), body(**batch))
+    torch.testing.assert_close(model(**batch), learner.model(**batch))
+
+
+@each_family
+def test_frozen_bodies_and_low_rank(name: str, tmp_path: Path) -> None:
+    data, tuning = task("classification"), Tuning(epochs=1, batch=8, length=30)
+    frozen = FineTuning(data, sized(name), tuning.replace(frozen=True), setting=CPU,
+                        tokenizer=tokenizer())  # fmt: skip
+    before = weights(frozen.model.bert)
+    frozen.run()
+    for parameter, value in weights(frozen.model.bert).items():
+        if not parameter.startswith("pooler."):
+            assert torch.equal(value, before[parameter])
+    given = data, sized(name), tuning.replace(rank=2)
+    if name == "modernbert":
+        with pytest.raises(ValueError, match="ModernBert.* has no matrix query and no"):
+            FineTuning(*given, setting=CPU, tokenizer=tokenizer())
+        return
+    low = FineTuning(*given, setting=CPU, tokenizer=tokenizer(), folder=tmp_path).run()
+    loaded = Predictor.from_pretrained(tmp_path)
+    rows = ROWS["classification"]
+    assert [a.label for a in low.predictor.predict(rows)] == [
+        a.label for a in loaded.predict(rows)
+    ]
+
+
+def test_models_that_do_something_else_are_refused() -> None:
+    other = FAMILIES["roberta"].tagging(sized("roberta"))
+    with pytest.raises(
+        ValueError, match="RobertaForTokenClassification cannot do 'cla"
+    ):
+        task_model("classification", other, ("a", "b"), 0)
+    with pytest.raises(ValueError, match="BertForMaskedLM cannot do 'answers'; give a"):
+        task_model("answers", BertForMaskedLM(config()), (), 0)
+    with pytest.raises(ValueError, match="writing takes no head"):
+        headed("writing", Bert(config()), (), 0)
+
+
+# Saving ------------------------------------------------------------------------------
+
+
+@each_entry
+def test_the_trained_model_is_exported_and_loaded(name: str, tmp_path: Path) -> None:
+    done = begun(name)
+    after(done, 9)
+    card = done.card()
+    if name == "electra":
+        with pytest.raises(ValueError, match="ElectraPair is no one model with a head"):
+            export(done.model, tokenizer(), tmp_path, card)
+        return
+    export(done.model, tokenizer(), tmp_path, card)
+    loaded, *_ = trained(tmp_path)
+    batch = tokenizer()(["Anna has a [MASK].", "It snows."], parse_special=True)
+    found, wanted = loaded(**batch), done.model.eval()(**batch)
+    if isinstance(found, tuple):
+        found, wanted = found[0], wanted[0]
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+    assert "masked" in (tmp_path / "README.md").read_text()
+
+
+def test_a_run_of_an_earlier_version_goes_on() -> None:
+    """Its recipe lacks the fields that are new."""
+    now = begun("roberta").identity()
+    then = {**now, "recipe": dict(now["recipe"])}
+    del then["recipe"]["order"], then["recipe"]["spans"]
+    check_identity(then, now, Path("run"))
+    with pytest.raises(
+        ValueError, match="its recipe is {'spans': False}, that of this"
+    ):
+        check_identity(
+            then, {**now, "recipe": {**now["recipe"], "spans": True}}, Path()
+        )
