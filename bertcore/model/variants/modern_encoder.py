@@ -39,7 +39,7 @@ class GatedFeedForward(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """`b s w` to `b s w`."""
-        gate, value = self.widen(hidden).chunk(2, dim=-1)  # b s f
+        gate, value = self.widen(hidden).chunk(2, dim=-1)
         bent = F.gelu(gate, approximate=self.gelu)  # b s f
         return self.narrow(self.dropout(bent * value))  # b s w
 

@@ -76,7 +76,7 @@ class Roberta(Pretrained, config=RobertaConfig):
         check_inputs(self.config, input_ids, None, attention_mask, position_ids)
         if position_ids is None:
             places = torch.arange(input_ids.shape[1], device=input_ids.device)
-            position_ids = places[None]
+            position_ids = places.expand_as(input_ids)
         hidden = self.embeddings(input_ids, None, position_ids + FIRST)  # b s w
         return self.encoder(hidden, attention_map(attention_mask))  # b s w
 
