@@ -5,12 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
-Data = Annotated[
-    Path | None, typer.Option(help="What bertcore prepare wrote, instead of --plan's.")
-]
 Plan = Annotated[
     Literal["minute", "mini", "base"] | None,
-    typer.Option(help="Sizes, texts and recipe (what the machine can afford)."),
+    typer.Option(help="Sizes and recipe (what the machine can afford)."),
 ]
 Entries = Annotated[
     str | None, typer.Option(help="Names between commas (all of them).")
@@ -25,7 +22,12 @@ def race(
     ] = 60.0,
     seeds: Annotated[int, typer.Option(help="How often each one runs.", min=1)] = 1,
     entries: Entries = None,
-    data: Data = None,
+    texts: Annotated[
+        Literal["english", "tales"], typer.Option(help="Packaged ones, without --data.")
+    ] = "english",
+    data: Annotated[
+        Path | None, typer.Option(help="What bertcore prepare wrote.")
+    ] = None,
     plan: Plan = None,
     task: Annotated[
         str | None, typer.Option(help="Labelled task (tales: colours; else topics).")
@@ -53,7 +55,7 @@ def race(
 
     \b
       bertcore race --out my-race --seconds 30
-      bertcore race --out my-race --seconds 600 --seeds 3 --plan mini --data english
+      bertcore race --out my-race --seconds 600 --seeds 3 --plan mini
       bertcore race --out my-race --entries bert,electra --task sentiment
 
     \b

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,7 +56,7 @@ class Log:
         if self.bar is not None:
             self.bar.set_postfix_str(_brief(record), refresh=False)
             self.bar.update(record.progress - self.bar.n)
-        self._write(_scalars(record), record.step)
+        self._write(_scalars(record, self.run.objective.losses), record.step)
         due = int(record.progress * self.run.number_of_looks)
         if self.run.held_out is None and due > self.lines:
             self.lines = due
@@ -116,9 +116,8 @@ def _held_out(look: Look) -> str:
     return f"step {look.step:,}, {look.seconds:,.0f} s, held out: {look.quality}"
 
 
-def _scalars(record: Record) -> dict[str, float]:
-    names = ("masked pieces", "pairs")
-    losses = {f"loss/{n}": v for n, v in zip(names, record.losses, strict=False)}
+def _scalars(record: Record, names: Sequence[str]) -> dict[str, float]:
+    losses = {f"loss/{n}": v for n, v in zip(names, record.losses, strict=True)}
     scalars = losses | {
         "update/learning rate": record.learning_rate,
         "update/gradient": record.gradient,

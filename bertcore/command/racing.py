@@ -41,10 +41,10 @@ def race(given: Mapping[str, Any]) -> None:
     machine = measure()
     say(str(machine))
     size = PLANS[given["plan"]] if given["plan"] else choose(machine)
-    own = given["data"] is not None
-    name = given["task"] or (COLOURS if size.texts == "tales" and not own else "topics")
+    made_up = given["texts"] == "tales" and given["data"] is None
+    name = given["task"] or (COLOURS if made_up else "topics")
     task = probe(name, given["rows"])
-    prepared = _texts(given["data"], size, out)
+    prepared = _texts(given["data"], given["texts"], out)
     recipe = _recipe(size, given["seconds"])
     tuning = Tuning(**_TUNING, length=recipe.length)
     sizes = _sizes(size, len(prepared.tokenizer))
@@ -61,22 +61,22 @@ def race(given: Mapping[str, Any]) -> None:
     _report(contest, entries, turns, out, machine)
 
 
-def _texts(data: Path | None, size: Size, out: Path) -> Prepared:
-    """Those that were given, or the packaged ones of the plan."""
+def _texts(data: Path | None, texts: str, out: Path) -> Prepared:
+    """Those that were given, or packaged ones."""
     if data is not None:
         return open_prepared(data)
-    if size.texts == "tales":
-        return packaged("tales", pieces=size.pieces)
+    if texts == "tales":
+        return packaged("tales")
     if not (out / TEXTS).is_dir():
-        say(f"preparing {size.texts} …", error=True)
-        return packaged(size.texts, out / TEXTS, size.pieces)
+        say(f"preparing {texts} …", error=True)
+        return packaged(texts, out / TEXTS)
     return open_prepared(out / TEXTS)
 
 
 def _recipe(size: Size, seconds: float) -> Recipe:
     """The plan's, with what papers differ in left to the entries."""
     return size.recipe.replace(
-        seconds=seconds, pairs=False, mask_rate=0.15, optimiser="adamw"
+        seconds=seconds, pairs=False, mask_rate=0.15, optimiser="muon"
     )
 
 

@@ -152,8 +152,8 @@ def test_without_matplotlib(raced: Path, texts: Path, monkeypatch, capsys) -> No
 
 BAR = 2.2
 RUN = ["--layers", "1", "--width", "64", "--batch", "16", "--length", "64",
-       "--learning-rate", "4e-3", "--name", "small", "--by", "Ada", "--looks", "3",
-       "--seconds", "1", "--bar", str(BAR)]  # fmt: skip
+       "--learning-rate", "4e-3", "--name", "small", "--by", "Ada", "--looks", "30",
+       "--seconds", "9", "--bar", str(BAR)]  # fmt: skip
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_a_speedrun_and_its_check(
     ("more", "message"),
     [
         (["--bar", "3"], "no bar at 3.0 bits per character; there are 2.2, 1.4, 0.85"),
-        (["--bar", "0.85"], "seed 0 reached "),
+        (["--bar", "0.85", "--seconds", "0.5"], "seed 0 reached "),
         (["--width", "65"], "--width 65; a head is 64 wide, so give a multiple"),
         (["--by", " "], "name='small', by=' '; give an entry both"),
         (["--entry", "none"], "none is not pretrained, so it has no recipe"),
