@@ -31,6 +31,8 @@ def test_parameters(capsys: pytest.CaptureFixture) -> None:
     assert "109,482,240" in out and "110,106,428" in out
     assert main(["parameters", "sentence-transformers/all-MiniLM-L6-v2"]) == 0
     assert "22,713,216" in capsys.readouterr().out
+    assert main(["parameters", "rxnmapper/albert-heads-8-uspto"]) == 0
+    assert "AlbertForMaskedLM            735,567" in capsys.readouterr().out
 
 
 def test_info(capsys: pytest.CaptureFixture) -> None:

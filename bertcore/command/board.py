@@ -11,8 +11,8 @@ from bertcore.command.log import say, shown_bar
 from bertcore.command.quality import trained
 from bertcore.model.config import BertConfig
 from bertcore.sources import read_json
-from bertcore.training.entries import Entry, chosen
-from bertcore.training.leaderboard import (
+from bertcore.training.contest.entries import Entry, chosen
+from bertcore.training.contest.leaderboard import (
     BARS,
     ENTRY,
     MODELS,
@@ -21,12 +21,12 @@ from bertcore.training.leaderboard import (
     table,
     with_table,
 )
+from bertcore.training.contest.quiz import PREPARE, check_reads, quiz
+from bertcore.training.contest.speedrun import Attempt, Speedrun
 from bertcore.training.loop import default_setting
 from bertcore.training.prepared import open_prepared
-from bertcore.training.quiz import PREPARE, check_reads, quiz
 from bertcore.training.recipes import Recipe
 from bertcore.training.runtime import find_device
-from bertcore.training.speedrun import Attempt, Speedrun
 
 FAULT = 1
 NEAR = 0.005  # bits per character between two devices

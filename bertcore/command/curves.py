@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bertcore.book.plots import GREY, PALETTE, panels, show
-from bertcore.training.race import Turn
+from bertcore.training.contest.race import Turn
 
 _LINES = ("-", "--", ":")
 

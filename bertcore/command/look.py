@@ -1,12 +1,16 @@
 """Look: the commands that use a model, and count and time things."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from bertcore import __version__
 from bertcore.command.log import say
-from bertcore.sources import ENCODER, OUR_MODEL, describe
+from bertcore.sources import ENCODER, OUR_MODEL, describe, find_file, read_json
+
+if TYPE_CHECKING:
+    from bertcore import BertConfig
+    from bertcore.model.variants.families import Family
 
 MASK = "[MASK]"
 
@@ -41,21 +45,43 @@ def parameters(
         str, typer.Argument(help="A preset (tiny … large), a folder or a hub name.")
     ],
 ) -> None:
-    """Count parameters, part by part.
+    """Count parameters, part by part; of a variant, those of its masked LM.
 
     \b
       bertcore parameters base
     """
     from bertcore import BertConfig
     from bertcore.model.config import PRESETS
+    from bertcore.model.variants.families import family_of
 
-    known = model in PRESETS
-    read = BertConfig.preset if known else BertConfig.from_pretrained
-    counts = read(model).parameter_counts()
-    body = sum(counts[part] for part in ("embeddings", "encoder", "pooler"))
-    rows = {**counts, "Bert": body, "BertForPreTraining": sum(counts.values())}
+    if model in PRESETS:
+        rows = _all_of_bert(BertConfig.preset(model))
+    else:
+        published = read_json(find_file(model, "config.json"))
+        family = family_of(published)
+        config = family.config.from_dict(published)
+        rows = (
+            _all_of_bert(config) if family.name == "bert" else _counted(family, config)
+        )
     for name, count in rows.items():
-        typer.echo(f"{name:<20}{count:>14,}")
+        typer.echo(f"{name:<22}{count:>14,}")
+
+
+def _all_of_bert(config: "BertConfig") -> dict[str, int]:
+    counts = config.parameter_counts()
+    body = sum(counts[part] for part in ("embeddings", "encoder", "pooler"))
+    return {**counts, "Bert": body, "BertForPreTraining": sum(counts.values())}
+
+
+def _counted(family: "Family", config: "BertConfig") -> dict[str, int]:
+    import torch
+
+    from bertcore.model import counts
+
+    with torch.device("meta"):
+        model = family.masked_lm(config)
+    found = counts.parameters(model)
+    return {**found, family.masked_lm.__name__: sum(found.values())}
 
 
 def info() -> None:

@@ -8,18 +8,18 @@ from typing import Any
 from bertcore.cards import make_card, write_card
 from bertcore.command.log import say, shown_bar
 from bertcore.model.config import BertConfig
-from bertcore.training.entries import Entry, chosen
+from bertcore.training.contest.entries import Entry, chosen
+from bertcore.training.contest.probe import COLOURS, probe
+from bertcore.training.contest.race import TEXTS, Plan, Race, Turn
+from bertcore.training.contest.standings import notes, summary, table
 from bertcore.training.loop import default_setting
 from bertcore.training.plans import PLANS, choose
 from bertcore.training.plans import Plan as Size
 from bertcore.training.prepared import Prepared, open_prepared, packaged
 from bertcore.training.pretrain import CARD, Pretraining
-from bertcore.training.probe import COLOURS, probe
 from bertcore.training.progress import Record
-from bertcore.training.race import TEXTS, Plan, Race, Turn
 from bertcore.training.recipes import Recipe
 from bertcore.training.runtime import Machine, measure
-from bertcore.training.standings import notes, summary, table
 from bertcore.training.tuning import Tuning
 
 TABLE, CURVES = "table.md", "curves.svg"

@@ -10,7 +10,7 @@ import torch
 from bertcore.__main__ import main
 from bertcore.command import racing
 from bertcore.training import quiz, race, speedrun
-from bertcore.training.entries import ENTRIES
+from bertcore.training.contest.entries import ENTRIES
 from bertcore.training.plans import PLANS
 from bertcore.training.prepared import packaged
 from bertcore.training.runtime import Machine, measure
@@ -30,7 +30,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (racing, speedrun):
         monkeypatch.setattr(module, "measure", quick)
     monkeypatch.setattr(race, "WINDOWS", 32)
-    monkeypatch.setattr("bertcore.training.probe.SCORED", 40)
+    monkeypatch.setattr("bertcore.training.contest.probe.SCORED", 40)
     sizes = {"hidden_size": 24, "heads": 3, "feedforward_size": 48}
     minute = PLANS["minute"]
     monkeypatch.setitem(

@@ -17,8 +17,8 @@ from bertcore.model.variants.deberta_config import DebertaV2Config
 from bertcore.model.variants.electra import ElectraConfig, ElectraForPreTraining
 from bertcore.model.variants.electra_pair import ElectraPair
 from bertcore.model.variants.families import FAMILIES, Family, family_of
-from bertcore.model.variants.modern_encoder import local_map
 from bertcore.model.variants.modern_config import ModernBertConfig
+from bertcore.model.variants.modern_encoder import local_map
 from bertcore.model.variants.modernbert import ModernBert
 from bertcore.model.variants.parts import SpanReader
 from bertcore.model.variants.roberta import Roberta, RobertaConfig

@@ -14,7 +14,7 @@ from bertcore.command.quality import trained
 from bertcore.model.bert import Bert
 from bertcore.model.variants.families import FAMILIES
 from bertcore.text.rows import Answer, Question, TaskSet, Text, Words
-from bertcore.training.entries import ENTRIES, chosen, of_family
+from bertcore.training.contest.entries import ENTRIES, chosen, of_family
 from bertcore.training.export import export
 from bertcore.training.families import family_with, new_model, pretraining_class
 from bertcore.training.finetune import FineTuning

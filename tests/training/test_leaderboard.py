@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bertcore.training.leaderboard import (
+from bertcore.training.contest.leaderboard import (
     BARS,
     FORMAT,
     MARKS,
@@ -17,7 +17,7 @@ from bertcore.training.leaderboard import (
     table,
     with_table,
 )
-from bertcore.training.quiz import DIGESTS, PACKAGED
+from bertcore.training.contest.quiz import DIGESTS, PACKAGED
 from tests.conftest import ROOT
 
 Entry = dict[str, Any]

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from bertcore.sources import read_json
-from bertcore.training.quiz import DIGESTS, PACKAGED
+from bertcore.training.contest.quiz import DIGESTS, PACKAGED
 
 FORMAT = "bertcore speedrun 1"
 ENTRY, MODELS = "entry.json", "model-{seed}"

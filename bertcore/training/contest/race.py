@@ -16,12 +16,12 @@ from bertcore.model.config import BertConfig
 from bertcore.sources import read_json
 from bertcore.text.examples import window_examples
 from bertcore.text.rows import TaskSet
-from bertcore.training.entries import Entry
+from bertcore.training.contest.entries import Entry
+from bertcore.training.contest.kept import check_same, write_json
 from bertcore.training.evaluate import HeldOut
 from bertcore.training.finetune import FineTuning
 from bertcore.training.guard import Diverged
 from bertcore.training.identity import data_digest
-from bertcore.training.kept import check_same, write_json
 from bertcore.training.loop import Setting
 from bertcore.training.operations import Costs
 from bertcore.training.prepared import Prepared

@@ -14,16 +14,16 @@ from torch import nn
 
 from bertcore.cards import make_card
 from bertcore.sources import read_json
+from bertcore.training.contest.kept import check_same, write_json
+from bertcore.training.contest.leaderboard import ENTRY, FORMAT, MODELS, SEEDS, bar_of
+from bertcore.training.contest.quiz import check_reads, digests, quiz
 from bertcore.training.families import masked_lm_of
-from bertcore.training.kept import check_same, write_json
-from bertcore.training.leaderboard import ENTRY, FORMAT, MODELS, SEEDS, bar_of
 from bertcore.training.loop import Setting
 from bertcore.training.objective import pretraining_objective
 from bertcore.training.operations import Costs
 from bertcore.training.prepared import Prepared
 from bertcore.training.pretrain import Pretraining
 from bertcore.training.progress import Record
-from bertcore.training.quiz import check_reads, digests, quiz
 from bertcore.training.recipes import Recipe
 from bertcore.training.runtime import device_name, measure
 

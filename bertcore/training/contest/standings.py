@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
-from bertcore.training.race import Turn
+from bertcore.training.contest.race import Turn
 
 _HEAD = (
     *("model", "million parameters", "MFLOP a token", "updates", "million tokens"),
