@@ -109,3 +109,18 @@ def test_a_card_is_written_with_what_it_depends_on(tmp_path) -> None:
     assert card["device"] == processor_name() and card["revision"] == revision()
     write_card(tmp_path / "new" / "card.json", card)
     assert json.loads((tmp_path / "new" / "card.json").read_text()) == card
+
+
+def test_the_readme_quotes_the_card_of_the_student() -> None:
+    """Its size, and what it, the same alone, and the teacher have right."""
+    paragraph, results = quoted("distillation-sentiment.json")
+    path = ROOT / "data/runs/distillation-sentiment.json"
+    counts = json.loads(path.read_text("utf8"))["setting"]["parameters"]
+    expected = [f"{100 * counts['student'] / counts['teacher']:.0f}"]
+    for way in ("distilled", "alone", "teacher"):
+        expected.append(f"{results[way][1]:.1f}")
+    assert re.findall(r"([\d.]+) %", paragraph) == expected
+    assert counts["student"] * 3 <= counts["teacher"]
+    assert results["distilled"][0] > results["alone"][2], (
+        "by more than the seeds differ"
+    )

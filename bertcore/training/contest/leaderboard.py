@@ -196,7 +196,7 @@ def _revision(entry: Mapping[str, Any]) -> Iterator[str]:
 
 def entries() -> list[dict[str, Any]]:
     """Those that are recorded, in the package or in the checkout."""
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
     for folder in (package / "leaderboard", package.parent / "data" / "leaderboard"):
         found = sorted(folder.glob("*.json"))
         if found:
