@@ -98,6 +98,7 @@ COMMANDS = {
     *("pieces", "vocabulary", "prepare", "pretrain", "resume", "evaluate", "export"),
     *("fill-mask", "benchmark", "parameters", "info"),
     *("tasks", "finetune", "score", "predict"),
+    *("race", "speedrun", "leaderboard"),
 }
 
 

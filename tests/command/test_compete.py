@@ -9,7 +9,7 @@ import torch
 
 from bertcore.__main__ import main
 from bertcore.command import racing
-from bertcore.training import quiz, race, speedrun
+from bertcore.training.contest import quiz, race, speedrun
 from bertcore.training.contest.entries import ENTRIES
 from bertcore.training.plans import PLANS
 from bertcore.training.prepared import packaged

@@ -444,7 +444,7 @@ def test_parts_that_do_not_fit(tmp_path: Path) -> None:
             tagger, "tagging", Reading(TOKENIZER, 16), ("O", "B-x"), search=Search()
         )
     EncoderDecoder(config()).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="model_type='encoder-decoder'; bertcore's BE"):
+    with pytest.raises(ValueError, match="model_type='encoder-decoder'; bertcore"):
         task_model("tagging", tmp_path, ("O", "B-x"), 0)
 
 
