@@ -122,7 +122,7 @@ def leaderboard(
         Path | None, typer.Option(help="Ask a saved model, or those of an entry.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="What bertcore prepare wrote, for --model.")
+        Path | None, typer.Option(help="Prepared texts, for --model.")
     ] = None,
     write: Annotated[
         Path | None, typer.Option(help="Put the table into this file, too.")
