@@ -12,7 +12,7 @@ from bertcore.model.bert import Bert
 from bertcore.model.config import BertConfig
 from bertcore.model.heads import MaskedLMHead
 from bertcore.model.initialise import initialise
-from bertcore.model.weights import Pretrained
+from bertcore.model.variants import parts
 
 LONGEST = 10  # tokens or words of a span
 
@@ -58,27 +58,13 @@ class SpanBoundaryHead(nn.Module):
         return F.linear(hidden, token_table, self.bias)
 
 
-class SpanBertForMaskedLM(Pretrained):
+class SpanBertForMaskedLM(parts.MaskedLM):
     """BERT's masked LM, and a second guess from the ends of each span.
 
     A file keeps the first only: fine-tuning takes the body.
     """
 
     def __init__(self, config: BertConfig) -> None:
-        super().__init__(config)
-        self.bert = Bert(config, pooler=False)
-        self.mlm_head = MaskedLMHead(config)
+        super().__init__(config, Bert(config, pooler=False), MaskedLMHead(config))
         self.boundary_head = SpanBoundaryHead(config)
-        for head in (self.mlm_head, self.boundary_head):
-            head.apply(initialise(config.initializer_range))
-
-    def forward(
-        self,
-        input_ids: Tensor,  # b s
-        token_type_ids: Tensor | None = None,  # b s
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,  # b s
-    ) -> Tensor:
-        """Logits of the masked LM, `b s v`."""
-        hidden = self.bert(input_ids, token_type_ids, attention_mask, position_ids)
-        return self.mlm_head(hidden, self.bert.embeddings.token.weight)  # b s v
+        self.boundary_head.apply(initialise(config.initializer_range))
