@@ -30,7 +30,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source")
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "bertcore", source / "bertcore", ignore=ignore)
-    for name in ("models", "runs", "leaderboard"):
+    for name in ("models", "runs"):
         shutil.copytree(ROOT / "data" / name, source / "data" / name)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)

@@ -53,6 +53,12 @@ def test_no_circle() -> None:
     list(TopologicalSorter(graph).static_order())
 
 
+def test_the_package_needs_nothing_that_stands_beside_it() -> None:
+    beside = {"benchmarks", "contest", "instructors", "tests", "tools"}
+    for path in PACKAGE.rglob("*.py"):
+        assert not {name.split(".")[0] for name in imported(path)} & beside, path
+
+
 @pytest.mark.parametrize("name", sorted(modules()))
 def test_imports_follow_the_direction(name: str) -> None:
     allowed = ALLOWED.get(part(name))

@@ -8,7 +8,8 @@ from typing import Any
 
 FINE, FAULT, USAGE, DIVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 
-ALONE = ("info", "benchmark", "tasks", "leaderboard")  # commands that need no arguments
+ALONE = ("info", "benchmark", "tasks")  # commands that need no arguments
+CONTEST = ("race", "speedrun", "leaderboard")  # commands that are outside the package
 
 ABOUT = """BERT from scratch, on the command line.
 
@@ -29,10 +30,6 @@ From texts to a model of your own:
   bertcore predict my-topics "A river in Portugal."  (bertcore tasks: others)
   bertcore finetune summaries --out my-summaries     teach one to write
 
-\b
-  bertcore race --out my-race --seconds 30           BERT against its heirs
-  bertcore leaderboard                               time to BERT-mini
-
 Each command explains itself: bertcore COMMAND --help.
 """
 
@@ -44,23 +41,36 @@ Exit status: 0 fine; 1 a fault of the input, said in one sentence; 2 wrong usage
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in CONTEST:
+        moved = (
+            f"{given[0]} has moved out of the package; in a checkout of the repository "
+            f"run python -m contest {given[0]} (see contest/README.md)"
+        )
+        return _fault(moved, status=USAGE)
     try:
-        import typer
+        import typer  # noqa: F401
     except ImportError:
         return _fault("the command line needs typer; run: pip install typer")
+    return run(_assembled(), "bertcore", given)
+
+
+def run(app: Any, name: str, arguments: Sequence[str]) -> int:
+    """Run a command of a typer application; return the exit status."""
+    import typer
+
     usage_error = typer.BadParameter.__base__  # has moved from click into typer
-    command = typer.main.get_command(_assembled())
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    command = typer.main.get_command(app)
     try:
         with _plain_warnings():
-            status = command.main(given, prog_name="bertcore", standalone_mode=False)
+            status = command.main(arguments, prog_name=name, standalone_mode=False)
     except usage_error as error:
         error.show()
         return USAGE
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except (ValueError, OSError) as error:
-        return _fault(str(error))
+        return _fault(str(error), name)
     return status if isinstance(status, int) else FINE
 
 
@@ -68,7 +78,7 @@ def _assembled() -> Any:
     import typer
 
     from bertcore import __version__
-    from bertcore.command import compete, finetune, look, predict, text, train
+    from bertcore.command import finetune, look, predict, text, train
 
     app = typer.Typer(
         add_completion=False,
@@ -90,15 +100,15 @@ def _assembled() -> Any:
     ) -> None:
         pass
 
-    for module in (text, train, finetune, predict, compete, look):
+    for module in (text, train, finetune, predict, look):
         for name, function in module.COMMANDS.items():
             app.command(name, no_args_is_help=name not in ALONE)(function)
     return app
 
 
-def _fault(sentence: str) -> int:
-    sys.stderr.write(f"bertcore: {sentence}\n")
-    return FAULT
+def _fault(sentence: str, name: str = "bertcore", status: int = FAULT) -> int:
+    sys.stderr.write(f"{name}: {sentence}\n")
+    return status
 
 
 @contextmanager

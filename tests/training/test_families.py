@@ -14,7 +14,6 @@ from bertcore.command.quality import trained
 from bertcore.model.bert import Bert
 from bertcore.model.variants.families import FAMILIES
 from bertcore.text.rows import Answer, Question, TaskSet, Text, Words
-from bertcore.training.contest.entries import ENTRIES, chosen, of_family
 from bertcore.training.export import export
 from bertcore.training.families import family_with, new_model, pretraining_class
 from bertcore.training.finetune import FineTuning
@@ -28,6 +27,7 @@ from bertcore.training.recipes import Recipe
 from bertcore.training.replaced import ReplacedTokenObjective
 from bertcore.training.taskmodel import headed, task_model
 from bertcore.training.tuning import Tuning
+from contest.models import ENTRIES, of_family
 from tests.training.small import (
     CPU,
     after,
@@ -199,15 +199,6 @@ def test_the_class_for_a_recipe() -> None:
 
     with pytest.raises(ValueError, match="no family has a Other; there are bert, rob"):
         family_with(Other())
-
-
-def test_entries_by_name() -> None:
-    assert [e.name for e in chosen("electra, bert,bert")] == ["electra", "bert"]
-    assert len(chosen(None)) == len(ENTRIES)
-    with pytest.raises(ValueError, match="no entry brt; there are none, bert, rob"):
-        chosen("bert,brt")
-    with pytest.raises(ValueError, match="none is not pretrained"):
-        ENTRIES["none"].recipe(recipe())
 
 
 # Fine-tuning -------------------------------------------------------------------------

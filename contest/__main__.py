@@ -1,0 +1,39 @@
+"""The command `python -m contest`."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from bertcore.command.app import run
+from contest.leaderboard import leaderboard
+from contest.race import race
+from contest.speedrun import speedrun
+
+NAME = "python -m contest"
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Models against each other, at the same cost.
+
+    \b
+      python -m contest race --out my-race --seconds 30   BERT against its heirs
+      python -m contest leaderboard                       time to BERT-mini
+
+    The rules, and how to enter: contest/README.md.
+    """,
+)
+for function in (race, speedrun):
+    app.command(no_args_is_help=True)(function)
+app.command()(leaderboard)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    return run(app, NAME, sys.argv[1:] if arguments is None else arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
