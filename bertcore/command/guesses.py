@@ -10,20 +10,21 @@ MASK = "[MASK]"
 
 
 def guesses(text: str, name: str, top: int) -> Iterator[list[tuple[str, float]]]:
-    """For each [MASK] of a text the likeliest pieces with their probabilities.
+    """For each mask of a text the likeliest pieces with their probabilities.
 
     Args:
-        text: with [MASK], once or more often.
+        text: with [MASK], or what the model itself calls it, once or more often.
         name: a run, or the folder or hub name of a model.
         top: how many pieces.
 
     Raises:
-        ValueError: if there is no [MASK], or the text is too long for the model.
+        ValueError: if there is no mask, or the text is too long for the model.
     """
-    if MASK not in text:
-        raise ValueError(f"no {MASK} in {text!r}; write {MASK} for the piece to guess")
     model, tokenizer, *_ = trained(name)
-    batch = tokenizer(text, parse_special=True)
+    own = tokenizer.vocabulary[tokenizer.mask_id]  # RoBERTa's is <mask>
+    if MASK not in text and own not in text:
+        raise ValueError(f"no {MASK} in {text!r}; write {MASK} for the piece to guess")
+    batch = tokenizer(text.replace(MASK, own), parse_special=True)
     length = batch["input_ids"].shape[1]
     if length > model.config.max_positions:
         raise ValueError(

@@ -33,8 +33,9 @@ def fill_mask(
     """
     from bertcore.command.guesses import guesses
 
-    for number, found in enumerate(guesses(text, model, top), 1):
-        if text.count(MASK) > 1:
+    hidden = list(guesses(text, model, top))
+    for number, found in enumerate(hidden, 1):
+        if len(hidden) > 1:
             typer.echo(f"{MASK} {number}")
         for piece, share in found:
             typer.echo(f"{share:>7.1%}  {piece}")

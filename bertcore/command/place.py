@@ -12,9 +12,10 @@ from typing import NamedTuple
 from bertcore.command.run import MODEL, RUN
 from bertcore.model.config import BertConfig
 from bertcore.sources import OUR_MODEL, find_file, read_json
+from bertcore.text.library_tokenizer import AnyTokenizer, load_tokenizer
 from bertcore.text.rows import TaskSet
 from bertcore.text.sounds import sounds_tokenizer
-from bertcore.text.wordpiece import Tokenizer
+from bertcore.training.families import config_from
 from bertcore.training.finetune import CARD
 from bertcore.training.scores import score
 from bertcore.training.taskfile import TASK
@@ -29,7 +30,7 @@ class Start(NamedTuple):
     """What `FineTuning` starts from, what it is called, and what to say of it."""
 
     weights: str | BertConfig
-    tokenizer: Tokenizer
+    tokenizer: AnyTokenizer
     name: str
     note: str = ""
 
@@ -75,7 +76,8 @@ def start_of(task: str, model: str | None, random: bool) -> Start:
 
     Raises:
         FileNotFoundError: if there is no such model, or the run has not ended.
-        ValueError: if its sizes are not those of one BERT.
+        ValueError: if it is of no family that bertcore reads, or an encoder-decoder
+            with `random`.
     """
     own = OWN_PIECES[task]() if task in OWN_PIECES else None
     if model is None and own is not None:
@@ -96,8 +98,9 @@ def start_of(task: str, model: str | None, random: bool) -> Start:
             f"--random takes the sizes of one BERT, and {name} is an encoder-decoder; "
             "give --model a BERT, or leave --random out"
         )
-    config = None if two else BertConfig.from_dict(published)
-    tokenizer = Tokenizer.from_pretrained(weights)
+    # Of its own family, as in Python: a RoBERTa has other tables and other pieces.
+    config = None if two else config_from(published)
+    tokenizer = load_tokenizer(weights)
     if not random:
         return Start(weights, tokenizer, name)
     if own is not None:

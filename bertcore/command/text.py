@@ -30,9 +30,9 @@ def pieces(
       bertcore pieces "The headland, café"
       bertcore pieces --model my-vocabulary "The headland, café"
     """
-    from bertcore import Tokenizer
+    from bertcore.text.library_tokenizer import load_tokenizer
 
-    tokenizer = Tokenizer.from_pretrained(model)
+    tokenizer = load_tokenizer(model)
     whole = " ".join(text)
     for piece in tokenizer.pieces(whole):
         quoted = whole[piece.start : piece.end]

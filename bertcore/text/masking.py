@@ -181,14 +181,21 @@ def how_many(tokens: int, rate: float, limit: int | None) -> int:
 
 
 def continuations(vocabulary: Sequence[str]) -> np.ndarray:
-    """Which pieces go on with a word, as booleans by id.
+    """Which pieces go on with a word, as booleans by id."""
+    mark = mark_of(vocabulary)
+    marked = np.array([piece.startswith(mark) for piece in vocabulary])
+    return marked if mark == "##" else ~marked
 
-    WordPiece marks those that do, with ##; byte-level BPE and SentencePiece mark those
-    that begin one, with Ġ and ▁. The mark that most pieces have is the vocabulary's.
+
+def mark_of(vocabulary: Sequence[str]) -> str:
+    """What pieces are marked with: the mark that most of the vocabulary have.
+
+    WordPiece marks those that go on with a word, with ##; byte-level BPE and
+    SentencePiece mark those that begin one, with Ġ and ▁ for the space before it.
     """
-    has = {m: np.array([p.startswith(m) for p in vocabulary]) for m in ("##", *"Ġ▁")}
-    mark = max(has, key=lambda mark: has[mark].sum())
-    return has[mark] if mark == "##" else ~has[mark]
+    return max(
+        ("##", "Ġ", "▁"), key=lambda mark: sum(p.startswith(mark) for p in vocabulary)
+    )
 
 
 def check_shares(rate: float, limit: int | None, masked: float, random: float) -> None:

@@ -15,16 +15,19 @@ from torch import Tensor, nn
 from bertcore.model.config import BertConfig
 from bertcore.model.inference import evaluation
 from bertcore.text.examples import Examples
-from bertcore.text.masking import Masker
+from bertcore.text.library_tokenizer import AnyTokenizer
+from bertcore.text.masking import Masker, mark_of
 from bertcore.text.steps import Steps
 from bertcore.text.store import Store
 from bertcore.text.unigram import unigram_loss
-from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.objective import PretrainingWorks, Work
 from bertcore.training.objectives import pair_head
 
 RATE = 0.15
 SEED = 15
+# How byte-level BPE writes the bytes 0x80 to 0xbf (openai/gpt-2 encoder.py,
+# `bytes_to_unicode`): in UTF-8 these go on with a character, and all others begin one.
+_GOES_ON = {*map(chr, range(0x122, 0x144)), *map(chr, range(0xA1, 0xC0))} - {"\xad"}
 
 
 class Quality(NamedTuple):
@@ -66,7 +69,7 @@ class HeldOut:
         self,
         store: Store,
         examples: Examples,
-        tokenizer: Tokenizer,
+        tokenizer: AnyTokenizer,
         config: BertConfig,
         most: int = 2048,
         size: int = 64,
@@ -156,11 +159,15 @@ def _score(logits: Tensor, labels: Tensor) -> Iterable[float]:
     return loss.item(), (logits.argmax(-1) == labels).sum().item()
 
 
-def _characters(tokenizer: Tokenizer) -> np.ndarray:
+def _characters(tokenizer: AnyTokenizer) -> np.ndarray:
     """Of each piece: its characters, and one for the space if it begins a word."""
-    return np.array(
-        [
-            len(piece) - 2 if piece.startswith("##") else len(piece) + 1
-            for piece in tokenizer.vocabulary
-        ]
-    )
+    pieces = tokenizer.vocabulary
+    mark = mark_of(pieces)
+    if mark == "##":
+        return np.array(
+            [len(p) - 2 if p.startswith(mark) else len(p) + 1 for p in pieces]
+        )
+    # The other two marks stand for the space themselves. Of the bytes of é, which Ġ's
+    # vocabulary has as two letters, one counts.
+    inside = _GOES_ON if mark == "Ġ" else set()
+    return np.array([sum(letter not in inside for letter in p) for p in pieces])

@@ -108,6 +108,11 @@ def task_model(
 
 def _writer(weights: str | Path | BertConfig, tied: bool) -> EncoderDecoder:
     if isinstance(weights, BertConfig):
+        if type(weights) is not BertConfig:
+            raise ValueError(
+                f"a {type(weights).__name__} is not a BERT's, and for writing only a "
+                "BERT becomes encoder and decoder; give a BERT"
+            )
         return EncoderDecoder(weights, tied=tied)
     published = read_json(find_file(weights, "config.json"))
     if published.get("model_type") == "encoder-decoder":

@@ -17,8 +17,11 @@ from bertcore import BertForMaskedLM
 from bertcore.__main__ import main
 from bertcore.command import lines, rowset, tuning_session
 from bertcore.command.finetune import Kind, OnFault
+from bertcore.model.variants.distilbert import DistilBertConfig, DistilBertForMaskedLM
+from bertcore.model.variants.roberta import RobertaConfig, RobertaForMaskedLM
 from bertcore.text.hub_tasks import HUB_TASKS
 from bertcore.text.labelled import TASKS
+from bertcore.text.library_tokenizer import load_tokenizer, train_bytes
 from bertcore.text.rowcheck import ON_FAULT
 from bertcore.text.rows import KINDS
 from bertcore.training.predict import Predictor
@@ -118,6 +121,62 @@ def test_transformers_says_the_same(done) -> None:
     ours = Predictor.from_pretrained(done["classification"]).predict([text])[0]
     assert theirs["label"] == ours.label == "bad"
     assert theirs["score"] == pytest.approx(ours.probability, abs=1e-4)
+
+
+SIZES = {"hidden_size": 24, "layers": 1, "heads": 2, "feedforward_size": 32}
+
+
+@pytest.fixture(scope="module")
+def heirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Folders of a tiny RoBERTa, with its bytes, and of a DistilBERT."""
+    torch.manual_seed(0)
+    texts = [row["text"] for row in rows("classification")]
+    found = {
+        "Roberta": (RobertaForMaskedLM, RobertaConfig, train_bytes(texts, 290)),
+        "DistilBert": (DistilBertForMaskedLM, DistilBertConfig, small.tokenizer()),
+    }
+    folders = {}
+    for name, (model, config, pieces) in found.items():
+        folder = tmp_path_factory.mktemp(name)
+        sizes = {"vocab_size": len(pieces), "max_positions": 32, **SIZES}
+        model(config(**sizes)).save_pretrained(folder)
+        pieces.save_pretrained(folder)
+        folders[name] = str(folder)
+    return folders
+
+
+@pytest.mark.parametrize("name", ["Roberta", "DistilBert"])
+@pytest.mark.parametrize("options", [[], ["--random"]], ids=["weights", "random"])
+def test_a_variant_is_tuned_as_in_python(name, options, heirs, tmp_path, capsys):
+    """Its own class and its own pieces; a folder that `predict` and `score` read."""
+    data, out = write(tmp_path / "my.jsonl", rows("classification")), tmp_path / "out"
+    assert main(tune(data, out, "classification", heirs[name], *options)) == 0
+    printed = capsys.readouterr().out
+    assert printed.count(" parameters learn") == 1 and "validation: accuracy" in printed
+    predictor = Predictor.from_pretrained(out)
+    assert type(predictor.model).__name__ == f"{name}ForSequenceClassification"
+    pieces = load_tokenizer(heirs[name])
+    assert predictor.reading.tokenizer.definition == pieces.definition
+    assert main(["predict", str(out), "Ben sees 3 cats"]) == 0
+    assert main(["score", str(out), data]) == 0
+    capsys.readouterr()
+    assert main(["pieces", "--model", heirs[name], "Anna sees"]) == 0
+    shown = [line.split()[1] for line in capsys.readouterr().out.splitlines()]
+    assert shown == pieces.tokenize("Anna sees")
+
+
+@pytest.mark.parametrize("options", [[], ["--random"]], ids=["weights", "random"])
+def test_a_variant_does_not_write(options, heirs, tmp_path, capsys) -> None:
+    data = [{"text": f"text {n}", "target": f"{n}"} for n in range(40)]
+    file, out = write(tmp_path / "my.jsonl", data), tmp_path / "out"
+    arguments = ["--out", str(out), "--kind", "writing", *options]
+    assert main(["finetune", file, "--model", heirs["Roberta"], *arguments]) == 1
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    if options:
+        assert "a RobertaConfig is not a BERT's, and for writing only a BERT" in error
+    else:
+        assert "model_type='roberta'; bertcore's BERT needs 'bert'" in error
 
 
 def test_a_file_is_split_and_shown(model, tmp_path, capsys) -> None:

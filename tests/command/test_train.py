@@ -12,6 +12,8 @@ from bertcore import BertForPreTraining
 from bertcore.__main__ import main
 from bertcore.command import session
 from bertcore.command.quality import trained
+from bertcore.model.variants.roberta import RobertaConfig, RobertaForMaskedLM
+from bertcore.text.library_tokenizer import load_tokenizer, train_bytes
 from bertcore.training.checkpoint import checkpoints
 from bertcore.training.prepared import packaged
 from bertcore.training.runtime import Machine, measure
@@ -196,6 +198,42 @@ def test_fill_mask_with_the_model_of_the_course(capsys) -> None:
     assert main(["fill-mask", "The president of the United [MASK] spoke."]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert len(rows) == 5 and rows[0][1] == "states"
+
+
+@pytest.fixture(scope="module")
+def roberta(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tiny one, of random weights, with its bytes; its mask is <mask>."""
+    folder = tmp_path_factory.mktemp("rob")
+    pieces = train_bytes(["The dog barks. A film."] * 2, 270)
+    pieces.save_pretrained(folder)
+    sizes = {"hidden_size": 24, "layers": 1, "heads": 2, "feedforward_size": 32}
+    config = RobertaConfig(vocab_size=len(pieces), max_positions=32, **sizes)
+    torch.manual_seed(0)
+    RobertaForMaskedLM(config).save_pretrained(folder)
+    return str(folder)
+
+
+def test_fill_mask_with_the_models_own_mask(roberta: str, capsys) -> None:
+    """Under both names; the guesses are those of the model in Python."""
+    printed = []
+    for text in ("a [MASK] film", "a <mask> film"):
+        assert main(["fill-mask", text, "--model", roberta]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+    pieces = load_tokenizer(roberta)
+    batch = pieces("a <mask> film", parse_special=True)
+    (place,) = (batch["input_ids"][0] == pieces.mask_id).nonzero()[0].tolist()
+    with torch.no_grad():
+        logits = RobertaForMaskedLM.from_pretrained(roberta)(**batch)
+    best = [pieces.vocabulary[id] for id in logits[0, place].topk(5).indices]
+    assert [line.split("%  ")[1] for line in printed[0].splitlines()] == best
+    assert main(["fill-mask", "a <mask> [MASK]", "--model", roberta]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "[MASK] 1" and lines[6] == "[MASK] 2" and len(lines) == 12
+    assert main(["fill-mask", "a film", "--model", roberta]) == 1
+    assert "no [MASK] in 'a film'; write [MASK] for" in capsys.readouterr().err
+    assert main(["fill-mask", "a <mask> film"]) == 1, "which is no mask of BERT's"
+    assert "no [MASK] in 'a <mask> film'" in capsys.readouterr().err
 
 
 def test_the_card_of_a_run_that_was_killed(run: Path, tmp_path: Path) -> None:

@@ -5,11 +5,15 @@ import math
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
 import torch.nn.functional as F
+from tokenizers import models, pre_tokenizers
+from tokenizers.processors import TemplateProcessing
 
 from bertcore import BertForMaskedLM, BertForPreTraining, Tokenizer
 from bertcore.text.examples import Examples, pair_examples, window_examples
+from bertcore.text.library_tokenizer import LibraryTokenizer, train_bytes
 from bertcore.text.masking import NOT_ASKED, Masker
 from bertcore.text.steps import Steps
 from bertcore.text.store import Store
@@ -95,6 +99,48 @@ def test_bits_per_character_by_hand() -> None:
     characters = sum(letters[label] for label in labels)
     bits = found.masked_lm * len(labels) / math.log(2)
     assert found.bits_per_character == pytest.approx(bits / characters)
+
+
+LAMPS = [["Café lamps – light!", "Crème, a lamp's light…"], ["東京 lamps!"]] * 20
+
+
+def bytes_pieces() -> LibraryTokenizer:
+    """Byte-level BPE, as RoBERTa's: Ġ is the space, é is two letters."""
+    return train_bytes([text for texts in LAMPS for text in texts], 290)
+
+
+def sentence_pieces() -> LibraryTokenizer:
+    """SentencePiece's, as ALBERT's: ▁ is the space."""
+    letters = sorted(set("".join(text for texts in LAMPS for text in texts)) - {" "})
+    pieces = ["▁", "▁lamp", "▁light", *letters]
+    scores = [(piece, -1.0 / len(piece)) for piece in pieces]
+    library = tokenizers.Tokenizer(models.Unigram([("[UNK]", -9.0), *scores], 0))
+    library.pre_tokenizer = pre_tokenizers.Metaspace()
+    library.add_special_tokens(list(SPECIAL))
+    ends = [(token, library.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    library.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
+    )
+    return LibraryTokenizer(library)
+
+
+@pytest.mark.parametrize(("made", "before"), [(bytes_pieces, 0), (sentence_pieces, 1)])
+def test_characters_of_other_families(made, before: int) -> None:
+    """Together the pieces have the characters of the text, spaces among them.
+
+    SentencePiece puts a space before a text, too.
+    """
+    pieces = made()
+    texts, sizes = Store.of(LAMPS, pieces), config(vocab_size=len(pieces))
+    here = HeldOut(texts, window_examples(texts, 32), pieces, sizes)
+    for text in [text for document in LAMPS[:2] for text in document]:
+        ids = pieces.encode(text)[1:-1]
+        assert len(ids) > len(text.split())
+        assert here.characters[ids].sum() == len(text) + before
+    found = here.ask(BertForMaskedLM(sizes))
+    asked = here.characters[here.labels()].sum()
+    bits = found.masked_lm * len(here.labels()) / math.log(2)
+    assert found.bits_per_character == pytest.approx(bits / asked)
 
 
 def test_the_model_is_left_as_it_was(model) -> None:
