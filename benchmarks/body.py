@@ -28,7 +28,7 @@ from tqdm import trange
 from bertcore import Bert, Tokenizer
 from bertcore.sources import ENCODER, find_file
 from bertcore.text.batch import packed, padded
-from bertcore.text.corpus import introductions
+from bertcore.text.corpora import introductions
 
 ROW, TEXTS = 128, 32
 Rows = list[tuple[list[int], list[int]]]

@@ -22,11 +22,11 @@ import torch
 
 from bertcore.cards import make_card, write_card
 from bertcore.sources import OUR_MODEL
-from bertcore.text.labelled import sentiment, topics
-from bertcore.text.rows import TaskSet, Text
-from bertcore.training.finetune import FineTuning, finetune
-from bertcore.training.runtime import device_name
-from bertcore.training.tuning import Tuning
+from bertcore.tasks.rows import TaskSet, Text
+from bertcore.tasks.sets import sentiment, topics
+from bertcore.training.devices import device_name
+from bertcore.training.finetuning import FineTuning, finetune
+from bertcore.training.recipe import Tuning
 
 ROWS, VALID, TEST, SEEDS = 400, 150, 500, 5
 WORDS = 20

@@ -3,7 +3,7 @@
     python benchmarks/distillation.py                       print a table
     python benchmarks/distillation.py --card FILE.json      and record the run
 
-The task "sentiment" of `bertcore.text.labelled`, with 2,000 of its rows to train on.
+The task "sentiment" of `bertcore.tasks.sets`, with 2,000 of its rows to train on.
 The teacher is the published MiniLM, fine-tuned on these. The student has two layers of
 its width and the 9,000 pieces that the texts to train on use most, so that it is
 smaller than a third. Each way with three seeds:
@@ -37,15 +37,19 @@ from measure import record, spread
 from bertcore import BertConfig, Tokenizer
 from bertcore.model.weights import Pretrained
 from bertcore.sources import ENCODER
-from bertcore.text.labelled import TASKS
-from bertcore.text.rows import TaskSet
-from bertcore.training.distill.distillation import Distillation
-from bertcore.training.distill.lessons import Lesson, ask
-from bertcore.training.distill.losses import Mix
-from bertcore.training.distill.student import fewer_pieces, student_of
-from bertcore.training.finetune import FineTuning
-from bertcore.training.runtime import device_name
-from bertcore.training.tuning import Tuning
+from bertcore.tasks.rows import TaskSet
+from bertcore.tasks.sets import NAMED_TASKS
+from bertcore.training.devices import device_name
+from bertcore.training.distillation import (
+    Distillation,
+    LossWeights,
+    TeacherOutput,
+    make_student,
+    reduced_vocabulary,
+    teacher_outputs,
+)
+from bertcore.training.finetuning import FineTuning
+from bertcore.training.recipe import Tuning
 
 TASK, ROWS, VALID, LENGTH = "sentiment", 2000, 300, 48
 LAYERS, PIECES = [0, 1], 9000
@@ -54,16 +58,16 @@ ALONE = Tuning(epochs=5, batch=32, length=LENGTH)
 RATES = (3e-4, 1e-4)  # alone
 LEARNING = ALONE.replace(learning_rate=3e-4)
 MORE = LEARNING.replace(epochs=1)  # of many more texts
-LABELS = Mix(hard=1.0, soft=0.0, states=0.0)
-SOFT = Mix(hard=1.0, soft=1.0, states=0.0)
-ALL = Mix(hard=1.0, soft=1.0, states=1.0)
+LABELS = LossWeights(hard=1.0, soft=0.0, states=0.0)
+SOFT = LossWeights(hard=1.0, soft=1.0, states=0.0)
+ALL = LossWeights(hard=1.0, soft=1.0, states=1.0)
 
 
 class Way(NamedTuple):
     """How a student learns."""
 
     layers: bool
-    mix: Mix
+    mix: LossWeights
     tuning: Tuning
     more: bool = False
 
@@ -83,14 +87,14 @@ class School(NamedTuple):
     data: TaskSet
     more: list[str]
     tokenizer: Tokenizer
-    lessons: list[Lesson]
+    lessons: list[TeacherOutput]
     student: Pretrained
     teacher: dict[str, Any]
 
 
 def school(count: int, more: int) -> School:
     """Fine-tune the teacher, ask it about the texts, and make a part of it."""
-    whole = TASKS[TASK].load()
+    whole = NAMED_TASKS[TASK].load()
     data = whole._replace(train=whole.train[:count], valid=whole.valid[:VALID])
     start = time.perf_counter()
     run = FineTuning(data, ENCODER, TEACHING).run()
@@ -98,10 +102,10 @@ def school(count: int, more: int) -> School:
     start = time.perf_counter()
     texts = [row.text for row in whole.train[: count + more]]
     plain = [row._replace(label=None) for row in whole.train[: count + more]]
-    lessons = ask(run.predictor, plain, data)
+    lessons = teacher_outputs(run.predictor, plain, data)
     found["seconds to ask it"] = round(time.perf_counter() - start, 1)
-    tokenizer, ids = fewer_pieces(run.predictor.reading.tokenizer, texts, PIECES)
-    student = student_of(run.model, LAYERS, ids)
+    tokenizer, ids = reduced_vocabulary(run.predictor.reading.tokenizer, texts, PIECES)
+    student = make_student(run.model, LAYERS, ids)
     return School(data, texts[count:], tokenizer, lessons, student, found)
 
 
@@ -110,7 +114,7 @@ def learnt(school: School, name: str, seed: int, rate: float) -> dict[str, Any]:
     start, way = time.perf_counter(), WAYS[name]
     weights: BertConfig | Pretrained = school.student.config
     if way.layers:
-        weights = student_of(school.student, len(LAYERS))
+        weights = make_student(school.student, len(LAYERS))
     more: Sequence[str] = school.more if way.more else ()
     run = Distillation(
         school.data,

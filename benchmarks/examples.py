@@ -32,9 +32,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded
 import numpy as np
 
 from bertcore.sources import ENCODER, find_file
-from bertcore.text.corpus import introductions
-from bertcore.text.library import SHELF
-from bertcore.text.preparing import prepare
+from bertcore.text.corpora import CORPORA, introductions
+from bertcore.text.prepare import prepare
 from bertcore.text.store import verify
 from bertcore.text.wordpiece import Tokenizer
 
@@ -45,9 +44,10 @@ if __name__ == "__main__":  # the workers of `prepare` import this file, but not
     from tqdm import trange
     from transformers import AutoTokenizer, DataCollatorForLanguageModeling
 
-    from bertcore.text.examples import assembled, pair_examples
-    from bertcore.text.masking import NOT_ASKED, Masker
-    from bertcore.text.steps import Steps
+    from bertcore.text.batch import IGNORE_INDEX
+    from bertcore.text.dataloader import Batches
+    from bertcore.text.masking import Masker
+    from bertcore.text.pairs import assembled, pair_examples
 
 TEXTS, ROW, LEAST = 256, 128, 0.1  # LEAST: seconds of a measurement
 Works = dict[str, Callable[[], Any]]
@@ -74,13 +74,13 @@ def check(masker: Masker, ids: Tensor, works: Works) -> None:
     true, shares = ids.numpy(), defaultdict(list)
     for _ in range(20):
         texts = works["mask, loop"]()
-        labels = np.full_like(true, NOT_ASKED)
+        labels = np.full_like(true, IGNORE_INDEX)
         for row, text in zip(labels, texts, strict=True):
             row[text.places] = text.labels
         ours = [part.numpy() for part in works["mask, ours"]()]
         loop = np.array([text.ids for text in texts]), labels
         for name, (hidden, labels) in {"ours": ours, "the loop": loop}.items():
-            chosen = labels != NOT_ASKED
+            chosen = labels != IGNORE_INDEX
             same = (np.where(chosen, labels, hidden) == true).all()
             as_many = (chosen.sum(axis=1) == masker.count(ROW)).all()
             if not same or not as_many or masker.fixed[true[chosen]].any():
@@ -92,7 +92,7 @@ def check(masker: Masker, ids: Tensor, works: Works) -> None:
             raise SystemExit(f"{name}: not 80/10/10, so no comparison makes sense")
 
 
-def gathering(steps: Steps, tokenizer: Tokenizer) -> tuple[Works, dict[str, int]]:
+def gathering(steps: Batches, tokenizer: Tokenizer) -> tuple[Works, dict[str, int]]:
     """Each version of fetching an epoch, and how many tokens that fetches."""
     ids, count = steps.store.ids, len(steps)
     begins = np.random.default_rng(1).integers(0, len(ids) - ROW, (count, TEXTS, 1))
@@ -152,7 +152,7 @@ def main() -> None:
     tokenizer = Tokenizer.from_pretrained(find_file(ENCODER, "vocab.txt"))
     texts = [document.text for document in introductions().documents]
     shelf = [
-        document.text for kept in SHELF.values() for document in kept.load().documents
+        document.text for kept in CORPORA.values() for document in kept.load().documents
     ]
     rounds: dict[str, list[float]] = defaultdict(list)
     with TemporaryDirectory() as temporary:
@@ -163,7 +163,7 @@ def main() -> None:
         batch = assembled(store.ids, examples.spans[full], tokenizer)
         masks = masking(masker, batch)
         check(masker, batch["input_ids"], masks)
-        steps = Steps(store, examples, tokenizer, masker, TEXTS, row=ROW)
+        steps = Batches(store, examples, tokenizer, masker, TEXTS, row=ROW)
         fetches, tokens = gathering(steps, tokenizer)
         works = masks | fetches
         for work in works.values():
@@ -191,7 +191,7 @@ def main() -> None:
         "the transformers library, in turn, and preparing with all cores, by the clock "
         "on the wall; minimum, median and maximum of the rounds",
         f"batches of {TEXTS} x {ROW} of {introductions().source}; to prepare: "
-        f"{sum(map(len, shelf)):,} characters of {', '.join(SHELF)}",
+        f"{sum(map(len, shelf)):,} characters of {', '.join(CORPORA)}",
         results,
         packages=("torch", "transformers", "numpy"),
         rounds=given.rounds,

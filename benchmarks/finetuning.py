@@ -29,19 +29,20 @@ from torch import Tensor, nn
 from tqdm import trange
 
 from bertcore import BertConfig, BertForSequenceClassification, Tokenizer
-from bertcore.model.names import published_name
+from bertcore.model.counts import useful_operations
+from bertcore.model.published import published_name
 from bertcore.sources import ENCODER
-from bertcore.text.corpus import introductions
-from bertcore.text.examples import assembled
-from bertcore.text.features import Feature
+from bertcore.tasks.classification import TextObjective
+from bertcore.tasks.kinds import task_batch
+from bertcore.tasks.task import Feature, class_loss
+from bertcore.text.batch import TrainingBatch
+from bertcore.text.corpora import introductions
+from bertcore.text.pairs import assembled
 from bertcore.text.store import Store
-from bertcore.training.loop import Setting, train
-from bertcore.training.objective import Work, useful_operations
+from bertcore.training.devices import device_name
+from bertcore.training.loop import ComputeSettings, TrainingState, train
 from bertcore.training.optim import decay_groups, is_decayed, make_optimisers
-from bertcore.training.progress import Progress
-from bertcore.training.runtime import device_name
-from bertcore.training.tasks import TextObjective, class_loss, task_work
-from bertcore.training.tuning import Tuning
+from bertcore.training.recipe import Tuning
 
 ROW, TEXTS, SHORT = 128, 32, 70
 Batch = dict[str, Tensor]
@@ -91,12 +92,12 @@ class Engine:
         tuning = Tuning(epochs=1e6, batch=TEXTS, learning_rate=1e-5, warmup=0.0)
         recipe = tuning.recipe(TEXTS)
         optimisers = make_optimisers(self.objective, recipe, shard=False)
-        setting = Setting(torch.device("cpu"))
+        setting = ComputeSettings(torch.device("cpu"))
         self.records = train(
-            self.objective, self, optimisers, recipe, setting, Progress()
+            self.objective, self, optimisers, recipe, setting, TrainingState()
         )
 
-    def work(self, batch: Batch, labels: Tensor) -> Work:
+    def work(self, batch: Batch, labels: Tensor) -> TrainingBatch:
         """The batch as the engine takes it."""
         features = []
         kept = batch["attention_mask"].bool()
@@ -106,9 +107,9 @@ class Engine:
             first = ids[keep & (types == 0)].tolist()
             second = ids[keep & (types == 1)].tolist()
             features.append(Feature(n, first, second, [0], [int(labels[n])]))
-        return task_work("classification", features, 0, self.model.config)
+        return task_batch("classification", features, 0, self.model.config)
 
-    def __getitem__(self, _: int) -> Work:
+    def __getitem__(self, _: int) -> TrainingBatch:
         return self.work(*self.given)
 
     def name(self, number: int) -> str:

@@ -23,7 +23,7 @@ from measure import options, record, spread, timed
 from tqdm import trange
 
 from bertcore import BertConfig, EncoderDecoder, Search, generate
-from bertcore.model.names import published_name
+from bertcore.model.published import published_name
 
 NEW, SOURCE, SOME, ROWS, BEAMS = 128, 32, 8, 16, 4
 START = 2

@@ -16,11 +16,10 @@ from collections import defaultdict
 from pathlib import Path
 
 from bertcore.cards import make_card, write_card
-from bertcore.text.labelled import questions, repeated_questions
-from bertcore.text.labelled_readers import normal, unique
-from bertcore.text.rows import TaskSet, Text
-from bertcore.training.baselines import bag_of_words
-from bertcore.training.scores import score
+from bertcore.tasks.baselines import bag_of_words
+from bertcore.tasks.kinds import score
+from bertcore.tasks.rows import TaskSet, Text
+from bertcore.tasks.sets import normal, questions, repeated_questions, unique
 
 SEEDS = 5
 

@@ -35,19 +35,18 @@ from torch import Tensor
 from tqdm import trange
 
 from bertcore import BertConfig, BertForPreTraining, Tokenizer
-from bertcore.model.names import published_name
+from bertcore.model.published import published_name
 from bertcore.sources import ENCODER
-from bertcore.text.corpus import introductions
-from bertcore.text.examples import Examples, pair_examples
-from bertcore.text.library import wikitext
+from bertcore.text.corpora import introductions, wikitext
+from bertcore.text.dataloader import Batches
 from bertcore.text.masking import Masker
-from bertcore.text.steps import Steps
+from bertcore.text.pairs import Examples, pair_examples
 from bertcore.text.store import Store
-from bertcore.text.wordpiece import train
-from bertcore.training.objective import PreTrainingObjective, pretraining_work
+from bertcore.text.wordpiece import train_tokenizer
+from bertcore.training.devices import device_name, find_device, precision_for
+from bertcore.training.objectives import PreTrainingObjective, pretraining_batch
 from bertcore.training.optim import decay_groups, is_decayed
-from bertcore.training.recipes import FAITHFUL
-from bertcore.training.runtime import device_name, find_device, precision_for
+from bertcore.training.recipe import FAITHFUL
 
 ROW, SHORT = 128, 67
 DEVICE = find_device()
@@ -75,7 +74,7 @@ class Case:
     def __init__(self, tokenizer: Tokenizer, store: Store, examples: Examples) -> None:
         plain = Masker(tokenizer, limit=20)
         self.padded, self.packed = (
-            Steps(store, examples, tokenizer, plain, SIZE, row=row)
+            Batches(store, examples, tokenizer, plain, SIZE, row=row)
             for row in (None, ROW)
         )
         self.config = BertConfig.preset(
@@ -132,7 +131,7 @@ class Case:
                 batch = {k: v.cpu() for k, v in filled(self.padded[number]).items()}
             else:
                 batch = self.packed[number]
-            work = pretraining_work(batch, self.config).to(DEVICE)
+            work = pretraining_batch(batch, self.config).to(DEVICE)
             counts = work.counts.to(DEVICE)
             return update(
                 lambda: (objective(**work.arguments) / counts).sum(), optimiser
@@ -142,7 +141,7 @@ class Case:
 
     def operations(self, number: int) -> float:
         """Useful ones of a batch."""
-        return pretraining_work(self.packed[number], self.config).operations
+        return pretraining_batch(self.packed[number], self.config).operations
 
     def fill(self, number: int) -> float:
         """The share of the padded rows that is text."""
@@ -191,7 +190,7 @@ def gate(case: Case) -> None:
     reference.backward()
     slopes = {n: p.grad.clone() for n, p in case.theirs.named_parameters()}
     case.theirs.zero_grad(set_to_none=True)
-    work = pretraining_work(case.packed[0], case.config).to(DEVICE)
+    work = pretraining_batch(case.packed[0], case.config).to(DEVICE)
     model = case.model()
     sums = PreTrainingObjective(model)(**work.arguments)
     loss = (sums / work.counts.to(DEVICE)).sum()
@@ -248,7 +247,7 @@ def run(count: int, card: str | None) -> None:
         torch.set_num_threads(1)
     texts = [document.text for document in introductions().documents]
     tokenizers = {
-        8192: train(texts, 8192),
+        8192: train_tokenizer(texts, 8192),
         30522: Tokenizer.from_pretrained(ENCODER),
     }
     draw, rounds = random.Random(0), defaultdict(list)

@@ -23,17 +23,22 @@ import torch
 from measure import record, spread
 
 from bertcore import BertConfig, BertForMaskedLM, BertForPreTraining, Tokenizer
-from bertcore.model.changes import FinalNorm, GatedLayer, PreNormLayer, with_layers
+from bertcore.model.variants.parts import (
+    FinalNorm,
+    GatedLayer,
+    PreNormLayer,
+    with_layers,
+)
 from bertcore.model.weights import Pretrained
-from bertcore.text.examples import window_examples
+from bertcore.text.pairs import window_examples
+from bertcore.text.prepare import find_texts
 from bertcore.text.store import Store
-from bertcore.text.wordpiece import train
+from bertcore.text.wordpiece import train_tokenizer
+from bertcore.training.devices import device_name, find_device, precision_for
 from bertcore.training.evaluate import HeldOut
-from bertcore.training.loop import Setting, seed_for
-from bertcore.training.plans import PLANS, find_texts
-from bertcore.training.pretrain import Pretraining
-from bertcore.training.recipes import FAITHFUL, FAST, Recipe
-from bertcore.training.runtime import device_name, find_device, precision_for
+from bertcore.training.loop import ComputeSettings, seed_for
+from bertcore.training.pretraining import Pretraining
+from bertcore.training.recipe import FAITHFUL, FAST, PLANS, Recipe
 
 
 class Version(NamedTuple):
@@ -86,7 +91,7 @@ class Texts:
         else:
             texts = find_texts(self.plan.texts)
             lines = [sentence for tale in texts.train for sentence in tale]
-            self.tokenizer = train(lines, self.plan.pieces)
+            self.tokenizer = train_tokenizer(lines, self.plan.pieces)
             self.train = Store.of(texts.train, self.tokenizer)
             self.held_out = Store.of(texts.held_out, self.tokenizer)
 
@@ -105,7 +110,7 @@ def main() -> None:
     parser.add_argument("--card", help="a JSON file to record the run in")
     given = parser.parse_args()
     texts, device = Texts(given.data), find_device()
-    setting = Setting(
+    setting = ComputeSettings(
         device, precision_for(device), workers=8 if device.type == "cuda" else 0
     )
     own = texts.plan.recipe

@@ -32,7 +32,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from bertcore import BertConfig, SentenceEncoder
 from bertcore.sources import ENCODER, find_file
-from bertcore.text.corpus import introductions
+from bertcore.text.corpora import introductions
 
 TEXTS, BATCH = 2000, 32
 LIBRARY, TUTORIAL, OURS = "sentence-transformers", "transformers, a loop", "ours"

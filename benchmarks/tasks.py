@@ -3,7 +3,7 @@
     python benchmarks/tasks.py sentiment                  print a table
     python benchmarks/tasks.py sentiment --card FILE.json and record the run
 
-One task of `bertcore.text.labelled`, each way with five seeds: nothing learnt
+One task of `bertcore.tasks.sets`, each way with five seeds: nothing learnt
 (majority), counted words with logistic regression, and with the same rows our packaged
 model (BERT-mini, pretrained in chapter 9) fine-tuned, with a frozen encoder, and the
 same architecture from random weights; then the published MiniLM. The seed is that of
@@ -28,14 +28,13 @@ import torch
 from bertcore import BertConfig, Tokenizer
 from bertcore.cards import make_card, write_card
 from bertcore.sources import ENCODER, OUR_MODEL
-from bertcore.text.labelled import TASKS
-from bertcore.text.rows import TaskSet
-from bertcore.training.baselines import bag_of_words, majority
-from bertcore.training.decode import plain
-from bertcore.training.finetune import FineTuning
-from bertcore.training.runtime import device_name
-from bertcore.training.scores import score
-from bertcore.training.tuning import Tuning
+from bertcore.tasks.baselines import bag_of_words, majority
+from bertcore.tasks.kinds import plain, score
+from bertcore.tasks.rows import TaskSet
+from bertcore.tasks.sets import NAMED_TASKS
+from bertcore.training.devices import device_name
+from bertcore.training.finetuning import FineTuning
+from bertcore.training.recipe import Tuning
 
 
 class Plan(NamedTuple):
@@ -80,7 +79,7 @@ def ways(plan: Plan) -> dict[str, tuple[Any, Tuning]]:
 
 def task(name: str, plan: Plan, seed: int) -> TaskSet:
     """The rows that are used."""
-    load = TASKS[name].load
+    load = NAMED_TASKS[name].load
     data = load(seed) if name == "similarity" else load()
     train, valid, test = plan.rows
     return data._replace(
@@ -168,7 +167,7 @@ def main() -> None:
         print(f"{way:16}", scores)
     if given.card:
         plan = PLANS[given.task]
-        own = TASKS[given.task]
+        own = NAMED_TASKS[given.task]
         card = make_card(
             f"Fine-tuning on the task {given.task}: the scores on test rows, minimum, "
             "median and maximum over seeds",

@@ -21,8 +21,8 @@ from tqdm import trange
 
 from bertcore import Tokenizer
 from bertcore.sources import ENCODER, find_file
-from bertcore.text.corpus import introductions
-from bertcore.text.wordpiece import train
+from bertcore.text.corpora import introductions
+from bertcore.text.wordpiece import train_tokenizer
 
 SIZES = (8192, 30522)
 
@@ -65,7 +65,7 @@ def training_round(
     theirs, _ = timed(
         lambda: library.train_from_iterator(texts, size, show_progress=False)
     )
-    mine, ours = timed(lambda: train(texts, size, "count"))
+    mine, ours = timed(lambda: train_tokenizer(texts, size, "count"))
     rounds[f"train {size}: library, s"].append(theirs)
     rounds[f"train {size}: ours, s"].append(mine)
     rounds[f"train {size}: ratio"].append(theirs / mine)

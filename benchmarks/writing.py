@@ -3,7 +3,7 @@
     python benchmarks/writing.py sounds                    print a table
     python benchmarks/writing.py sounds --card FILE.json   and record the run
 
-Two tasks of `bertcore.text.labelled`, each way with three seeds, on the GPU if there is
+Two tasks of `bertcore.tasks.sets`, each way with three seeds, on the GPU if there is
 one. `sounds`: spelling to pronunciation, as in chapter 7, from random weights, with a
 decoder that looks at all letters, at the state of [CLS] alone, or at nothing and has a
 layer more instead, which makes it as large. `summaries`: introductions of Wikipedia to
@@ -33,15 +33,13 @@ from torch import Tensor
 from bertcore import BertConfig, EncoderDecoder, Tokenizer
 from bertcore.cards import make_card, write_card
 from bertcore.sources import OUR_MODEL
-from bertcore.text.labelled import TASKS
-from bertcore.text.rows import TaskSet
-from bertcore.text.sounds import sounds_tokenizer
-from bertcore.training.baselines import bag_of_words, copied, majority
-from bertcore.training.decode import plain
-from bertcore.training.finetune import FineTuning
-from bertcore.training.runtime import device_name
-from bertcore.training.scores import score
-from bertcore.training.tuning import Tuning
+from bertcore.tasks.baselines import bag_of_words, copied, majority
+from bertcore.tasks.kinds import plain, score
+from bertcore.tasks.rows import TaskSet
+from bertcore.tasks.sets import NAMED_TASKS, sounds_tokenizer
+from bertcore.training.devices import device_name
+from bertcore.training.finetuning import FineTuning
+from bertcore.training.recipe import Tuning
 
 SHOWN = 12  # test rows that a card keeps, for the reader to look at
 
@@ -132,7 +130,7 @@ def ways(plan: Plan) -> dict[str, Make]:
 
 def chosen(plan: Plan, most: int) -> TaskSet:
     """The rows that are used, at most so many of each part."""
-    data = TASKS[plan.task].load()
+    data = NAMED_TASKS[plan.task].load()
     train, valid, test = (min(most, rows) for rows in plan.rows)
     return data._replace(
         train=data.train[:train], valid=data.valid[:valid], test=data.test[:test]

@@ -2,7 +2,7 @@
 
     python -m contest leaderboard --model my-entry
 
-The texts are those that `bertcore.text.english` holds out. They are cut into the 8,192
+The texts are those that `bertcore.text.corpora` holds out. They are cut into the 8,192
 pieces of our own model, which `bertcore prepare --texts english` learns, too, and into
 windows of 128 tokens; 512 windows are drawn, and in each 15 % of the pieces are masked,
 always the same ones. Other pieces would make other questions: who spells is asked for
@@ -17,16 +17,16 @@ from torch import nn
 from typer import Option
 
 from bertcore.command.log import say
-from bertcore.command.quality import trained
 from bertcore.model.config import BertConfig
 from bertcore.sources import OUR_MODEL
-from bertcore.text.english import english
-from bertcore.text.examples import window_examples
-from bertcore.text.library_tokenizer import AnyTokenizer
+from bertcore.text.corpora import english
+from bertcore.text.fast_tokenizer import AnyTokenizer
+from bertcore.text.pairs import window_examples
 from bertcore.text.store import Store
 from bertcore.text.wordpiece import Tokenizer
+from bertcore.training.devices import find_device
 from bertcore.training.evaluate import HeldOut
-from bertcore.training.runtime import find_device
+from bertcore.training.run import load_trained
 
 BARS = (2.2, 1.4, 0.85)  # bits per character
 LENGTH, WINDOWS = 128, 512
@@ -112,7 +112,7 @@ def leaderboard(
         say("The rules, and how to enter: contest/README.md.")
         return
     folder = model.expanduser()
-    saved = [trained(each) for each in sorted(folder.glob("model-*")) or [model]]
+    saved = [load_trained(each) for each in sorted(folder.glob("model-*")) or [model]]
     asked, device = quiz(), find_device()
     for each, tokenizer, *_ in saved:
         asked.check(each, tokenizer)

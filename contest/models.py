@@ -15,11 +15,11 @@ from torch import nn
 
 from bertcore.model.config import BertConfig
 from bertcore.model.variants.families import FAMILIES
-from bertcore.text.labelled import TASKS
-from bertcore.text.rows import TaskSet, Text
+from bertcore.tasks.rows import TaskSet, Text
+from bertcore.tasks.sets import NAMED_TASKS
 from bertcore.text.tales import LICENCE, SOURCE, tales
-from bertcore.training.families import new_model
-from bertcore.training.recipes import Recipe
+from bertcore.training.pretraining import new_model
+from bertcore.training.recipe import Recipe
 
 
 class Entry(NamedTuple):
@@ -127,7 +127,7 @@ def probe(name: str, rows: int) -> TaskSet:
     """The first rows of a task to train on, and up to 500 others to score on.
 
     Args:
-        name: "colours", or one of `TASKS` that is a classification.
+        name: "colours", or one of `NAMED_TASKS` that is a classification.
         rows: to train on.
 
     Raises:
@@ -136,12 +136,12 @@ def probe(name: str, rows: int) -> TaskSet:
     """
     if name == COLOURS:
         return colours(rows)
-    able = [each for each, task in TASKS.items() if task.kind == "classification"]
+    able = [each for each, task in NAMED_TASKS.items() if task.kind == "classification"]
     if name not in able:
         raise ValueError(
             f"no task {name!r} for a race; there are {', '.join([COLOURS, *able])}"
         )
-    data = TASKS[name].load()
+    data = NAMED_TASKS[name].load()
     if rows > len(data.train):
         raise ValueError(
             f"--rows {rows}, and {name} has {len(data.train):,} to train on; give that "

@@ -22,24 +22,24 @@ from typer import Option
 from bertcore.cards import make_card, write_card
 from bertcore.command.log import say, shown_bar
 from bertcore.model.config import BertConfig
+from bertcore.model.counts import Costs
 from bertcore.sources import read_json
-from bertcore.text.examples import window_examples
-from bertcore.text.rows import TaskSet
+from bertcore.tasks.kinds import MAIN
+from bertcore.tasks.rows import TaskSet
+from bertcore.text.pairs import window_examples
+from bertcore.text.prepare import Prepared, open_prepared, packaged
+from bertcore.training.checkpoint import data_digest
+from bertcore.training.devices import device_name, measure
 from bertcore.training.evaluate import HeldOut
-from bertcore.training.finetune import FineTuning
-from bertcore.training.guard import Diverged
-from bertcore.training.identity import data_digest
-from bertcore.training.loop import Setting, default_setting
-from bertcore.training.operations import Costs
-from bertcore.training.plans import PLANS, choose
-from bertcore.training.prepared import Prepared, open_prepared, packaged
-from bertcore.training.pretrain import CARD, Pretraining
-from bertcore.training.progress import Record
-from bertcore.training.recipes import Recipe
-from bertcore.training.runtime import device_name, measure
-from bertcore.training.scores import MAIN
-from bertcore.training.taskmodel import headed
-from bertcore.training.tuning import Tuning
+from bertcore.training.finetuning import FineTuning, headed
+from bertcore.training.loop import (
+    ComputeSettings,
+    Diverged,
+    Record,
+    default_compute_settings,
+)
+from bertcore.training.pretraining import CARD, Pretraining
+from bertcore.training.recipe import PLANS, Recipe, Tuning, choose_plan
 from contest.models import COLOURS, Entry, chosen, probe
 from contest.standings import Turn, curves, summary, table
 
@@ -62,7 +62,7 @@ class Race:
     recipe: Recipe  # before each entry's changes
     task: TaskSet
     tuning: Tuning  # for the task
-    setting: Setting
+    setting: ComputeSettings
     folder: Path  # turns that stand there are not run again
 
     def __post_init__(self) -> None:
@@ -279,7 +279,7 @@ def race(
     """
     out, models, machine = out.expanduser(), chosen(entries), measure()
     say(str(machine))
-    size = PLANS[plan] if plan else choose(machine)
+    size = PLANS[plan] if plan else choose_plan(machine)
     made_up = texts == "tales" and data is None
     labelled = probe(task or (COLOURS if made_up else "topics"), rows)
     # What papers differ in is left to the entries.
@@ -289,7 +289,7 @@ def race(
     prepared = _texts(data, texts, out)
     sizes = size.config(len(prepared.tokenizer))
     sizes = sizes.replace(layers=max(2, sizes.layers))  # so that there are half of them
-    setting = default_setting()
+    setting = default_compute_settings()
     setting.operations = machine.operations
     # Small models and few rows take high rates and many epochs.
     tuning = Tuning(epochs=8.0, batch=16, learning_rate=1e-3, length=recipe.length)

@@ -20,16 +20,15 @@ from typer import Option
 from bertcore.cards import make_card
 from bertcore.command.log import say
 from bertcore.model.config import BertConfig
+from bertcore.model.variants.families import masked_lm_of
 from bertcore.sources import read_json
-from bertcore.training.families import masked_lm_of
-from bertcore.training.guard import Diverged
-from bertcore.training.identity import data_digest
-from bertcore.training.loop import Setting, default_setting
-from bertcore.training.objective import pretraining_objective
-from bertcore.training.prepared import Prepared, open_prepared
-from bertcore.training.pretrain import Pretraining
-from bertcore.training.recipes import Recipe
-from bertcore.training.runtime import device_name, measure
+from bertcore.text.prepare import Prepared, open_prepared
+from bertcore.training.checkpoint import data_digest
+from bertcore.training.devices import device_name, measure
+from bertcore.training.loop import ComputeSettings, Diverged, default_compute_settings
+from bertcore.training.objectives import pretraining_objective
+from bertcore.training.pretraining import Pretraining
+from bertcore.training.recipe import Recipe
 from contest.leaderboard import BARS, LENGTH, QUESTIONS, Quiz, quiz
 from contest.models import chosen
 from contest.race import begin, followed, operations_per_token, write
@@ -61,7 +60,7 @@ class Speedrun:
     model: Callable[[Recipe], nn.Module]  # a new one, with the weights of its seed
     recipe: Recipe  # for how long at most, too
     prepared: Prepared  # to train on, in the pieces of the quiz
-    setting: Setting
+    setting: ComputeSettings
     folder: Path  # seeds that are done already are not run again
     evaluations: int = 50  # over that time; a run ends at the first good enough
 
@@ -208,7 +207,7 @@ def speedrun(
     if width % 64:
         raise ValueError(f"--width {width}; a head is 64 wide, so give a multiple")
     (model,) = chosen(entry)[:1]
-    setting, prepared = default_setting(), open_prepared(data)
+    setting, prepared = default_compute_settings(), open_prepared(data)
     setting.compile = compile
     sizes = BertConfig(
         vocab_size=len(prepared.tokenizer),

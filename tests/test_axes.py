@@ -15,13 +15,16 @@ from bertcore import (
 )
 from bertcore.book.axes import check_axes
 from bertcore.model.attention import attention_map, causal_map
-from bertcore.model.inside import attention_weights
+from bertcore.model.inference import attention_weights
 from bertcore.model.pooling import cls_pool, max_pool, mean_pool
 from bertcore.model.variants.albert import AlbertForPreTraining
 from bertcore.model.variants.families import FAMILIES
 from bertcore.model.variants.spanbert import SpanBertForMaskedLM
-from bertcore.training.objective import pretraining_objective, pretraining_work
-from bertcore.training.objectives import pretraining_losses
+from bertcore.training.objectives import (
+    pretraining_batch,
+    pretraining_losses,
+    pretraining_objective,
+)
 from tests.conftest import ROOT, tiny_config
 
 WIDTHS = {"h": 3, "d": 8, "w": 24, "f": 40, "v": 53}
@@ -55,7 +58,7 @@ def test_axis_comments_of_the_package() -> None:
         batch["attention_mask"] = inputs[2]
         for model in (BertForPreTraining, BertForMaskedLM):
             network = model(tiny_config())
-            work = pretraining_work(batch, network.config)
+            work = pretraining_batch(batch, network.config)
             pretraining_objective(network)(**work.arguments)
             batch.pop("next_sentence_label", None)
         for pool in (cls_pool, mean_pool, max_pool):

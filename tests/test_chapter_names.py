@@ -36,7 +36,7 @@ EXEMPT_NAMES: dict[str, dict[str, str]] = {
         "decoder-31": "data",
         "decoder-69": "step",
         "decoder-70": "step",
-        "decoder-77": "Memory",
+        "decoder-77": "KeyValueCache",
     },
     "08-variants": {"variants-51": "ReplacedTokenObjective"},
     "08b-modern": {

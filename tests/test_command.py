@@ -9,11 +9,11 @@ from typing import get_args, get_type_hints
 import pytest
 
 from bertcore import Tokenizer, __version__
-from bertcore.__main__ import main
+from bertcore.command.app import main
 from bertcore.model.config import PRESETS
-from bertcore.text.corpus import introductions
+from bertcore.text.corpora import introductions
 from bertcore.text.merges import CRITERIA
-from bertcore.text.wordpiece import train
+from bertcore.text.wordpiece import train_tokenizer
 from tests.conftest import ROOT
 
 
@@ -49,7 +49,10 @@ def test_vocabulary(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert main([*base, str(out), "--size", "500"]) == 0
     printed = capsys.readouterr().out
     assert f"{out}: Tokenizer(500 pieces, uncased); try: bertcore pieces" in printed
-    assert Tokenizer.from_pretrained(out).vocabulary == train(texts, 500).vocabulary
+    assert (
+        Tokenizer.from_pretrained(out).vocabulary
+        == train_tokenizer(texts, 500).vocabulary
+    )
     for option, expected in (
         (["--criterion", "count"], {"criterion": "count"}),
         (["--cased"], {"lowercase": False}),
@@ -58,7 +61,10 @@ def test_vocabulary(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     ):
         out = tmp_path / option[0]
         assert main([*base, str(out), "--size", "300", *option]) == 0
-        found, wanted = Tokenizer.from_pretrained(out), train(texts, 300, **expected)
+        found, wanted = (
+            Tokenizer.from_pretrained(out),
+            train_tokenizer(texts, 300, **expected),
+        )
         assert found.vocabulary == wanted.vocabulary, option
         assert found.lowercase == wanted.lowercase
 
@@ -184,9 +190,8 @@ def test_wrong_usage_ends_with_2(arguments, message, capsys) -> None:
 
 def test_what_is_offered_is_what_there_is() -> None:
     """Choices stand in the commands themselves, so that --help needs no torch."""
-    from bertcore.command import look, text, train
-    from bertcore.training.plans import PLANS
-    from bertcore.training.recipes import OPTIMISERS, RECIPES
+    from bertcore.command import predict, pretrain, text
+    from bertcore.training.recipe import OPTIMISERS, PLANS, RECIPES
 
     def choices(hint: object) -> set[str]:
         inner = get_args(hint)[0]  # of Annotated[Literal[…] | None, …]
@@ -194,14 +199,14 @@ def test_what_is_offered_is_what_there_is() -> None:
         return set(get_args(literal))
 
     assert set(get_args(text.Criterion)) == set(CRITERIA) == set(text.CRITERIA)
-    assert choices(train.Plan) == set(PLANS)
-    assert choices(train.Recipe) == set(RECIPES)
-    assert choices(train.Optimiser) == set(OPTIMISERS)
-    assert choices(train.Preset) == set(PRESETS)
-    plan = get_type_hints(look.benchmark, include_extras=True)["plan"]
+    assert choices(pretrain.Plan) == set(PLANS)
+    assert choices(pretrain.Recipe) == set(RECIPES)
+    assert choices(pretrain.Optimiser) == set(OPTIMISERS)
+    assert choices(pretrain.Preset) == set(PRESETS)
+    plan = get_type_hints(predict.benchmark, include_extras=True)["plan"]
     assert choices(plan) == set(PLANS)
     assert set(get_args(text.Kind)) == {plan.texts for plan in PLANS.values()}
-    shown = " ".join(train.pretrain.__doc__.split())
+    shown = " ".join(pretrain.pretrain.__doc__.split())
     for name, plan in PLANS.items():
         assert f" {name} {plan.about} " in shown
 
@@ -221,5 +226,5 @@ def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bertcore.command.look.describe", interrupted)
+    monkeypatch.setattr("bertcore.command.predict.describe", interrupted)
     assert main(["info"]) == 130

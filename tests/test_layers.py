@@ -14,13 +14,14 @@ PACKAGE = ROOT / "bertcore"
 # Part -> the parts that it may import. What is missing may import everything.
 ALLOWED = {
     "sources": set(),
+    "progress": set(),
     "cards": set(),
-    "text": {"sources"},
+    "text": {"sources", "progress"},
     "model": {"sources"},
-    "recipe": {"sources", "model"},
-    "sentences": {"sources", "text", "model", "recipe"},
-    "training": {"sources", "cards", "text", "model"},
-    "book": {"sources", "cards", "text", "model", "training"},
+    "sentences": {"sources", "progress", "text", "model"},
+    "tasks": {"sources", "text", "model"},
+    "training": {"sources", "progress", "cards", "text", "model", "tasks"},
+    "book": {"sources", "cards", "text", "model", "tasks", "training"},
 }
 
 

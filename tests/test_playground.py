@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import Page
 
 from bertcore import Tokenizer
-from bertcore.book.walk import Walk, steps
+from bertcore.book.diagram import Walk, steps
 from bertcore.text.characters import split_words
-from bertcore.text.corpus import introductions
+from bertcore.text.corpora import introductions
 from tests.browser import chromium
 from tests.text.test_reference import fuzz, translations
 from tests.text.test_wordpiece import NASTY

@@ -30,7 +30,27 @@ from tests.conftest import fill_with_large_weights, tiny_config
 from tests.golden.names import FILE, defined, imports
 
 # A name that people typed -> the one that stands in its place.
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {
+    "Memory": "KeyValueCache",
+    "NOT_ASKED": "IGNORE_INDEX",
+    "NarrowEmbeddings": "FactorizedEmbeddings",
+    "Offer": "KeysAndValues",
+    "PretrainingWorks": "PretrainingBatches",
+    "Progress": "TrainingState",
+    "Reading": "FeatureSettings",
+    "SHELF": "CORPORA",
+    "Setting": "ComputeSettings",
+    "Steps": "Batches",
+    "begins": "text_starts",
+    "choose": "choose_plan",
+    "default_setting": "default_compute_settings",
+    "pretraining_work": "pretraining_batch",
+    "soft_loss": "soft_target_loss",
+    "start": "start_run",
+    "student_of": "make_student",
+    "task_work": "task_batch",
+    "train_bytes": "train_byte_bpe",
+}
 
 NAMES = json.loads(FILE.read_text(encoding="utf8"))
 there = cache(defined)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bertcore.model.pooling import cls_pool, max_pool, mean_pool
-from bertcore.recipe import Recipe, read_recipe
+from bertcore.sentences import PoolingSettings, read_pooling_settings
 
 STEPS = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
 MEAN = {"pooling_mode": "mean"}
@@ -35,19 +35,21 @@ def write(folder: Path, *steps: str, pooling: object = MEAN, **files: object) ->
 )
 def test_pooling(tmp_path, pooling, pool) -> None:
     folder = write(tmp_path, "Transformer", "Pooling", pooling=pooling)
-    assert read_recipe(folder) == Recipe(pool, normalise=False)
+    assert read_pooling_settings(folder) == PoolingSettings(pool, normalise=False)
 
 
 def test_the_length(tmp_path) -> None:
     steps = "Transformer", "Pooling", "Normalize"
     write(tmp_path, *steps, tokenizer_config={"model_max_length": 77})
-    assert read_recipe(tmp_path) == Recipe(mean_pool, True, 77)
+    assert read_pooling_settings(tmp_path) == PoolingSettings(mean_pool, True, 77)
     write(tmp_path, *steps, sentence_bert_config={"max_seq_length": 55})
-    assert read_recipe(tmp_path) == Recipe(mean_pool, True, 55)
+    assert read_pooling_settings(tmp_path) == PoolingSettings(mean_pool, True, 55)
 
 
 def test_no_files(tmp_path) -> None:
-    assert read_recipe(tmp_path) == Recipe(mean_pool, normalise=True, max_length=None)
+    assert read_pooling_settings(tmp_path) == PoolingSettings(
+        mean_pool, normalise=True, max_length=None
+    )
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_other_pooling(tmp_path, pooling, asked) -> None:
     with pytest.raises(
         ValueError, match=f"asks for pooling by {asked}.*one of cls, mean, max: give"
     ):
-        read_recipe(folder)
+        read_pooling_settings(folder)
 
 
 @pytest.mark.parametrize(
@@ -77,13 +79,13 @@ def test_other_pooling(tmp_path, pooling, asked) -> None:
 def test_other_steps(tmp_path, steps) -> None:
     asked = ", ".join(steps) or r"\(none\)"
     with pytest.raises(ValueError, match=f"asks for the steps {asked}; we have"):
-        read_recipe(write(tmp_path, *steps))
+        read_pooling_settings(write(tmp_path, *steps))
 
 
 @pytest.mark.parametrize("modules", [7, [7], [{"type": "a"}], {"a": 1}])
 def test_not_a_list_of_steps(tmp_path, modules) -> None:
     with pytest.raises(ValueError, match="modules.json holds no list of steps"):
-        read_recipe(write(tmp_path, modules=modules))
+        read_pooling_settings(write(tmp_path, modules=modules))
 
 
 def test_a_prompt(tmp_path) -> None:
@@ -92,4 +94,4 @@ def test_a_prompt(tmp_path) -> None:
         tmp_path, "Transformer", "Pooling", config_sentence_transformers=prompts
     )
     with pytest.raises(ValueError, match="puts 'Find: ' before every text"):
-        read_recipe(folder)
+        read_pooling_settings(folder)

@@ -21,8 +21,8 @@ import bertcore
 from bertcore import Bert, SentenceEncoder, Tokenizer, sentences
 from bertcore.model.pooling import cls_pool, max_pool, mean_pool
 from bertcore.sentences import SPARE, WINDOW, equal_lengths
-from bertcore.text.corpus import introductions
-from bertcore.text.wordpiece import SPECIAL
+from bertcore.text.corpora import introductions
+from bertcore.text.vocabulary import SPECIAL
 from tests.conftest import fill_with_large_weights, tiny_config
 
 LETTERS = "abcdefghijklmnopqrstuvwx"

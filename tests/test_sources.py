@@ -13,7 +13,7 @@ import pytest
 
 from bertcore import BertForMaskedLM, sources
 from bertcore.sources import ENCODER, describe, find_file, find_optional
-from bertcore.text.wordpiece import SPECIAL
+from bertcore.text.vocabulary import SPECIAL
 from tests.conftest import tiny_config
 
 REPO = "somebody/tiny-bert"

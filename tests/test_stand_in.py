@@ -13,7 +13,7 @@ def test_it_runs_on_the_page_that_stands_in_for_the_package(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A package that has vanished costs a sentence, never a stack trace."""
-    monkeypatch.setattr("bertcore.text.corpus.find_spec", lambda name: None)
+    monkeypatch.setattr("bertcore.text.corpora.find_spec", lambda name: None)
     matplotlib.use("agg")
     scope: dict = {"__name__": "chapter"}
     for index, cell in enumerate(cells(path)):

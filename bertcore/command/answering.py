@@ -1,26 +1,42 @@
-"""Answering: what a fine-tuned model says, as a user reads it, and how good it is."""
+"""Answering: a fine-tuned model's answers and scores, as a user reads them.
+
+Also how lines of text or JSON become rows, and what `bertcore fill-mask` prints.
+"""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
-from bertcore.command.lines import Form, Line, row_of
-from bertcore.command.log import say
-from bertcore.command.place import check_scores
-from bertcore.command.rowset import read_test
-from bertcore.command.run import RUN
-from bertcore.command.tuning_log import told
+import torch
+
+from bertcore.command.log import say, scores_in_words
 from bertcore.sources import Absent
-from bertcore.text.rows import Question, Row, Source, Text
-from bertcore.training.decode import Found, Guess, Said, Tagged, plain
-from bertcore.training.predict import Predictor
-from bertcore.training.runtime import find_device
-from bertcore.training.scores import score
-from bertcore.training.taskfile import TASK
+from bertcore.tasks.answers import FoundAnswer
+from bertcore.tasks.classification import Prediction
+from bertcore.tasks.kinds import check_scores, plain, score
+from bertcore.tasks.loading import read_test
+from bertcore.tasks.rows import Question, Row, Source, Text, Words, row_from, sound_rows
+from bertcore.tasks.tagging import TaggedWords
+from bertcore.tasks.writing import WrittenTarget
+from bertcore.text.documents import OPENERS
+from bertcore.training.devices import find_device
+from bertcore.training.predictor import TASK, Predictor
+from bertcore.training.run import RUN, load_trained
 
 Show = Callable[[Any, Any], str]
 _WIDE = 60  # characters of a text beside its answer
+GROUP = 256  # lines that are answered together, if so many are there
+_CHUNK = 1 << 16  # bytes read at a time
+_JSON = (".jsonl", ".json")
+_FORM = {
+    "classification": "a text, or two with a TAB between",
+    "regression": "a text, or two with a TAB between",
+    "tagging": "words with white space between",
+    "answers": "a question, a TAB and its context; or a question, with --context FILE",
+    "writing": "a text",
+}
+MASK = "[MASK]"
 
 
 def predictor_of(name: str) -> Predictor:
@@ -60,6 +76,25 @@ def ask_to_write(predictor: Predictor, wishes: Mapping[str, Any]) -> None:
             f"a model for {predictor.kind} writes nothing; leave {options} out"
         )
     predictor.search = predictor.search.replace(**wishes)
+
+
+class Line(NamedTuple):
+    """A line, and what to call it in a message: "line 17", "text 1"."""
+
+    place: str
+    content: bytes
+
+
+class Form(NamedTuple):
+    """How a line is read: for which kind of task; as an object, or if it is one.
+
+    `json` is "always", "perhaps" (a line that begins with a brace) or "never";
+    `context` is that of all questions, or None.
+    """
+
+    kind: str
+    json: str
+    context: str | None = None
 
 
 def answers(
@@ -119,19 +154,20 @@ def scored(name: str, task: str, on_fault: str) -> Iterator[str]:
     for fault in faults:
         say(f"bertcore: left out: {fault}", error=True)
     found = score(data.kind, data.test, plain(predictor.predict(data.test)))
-    yield f"{name} on {len(data.test):,} test rows of {data.name}: {told(found)}"
+    rows = f"{len(data.test):,} test rows of {data.name}"
+    yield f"{name} on {rows}: {scores_in_words(found)}"
 
 
 def shown(row: Row, answer: Any) -> str:
     """An answer as a line to read."""
-    if isinstance(answer, Guess):
+    if isinstance(answer, Prediction):
         return f"{answer.probability:>7.1%}  {answer.label}  {_brief(row)}"
-    if isinstance(answer, Tagged):
+    if isinstance(answer, TaggedWords):
         return _marked(answer)
-    if isinstance(answer, Found):
+    if isinstance(answer, FoundAnswer):
         place = f" ({answer.start}–{answer.end})" if answer.text else ""
         return f"{answer.text or 'no answer'}{place}  {_brief(row)}"
-    if isinstance(answer, Said):
+    if isinstance(answer, WrittenTarget):
         return answer.text
     return f"{answer:>7.3f}  {_brief(row)}"
 
@@ -145,13 +181,15 @@ def as_object(row: Row, answer: Any) -> str:
         asked = {"id": row.id} if row.id else {}
         about = {**asked, "question": row.question, **answer._asdict()}
         about["answer"] = about.pop("text")
-    elif isinstance(answer, Tagged):
+    elif isinstance(answer, TaggedWords):
         entities = [{"type": kind, "text": text} for kind, text in answer.entities()]
         about = {**answer._asdict(), "entities": entities}
     elif isinstance(row, Source):
         about = {"text": row.text, "written": answer.text, "score": answer.score}
     else:
-        found = answer._asdict() if isinstance(answer, Guess) else {"label": answer}
+        found = (
+            answer._asdict() if isinstance(answer, Prediction) else {"label": answer}
+        )
         pair = {"pair": row.pair} if row.pair is not None else {}
         about = {"text": row.text, **pair, **found}
     return json.dumps(about, ensure_ascii=False)
@@ -163,7 +201,7 @@ def _brief(row: Text | Question) -> str:
     return " | ".join(t if len(t) <= _WIDE else f"{t[: _WIDE - 1]}…" for t in texts)
 
 
-def _marked(answer: Tagged) -> str:
+def _marked(answer: TaggedWords) -> str:
     """Words in their order, entities in brackets after their type."""
     found: list[str] = []
     before = "O"
@@ -178,3 +216,140 @@ def _marked(answer: Tagged) -> str:
 def _begins(tag: str, before: str) -> bool:
     """Whether an entity begins with this tag."""
     return tag != "O" and (tag[0] == "B" or before[2:] != tag[2:])
+
+
+def open_lines(path: Path) -> BinaryIO:
+    """A file of lines, perhaps compressed.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}; check the path")
+    return OPENERS.get(path.suffix.lower(), open)(path, "rb")
+
+
+def holds_objects(path: Path) -> bool:
+    """Whether the ending of a file's name says JSON lines."""
+    name = Path(path.stem) if path.suffix.lower() in OPENERS else path
+    return name.suffix.lower() in _JSON
+
+
+def arriving(stream: BinaryIO) -> Iterator[list[Line]]:
+    """The lines of a stream in groups: those that are there, without waiting for more.
+
+    A blank line is passed over, and counted.
+    """
+    before, rest, chunk = 0, b"", b"begin"
+    while chunk:
+        chunk = stream.read1(_CHUNK)
+        *whole, rest = (rest + chunk).split(b"\n")
+        if not chunk and rest:
+            whole = [rest]
+        group: list[Line] = []
+        for number, content in enumerate(whole, before + 1):
+            if number == 1:
+                content = content.removeprefix(b"\xef\xbb\xbf")  # a byte order mark
+            if content.strip():
+                group.append(Line(f"line {number}", content))
+        before += len(whole)
+        for start in range(0, len(group), GROUP):
+            yield group[start : start + GROUP]
+
+
+def texts_given(texts: Iterable[str]) -> list[Line]:
+    """The texts of a command line."""
+    found = enumerate(texts, 1)
+    return [
+        Line(f"text {number}", text.encode("utf8", "surrogateescape"))
+        for number, text in found
+    ]
+
+
+def row_of(line: Line, form: Form) -> Row:
+    """The row that stands in a line.
+
+    Raises:
+        ValueError: naming the line, what is wrong with it, and what it should be.
+    """
+    try:
+        text = line.content.decode("utf8").strip("\r\n")
+    except UnicodeDecodeError as error:
+        byte = line.content[error.start]
+        raise ValueError(
+            f"{line.place} is not UTF-8: its byte {error.start + 1} is 0x{byte:02x}"
+        ) from error
+    brace = text.lstrip().startswith("{")
+    is_object = form.json == "always" or (form.json == "perhaps" and brace)
+    try:
+        row = _row_in_object(text, form) if is_object else _row_in_text(text, form)
+    except ValueError as error:
+        raise ValueError(f"{line.place}: {error}") from error
+    _, faults = sound_rows([row], form.kind, on_fault="skip", labelled=False)
+    if faults:
+        raise ValueError(f"{line.place}: {faults[0].removeprefix('row 0: ')}")
+    return row
+
+
+def _row_in_object(text: str, form: Form) -> Row:
+    try:
+        record: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"no JSON ({error}); a line is one object") from error
+    if not isinstance(record, dict):
+        raise ValueError(f"a {type(record).__name__}; give an object")
+    if form.context is not None:
+        record = {**record, "context": form.context}
+    for name in ("label", "tags", "answers", "target"):  # anything: nobody looks
+        record.pop(name, None)
+    return row_from(form.kind, record)
+
+
+def _row_in_text(text: str, form: Form) -> Row:
+    parts = text.split("\t")
+    if form.kind == "tagging":
+        return Words(tuple(text.split()))
+    if form.kind == "answers" and form.context is not None:
+        return Question(text, form.context)
+    if form.kind == "answers" and len(parts) == 2:
+        return Question(*parts)
+    if form.kind == "writing" and len(parts) == 1:
+        return Source(text)
+    if form.kind in ("classification", "regression") and len(parts) < 3:
+        return Text(parts[0], None, *parts[1:])
+    count = len(parts) - 1
+    raise ValueError(
+        f"{count or 'no'} TAB{'s' if count > 1 else ''}; give {_FORM[form.kind]}"
+    )
+
+
+def guesses(text: str, name: str, top: int) -> Iterator[list[tuple[str, float]]]:
+    """For each mask of a text the likeliest pieces with their probabilities.
+
+    Args:
+        text: with [MASK], or what the model itself calls it, once or more often.
+        name: a run, or the folder or hub name of a model.
+        top: how many pieces.
+
+    Raises:
+        ValueError: if there is no mask, or the text is too long for the model.
+    """
+    model, tokenizer, *_ = load_trained(name)
+    own = tokenizer.vocabulary[tokenizer.mask_id]  # RoBERTa's is <mask>
+    if MASK not in text and own not in text:
+        raise ValueError(f"no {MASK} in {text!r}; write {MASK} for the piece to guess")
+    batch = tokenizer(text.replace(MASK, own), parse_special=True)
+    length = batch["input_ids"].shape[1]
+    if length > model.config.max_positions:
+        raise ValueError(
+            f"the text has {length} tokens, and the model {model.config.max_positions} "
+            "positions; give a shorter one"
+        )
+    with torch.no_grad():
+        logits = model(**batch)
+    logits = logits[0] if isinstance(logits, tuple) else logits
+    hidden = batch["input_ids"][0] == tokenizer.mask_id
+    for row in logits[0, hidden, : len(tokenizer)].softmax(-1):
+        shares, ids = row.topk(min(top, len(tokenizer)))
+        pieces = [tokenizer.vocabulary[id] for id in ids.tolist()]
+        yield list(zip(pieces, shares.tolist(), strict=True))

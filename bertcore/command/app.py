@@ -78,7 +78,7 @@ def _assembled() -> Any:
     import typer
 
     from bertcore import __version__
-    from bertcore.command import finetune, look, predict, text, train
+    from bertcore.command import finetune, predict, pretrain, text
 
     app = typer.Typer(
         add_completion=False,
@@ -100,7 +100,7 @@ def _assembled() -> Any:
     ) -> None:
         pass
 
-    for module in (text, train, finetune, predict, look):
+    for module in (text, pretrain, finetune, predict):
         for name, function in module.COMMANDS.items():
             app.command(name, no_args_is_help=name not in ALONE)(function)
     return app

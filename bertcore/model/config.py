@@ -1,12 +1,11 @@
 """Config: the numbers that make one BERT different from another (chapter 0)."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
-from bertcore.model.fields import changed, check_fields
-from bertcore.model.names import BERT
-from bertcore.model.published import GELU_FORMS, Published, labels_of
+from bertcore.model.published import BERT, GELU_FORMS, Published, labels_of
 from bertcore.sources import find_file, read_json
 
 # The miniatures of Turc et al. 2019 (arXiv:1908.08962, table 1) and the two models
@@ -20,18 +19,17 @@ PRESETS: dict[str, dict[str, int]] = {
     "base": {"layers": 12, "hidden_size": 768},
     "large": {"layers": 24, "hidden_size": 1024},
 }
-
 _SIZES = (
     "vocab_size hidden_size layers heads feedforward_size max_positions segments "
     "num_labels"
 ).split()
-
 _RATES = {
     "dropout": (0, 1),
     "attention_dropout": (0, 1),
     "layer_norm_eps": (1e-30, 1),
     "initializer_range": (1e-30, 10),
 }
+Settings = TypeVar("Settings")
 
 
 @dataclass(frozen=True)
@@ -230,3 +228,27 @@ def _check_formulas(config: BertConfig) -> None:
             f"the formulas are BERT's, and this is a {type(config).__name__}; count "
             "its model: bertcore.model.counts"
         )
+
+
+def check_fields(kind: type, names: Iterable[str]) -> None:
+    """Refuse names that are no fields of a dataclass.
+
+    Raises:
+        ValueError: naming them, and the fields that there are.
+    """
+    fields = kind.__dataclass_fields__
+    unknown = sorted(set(names) - set(fields))
+    if unknown:
+        raise ValueError(
+            f"{kind.__name__} has no {', '.join(unknown)}; it has {', '.join(fields)}"
+        )
+
+
+def changed(settings: Settings, changes: dict[str, Any]) -> Settings:
+    """A copy of a dataclass with some fields changed.
+
+    Raises:
+        ValueError: if it has no such field, or the value makes no sense there.
+    """
+    check_fields(type(settings), changes)
+    return replace(settings, **changes)

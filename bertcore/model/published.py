@@ -1,4 +1,8 @@
-"""Published: how a family of models says its numbers and names in files (chapter 0)."""
+"""Published: how families of models name their numbers and tensors in files.
+
+The names are those of the transformers library's config.json and checkpoints. BERT's
+stand here; each variant's stand in its own module (chapter 0).
+"""
 
 import re
 from typing import Any, NamedTuple
@@ -6,7 +10,6 @@ from typing import Any, NamedTuple
 # A published activation -> the `approximate` argument of torch's GELU.
 # PyTorch ports use the exact form; Google's code has used tanh since 2019-02-07.
 GELU_FORMS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
-
 # A `model_type` or `is_decoder` that is not BERT's -> the class that reads it.
 _READERS = {
     "'encoder-decoder'": "EncoderDecoder",
@@ -17,6 +20,63 @@ _READERS = {
     "'electra'": "bertcore.model.variants.electra.Electra",
     "'deberta-v2'": "bertcore.model.variants.deberta.DebertaV2",
     "'modernbert'": "bertcore.model.variants.modernbert.ModernBert",
+}
+# The two parts of an encoder-decoder, before the names of a whole BERT each.
+_PART = re.compile(
+    r"(?:encoder|decoder)\.(?=(?:bert|embeddings|encoder|pooler|mlm_head|cls)\.)"
+)
+# A family's name in files -> its name in words.
+TITLES = {
+    "bert": "BERT",
+    "roberta": "RoBERTa",
+    "albert": "ALBERT",
+    "distilbert": "DistilBERT",
+    "electra": "ELECTRA",
+    "deberta-v2": "DeBERTa",
+    "modernbert": "ModernBERT",
+}
+# Our field -> the key of a published config.json.
+KEYS = {
+    "vocab_size": "vocab_size",
+    "hidden_size": "hidden_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "feedforward_size": "intermediate_size",
+    "max_positions": "max_position_embeddings",
+    "segments": "type_vocab_size",
+    "dropout": "hidden_dropout_prob",
+    "attention_dropout": "attention_probs_dropout_prob",
+    "layer_norm_eps": "layer_norm_eps",
+    "initializer_range": "initializer_range",
+}
+# Our module -> the module's name in published files. `{n}` is the layer's number.
+NAMES = {
+    "embeddings.token": "embeddings.word_embeddings",
+    "embeddings.position": "embeddings.position_embeddings",
+    "embeddings.segment": "embeddings.token_type_embeddings",
+    "embeddings.norm": "embeddings.LayerNorm",
+    "encoder.layers.{n}.attention.query": "encoder.layer.{n}.attention.self.query",
+    "encoder.layers.{n}.attention.key": "encoder.layer.{n}.attention.self.key",
+    "encoder.layers.{n}.attention.value": "encoder.layer.{n}.attention.self.value",
+    "encoder.layers.{n}.attention.output": "encoder.layer.{n}.attention.output.dense",
+    "encoder.layers.{n}.attention_norm": "encoder.layer.{n}.attention.output.LayerNorm",
+    "encoder.layers.{n}.cross.query": "encoder.layer.{n}.crossattention.self.query",
+    "encoder.layers.{n}.cross.key": "encoder.layer.{n}.crossattention.self.key",
+    "encoder.layers.{n}.cross.value": "encoder.layer.{n}.crossattention.self.value",
+    "encoder.layers.{n}.cross.output": "encoder.layer.{n}.crossattention.output.dense",
+    "encoder.layers.{n}.cross_norm": (
+        "encoder.layer.{n}.crossattention.output.LayerNorm"
+    ),
+    "encoder.layers.{n}.feedforward.widen": "encoder.layer.{n}.intermediate.dense",
+    "encoder.layers.{n}.feedforward.narrow": "encoder.layer.{n}.output.dense",
+    "encoder.layers.{n}.feedforward_norm": "encoder.layer.{n}.output.LayerNorm",
+    "pooler.dense": "pooler.dense",
+    "mlm_head.dense": "cls.predictions.transform.dense",
+    "mlm_head.norm": "cls.predictions.transform.LayerNorm",
+    "mlm_head": "cls.predictions",
+    "nsp_head.dense": "cls.seq_relationship",
+    "classifier": "classifier",
+    "spans": "qa_outputs",
 }
 
 
@@ -102,23 +162,6 @@ class Published(NamedTuple):
         return {"embeddings.position_ids", *self.again}
 
 
-# The two parts of an encoder-decoder, before the names of a whole BERT each.
-_PART = re.compile(
-    r"(?:encoder|decoder)\.(?=(?:bert|embeddings|encoder|pooler|mlm_head|cls)\.)"
-)
-
-# A family's name in files -> its name in words.
-TITLES = {
-    "bert": "BERT",
-    "roberta": "RoBERTa",
-    "albert": "ALBERT",
-    "distilbert": "DistilBERT",
-    "electra": "ELECTRA",
-    "deberta-v2": "DeBERTa",
-    "modernbert": "ModernBERT",
-}
-
-
 def part_of(name: str) -> str:
     """The part of an encoder-decoder that a name begins with; mostly nothing.
 
@@ -127,6 +170,21 @@ def part_of(name: str) -> str:
     """
     found = _PART.match(name)
     return found[0] if found else ""
+
+
+BERT = Published(
+    model_type="bert",
+    keys=KEYS,
+    names=NAMES,
+    body="bert",
+    again={
+        "cls.predictions.decoder.weight": "embeddings.word_embeddings.weight",
+        "cls.predictions.decoder.bias": "cls.predictions.bias",
+    },
+    allowed={"position_embedding_type": ("absolute",)},
+)
+TABLE = BERT.table
+LAYERS = {ours: theirs for ours, theirs in BERT.names.items() if "encoder." in ours}
 
 
 def labels_of(published: dict[str, Any]) -> dict[str, Any]:
@@ -138,3 +196,30 @@ def labels_of(published: dict[str, Any]) -> dict[str, Any]:
     if all(name == f"LABEL_{i}" for i, name in enumerate(ordered)):
         return {"num_labels": len(ordered)}
     return {"num_labels": len(ordered), "label_names": ordered}
+
+
+def published_name(ours: str) -> str:
+    """The name that a parameter of a BERT of ours has in a published file.
+
+    >>> published_name("bert.encoder.layers.3.attention.query.bias")
+    'bert.encoder.layer.3.attention.self.query.bias'
+    """
+    return BERT.published_name(ours)
+
+
+def canonical(published: str) -> str:
+    """One spelling of a BERT's published name; see `Published.canonical`.
+
+    >>> canonical("module.bert.embeddings.LayerNorm.gamma")
+    'embeddings.LayerNorm.weight'
+    """
+    return BERT.canonical(published)
+
+
+def bare(name: str) -> str:
+    """A name without the part of an encoder-decoder before it.
+
+    >>> bare("encoder.encoder.layer.3.output.dense.bias")
+    'encoder.layer.3.output.dense.bias'
+    """
+    return name[len(part_of(name)) :]

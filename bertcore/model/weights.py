@@ -1,25 +1,27 @@
-"""Weights: published checkpoints in and out (chapter 0)."""
+"""Weights: those to start from, and published checkpoints in and out (chapter 0).
+
+`initialise` draws starting weights (chapter 4). `Pretrained` gives every model
+`from_pretrained` and `save_pretrained`.
+"""
 
 import json
 import os
+import pickle
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bertcore.model.config import BertConfig
-from bertcore.model.initialise import initialise
-from bertcore.model.names import bare
-from bertcore.model.published import TITLES, Published
-from bertcore.model.tensors import read_tensors
+from bertcore.model.published import TITLES, Published, bare
 from bertcore.sources import find_file
 
 Model = TypeVar("Model", bound="Pretrained")
-
 # What a decoder has and BERT's own files lack.
 _NEW = ".crossattention."
 _NAMED = 12  # missing tensors that a warning names
@@ -259,3 +261,62 @@ def _check_vocabulary(path: Path, config: BertConfig) -> None:
             f"{path} has {pieces} pieces, but the weights beside it have a table of "
             f"{config.vocab_size}; use the vocabulary that belongs to these weights"
         )
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a weights file, by name; a pickle's code is never run.
+
+    Raises:
+        ValueError: if the file is cut short, damaged or holds more than tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Unsupported" in str(error):
+            raise _not_tensors(path) from error
+        raise _unreadable(path, error) from error
+    except (SafetensorError, RuntimeError, EOFError, OSError) as error:
+        raise _unreadable(path, error) from error
+    if not isinstance(tensors, dict):
+        raise _not_tensors(path)
+    tensors = tensors.get("state_dict", tensors)
+    if not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+        raise _not_tensors(path)
+    return tensors
+
+
+def _not_tensors(path: Path) -> ValueError:
+    return ValueError(
+        f"{path} holds something other than tensors, and loading it would run its "
+        "code or lose it; ask its author for a model.safetensors"
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return ValueError(
+        f"{path} ({path.stat().st_size:,} bytes) cannot be read: {reason}. "
+        "It is probably cut short; fetch it again"
+    )
+
+
+def initialise(sigma: float) -> Callable[[nn.Module], None]:
+    """A function for `Module.apply` that sets a module's own starting weights.
+
+    google-research/bert modeling.py, `create_initializer`: values beyond two sigma
+    are drawn again, so the real standard deviation is 0.88 sigma. torch's own
+    `trunc_normal_` takes its bounds in absolute units; its default of 2 cuts
+    nothing. Biases start at 0, the gains of LayerNorm at 1.
+    """
+
+    def set_weights(module: nn.Module) -> None:
+        if isinstance(module, (nn.Linear, nn.Embedding)):
+            nn.init.trunc_normal_(module.weight, std=sigma, a=-2 * sigma, b=2 * sigma)
+        if isinstance(module, nn.LayerNorm):
+            nn.init.ones_(module.weight)
+        if isinstance(getattr(module, "bias", None), nn.Parameter):
+            nn.init.zeros_(module.bias)
+
+    return set_weights

@@ -1,14 +1,19 @@
-"""Batch: texts of different lengths in one rectangle of ids (chapter 6)."""
+"""Batch: texts of different lengths in one rectangle of ids (chapter 6).
+
+Padded, one text a row, or packed, several in one row; for the engine, with labels.
+"""
+
+from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-NOT_ASKED = -100  # the label where nothing is asked; torch's cross_entropy skips it
+IGNORE_INDEX = -100  # the label where nothing is asked; torch's cross_entropy skips it
 ROW = 128  # tokens of a packed row at most, if no text is longer
 _STEP = 4  # tokens between two lengths of rows that are tried
 
@@ -47,7 +52,7 @@ def padded(
     }
 
 
-class Place(NamedTuple):
+class Slot(NamedTuple):
     """Where a text stands in a packed batch: `input_ids[row, start:end]`."""
 
     row: int
@@ -59,7 +64,7 @@ class Packed(NamedTuple):
     """A packed batch, and the place of each text in it, in the order they came."""
 
     batch: dict[str, Tensor]
-    places: list[Place]
+    places: list[Slot]
 
     def unpack(self, states: Tensor) -> list[Tensor]:
         """What belongs to each text, `s w` each, of the states `b s w` of the batch."""
@@ -117,7 +122,7 @@ def pack(batch: Mapping[str, Tensor], length: int, pad_id: int) -> Packed:
 
 
 def laid_out(
-    batch: Mapping[str, Tensor], places: list[Place], length: int, pad_id: int
+    batch: Mapping[str, Tensor], places: list[Slot], length: int, pad_id: int
 ) -> Packed:
     """A padded batch with each text at its place; else as `pack`."""
     mask = batch["attention_mask"].numpy() > 0
@@ -134,7 +139,7 @@ def laid_out(
         "position_ids": (inside, 0),
     }
     if "labels" in batch:
-        filled["labels"] = batch["labels"].numpy(), NOT_ASKED
+        filled["labels"] = batch["labels"].numpy(), IGNORE_INDEX
     target = ((row * length + start)[:, None] + inside)[mask]
     result = {}
     for name, (values, fill) in filled.items():
@@ -164,13 +169,13 @@ def least_padding(sizes: Sequence[int], longest: int) -> int:
     return min(lengths, key=tokens)
 
 
-def fullest_fit(sizes: list[int], length: int) -> list[Place]:
+def fullest_fit(sizes: list[int], length: int) -> list[Slot]:
     """Places: the longest first, each in the fullest row that has room for it.
 
     Raises:
         ValueError: if a text is empty or longer than a row.
     """
-    places: dict[int, Place] = {}
+    places: dict[int, Slot] = {}
     rooms: list[tuple[int, int]] = []  # what is free, and the row, in order
     rows = 0
     for index in sorted(range(len(sizes)), key=lambda index: -sizes[index]):
@@ -187,6 +192,109 @@ def fullest_fit(sizes: list[int], length: int) -> list[Place]:
             free, row, rows = length, rows, rows + 1
         else:
             free, row = rooms.pop(found)
-        places[index] = Place(row, length - free, length - free + size)
+        places[index] = Slot(row, length - free, length - free + size)
         insort(rooms, (free - size, row))
     return [places[index] for index in range(len(sizes))]
+
+
+class PackedPairs(NamedTuple):
+    """A packed batch; and where each source stands in it, and each target."""
+
+    batch: dict[str, Tensor]
+    sources: list[Slot]
+    targets: list[Slot]
+
+
+def packed_pairs(
+    sources: Sequence[list[int]],
+    targets: Sequence[list[int]],
+    pad_id: int,
+    length: int,
+) -> PackedPairs:
+    """Put several texts in a row of sources, and their targets in the same of targets.
+
+    As `packed`, where the larger of source and target is the size of a text. A text has
+    the same number in both rows, which tells its target where its source is. Rows of
+    sources are as long as the fullest of them, and so are rows of targets.
+
+    Args:
+        sources: the ids of each, special tokens included.
+        targets: those of each source's target, as the decoder reads them.
+        pad_id: the id that fills up.
+        length: the most tokens of a packed row.
+
+    Returns:
+        What `EncoderDecoder.forward` takes. Of the sources, `b k` each: `input_ids`,
+        `token_type_ids`, `attention_mask` and `position_ids`, as `packed` gives them.
+        Of the targets, `b q` each: `decoder_input_ids`, `decoder_attention_mask` and
+        `decoder_position_ids`.
+
+    Raises:
+        ValueError: if there is no text, there are not as many targets as sources, or
+            one is empty or longer than a row.
+
+    >>> batch, _, _ = packed_pairs([[7, 8, 9], [5]], [[1], [2, 3]], 0, length=5)
+    >>> batch["input_ids"].tolist(), batch["decoder_input_ids"].tolist()
+    ([[7, 8, 9, 5]], [[1, 2, 3]])
+    >>> batch["attention_mask"].tolist(), batch["decoder_attention_mask"].tolist()
+    ([[1, 1, 1, 2]], [[1, 2, 2]])
+    """
+    _check(sources, targets)
+    sizes = [max(map(len, pair)) for pair in zip(sources, targets, strict=True)]
+    shared = fullest_fit(sizes, length)
+    read, written = (_side(texts, shared, pad_id) for texts in (sources, targets))
+    del written.batch["token_type_ids"]
+    decoder = {f"decoder_{name}": value for name, value in written.batch.items()}
+    return PackedPairs({**read.batch, **decoder}, read.places, written.places)
+
+
+def _side(texts: Sequence[list[int]], shared: list[Slot], pad_id: int) -> Packed:
+    """The texts in the rows, and in the order, of the shared places."""
+    ends = [0] * (1 + max(place.row for place in shared))
+    places: dict[int, Slot] = {}
+    for number in sorted(range(len(texts)), key=shared.__getitem__):
+        row = shared[number].row
+        start, ends[row] = ends[row], ends[row] + len(texts[number])
+        places[number] = Slot(row, start, ends[row])
+    batch = padded([(ids, []) for ids in texts], pad_id)
+    return laid_out(batch, [places[n] for n in range(len(texts))], max(ends), pad_id)
+
+
+def _check(sources: Sequence[list[int]], targets: Sequence[list[int]]) -> None:
+    if not sources:
+        raise ValueError("no texts: an empty batch; give at least one text")
+    if len(sources) != len(targets):
+        raise ValueError(
+            f"{len(sources)} sources and {len(targets)} targets; give each source its "
+            "target"
+        )
+    for name, texts in (("source", sources), ("target", targets)):
+        for number, ids in enumerate(texts):
+            if not ids:
+                raise ValueError(f"{name} {number} has no tokens; leave it out")
+
+
+class TrainingBatch(NamedTuple):
+    """What one pass takes, and what it is worth.
+
+    `arguments` go to the objective; `counts` says over how many answers each loss is
+    summed; `tokens` are real ones; `operations` are those of the forward and backward
+    pass that padding and needless scores do not count towards.
+    """
+
+    arguments: dict[str, Tensor]
+    counts: Tensor
+    tokens: int
+    operations: float
+
+    def facts(self) -> Tensor:
+        """Tokens and counts, in one tensor."""
+        return torch.cat([torch.tensor([self.tokens]), self.counts])
+
+    def to(self, device: torch.device) -> Self:
+        """On the device, without waiting for it."""
+        moved = {
+            name: value.to(device, non_blocking=True)
+            for name, value in self.arguments.items()
+        }
+        return self._replace(arguments=moved)

@@ -1,19 +1,31 @@
-"""Pairs: two stretches of text for next-sentence prediction, as released (chapter 6).
+"""Pairs: two stretches of text for next-sentence prediction (chapter 6).
 
 The reference is google-research/bert create_pretraining_data.py,
 `create_instances_from_document` and `truncate_seq_pair`. The same documents and the
-same random numbers give the same pairs.
+same random numbers give the same pairs. For ALBERT's objective the order of two
+neighbouring stretches is kept or swapped.
 """
+
+from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from random import Random
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bertcore.text.store import Store
+
+if TYPE_CHECKING:
+    from bertcore.text.fast_tokenizer import AnyTokenizer
 
 FOLLOWS, RANDOM = 0, 1  # run_pretraining.py, `get_next_sentence_output`
-
 # A sentence is the range of the places of its tokens in one long array, and a document
 # its sentences. A stretch of text is a range again, and no token is copied.
 Documents = Sequence[Sequence[range]]
+IN_ORDER, SWAPPED = 0, 1
 
 
 class Pair(NamedTuple):
@@ -152,3 +164,187 @@ def check_pairing(documents: Documents, length: int, short: float) -> None:
         )
     if not 0 <= short <= 1:
         raise ValueError(f"short={short}; it is a share, so give 0 to 1")
+
+
+class Examples(NamedTuple):
+    """A table of examples.
+
+    `spans`, four places each: the first stretch from the first to before the second,
+    the second stretch from the third to before the fourth; it may be empty. `labels`:
+    0 if the second follows, 1 if it is random, or in `order_examples` swapped; None if
+    nothing is asked of it.
+    """
+
+    spans: np.ndarray
+    labels: np.ndarray | None
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest example, special ones included."""
+        sizes = self.spans[:, 1::2] - self.spans[:, ::2]
+        return int((sizes.sum(axis=1) + 2 + (sizes[:, 1] > 0)).max())
+
+
+def pair_examples(
+    store: Store, length: int = 128, repeats: int = 1, seed: int = 0, short: float = 0.1
+) -> Examples:
+    """Pairs for next-sentence prediction, as `pairs.training_pairs` makes them.
+
+    Args:
+        store: the documents.
+        length: of a pair with its three special tokens, in tokens.
+        repeats: how many times to go through all documents; 10 as released.
+        seed: of the random numbers.
+        short: the share of documents that are cut to a random shorter length.
+
+    Raises:
+        ValueError: if there is nothing to pair, or a number makes no sense.
+    """
+    pairs = training_pairs(store, length, repeats, Random(seed), short)
+    rows = [
+        (first.start, first.stop, second.start, second.stop, label)
+        for first, second, label in pairs
+    ]
+    table = np.array(rows, dtype=np.int64)
+    return Examples(table[:, :4], table[:, 4])
+
+
+def window_examples(store: Store, length: int = 128) -> Examples:
+    """Each document cut into stretches of full length, the last one shorter.
+
+    For masked pieces alone, as in RoBERTa (Liu et al. 2019, section 4.2, DOC-SENTENCES,
+    without its filling up), except that a cut may fall inside a sentence.
+
+    Args:
+        store: the documents.
+        length: of a stretch with its two special tokens, in tokens.
+
+    Raises:
+        ValueError: if the special tokens leave no room.
+    """
+    if length < 3:
+        raise ValueError(
+            f"length={length}; give 3 or more: two special tokens, and one"
+        )
+    ends = np.asarray(store.sentences[store.documents])  # of documents, in tokens
+    rows = [
+        (begin, min(begin + length - 2, end))
+        for first, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
+        for begin in range(first, end, length - 2)
+    ]
+    spans = np.zeros((len(rows), 4), dtype=np.int64)
+    spans[:, :2] = rows
+    return Examples(spans, None)
+
+
+def assembled(
+    ids: np.ndarray, spans: np.ndarray, tokenizer: AnyTokenizer
+) -> dict[str, Tensor]:
+    """A padded batch: `[CLS] first [SEP] second [SEP]`, for each row of `spans`.
+
+    Args:
+        ids: the array of a store.
+        spans: some rows of `Examples.spans`.
+        tokenizer: knows the special tokens.
+
+    Returns:
+        `input_ids`, `token_type_ids` and `attention_mask`, `b s` each, as `padded`
+        makes them.
+    """
+    begin_a, end_a, begin_b, end_b = (column[:, None] for column in spans.T)
+    size_b = end_b - begin_b
+    sep_a = end_a - begin_a + 1  # the place of the first [SEP] in its row
+    sep_b = sep_a + size_b + (size_b > 0)
+    place = np.arange(int(sep_b.max()) + 1)
+    second, inside = place > sep_a, place <= sep_b
+    source = place + (begin_a - 1) + second * (begin_b - begin_a - sep_a)
+    found = ids.take(source, mode="clip").astype(np.int64)
+    rows = np.arange(len(spans))
+    found[:, 0] = tokenizer.cls_id
+    found[rows, sep_a[:, 0]] = found[rows, sep_b[:, 0]] = tokenizer.sep_id
+    found[~inside] = tokenizer.pad_id
+    second &= inside
+    return {
+        "input_ids": torch.from_numpy(found),
+        "token_type_ids": torch.from_numpy(second.astype(np.int64)),
+        "attention_mask": torch.from_numpy(inside.astype(np.int64)),
+    }
+
+
+def order_examples(
+    store: Store, length: int = 128, repeats: int = 1, seed: int = 0, short: float = 0.1
+) -> Examples:
+    """Pairs for sentence-order prediction, of all documents in random order.
+
+    A document of one sentence is left out: there is nothing to swap.
+
+    Args:
+        store: the documents.
+        length: of a pair with its three special tokens, in tokens.
+        repeats: how many times to go through all documents, each time cut anew.
+        seed: of the random numbers.
+        short: the share of documents that are cut to a random shorter length.
+
+    Returns:
+        As `pair_examples`; the label is 0 if the stretches are in order, 1 if swapped.
+
+    Raises:
+        ValueError: if no document has two sentences, or a number makes no sense.
+    """
+    check_pairing(store, length, short)
+    if repeats < 1:
+        raise ValueError(f"repeats={repeats}; give 1 or more")
+    rng, numbers, rows = Random(seed), list(range(len(store))), []
+    rng.shuffle(numbers)
+    for number in numbers * repeats:
+        for first, second, label in document_orders(store[number], length, rng, short):
+            rows.append((first.start, first.stop, second.start, second.stop, label))
+    if not rows:
+        raise ValueError(
+            "no document has two sentences; sentence order needs some that have"
+        )
+    table = np.array(rows, dtype=np.int64)
+    return Examples(table[:, :4], table[:, 4])
+
+
+def document_orders(
+    document: Sequence[range], length: int, rng: Random, short: float = 0.1
+) -> Iterator[Pair]:
+    """The pairs that one document gives.
+
+    Sentences are collected while they fit, two at least, and cut in two between two of
+    them. A last one that is left alone gets the one before it again. Only two sentences
+    that are too long by themselves lose tokens: the longer its outer ones.
+
+    Args:
+        document: its sentences, one after the other.
+        length: of a pair with its three special tokens, in tokens.
+        rng: where the random numbers come from.
+        short: the share of documents that are cut to a random shorter length.
+    """
+    room = length - 3
+    target = rng.randint(2, room) if rng.random() < short else room
+    begin = 0
+    while begin < len(document) and len(document) > 1:
+        begin = min(begin, len(document) - 2)
+        end = begin + 2
+        while end < len(document) and _size(document[begin : end + 1]) <= target:
+            end += 1
+        middle = rng.randint(begin + 1, end - 1)
+        first, second = joined(document[begin:middle]), joined(document[middle:end])
+        first, second = _fitted(first, second, room)
+        if rng.random() < 0.5:
+            yield Pair(second, first, SWAPPED)
+        else:
+            yield Pair(first, second, IN_ORDER)
+        begin = end
+
+
+def _size(sentences: Sequence[range]) -> int:
+    return len(joined(sentences))
+
+
+def _fitted(first: range, second: range, room: int) -> tuple[range, range]:
+    """The longer one shorter at its outer end, until both fit."""
+    keep = min(len(second), max(room - len(first), room // 2))
+    return first[-min(len(first), room - keep) :], second[:keep]

@@ -1,15 +1,17 @@
-"""Vocabulary: the pieces in a `vocab.txt`, one a line, and what must hold of them."""
+"""Vocabulary: the pieces in a `vocab.txt` or `tokenizer.json`, and their rules.
+
+A line of `vocab.txt` is a piece and its number the id; a `tokenizer.json` of the
+tokenizers library holds the same pieces and settings (chapter 1).
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bertcore.sources import decoded, find_file, read_json
-from bertcore.text import tokenizer_json
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-
 # google-research/bert tokenization.py, `WordpieceTokenizer`. The first release had 100,
 # and so has the transformers library to this day.
 LONGEST_WORD = 200
@@ -39,7 +41,7 @@ def load_vocabulary(
         path = find_file(folder_or_file, "vocab.txt", "tokenizer.json")
         config = _read_config(folder_or_file)
     if path.suffix == ".json":
-        pieces, settings = tokenizer_json.read(path, SPECIAL)
+        pieces, settings = read_tokenizer_json(path, SPECIAL)
         config = settings | config
     else:
         pieces = _read_lines(path)
@@ -76,7 +78,7 @@ def save_vocabulary(folder: str | Path, vocabulary: Vocabulary) -> None:
     files = {
         "vocab.txt": "".join(f"{piece}\n" for piece in vocabulary.pieces),
         "tokenizer_config.json": json.dumps(config, indent=2) + "\n",
-        "tokenizer.json": tokenizer_json.text(*vocabulary, SPECIAL),
+        "tokenizer.json": tokenizer_json_text(*vocabulary, SPECIAL),
     }
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf8", newline="")
@@ -176,3 +178,110 @@ def _check_config(config: Mapping[str, Any]) -> None:
 def _has_upper_case(pieces: list[str]) -> bool:
     """Whether any piece but the special tokens holds a capital: a cased vocabulary."""
     return any(piece != piece.lower() for piece in pieces if piece[:1] != "[")
+
+
+def read_tokenizer_json(
+    path: Path, special: Sequence[str]
+) -> tuple[list[str], dict[str, Any]]:
+    """The pieces by id, and the settings by their names in `tokenizer_config.json`.
+
+    Raises:
+        ValueError: if the file holds another kind of tokenizer than BERT's.
+    """
+    content = read_json(path)
+    model = _table(path, content, "model")
+    if model.get("type") != "WordPiece":
+        raise ValueError(
+            f"{path} holds a {model.get('type')} tokenizer; BERT's is WordPiece"
+        )
+    normalizer = _table(path, content, "normalizer")
+    pre_tokenizer = _table(path, content, "pre_tokenizer")
+    for part, found, wanted in (
+        ("normalizer", normalizer.get("type"), "BertNormalizer"),
+        ("clean_text", normalizer.get("clean_text", True), True),
+        ("pre_tokenizer", pre_tokenizer.get("type"), "BertPreTokenizer"),
+        ("unk_token", model.get("unk_token"), "[UNK]"),
+        ("continuing_subword_prefix", model.get("continuing_subword_prefix"), "##"),
+    ):  # fmt: skip
+        if found != wanted:
+            raise ValueError(f"{path}: {part} is {found!r}, where BERT has {wanted!r}")
+    settings = {
+        "do_lower_case": normalizer.get("lowercase", True),
+        "strip_accents": normalizer.get("strip_accents"),
+        "tokenize_chinese_chars": normalizer.get("handle_chinese_chars", True),
+        "max_word_characters": model.get("max_input_chars_per_word", 100),
+    }
+    for token in content.get("added_tokens") or []:
+        if token.get("content") not in special:
+            raise ValueError(
+                f"{path} adds the token {token.get('content')!r}, which is read out of "
+                f"the text as it stands; ours does so with {', '.join(special)} only"
+            )
+    return _by_id(path, _table(path, model, "vocab")), settings
+
+
+def tokenizer_json_text(
+    pieces: Sequence[str],
+    lowercase: bool,
+    max_word_characters: int,
+    special: Sequence[str],
+) -> str:
+    """What the file says about such a tokenizer, as the library writes it."""
+    ids = {piece: id for id, piece in enumerate(pieces)}
+    content = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [_added(ids[token], token) for token in special],
+        "normalizer": {
+            "type": "BertNormalizer",
+            "clean_text": True,
+            "handle_chinese_chars": True,
+            "strip_accents": None,  # the library's word for "if lowercase"
+            "lowercase": lowercase,
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "BertProcessing",
+            "sep": ["[SEP]", ids["[SEP]"]],
+            "cls": ["[CLS]", ids["[CLS]"]],
+        },
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+        "model": {
+            "type": "WordPiece",
+            "unk_token": "[UNK]",
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": max_word_characters,
+            "vocab": ids,
+        },
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def _table(path: Path, content: dict[str, Any], name: str) -> dict[str, Any]:
+    """A part of the file that holds names and values; empty if it is null."""
+    part = content.get(name) or {}
+    if not isinstance(part, dict):
+        raise ValueError(f"{path}: {name} must hold names and values, not {part!r:.40}")
+    return part
+
+
+def _added(id: int, token: str) -> dict[str, Any]:
+    """A token that the library reads out of the text itself, as it stands."""
+    flags = ("single_word", "lstrip", "rstrip", "normalized")
+    return {"id": id, "content": token, **dict.fromkeys(flags, False), "special": True}
+
+
+def _by_id(path: Path, ids: dict[str, int]) -> list[str]:
+    """The pieces in the order of their ids, which must be 0, 1, 2, …"""
+    for piece, id in ids.items():
+        if type(id) is not int:
+            raise ValueError(f"{path}: the id of {piece!r} is {id!r}, no whole number")
+    pieces = sorted(ids, key=ids.__getitem__)
+    for place, piece in enumerate(pieces):
+        if ids[piece] != place:
+            raise ValueError(
+                f"{path}: the vocabulary of {len(ids)} pieces has no id {place}, but "
+                f"{piece!r} has {ids[piece]}; ids must be 0 to {len(ids) - 1}"
+            )
+    return pieces

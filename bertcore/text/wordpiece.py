@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
-from bertcore.text.match import Matcher
-from bertcore.text.segments import check_id, check_text, framed, matched
-from bertcore.text.trainer import learn
+from bertcore.text.characters import split_words, split_words_with_origins
+from bertcore.text.merges import learn_vocabulary
 from bertcore.text.vocabulary import (
     LONGEST_WORD,
     SPECIAL,
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _SPECIAL = re.compile(f"({'|'.join(map(re.escape, SPECIAL))})")
+T = TypeVar("T")
+_REMEMBERED = 1 << 17  # chunks, and as many words; English prose needs most of it
+_LONGEST_REMEMBERED = 40  # characters; what is longer hardly comes again
 
 
 class Piece(NamedTuple):
@@ -161,7 +163,7 @@ class Tokenizer:
         cls, sep = (
             Piece(self.vocabulary[i], i, 0, 0) for i in (self.cls_id, self.sep_id)
         )
-        first, second = framed(first, second, cls, sep, max_length)
+        first, second = with_special_tokens(first, second, cls, sep, max_length)
         return first + [piece._replace(segment=1) for piece in second]
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
@@ -195,7 +197,7 @@ class Tokenizer:
 
         rows = [
             self._segments(text, pair, max_length, parse_special)
-            for text, pair in matched(texts, pairs)
+            for text, pair in pairs_of_texts(texts, pairs)
         ]
         return padded(rows, self.pad_id)
 
@@ -205,7 +207,7 @@ class Tokenizer:
         """The two segments with their special tokens; the second may be empty."""
         first = self._text_ids(text, parse_special)
         second = [] if pair is None else self._text_ids(pair, parse_special)
-        return framed(first, second, self.cls_id, self.sep_id, max_length)
+        return with_special_tokens(first, second, self.cls_id, self.sep_id, max_length)
 
     def _text_ids(self, text: str, parse_special: bool) -> list[int]:
         ids: list[int] = []
@@ -227,7 +229,7 @@ class Tokenizer:
         return self.vocabulary[id]
 
 
-def train(
+def train_tokenizer(
     texts: Iterable[str],
     size: int,
     criterion: str = "likelihood",
@@ -238,12 +240,12 @@ def train(
 ) -> Tokenizer:
     """A tokenizer with a vocabulary learned from these texts.
 
-    The arguments, and the errors, are those of `bertcore.text.trainer.learn`.
+    The arguments, and the errors, are those of `bertcore.text.merges.learn_vocabulary`.
 
     >>> train(["hug hugs hugging", "bug bugs"], 22, "count").tokenize("bugs")
     ['bug', '##s']
     """
-    pieces = learn(
+    pieces = learn_vocabulary(
         texts,
         size,
         criterion,
@@ -262,3 +264,180 @@ def _parts(text: str, parse_special: bool) -> list[tuple[int, str]]:
         parts.append((begin, part))
         begin += len(part)
     return parts
+
+
+def longest_match(word: str, ids: Mapping[str, int]) -> list[int] | None:
+    """From the left, always the longest piece in the vocabulary; None if none fits.
+
+    >>> longest_match("headland", {"he": 0, "head": 1, "##land": 2, "##l": 3})
+    [1, 2]
+    """
+    found = []
+    rest, prefix = word, 0  # `prefix`: how many characters of `rest` are its "##"
+    while len(rest) > prefix:
+        for end in range(len(rest), prefix, -1):
+            id = ids.get(rest[:end])
+            if id is not None:
+                break
+        else:
+            return None
+        found.append(id)
+        rest, prefix = "##" + rest[end:], 2
+    return found
+
+
+class Matcher:
+    """The ids of whole texts, with a memory for what comes again and again."""
+
+    def __init__(
+        self,
+        ids: Mapping[str, int],
+        unk_id: int,
+        lowercase: bool,
+        max_word_characters: int,
+    ) -> None:
+        self.ids = ids
+        self.unk_id = unk_id
+        self.lowercase = lowercase
+        self.max_word_characters = max_word_characters
+        self._pieces = {id: piece for piece, id in ids.items()}
+        self._chunks = _Memory(self._chunk_ids)
+        self._places = _Memory(self._chunk_places)
+        self._words = _Memory(self._word_ids)
+
+    def text_ids(self, text: str) -> list[int]:
+        """The ids of a text, chunk by chunk.
+
+        What stands between two spaces is cut alike wherever it stands: no rule looks
+        past a space. So its ids are remembered.
+        """
+        ids: list[int] = []
+        for chunk in text.split(" "):
+            ids += self._chunks[chunk]
+        return ids
+
+    def text_places(self, text: str) -> Iterator[tuple[int, int, int]]:
+        """The ids of a text, each with the place it stands for: id, start, end."""
+        begin = 0
+        for chunk in text.split(" "):
+            for id, start, end in self._places[chunk]:
+                yield id, begin + start, begin + end
+            begin += len(chunk) + 1
+
+    # What is remembered are tuples: smaller than lists, and no work for the garbage
+    # collector.
+
+    def _chunk_ids(self, chunk: str) -> tuple[int, ...]:
+        words = split_words(chunk, self.lowercase)
+        return tuple([id for word in words for id in self._words[word]])
+
+    def _chunk_places(self, chunk: str) -> tuple[tuple[int, int, int], ...]:
+        places = []
+        for word, origins in split_words_with_origins(chunk, self.lowercase):
+            begin = 0
+            for id in self._words[word]:
+                length = len(self._pieces[id]) - (2 if begin else 0)  # without its ##
+                if id == self.unk_id:
+                    length = len(word)
+                covered = origins[begin : begin + length]
+                places.append((id, min(covered), max(covered) + 1))
+                begin += length
+        return tuple(places)
+
+    def _word_ids(self, word: str) -> tuple[int, ...]:
+        """A word with any part unknown is [UNK] as a whole, and so is a long one."""
+        if len(word) > self.max_word_characters:
+            return (self.unk_id,)
+        return tuple(longest_match(word, self.ids) or [self.unk_id])
+
+
+class _Memory(dict[str, T]):
+    """The answers of a rule, each worked out once; a full memory starts afresh."""
+
+    def __init__(self, rule: Callable[[str], T]) -> None:
+        super().__init__()
+        self.rule = rule
+
+    def __missing__(self, text: str) -> T:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        answer = self.rule(text)
+        if len(text) <= _LONGEST_REMEMBERED:
+            self[text] = answer
+        return answer
+
+
+def with_special_tokens(
+    first: list[T],
+    second: list[T],
+    cls: T,
+    sep: T,
+    max_length: int | None,
+    separators: int = 1,
+) -> tuple[list[T], list[T]]:
+    """`[CLS] first [SEP]` and `second [SEP]`; the second is empty if nothing is in it.
+
+    With `max_length` the longer one loses its last items first, the second on a tie
+    (google-research/bert run_classifier.py, `_truncate_seq_pair`).
+
+    Args:
+        first, second: ids, or anything else that stands for pieces.
+        cls, sep: the special tokens, of the same kind.
+        max_length: of both together, special tokens included.
+        separators: between the two: BERT has one, RoBERTa two.
+
+    Raises:
+        ValueError: if the special tokens leave no room for a piece.
+
+    >>> framed(list("abc"), list("de"), "[", "]", max_length=6)
+    (['[', 'a', 'b', ']'], ['d', ']'])
+    """
+    special = 2 + separators if second else 2
+    if max_length is not None:
+        if max_length < special + 1:
+            raise ValueError(
+                f"max_length={max_length} leaves no room for a piece beside the "
+                f"{special} special tokens; give {special + 1} or more"
+            )
+        while len(first) + len(second) > max_length - special:
+            (first if len(first) > len(second) else second).pop()
+    if not second:
+        return [cls, *first, sep], []
+    return [cls, *first, *[sep] * separators], [*second, sep]
+
+
+def pairs_of_texts(
+    texts: str | Sequence[str], pairs: str | Sequence[str] | None
+) -> list[tuple[str, str | None]]:
+    """Each text with its pair, or with None.
+
+    Raises:
+        ValueError: if there are no texts, or not as many pairs.
+    """
+    texts = [texts] if isinstance(texts, str) else list(texts or [])
+    pairs = [pairs] if isinstance(pairs, str) else pairs
+    if not texts:
+        raise ValueError("no texts: an empty batch; give at least one text")
+    if pairs is not None and len(pairs) != len(texts):
+        raise ValueError(
+            f"{len(texts)} texts but {len(pairs)} pairs; give each text its pair"
+        )
+    return list(zip(texts, pairs or [None] * len(texts), strict=True))
+
+
+def check_text(text: object) -> None:
+    """ValueError unless it is one text."""
+    if not isinstance(text, str):
+        raise ValueError(
+            f"a text is a str, not {type(text).__name__}; "
+            "for several texts call the tokenizer itself: tokenizer(texts)"
+        )
+
+
+def check_id(id: int, pieces: int) -> None:
+    """ValueError unless a vocabulary of so many pieces has this id."""
+    if not 0 <= id < pieces:
+        raise ValueError(
+            f"id {id} is not in this vocabulary of {pieces} pieces "
+            f"(0 to {pieces - 1}); decode with the tokenizer that encoded"
+        )

@@ -14,23 +14,23 @@ from torch import Tensor, nn
 
 from bertcore.model.config import BertConfig
 from bertcore.model.inference import evaluation
-from bertcore.text.examples import Examples
-from bertcore.text.library_tokenizer import AnyTokenizer
+from bertcore.text.batch import TrainingBatch
+from bertcore.text.dataloader import Batches
+from bertcore.text.fast_tokenizer import AnyTokenizer
 from bertcore.text.masking import Masker, mark_of
-from bertcore.text.steps import Steps
+from bertcore.text.pairs import Examples
 from bertcore.text.store import Store
-from bertcore.text.unigram import unigram_loss
-from bertcore.training.objective import PretrainingWorks, Work
-from bertcore.training.objectives import pair_head
+from bertcore.training.objectives import PretrainingBatches, pair_head
 
 RATE = 0.15
 SEED = 15
 # How byte-level BPE writes the bytes 0x80 to 0xbf (openai/gpt-2 encoder.py,
 # `bytes_to_unicode`): in UTF-8 these go on with a character, and all others begin one.
 _GOES_ON = {*map(chr, range(0x122, 0x144)), *map(chr, range(0xA1, 0xC0))} - {"\xad"}
+_SLICE = 10_000_000
 
 
-class Quality(NamedTuple):
+class HeldOutScores(NamedTuple):
     """What a model knows of held-out texts.
 
     `masked_lm` is the mean loss of the masked pieces in nats, `accuracy` the share of
@@ -91,10 +91,10 @@ class HeldOut:
             raise ValueError("no examples to ask about; give texts that are not empty")
         size = min(size, most, found)
         row = examples.longest
-        steps = Steps(
+        steps = Batches(
             store, examples, tokenizer, Masker(tokenizer, RATE), size, SEED, row
         )
-        works = PretrainingWorks(steps, config)
+        works = PretrainingBatches(steps, config)
         self.works = [works[n] for n in range(max(1, min(most, found) // size))]
         self.characters = _characters(tokenizer)
 
@@ -112,7 +112,9 @@ class HeldOut:
         return loss * len(labels) / math.log(2) / self.characters[labels].sum().item()
 
     @torch.no_grad()
-    def ask(self, model: nn.Module, device: torch.device | str = "cpu") -> Quality:
+    def ask(
+        self, model: nn.Module, device: torch.device | str = "cpu"
+    ) -> HeldOutScores:
         """How well a model does; it is left as it was.
 
         Args:
@@ -128,7 +130,7 @@ class HeldOut:
         loss, right, pair_loss, pairs_right, pairs = sums.tolist()
         asked = len(self.labels())
         mean = loss / asked
-        quality = Quality(mean, right / asked, self.bits(mean), asked)
+        quality = HeldOutScores(mean, right / asked, self.bits(mean), asked)
         if not pairs:
             return quality
         return quality._replace(
@@ -138,7 +140,7 @@ class HeldOut:
         )
 
 
-def _asked(model: nn.Module, work: Work) -> np.ndarray:
+def _asked(model: nn.Module, work: TrainingBatch) -> np.ndarray:
     """Sums over one pass: losses and right answers, of pieces and of pairs."""
     targets = ("asked", "labels", "first", "follows")
     given = {k: v for k, v in work.arguments.items() if k not in targets}
@@ -171,3 +173,39 @@ def _characters(tokenizer: AnyTokenizer) -> np.ndarray:
     # vocabulary has as two letters, one counts.
     inside = _GOES_ON if mark == "Ġ" else set()
     return np.array([sum(letter not in inside for letter in p) for p in pieces])
+
+
+def unigram_loss(train: np.ndarray, held_out: np.ndarray, pieces: int) -> float:
+    """The cross-entropy of held-out ids under the frequencies of others, in nats.
+
+    Each piece counts once more than it was seen, so that none is impossible.
+
+    Args:
+        train: ids to count, in one row.
+        held_out: ids to predict.
+        pieces: the size of the vocabulary; `math.log(pieces)` is the loss of a model
+            that knows nothing at all.
+
+    Raises:
+        ValueError: if there are no ids to predict.
+
+    >>> round(unigram_loss(np.array([1, 1, 2]), np.array([1, 2]), 3), 3)
+    0.896
+    """
+    if not len(held_out):
+        raise ValueError("no held-out ids; give some that were not counted")
+    counts = np.ones(pieces)
+    for first in range(0, len(train), _SLICE):  # NumPy widens what it counts
+        counts += np.bincount(train[first : first + _SLICE], minlength=pieces)
+    frequency = counts / counts.sum()
+    return float(-np.log(frequency[held_out]).mean())
+
+
+def most_frequent_accuracy(train: np.ndarray, held_out: np.ndarray) -> float:
+    """How often the most frequent of the counted ids is right."""
+    return float((held_out == np.bincount(train).argmax()).mean())
+
+
+def uniform_loss(pieces: int) -> float:
+    """ln V: the loss of a model that finds every piece equally likely, in nats."""
+    return math.log(pieces)

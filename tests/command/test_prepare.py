@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bertcore.__main__ import main
+from bertcore.command.app import main
+from bertcore.text.prepare import holding_out, open_prepared, packaged
 from bertcore.text.tales import tales
-from bertcore.text.wordpiece import Tokenizer, train
-from bertcore.training.prepared import holding_out, open_prepared, packaged
+from bertcore.text.wordpiece import Tokenizer, train_tokenizer
 
 TALES = [" ".join(tale) for tale in tales(60)]
 
@@ -36,7 +36,7 @@ def test_files_become_a_vocabulary_and_two_stores(files, tmp_path, capsys) -> No
     assert f"what next: bertcore pretrain --data {out} --out RUN" in printed
     kept = [text for n, text in enumerate(TALES[:30], 1) if n % 10]
     found = open_prepared(out)
-    assert found.tokenizer.vocabulary == train(kept, 250).vocabulary
+    assert found.tokenizer.vocabulary == train_tokenizer(kept, 250).vocabulary
     assert found.train.manifest["source"] == "plain.txt"
     assert sorted(p.name for p in tmp_path.iterdir() if "texts" in p.name) == ["texts"]
     assert main(["prepare", plain, *arguments]) == 1
@@ -44,7 +44,7 @@ def test_files_become_a_vocabulary_and_two_stores(files, tmp_path, capsys) -> No
 
 
 def test_with_a_vocabulary_a_field_and_a_limit(files, tmp_path, capsys) -> None:
-    train(TALES, 250).save_pretrained(tmp_path / "pieces")
+    train_tokenizer(TALES, 250).save_pretrained(tmp_path / "pieces")
     out = tmp_path / "texts"
     arguments = ["prepare", files[1], "--out", str(out), "--hold-out", "0"]
     arguments += ["--vocabulary", str(tmp_path / "pieces"), "--limit", "7"]
@@ -115,7 +115,7 @@ def test_what_is_no_prepared_folder(tmp_path: Path) -> None:
 
 def test_held_out_documents_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long a stream is, what is kept of it in memory is not."""
-    monkeypatch.setattr("bertcore.training.prepared.MOST_HELD_OUT", 3)
+    monkeypatch.setattr("bertcore.text.prepare.MOST_HELD_OUT", 3)
     apart: list[str] = []
     kept = list(holding_out((str(n) for n in range(1, 13)), 2, apart))
     assert apart == ["2", "4", "6"]

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from bertcore import BertForPreTraining
-from bertcore.__main__ import main
 from bertcore.command import session
-from bertcore.command.quality import trained
+from bertcore.command.app import main
 from bertcore.model.variants.roberta import RobertaConfig, RobertaForMaskedLM
-from bertcore.text.library_tokenizer import load_tokenizer, train_bytes
+from bertcore.text.fast_tokenizer import load_tokenizer, train_byte_bpe
+from bertcore.text.prepare import packaged
 from bertcore.training.checkpoint import checkpoints
-from bertcore.training.prepared import packaged
-from bertcore.training.runtime import Machine, measure
+from bertcore.training.devices import Machine, measure
+from bertcore.training.run import load_trained
 
 SMALL = ["--plan", "minute", "--steps", "6", "--looks", "1"]
 measured = cache(measure)
@@ -96,7 +96,7 @@ def test_the_model_is_one_for_transformers(done: Path) -> None:
     text = "The [MASK] barks when Anna wakes up."
     tokenizer = AutoTokenizer.from_pretrained(done / "model")
     theirs = AutoModelForPreTraining.from_pretrained(done / "model").eval()
-    ours, own, *_ = trained(done)
+    ours, own, *_ = load_trained(done)
     batch = own(text, parse_special=True)
     assert tokenizer(text)["input_ids"] == batch["input_ids"][0].tolist()
     with torch.no_grad():
@@ -204,7 +204,7 @@ def test_fill_mask_with_the_model_of_the_course(capsys) -> None:
 def roberta(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A tiny one, of random weights, with its bytes; its mask is <mask>."""
     folder = tmp_path_factory.mktemp("rob")
-    pieces = train_bytes(["The dog barks. A film."] * 2, 270)
+    pieces = train_byte_bpe(["The dog barks. A film."] * 2, 270)
     pieces.save_pretrained(folder)
     sizes = {"hidden_size": 24, "layers": 1, "heads": 2, "feedforward_size": 32}
     config = RobertaConfig(vocab_size=len(pieces), max_positions=32, **sizes)
@@ -322,7 +322,7 @@ def test_what_may_change_when_it_goes_on(run: Path, capsys) -> None:
 
 def test_benchmark(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr(
-        "bertcore.command.speed.measure", lambda: quick(torch.device("cpu"), None)
+        "bertcore.command.session.measure", lambda: quick(torch.device("cpu"), None)
     )
     given = ["--plan", "minute", "--seconds", "0.1", "--pass-size", "8"]
     assert main(["benchmark", *given]) == 0

@@ -10,14 +10,17 @@ import torch
 from safetensors.torch import load_file
 
 from bertcore import BertConfig, BertForMaskedLM
-from bertcore.__main__ import main
-from bertcore.command import answering, place, rowset
-from bertcore.model.decoder import EncoderDecoder, Search
+from bertcore.command import answering
+from bertcore.command.app import main
+from bertcore.model.encoder_decoder import EncoderDecoder
+from bertcore.model.generate import Search
 from bertcore.sources import OUR_MODEL
-from bertcore.text.rows import Source, TaskSet
-from bertcore.text.sounds import own_sounds, sounds_tokenizer
-from bertcore.training.predict import Predictor
-from bertcore.training.tuning import Tuning
+from bertcore.tasks import loading
+from bertcore.tasks.rows import Source, TaskSet
+from bertcore.tasks.sets import own_sounds, sounds_tokenizer
+from bertcore.training import run
+from bertcore.training.predictor import Predictor
+from bertcore.training.recipe import Tuning
 from tests.training import small
 
 
@@ -124,8 +127,8 @@ def test_sounds_start_from_random_weights(monkeypatch, tmp_path, capsys) -> None
     """Of a small model, with their own pieces; it is said."""
     few = own_sounds()[:12]
     data = TaskSet("sounds", "writing", (), few, few[:2], few[:2], "here", "CC0")
-    found = rowset.Rows(data, [])
-    monkeypatch.setattr("bertcore.command.tuning_session.read_set", lambda *_: found)
+    found = loading.LoadedRows(data, [])
+    monkeypatch.setattr("bertcore.command.tuning.read_set", lambda *_: found)
     out = tmp_path / "out"
     given = ["--out", str(out), "--epochs", "0.1", "--no-baselines"]
     assert main(["finetune", "sounds", *given]) == 0
@@ -142,18 +145,18 @@ def test_sounds_start_from_random_weights(monkeypatch, tmp_path, capsys) -> None
 
 def test_what_a_run_starts_from(model: str, done: Path) -> None:
     own = sounds_tokenizer().vocabulary
-    weights, tokenizer, name, note = place.start_of("sounds", None, False)
+    weights, tokenizer, name, note = run.starting_model("sounds", None, False)
     assert isinstance(weights, BertConfig) and weights.vocab_size == len(own) == 97
     assert (weights.layers, name) == (2, "random weights") and "97 pieces" in note
-    weights, tokenizer, name, note = place.start_of("sounds", model, True)
+    weights, tokenizer, name, note = run.starting_model("sounds", model, True)
     assert weights == small.config(layers=1, vocab_size=97) and not note
     assert tokenizer.vocabulary == own and name == f"{model}, random weights"
-    weights, tokenizer, name, note = place.start_of("sounds", model, False)
+    weights, tokenizer, name, note = run.starting_model("sounds", model, False)
     assert (weights, name, note) == (model, model, "")
     assert tokenizer.vocabulary == small.tokenizer().vocabulary
-    weights, _, name, _ = place.start_of("summaries", None, False)
+    weights, _, name, _ = run.starting_model("summaries", None, False)
     assert weights == name == OUR_MODEL
-    weights, _, _, _ = place.start_of("summaries", str(done), False)
+    weights, _, _, _ = run.starting_model("summaries", str(done), False)
     assert weights == str(done)
 
 
@@ -236,7 +239,7 @@ def test_the_hints_are_true() -> None:
     from typing import get_args
 
     from bertcore.command import finetune, predict
-    from bertcore.training.taskmodel import TARGET
+    from bertcore.training.finetuning import TARGET
 
     search = Search()
     for hint, value in (

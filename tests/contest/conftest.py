@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from bertcore.text.prepare import packaged
 from bertcore.text.tales import tales
-from bertcore.training.plans import PLANS
-from bertcore.training.prepared import packaged
-from bertcore.training.runtime import Machine, measure
+from bertcore.training.devices import Machine, measure
+from bertcore.training.recipe import PLANS
 from contest import leaderboard, models, race, speedrun
 
 measured = cache(measure)

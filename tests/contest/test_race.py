@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bertcore.training.guard import Diverged
-from bertcore.training.prepared import packaged
+from bertcore.text.prepare import packaged
+from bertcore.training.loop import Diverged
 from contest import race
 from contest.__main__ import main
 from contest.models import ENTRIES, chosen, colours

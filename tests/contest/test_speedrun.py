@@ -75,7 +75,7 @@ def test_wrong_speedruns(own_quiz, tmp_path, more, message, capsys) -> None:
 def test_training_that_diverges_is_a_sentence(
     own_quiz, tmp_path, monkeypatch, capsys
 ) -> None:
-    from bertcore.training.guard import Diverged
+    from bertcore.training.loop import Diverged
 
     def fail(*_: object) -> None:
         raise Diverged("no number is left")

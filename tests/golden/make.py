@@ -23,18 +23,17 @@ from torch import nn
 
 from bertcore import BertConfig, EncoderDecoder, Search, Tokenizer, generate
 from bertcore.sources import ENCODER, OUR_MODEL
-from bertcore.text.corpus import introductions
-from bertcore.text.labelled import topics
-from bertcore.text.rows import Text
-from bertcore.training.finetune import FineTuning
-from bertcore.training.loop import Setting
-from bertcore.training.plans import PLANS
-from bertcore.training.prepared import packaged
-from bertcore.training.start import start
-from bertcore.training.tuning import Tuning
+from bertcore.tasks.rows import Text
+from bertcore.tasks.sets import topics
+from bertcore.text.corpora import introductions
+from bertcore.text.prepare import packaged
+from bertcore.training.finetuning import FineTuning
+from bertcore.training.loop import ComputeSettings
+from bertcore.training.recipe import PLANS, Tuning
+from bertcore.training.run import start_run
 
 FOLDER = Path(__file__).parent
-CPU = Setting(torch.device("cpu"))
+CPU = ComputeSettings(torch.device("cpu"))
 UPDATES = 20
 BLOCK = 50  # texts under one digest
 LABELS = "Biology and health sciences", "Geography", "People"
@@ -121,7 +120,7 @@ def updates() -> dict[str, Any]:
         plan, prepared = PLANS["minute"], packaged("tales")
         recipe = plan.recipe.replace(steps=UPDATES)
         config = plan.config(len(prepared.tokenizer))
-        run = start(prepared, recipe, config, setting=CPU, looks=1)
+        run = start_run(prepared, recipe, config, setting=CPU, looks=1)
         losses = [record.losses for record in run.records()]
     return {
         "machine": machine(),

@@ -14,8 +14,8 @@ from bertcore import Bert, BertForMaskedLM
 from bertcore.book.checks import assert_same
 from bertcore.model.attention import Attention, attention_map, causal_map
 from bertcore.model.embeddings import Embeddings
-from bertcore.model.inside import attention_weights, layer_states
-from bertcore.model.names import published_name
+from bertcore.model.inference import attention_weights, layer_states
+from bertcore.model.published import published_name
 from tests.conftest import fill_with_large_weights, tiny_config
 
 HEADS = pytest.mark.parametrize("heads", [1, 2, 3, 4, 8, 24])

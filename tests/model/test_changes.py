@@ -7,16 +7,16 @@ from torch import Tensor, nn
 
 from bertcore import BertForMaskedLM
 from bertcore.book.checks import assert_same
-from bertcore.model.changes import (
+from bertcore.model.config import BertConfig
+from bertcore.model.encoder import EncoderLayer
+from bertcore.model.feedforward import FeedForward
+from bertcore.model.variants.parts import (
     FinalNorm,
     GatedFeedForward,
     GatedLayer,
     PreNormLayer,
     with_layers,
 )
-from bertcore.model.config import BertConfig
-from bertcore.model.encoder import EncoderLayer
-from bertcore.model.feedforward import FeedForward
 from tests.conftest import fill_with_large_weights, tiny_config
 
 CONFIG = tiny_config()

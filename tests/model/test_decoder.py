@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from bertcore import BertConfig, BertForMaskedLM, Decoder, EncoderDecoder
 from bertcore.book.checks import assert_same
 from bertcore.model.attention import cross_map
-from bertcore.model.decoder import DecoderLayer, Memory
-from bertcore.model.decoder.decoder import back_map
+from bertcore.model.decoder import DecoderLayer, KeyValueCache, back_map
 from bertcore.model.encoder import EncoderLayer
-from bertcore.model.names import published_name
+from bertcore.model.published import published_name
 from tests.conftest import fill_with_large_weights, tiny_config
 
 # As unlike the encoder's as it may be: the hidden size alone must agree.
@@ -601,7 +600,7 @@ def test_memories_continue_what_was_there(cross: bool, steps: list[int]) -> None
     """Positions, too, if none are given."""
     model, ids = deepcopy(DECODERS[cross]).double(), ids_like(torch.ones(2, 7))
     source = random_states(2, 4, 24).double() if cross else None
-    memories = [Memory() for _ in range(2)]
+    memories = [KeyValueCache() for _ in range(2)]
     with torch.no_grad():
         expected = model.states(ids, source=source)
         parts = [
@@ -613,7 +612,7 @@ def test_memories_continue_what_was_there(cross: bool, steps: list[int]) -> None
 
 
 def test_memories_that_are_full_say_so() -> None:
-    model, memories = DECODERS[False], [Memory() for _ in range(2)]
+    model, memories = DECODERS[False], [KeyValueCache() for _ in range(2)]
     ids = ids_like(torch.ones(1, 16))
     with torch.no_grad():
         model.states(ids, memories=memories)

@@ -22,7 +22,7 @@ from bertcore import (
     Tokenizer,
     generate,
 )
-from bertcore.model.names import bare, canonical, published_name
+from bertcore.model.published import bare, canonical, published_name
 from bertcore.model.weights import published_weights
 from bertcore.sources import OUR_MODEL
 from tests.conftest import fill_with_large_weights, tiny_config

@@ -21,7 +21,7 @@ from bertcore.model.attention import attention_map, causal_map
 from bertcore.model.config import BertConfig
 from bertcore.model.encoder import Encoder, EncoderLayer
 from bertcore.model.feedforward import FeedForward
-from bertcore.model.names import published_name
+from bertcore.model.published import published_name
 from tests.conftest import fill_with_large_weights, tiny_config
 
 MASK = (torch.arange(7) < torch.tensor([7, 4, 1])[:, None]).long()

@@ -23,9 +23,9 @@ from bertcore import (
     Search,
     generate,
 )
-from bertcore.model.decoder import Memory, Written, stream
-from bertcore.model.decoder.search import chosen, narrowed
-from bertcore.model.names import published_name
+from bertcore.model.decoder import KeyValueCache
+from bertcore.model.generate import Generated, filtered_logits, pick_tokens, stream
+from bertcore.model.published import published_name
 
 CONFIG = BertConfig(
     vocab_size=23,
@@ -109,7 +109,7 @@ def left(batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def their_words(
     model: nn.Module, batch: dict[str, Tensor], search: Search, **more: Any
-) -> list[Written]:
+) -> list[Generated]:
     """What the transformers library writes."""
     torch.manual_seed(search.seed)
     found = model.generate(
@@ -140,14 +140,14 @@ def their_words(
         counted[:, 0] = 0
         scores = (steps * (counted == 0)).sum(1)
     return [
-        Written(text[: text.index(search.stop_id)], score, True)
+        Generated(text[: text.index(search.stop_id)], score, True)
         if search.stop_id in text
-        else Written(text, score, False)
+        else Generated(text, score, False)
         for text, score in zip(texts.tolist(), scores.tolist(), strict=True)
     ]
 
 
-def assert_same_words(found: list[Written], expected: list[Written]) -> None:
+def assert_same_words(found: list[Generated], expected: list[Generated]) -> None:
     assert [(ours.ids, ours.ended) for ours in found] == [
         (their.ids, their.ended) for their in expected
     ]
@@ -155,7 +155,7 @@ def assert_same_words(found: list[Written], expected: list[Written]) -> None:
         assert abs(ours.score - their.score) < 1e-5
 
 
-def assert_varied(greedy: list[Written], beams: list[Written]) -> None:
+def assert_varied(greedy: list[Generated], beams: list[Generated]) -> None:
     """The comparisons mean something only if the texts are not all of a kind."""
     lengths = Counter(len(text.ids) for text in [*greedy, *beams])
     assert len(lengths) > 8 and max(lengths.values()) < 0.8 * lengths.total()
@@ -174,7 +174,7 @@ def assert_varied(greedy: list[Written], beams: list[Written]) -> None:
 
 def compare(
     make: Callable[[int], nn.Module], for_them: Callable[[dict], dict], seeds: int
-) -> tuple[list[Written], list[Written]]:
+) -> tuple[list[Generated], list[Generated]]:
     """Greedy, and of each seed a third of the kinds of beams, row by row."""
     greedy, beams = [], []
     for seed in range(seeds):
@@ -335,7 +335,7 @@ def test_chances_are_those_of_transformers(how: dict[str, Any]) -> None:
     for size in (0.1, 1.0, 10.0):
         generator = torch.Generator().manual_seed(int(size * 10))
         logits = size * torch.randn(50, 30, generator=generator)
-        found = narrowed(logits, search).softmax(-1)
+        found = filtered_logits(logits, search).softmax(-1)
         expected = their_chances(logits, search)
         assert torch.equal(found > 0, expected > 0)
         assert torch.allclose(found, expected, atol=1e-6)
@@ -347,7 +347,7 @@ def test_chances_of_logits_that_tie(how: dict[str, Any]) -> None:
     search = search_for(**how)
     logits = torch.randint(0, 4, (50, 30), generator=torch.Generator().manual_seed(0))
     logits = torch.cat([logits.float(), torch.zeros(1, 30)])
-    found = narrowed(logits, search).softmax(-1)
+    found = filtered_logits(logits, search).softmax(-1)
     expected = their_chances(logits, search)
     ordered, wanted = found.sort(-1).values, expected.sort(-1).values
     assert torch.allclose(ordered, wanted, atol=1e-6)
@@ -359,7 +359,7 @@ def test_chances_of_logits_that_tie(how: dict[str, Any]) -> None:
 def test_no_narrowing_drops_nothing() -> None:
     """However small its chance: a sum in single precision reaches 1 before the end."""
     logits = torch.tensor([[20.0, 10.0, 0.0, -10.0]]).repeat(1, 50)
-    found = narrowed(logits, search_for(temperature=1.0, top_p=1.0))
+    found = filtered_logits(logits, search_for(temperature=1.0, top_p=1.0))
     assert found.isfinite().all()
 
 
@@ -375,7 +375,7 @@ def test_drawn_texts_are_those_of_transformers() -> None:
             assert_same_ids(found, their_words(theirs(ours), batch, search, **how))
 
 
-def assert_same_ids(found: list[Written], expected: list[Written]) -> None:
+def assert_same_ids(found: list[Generated], expected: list[Generated]) -> None:
     assert [text.ids for text in found] == [text.ids for text in expected]
 
 
@@ -416,11 +416,11 @@ def test_first_tokens_are_drawn_as_often_as_they_should_be(how: dict[str, Any]) 
 
 def test_a_cold_draw_is_the_likeliest() -> None:
     logits = torch.randn(200, 19, generator=torch.Generator().manual_seed(0))
-    cold = chosen(logits, search_for(temperature=0.001), torch.Generator())
+    cold = pick_tokens(logits, search_for(temperature=0.001), torch.Generator())
     assert torch.equal(cold, logits.argmax(-1))
-    one = chosen(logits, search_for(temperature=5.0, top_k=1), torch.Generator())
+    one = pick_tokens(logits, search_for(temperature=5.0, top_k=1), torch.Generator())
     assert torch.equal(one, logits.argmax(-1))
-    assert torch.equal(chosen(logits, search_for()), logits.argmax(-1))
+    assert torch.equal(pick_tokens(logits, search_for()), logits.argmax(-1))
 
 
 # --- What is kept, and what is not: the cache ----------------------------------------
@@ -428,7 +428,7 @@ def test_a_cold_draw_is_the_likeliest() -> None:
 
 def logits_of(
     model: nn.Module, batch: dict[str, Tensor], search: Search, cached: bool
-) -> tuple[list[Tensor], list[Written]]:
+) -> tuple[list[Tensor], list[Generated]]:
     """Those of each step, before they are rounded to single precision."""
     decoder, found = getattr(model, "decoder", model), []
     scores = decoder.scores
@@ -558,30 +558,36 @@ def forgets_positions(patch: Patch) -> None:
 
 
 def forgets_a_token(patch: Patch) -> None:
-    extend = Memory.extend
+    extend = KeyValueCache.extend
 
-    def forgetful(self: Memory, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    def forgetful(
+        self: KeyValueCache, key: Tensor, value: Tensor
+    ) -> tuple[Tensor, Tensor]:
         if self.length == 8:
             self.own[0][:, :, -1] = 0
         return extend(self, key, value)
 
-    patch.setattr(Memory, "extend", forgetful)
+    patch.setattr(KeyValueCache, "extend", forgetful)
 
 
 def forgets_the_last_bit(patch: Patch) -> None:
-    extend = Memory.extend
+    extend = KeyValueCache.extend
 
-    def forgetful(self: Memory, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    def forgetful(
+        self: KeyValueCache, key: Tensor, value: Tensor
+    ) -> tuple[Tensor, Tensor]:
         if self.own is not None:
             self.own = self.own[0], self.own[1] * (1 + 2.0**-52)
         return extend(self, key, value)
 
-    patch.setattr(Memory, "extend", forgetful)
+    patch.setattr(KeyValueCache, "extend", forgetful)
 
 
 def forgets_whose_it_is(patch: Patch) -> None:
-    follow = Memory.follow
-    patch.setattr(Memory, "follow", lambda self, rows: follow(self, rows.sort()[0]))
+    follow = KeyValueCache.follow
+    patch.setattr(
+        KeyValueCache, "follow", lambda self, rows: follow(self, rows.sort()[0])
+    )
 
 
 @pytest.mark.parametrize("make", [pair, alone])

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from bertcore import BertConfig, BertForPreTraining
-from bertcore.model.names import published_name
+from bertcore.model.published import published_name
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "google_bert" / "google_bert.npz"
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bertcore import Bert, BertConfig, BertForPreTraining
-from bertcore.model.initialise import initialise
+from bertcore.model.weights import initialise
 from tests.conftest import tiny_config
 
 SIGMA = 0.02

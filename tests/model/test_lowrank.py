@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bertcore import Bert, BertForMaskedLM, BertForSequenceClassification
-from bertcore.model.changes import PreNormLayer, with_layers
 from bertcore.model.lowrank import NAMES, LowRank, add_low_rank, merge_low_rank
+from bertcore.model.variants.parts import PreNormLayer, with_layers
 from bertcore.training.optim import make_optimisers
-from bertcore.training.recipes import Recipe
+from bertcore.training.recipe import Recipe
 from tests.conftest import fill_with_large_weights, tiny_config
 
 LABELS = torch.tensor([4, 0, 2])

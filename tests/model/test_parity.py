@@ -9,7 +9,7 @@ from torch import nn
 
 import bertcore
 from bertcore.book.checks import assert_same
-from bertcore.model.names import published_name
+from bertcore.model.published import published_name
 from tests.conftest import fill_with_large_weights, tiny_config
 
 HEADS = {

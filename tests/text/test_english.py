@@ -6,17 +6,25 @@ from functools import cache
 
 import pytest
 
-from bertcore.text.corpus import Document
-from bertcore.text.english import ONE_IN, english, is_held_out
-from bertcore.text.library import SHELF, Shelved, wikitext
+from bertcore.text.corpora import (
+    CORPORA,
+    ONE_IN,
+    PackagedCorpus,
+    english,
+    is_held_out,
+    wikitext,
+)
+from bertcore.text.documents import Document
 
 
 @pytest.fixture(scope="module", autouse=True)
-def shelf() -> Iterator[dict[str, Shelved]]:
+def shelf() -> Iterator[dict[str, PackagedCorpus]]:
     """Each corpus is read once."""
-    kept = {name: each._replace(load=cache(each.load)) for name, each in SHELF.items()}
+    kept = {
+        name: each._replace(load=cache(each.load)) for name, each in CORPORA.items()
+    }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bertcore.text.english.SHELF", kept)
+        patch.setattr("bertcore.text.corpora.CORPORA", kept)
         yield kept
 
 
@@ -82,7 +90,7 @@ def test_an_unknown_corpus_is_refused() -> None:
 
 
 def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bertcore.text.english.SHELF", SHELF)
-    monkeypatch.setattr("bertcore.text.library.find_spec", lambda name: None)
+    monkeypatch.setattr("bertcore.text.corpora.CORPORA", CORPORA)
+    monkeypatch.setattr("bertcore.text.corpora.find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match="pip install"):
         english(corpora=("speeches",))

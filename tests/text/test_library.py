@@ -5,22 +5,20 @@ import sys
 
 import pytest
 
-from bertcore.text import library
-from bertcore.text.corpus import Corpus
-from bertcore.text.library import SHELF, bible, wikitext
-from bertcore.text.readers import running_text
+from bertcore.text import corpora as corpora_module
+from bertcore.text.corpora import CORPORA, Corpus, bible, running_text, wikitext
 from bertcore.text.wordpiece import Tokenizer
 from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
 def corpora() -> dict[str, Corpus]:
-    return {name: shelved.load() for name, shelved in SHELF.items()}
+    return {name: shelved.load() for name, shelved in CORPORA.items()}
 
 
-@pytest.mark.parametrize("name", SHELF)
+@pytest.mark.parametrize("name", CORPORA)
 def test_documents_and_words(name: str, corpora: dict[str, Corpus]) -> None:
-    shelved, corpus = SHELF[name], corpora[name]
+    shelved, corpus = CORPORA[name], corpora[name]
     assert len(corpus.documents) == shelved.documents
     assert sum(len(d.text.split()) for d in corpus.documents) == shelved.words
     assert shelved.package in corpus.source
@@ -32,10 +30,10 @@ def test_documents_and_words(name: str, corpora: dict[str, Corpus]) -> None:
             assert all(line == line.strip() != "" for line in document.text.split("\n"))
 
 
-@pytest.mark.parametrize("name", SHELF)
+@pytest.mark.parametrize("name", CORPORA)
 def test_the_table_in_the_readme(name: str) -> None:
     readme = (ROOT / "data" / "README.md").read_text(encoding="utf8")
-    shelved = SHELF[name]
+    shelved = CORPORA[name]
     (row,) = (
         line
         for line in readme.splitlines()
@@ -67,12 +65,12 @@ def test_the_shelf_is_pinned() -> None:
         (ROOT / name).read_text(encoding="utf8")
         for name in ("requirements-data.txt", "requirements-corpora.txt")
     )
-    for shelved in SHELF.values():
+    for shelved in CORPORA.values():
         assert f"{shelved.package}=={shelved.version} \\" in pins
 
 
 def test_the_packages_are_read_and_never_run(corpora: dict[str, Corpus]) -> None:
-    assert not {shelved.module for shelved in SHELF.values()} & set(sys.modules)
+    assert not {shelved.module for shelved in CORPORA.values()} & set(sys.modules)
     assert "pythonbible" not in sys.modules
 
 
@@ -127,12 +125,12 @@ def test_bible(corpora: dict[str, Corpus]) -> None:
         assert not re.search(r"[`\[\]]|Psalm \d|^\d", document.text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", [name for name in SHELF if name != "introductions"])
+@pytest.mark.parametrize("name", [name for name in CORPORA if name != "introductions"])
 def test_a_package_that_is_missing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "find_spec", lambda module: None)
-    pin = f"{SHELF[name].package}=={SHELF[name].version}"
+    monkeypatch.setattr(corpora_module, "find_spec", lambda module: None)
+    pin = f"{CORPORA[name].package}=={CORPORA[name].version}"
     with pytest.raises(FileNotFoundError, match=f"'{name}' .*--no-deps {pin}$"):
-        SHELF[name].load()
+        CORPORA[name].load()
 
 
 def test_what_is_refused() -> None:

@@ -15,22 +15,19 @@ from tokenizers import AddedToken, models, normalizers, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
 
 from bertcore import Tokenizer
-from bertcore.text.corpus import introductions
-from bertcore.text.features import Reading, features_of
-from bertcore.text.library_tokenizer import (
-    LibraryTokenizer,
-    load_tokenizer,
-    train_bytes,
-)
+from bertcore.tasks.kinds import features_of
+from bertcore.tasks.rows import Answer, Question, Source, Text, Words
+from bertcore.tasks.task import FeatureSettings
+from bertcore.text.corpora import introductions
+from bertcore.text.fast_tokenizer import FastTokenizer, load_tokenizer, train_byte_bpe
 from bertcore.text.masking import Masker
-from bertcore.text.preparing import prepare
-from bertcore.text.rows import Answer, Question, Source, Text, Words
+from bertcore.text.prepare import prepare
 from bertcore.text.store import Store, check_tokenizer
 from bertcore.text.vocabulary import SPECIAL
 from tests.text.test_wordpiece import NASTY
 
 TEXTS = [document.text for document in introductions().documents[:200]]
-BYTES = train_bytes(TEXTS, 700)
+BYTES = train_byte_bpe(TEXTS, 700)
 FRAME = "[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1"
 KINDS = ("roberta", "modernbert", "albert", "deberta")
 
@@ -99,7 +96,7 @@ def both(request, tmp_path_factory):
 
 def test_the_special_tokens_are_theirs(both) -> None:
     ours, theirs = both
-    assert isinstance(ours, LibraryTokenizer)
+    assert isinstance(ours, FastTokenizer)
     for role in ("pad", "unk", "cls", "sep", "mask"):
         assert getattr(ours, f"{role}_id") == getattr(theirs, f"{role}_token_id"), role
     assert len(ours) == len(theirs)
@@ -214,7 +211,7 @@ def test_a_place_behind_a_special_token_that_is_parsed(both) -> None:
 def test_saved_and_read_again(both, tmp_path: Path) -> None:
     ours, theirs = both
     ours.save_pretrained(tmp_path / "it")
-    again = LibraryTokenizer.from_pretrained(tmp_path / "it" / "tokenizer.json")
+    again = FastTokenizer.from_pretrained(tmp_path / "it" / "tokenizer.json")
     auto = transformers.AutoTokenizer.from_pretrained(tmp_path / "it")
     for text in NASTY:
         expected = theirs(text, "b")["input_ids"]
@@ -258,7 +255,7 @@ def test_the_order_of_the_ids_is_that_of_roberta_base() -> None:
     alphabet = set(pre_tokenizers.ByteLevel.alphabet())
     assert set(BYTES.vocabulary[4:260]) == alphabet
     assert repr(BYTES) == "LibraryTokenizer(700 pieces, BPE)"
-    assert train_bytes(TEXTS, 700).definition == BYTES.definition
+    assert train_byte_bpe(TEXTS, 700).definition == BYTES.definition
 
 
 def test_transformers_reads_it_as_a_roberta(tmp_path: Path) -> None:
@@ -290,7 +287,7 @@ def test_vocab_json_and_merges(tmp_path: Path) -> None:
 
 
 def test_a_space_before_the_text() -> None:
-    assert train_bytes(TEXTS, 300, prefix_space=True).tokenize("a") == ["Ġa"]
+    assert train_byte_bpe(TEXTS, 300, prefix_space=True).tokenize("a") == ["Ġa"]
     assert BYTES.tokenize("a") == ["a"]
 
 
@@ -306,7 +303,7 @@ def test_a_space_before_the_text() -> None:
 )
 def test_refusals_of_training(arguments: tuple, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        train_bytes(*arguments)
+        train_byte_bpe(*arguments)
 
 
 # Loaded ------------------------------------------------------------------------------
@@ -340,12 +337,12 @@ def library(**changes: int) -> tokenizers.Tokenizer:
 
 def test_tokenizers_of_other_models() -> None:
     with pytest.raises(ValueError, match=r"puts \[\] round a text and \[\] round a"):
-        LibraryTokenizer(library())
+        FastTokenizer(library())
     bare = tokenizers.Tokenizer(models.WordLevel({"[PAD]": 0, "<unk>": 1}, "<unk>"))
     with pytest.raises(ValueError, match=r"of 2 pieces has no \[MASK\] and no <mask>"):
-        LibraryTokenizer(bare)
+        FastTokenizer(bare)
     with pytest.raises(ValueError, match="of 6 pieces has no id 5, but 'a' has 9"):
-        LibraryTokenizer(library(a=9))
+        FastTokenizer(library(a=9))
 
 
 def test_texts_that_are_none() -> None:
@@ -367,7 +364,7 @@ def test_without_the_library(tmp_path: Path, monkeypatch) -> None:
 
 def test_features_of_texts() -> None:
     rows = [Text("a cat", "no", "the dog"), Text("it is", "yes")]
-    reading = Reading(BYTES, 12)
+    reading = FeatureSettings(BYTES, 12)
     found = features_of("classification", rows, reading, ["no", "yes"])
     assert [feature.targets for feature in found] == [[0], [1]]
     assert found[0].first + found[0].second == BYTES.encode("a cat", "the dog", 12)
@@ -382,16 +379,18 @@ def test_features_of_words(both) -> None:
     words = ["It", "is", "unbelievable", "–", "café", "!"]
     tags = ["O", "O", "B", "O", "B", "O"]
     rows = [Words(words, tags)]
-    (found,) = features_of("tagging", rows, Reading(ours, 64), ["O", "B"])
+    (found,) = features_of("tagging", rows, FeatureSettings(ours, 64), ["O", "B"])
     assert found.first == ours.encode(" ".join(words))
     assert found.targets == [0, 0, 1, 0, 1, 0]
     pieces = ours.encode_pieces(" ".join(words))
     begins = [len(" ".join(words[:n])) + (n > 0) for n in range(len(words))]
     assert [pieces[place].start for place in found.asked] == begins
-    parts = features_of("tagging", rows, Reading(ours, 12), ["O", "B"])
+    parts = features_of("tagging", rows, FeatureSettings(ours, 12), ["O", "B"])
     inside = [id for part in parts for id in part.first[1:-1]]
     assert len(parts) > 1 and inside == found.first[1:-1]
-    (odd,) = features_of("tagging", [Words(["a", ""], None)], Reading(ours, 9), ["O"])
+    (odd,) = features_of(
+        "tagging", [Words(["a", ""], None)], FeatureSettings(ours, 9), ["O"]
+    )
     assert odd.first[odd.asked[1]] == ours.unk_id
 
 
@@ -401,21 +400,21 @@ def test_features_of_answers(both) -> None:
     start = context.index(" ", 120) + 1
     answer = context[start : start + 14]
     rows = [Question("what is it?", context, [Answer(answer, start)], "q")]
-    (found,) = features_of("answers", rows, Reading(ours, 400))
+    (found,) = features_of("answers", rows, FeatureSettings(ours, 400))
     ids = found.first + found.second
     assert ids == ours.encode("what is it?", context)
     assert ids == theirs("what is it?", context)["input_ids"]
     first, last = (place - len(found.first) for place in found.targets)
     told = context[found.places[first][0] : found.places[last][1]]
     assert answer.strip() in told and len(told) <= len(answer) + 12
-    several = features_of("answers", rows, Reading(ours, 40))
+    several = features_of("answers", rows, FeatureSettings(ours, 40))
     assert len(several) > 2 and any(feature.targets != [0, 0] for feature in several)
     assert all(feature.size <= 40 for feature in several)
 
 
 def test_features_of_writing() -> None:
     rows = [Source("a cat", "the dog")]
-    (found,) = features_of("writing", rows, Reading(BYTES, 20))
+    (found,) = features_of("writing", rows, FeatureSettings(BYTES, 20))
     assert found.targets == BYTES.encode("the dog")
 
 
@@ -429,7 +428,7 @@ def test_a_store_and_its_masks(tmp_path: Path) -> None:
     assert prepared.manifest["pieces"] == 700
     check_tokenizer(prepared.manifest, BYTES, tmp_path)
     with pytest.raises(ValueError, match="was made with another vocabulary"):
-        check_tokenizer(prepared.manifest, train_bytes(TEXTS, 600), tmp_path)
+        check_tokenizer(prepared.manifest, train_byte_bpe(TEXTS, 600), tmp_path)
     masker = Masker(BYTES, rate=0.5, whole_words=True)
     continues = [BYTES.vocabulary[id] for id in masker.continues.nonzero()[0]]
     assert "Ġthe" not in continues and "s" in continues

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from bertcore import Tokenizer
-from bertcore.text.masking import NOT_ASKED, Masker
+from bertcore.text.batch import IGNORE_INDEX
+from bertcore.text.masking import Masker
 from bertcore.text.vocabulary import SPECIAL
 
 PIECES = [*SPECIAL, *"abcdefghijklmnopqrstuvwxyz", *(f"##{c}" for c in "abcdefghi")]
@@ -38,7 +39,7 @@ def million(request) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     assert (ids != PAD).sum() > 1_000_000
     if request.param == "batch":
         return ids, *masker.batch(ids, np.random.default_rng(1))
-    rng, hidden, labels = Random(1), ids.clone(), torch.full_like(ids, NOT_ASKED)
+    rng, hidden, labels = Random(1), ids.clone(), torch.full_like(ids, IGNORE_INDEX)
     for row, text in enumerate(ids.tolist()):
         used = [id for id in text if id != PAD]
         found, places, true = masker.text(used, rng)
@@ -55,7 +56,7 @@ def fits(found: list[int], shares: list[float]) -> bool:
 def test_eighty_ten_ten(million) -> None:
     """A random piece is sometimes the true one, so "stays" has a little more."""
     ids, hidden, _ = million
-    chosen = million[2] != NOT_ASKED
+    chosen = million[2] != IGNORE_INDEX
     became, true = hidden[chosen], ids[chosen]
     same = int((became == true).sum())
     masked = int((became == MASK).sum())
@@ -69,7 +70,7 @@ def test_eighty_ten_ten(million) -> None:
 
 def test_random_pieces_are_any_of_the_vocabulary(million) -> None:
     ids, hidden, labels = million
-    chosen = labels != NOT_ASKED
+    chosen = labels != IGNORE_INDEX
     moved = hidden[chosen & (hidden != ids) & (hidden != MASK)]
     found = np.bincount(moved.numpy(), minlength=len(PIECES))
     assert found[MASK] == 0 and found[[0, 1, 2, 3]].min() > 0, "special ones, too"
@@ -82,7 +83,7 @@ def test_random_pieces_are_any_of_the_vocabulary(million) -> None:
 
 def test_every_place_and_every_piece_is_chosen_equally_often(million) -> None:
     ids, _, labels = million
-    chosen, free = labels != NOT_ASKED, ids > 4
+    chosen, free = labels != IGNORE_INDEX, ids > 4
     full = (ids != PAD).sum(dim=1) == 128  # texts of one length: places compare
     found, there = torch.bincount(ids[chosen])[5:], torch.bincount(ids[free])[5:]
     assert fits(found.tolist(), (there / there.sum()).tolist())
@@ -95,7 +96,7 @@ def test_every_place_and_every_piece_is_chosen_equally_often(million) -> None:
 
 def test_never_a_special_token_and_the_rest_is_untouched(million) -> None:
     ids, hidden, labels = million
-    chosen = labels != NOT_ASKED
+    chosen = labels != IGNORE_INDEX
     assert not (chosen & (ids < 5)).any()
     assert torch.equal(hidden[~chosen], ids[~chosen])
     assert torch.equal(labels[chosen], ids[chosen])
@@ -106,7 +107,7 @@ def test_counts_are_as_released(million) -> None:
     ids, _, labels = million
     for tokens, chosen in zip(
         (ids != PAD).sum(dim=1).tolist(),
-        (labels != NOT_ASKED).sum(dim=1).tolist(),
+        (labels != IGNORE_INDEX).sum(dim=1).tolist(),
         strict=True,
     ):
         assert chosen == max(1, round(tokens * 0.15))
@@ -132,7 +133,7 @@ def test_how_many(rate: float, limit: int | None, tokens: int, count: int) -> No
     ids[:, 0], ids[:, -1] = CLS, SEP
     expected = min(count, tokens - 2)
     _, labels = masker.batch(ids, np.random.default_rng(0))
-    assert (labels != NOT_ASKED).sum(dim=1).tolist() == [expected] * 3
+    assert (labels != IGNORE_INDEX).sum(dim=1).tolist() == [expected] * 3
     assert len(masker.text(ids[0].tolist(), Random(0)).places) == expected
 
 
@@ -157,14 +158,14 @@ def test_a_text_of_special_tokens_only_and_one_of_padding() -> None:
     for whole_words in (False, True):
         masker = Masker(TOKENIZER, whole_words=whole_words)
         _, labels = masker.batch(ids, np.random.default_rng(0))
-        assert labels.ne(NOT_ASKED).sum(dim=1).tolist() == [0, 0, 1]
+        assert labels.ne(IGNORE_INDEX).sum(dim=1).tolist() == [0, 0, 1]
         assert masker.text([CLS, SEP], Random(0)).places == []
 
 
 def test_unk_is_a_piece_like_any_other() -> None:
     ids = torch.tensor([[CLS, 1, 1, 1, SEP]])
     _, labels = Masker(TOKENIZER).batch(ids, np.random.default_rng(0))
-    assert labels.ne(NOT_ASKED).sum() == 1
+    assert labels.ne(IGNORE_INDEX).sum() == 1
 
 
 def word_of(ids: list[int]) -> list[int]:
@@ -189,7 +190,9 @@ def test_whole_words_are_chosen_whole(
     still have fitted is left out."""
     ids, masker = texts(8, 40, seed), Masker(TOKENIZER, rate, limit, whole_words=True)
     _, labels = masker.batch(ids, np.random.default_rng(seed))
-    for text, chosen in zip(ids.tolist(), labels.ne(NOT_ASKED).tolist(), strict=True):
+    for text, chosen in zip(
+        ids.tolist(), labels.ne(IGNORE_INDEX).tolist(), strict=True
+    ):
         used = [id for id in text if id != PAD]
         by_text = masker.text(used, Random(seed)).places
         ways = chosen[: len(used)], [place in by_text for place in range(len(used))]
@@ -207,7 +210,7 @@ def test_whole_words_are_chosen_whole(
 def test_whole_words_reach_the_same_rate() -> None:
     ids = texts(400, 128)
     _, labels = Masker(TOKENIZER, whole_words=True).batch(ids, np.random.default_rng(2))
-    share = labels.ne(NOT_ASKED).sum() / (ids != PAD).sum()
+    share = labels.ne(IGNORE_INDEX).sum() / (ids != PAD).sum()
     assert 0.148 < share < 0.152
 
 
@@ -219,7 +222,7 @@ def test_every_word_is_chosen_equally_often_in_either_way() -> None:
     for _ in range(8000):
         by_text[masker.text(ids, rng).places] += 1
     _, labels = masker.batch(torch.tensor([ids] * 8000), np.random.default_rng(0))
-    by_batch = labels.ne(NOT_ASKED).sum(dim=0).numpy()
+    by_batch = labels.ne(IGNORE_INDEX).sum(dim=0).numpy()
     long = [place for place, id in enumerate(ids) if id == 5]
     short = [place for place, id in enumerate(ids) if id == 6]
     for group in (long, short):
@@ -249,7 +252,7 @@ def test_other_shares(masked: float, random: float) -> None:
     masker = Masker(TOKENIZER, masked=masked, random=random)
     ids = texts(500, 64)
     hidden, labels = masker.batch(ids, np.random.default_rng(0))
-    chosen = labels != NOT_ASKED
+    chosen = labels != IGNORE_INDEX
     share = (hidden[chosen] == MASK).float().mean().item()
     assert abs(share - masked - random / len(PIECES)) < 0.02
     same = (hidden[chosen] == ids[chosen]).float().mean().item()

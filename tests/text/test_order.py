@@ -8,10 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.text.examples import Examples
+from bertcore.text.dataloader import Batches
 from bertcore.text.masking import Masker
-from bertcore.text.order import IN_ORDER, SWAPPED, document_orders, order_examples
-from bertcore.text.steps import Steps
+from bertcore.text.pairs import (
+    IN_ORDER,
+    SWAPPED,
+    Examples,
+    document_orders,
+    order_examples,
+)
 from bertcore.text.store import Store
 from tests.text.test_masking import TOKENIZER
 from tests.text.test_pairs import made
@@ -112,7 +117,7 @@ def test_the_same_seed_the_same_pairs() -> None:
 def test_steps_take_them() -> None:
     store = store_of(40)
     examples = order_examples(store, length=48)
-    steps = Steps(store, examples, TOKENIZER, Masker(TOKENIZER), size=8, row=96)
+    steps = Batches(store, examples, TOKENIZER, Masker(TOKENIZER), size=8, row=96)
     batch = steps[0]
     assert batch["next_sentence_label"].shape == (8,)
     assert batch["token_type_ids"].any()

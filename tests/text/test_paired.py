@@ -5,9 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.model.decoder import EncoderDecoder
-from bertcore.text.batch import padded
-from bertcore.text.paired import packed_pairs
+from bertcore.model.encoder_decoder import EncoderDecoder
+from bertcore.text.batch import packed_pairs, padded
 from tests.conftest import fill_with_large_weights, tiny_config
 
 ids = st.lists(st.integers(1, 52), min_size=1, max_size=9)

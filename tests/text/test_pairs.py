@@ -9,10 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertcore import Tokenizer
-from bertcore.text.corpus import introductions
-from bertcore.text.examples import pair_examples
+from bertcore.text.corpora import introductions
 from bertcore.text.masking import Masker
-from bertcore.text.pairs import FOLLOWS, RANDOM, cut, document_pairs, training_pairs
+from bertcore.text.pairs import (
+    FOLLOWS,
+    RANDOM,
+    cut,
+    document_pairs,
+    pair_examples,
+    training_pairs,
+)
 from bertcore.text.store import Store
 from bertcore.text.vocabulary import SPECIAL
 from tests.google import creation

@@ -18,7 +18,7 @@ from tokenizers import BertWordPieceTokenizer
 
 from bertcore import Tokenizer
 from bertcore.text.characters import split_words
-from bertcore.text.corpus import introductions
+from bertcore.text.corpora import introductions
 from bertcore.text.disagreements import disagreements
 from bertcore.text.vocabulary import SPECIAL
 from tests.google import GoogleTokenizer

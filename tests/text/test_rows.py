@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bertcore.text.rowcheck import sound_rows
-from bertcore.text.rows import (
+from bertcore.tasks.rows import (
     KINDS,
     Answer,
     Question,
@@ -19,6 +18,7 @@ from bertcore.text.rows import (
     mapping_from,
     read_rows,
     row_from,
+    sound_rows,
     write_rows,
 )
 

@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, chisquare
 
-from bertcore.text.batch import NOT_ASKED, pack
-from bertcore.text.examples import window_examples
-from bertcore.text.library_tokenizer import train_bytes
-from bertcore.text.masking import Masker
-from bertcore.text.spans import SpanMasker, length_shares, span_bounds
-from bertcore.text.steps import Steps
+from bertcore.text.batch import IGNORE_INDEX, pack
+from bertcore.text.dataloader import Batches
+from bertcore.text.fast_tokenizer import train_byte_bpe
+from bertcore.text.masking import Masker, SpanMasker, length_shares, span_bounds
+from bertcore.text.pairs import window_examples
 from bertcore.text.store import Store
 from tests.text.test_masking import (
     CLS,
@@ -39,7 +38,7 @@ def masked(
     """Hidden ids and labels, by either way."""
     if way == "batch":
         return masker.batch(ids, np.random.default_rng(seed))
-    rng, hidden, labels = Random(seed), ids.clone(), torch.full_like(ids, NOT_ASKED)
+    rng, hidden, labels = Random(seed), ids.clone(), torch.full_like(ids, IGNORE_INDEX)
     for row, text in enumerate(ids.tolist()):
         used = [id for id in text if id != PAD]
         found, places, true = masker.text(used, rng)
@@ -51,7 +50,7 @@ def masked(
 def runs(labels: torch.Tensor) -> list[tuple[int, int, int]]:
     """Row, start and end of each unbroken stretch of asked tokens."""
     found = []
-    for row, asked in enumerate(labels.ne(NOT_ASKED).tolist()):
+    for row, asked in enumerate(labels.ne(IGNORE_INDEX).tolist()):
         start = None
         for place, flag in enumerate([*asked, False]):
             if flag and start is None:
@@ -135,7 +134,7 @@ def test_whole_words_as_many_as_fit(
     ids, masker = texts(8, 40, seed), SpanMasker(TOKENIZER, rate, limit)
     before = ids.clone()
     hidden, labels = masked(way, ids, masker, seed)
-    chosen = labels != NOT_ASKED
+    chosen = labels != IGNORE_INDEX
     assert torch.equal(ids, before)
     assert torch.equal(hidden[~chosen], ids[~chosen])
     assert torch.equal(labels[chosen], ids[chosen])
@@ -157,7 +156,7 @@ def test_whole_words_as_many_as_fit(
 def test_the_share_chosen(way: str) -> None:
     ids = texts(400, 128)
     _, labels = masked(way, ids, SpanMasker(TOKENIZER))
-    share = labels.ne(NOT_ASKED).sum() / (ids != PAD).sum()
+    share = labels.ne(IGNORE_INDEX).sum() / (ids != PAD).sum()
     assert 0.148 < share < 0.152
 
 
@@ -198,7 +197,7 @@ def test_other_shares(way: str) -> None:
     for shares in [(1.0, 0.0), (0.0, 1.0), (0.0, 0.0)]:
         masker = SpanMasker(TOKENIZER, masked=shares[0], random=shares[1])
         hidden, labels = masked(way, ids, masker)
-        chosen = labels != NOT_ASKED
+        chosen = labels != IGNORE_INDEX
         share = (hidden[chosen] == MASK).float().mean().item()
         assert abs(share - shares[0] - shares[1] / len(PIECES)) < 0.02
         same = (hidden[chosen] == ids[chosen]).float().mean().item()
@@ -211,7 +210,7 @@ def test_every_word_begins_a_span_as_often_as_any_other(way: str) -> None:
     ids = torch.tensor([[CLS, *[5, 31, 31, 6] * 12, SEP]] * 6000)
     masker = SpanMasker(TOKENIZER, chance=1.0, rate=0.3)
     _, labels = masked(way, ids, masker)
-    found = labels.ne(NOT_ASKED).sum(dim=0).numpy()
+    found = labels.ne(IGNORE_INDEX).sum(dim=0).numpy()
     for piece in (5, 6):
         assert chisquare(found[ids[0].numpy() == piece]).pvalue > LIKELY
 
@@ -220,7 +219,7 @@ def test_texts_without_words() -> None:
     ids = torch.tensor([[CLS, SEP, PAD, PAD], [PAD, PAD, PAD, PAD], [CLS, 9, SEP, PAD]])
     masker = SpanMasker(TOKENIZER)
     _, labels = masker.batch(ids, np.random.default_rng(0))
-    assert labels.ne(NOT_ASKED).sum(dim=1).tolist() == [0, 0, 1]
+    assert labels.ne(IGNORE_INDEX).sum(dim=1).tolist() == [0, 0, 1]
     assert masker.text([CLS, SEP], Random(0)).places == []
 
 
@@ -248,7 +247,7 @@ def test_a_batch_takes_milliseconds() -> None:
 
 def test_words_of_byte_level_pieces() -> None:
     """A word of RoBERTa's is what stands between two spaces."""
-    tokenizer = train_bytes(["the cat is unbelievable, it is"] * 2, 266)
+    tokenizer = train_byte_bpe(["the cat is unbelievable, it is"] * 2, 266)
     text = "the unbelievable cat, it is"
     ids = tokenizer.encode(text)
     words = [text.count(" ", 0, max(p.start, 1)) for p in tokenizer.pieces(text)]
@@ -256,7 +255,7 @@ def test_words_of_byte_level_pieces() -> None:
     for seed in range(40):
         _, labels = masker.batch(torch.tensor([ids]), np.random.default_rng(seed))
         by_text = masker.text(ids, Random(seed)).places
-        for places in (labels[0].ne(NOT_ASKED).nonzero()[:, 0].tolist(), by_text):
+        for places in (labels[0].ne(IGNORE_INDEX).nonzero()[:, 0].tolist(), by_text):
             taken = {words[place - 1] for place in places}
             assert [w in taken for w in words] == [
                 n + 1 in places for n in range(len(words))
@@ -266,8 +265,8 @@ def test_words_of_byte_level_pieces() -> None:
 def test_steps_take_it() -> None:
     store = Store.of([["a b ab c", "b a"], ["c b a a b c"]], TOKENIZER)
     examples, masker = window_examples(store, 9), SpanMasker(TOKENIZER, rate=0.4)
-    batch = Steps(store, examples, TOKENIZER, masker, size=2, row=18)[0]
-    assert batch["labels"].ne(NOT_ASKED).any()
+    batch = Batches(store, examples, TOKENIZER, masker, size=2, row=18)[0]
+    assert batch["labels"].ne(IGNORE_INDEX).any()
     assert set(vars(Masker(TOKENIZER))) - {"whole_words"} <= set(vars(masker))
     assert masker.whole_words
 
@@ -292,11 +291,11 @@ def test_refusals(change: dict, message: str) -> None:
 def naive_bounds(labels: torch.Tensor) -> list[tuple[int, int, int]]:
     """Token by token: walk to the left and to the right until nothing is asked."""
     found, width = [], labels.shape[1]
-    for row, column in (labels != NOT_ASKED).nonzero().tolist():
+    for row, column in (labels != IGNORE_INDEX).nonzero().tolist():
         left = right = column
-        while labels[row, left] != NOT_ASKED:
+        while labels[row, left] != IGNORE_INDEX:
             left -= 1
-        while labels[row, right] != NOT_ASKED:
+        while labels[row, right] != IGNORE_INDEX:
             right += 1
         found.append((row * width + left, row * width + right, column - left - 1))
     return found
@@ -321,14 +320,14 @@ def test_bounds_are_the_neighbours_of_each_span(packed: bool) -> None:
         batch["labels"]
     )
     left, right, offset = bounds
-    places = batch["labels"].flatten().ne(NOT_ASKED).nonzero()[:, 0]
+    places = batch["labels"].flatten().ne(IGNORE_INDEX).nonzero()[:, 0]
     assert torch.equal(left + 1 + offset, places)
     flat = batch.get("position_ids", torch.arange(48).expand(40, 48)).flatten()
     assert torch.equal(flat[right] - flat[left], right - left), "both in one text"
 
 
 def test_two_spans_side_by_side_count_as_one() -> None:
-    labels = torch.full((2, 7), NOT_ASKED)
+    labels = torch.full((2, 7), IGNORE_INDEX)
     labels[0, 1:3], labels[0, 3:5], labels[1, 5] = 7, 8, 9
     left, right, offset = span_bounds(labels)
     assert left.tolist() == [0, 0, 0, 0, 11]
@@ -337,7 +336,7 @@ def test_two_spans_side_by_side_count_as_one() -> None:
 
 
 def test_bounds_of_nothing_and_of_what_has_no_neighbour() -> None:
-    nothing = torch.full((2, 5), NOT_ASKED)
+    nothing = torch.full((2, 5), IGNORE_INDEX)
     assert [part.shape for part in span_bounds(nothing)] == [(0,)] * 3
     for column in (0, 4):
         labels = nothing.clone()

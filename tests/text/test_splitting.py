@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertcore.text import splitting
-from bertcore.text.corpus import introductions
-from bertcore.text.splitting import split_sentences
+from bertcore.text import documents
+from bertcore.text.corpora import introductions
+from bertcore.text.documents import split_sentences
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_an_enormous_line_takes_linear_time_and_loses_nothing() -> None:
         sentences = split_sentences(text)
         assert time.perf_counter() - begin < 15
         assert "".join(sentences).replace(" ", "") == text.replace(" ", "")
-        assert max(map(len, sentences)) <= splitting.LONGEST
+        assert max(map(len, sentences)) <= documents.LONGEST
     assert split_sentences("word " * 2000)[0].endswith("word word")
 
 
@@ -86,7 +86,7 @@ def test_windows_change_no_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [document.text for document in introductions().documents[:300]]
     line = " ".join(texts).replace("\n", " ")
     windows = split_sentences(line)
-    monkeypatch.setattr(splitting, "LONGEST", 30_000)
+    monkeypatch.setattr(documents, "LONGEST", 30_000)
     assert split_sentences(line) == windows
 
 

@@ -8,13 +8,12 @@ import torch
 from torch.utils.data import DataLoader
 
 from bertcore import Tokenizer
-from bertcore.text.batch import packed, padded
-from bertcore.text.collate import Collator
-from bertcore.text.corpus import introductions
-from bertcore.text.examples import assembled, pair_examples, window_examples
-from bertcore.text.masking import NOT_ASKED, Masker
-from bertcore.text.preparing import prepare
-from bertcore.text.steps import Steps
+from bertcore.text.batch import IGNORE_INDEX, packed, padded
+from bertcore.text.corpora import introductions
+from bertcore.text.dataloader import Batches, Collator
+from bertcore.text.masking import Masker
+from bertcore.text.pairs import assembled, pair_examples, window_examples
+from bertcore.text.prepare import prepare
 from bertcore.text.store import Store
 
 
@@ -29,9 +28,9 @@ def store(texts, real_tokenizer: Tokenizer, tmp_path_factory) -> Store:
     return prepare(texts, real_tokenizer, folder, workers=1)
 
 
-def steps(store: Store, tokenizer: Tokenizer, **changes) -> Steps:
+def steps(store: Store, tokenizer: Tokenizer, **changes) -> Batches:
     settings = {"examples": pair_examples(store, 64), "size": 16, **changes}
-    return Steps(store, tokenizer=tokenizer, masker=Masker(tokenizer), **settings)
+    return Batches(store, tokenizer=tokenizer, masker=Masker(tokenizer), **settings)
 
 
 def assert_same_batch(one: dict, other: dict) -> None:
@@ -106,7 +105,7 @@ def test_masks_differ_from_epoch_to_epoch(store, real_tokenizer) -> None:
     labels = []
     for step in (0, 1):
         order = made.example_numbers(step).argsort()
-        labels.append(made[step]["labels"][torch.from_numpy(order)] != NOT_ASKED)
+        labels.append(made[step]["labels"][torch.from_numpy(order)] != IGNORE_INDEX)
     assert not torch.equal(*labels)
 
 
@@ -132,7 +131,7 @@ def test_a_packed_batch_holds_the_same(store, real_tokenizer) -> None:
         ]
         label = one["next_sentence_label"][index].item()
         assert found[tuple(parts[0])] == (*map(tuple, parts), label)
-    assert (other["labels"][other["attention_mask"] == 0] == NOT_ASKED).all()
+    assert (other["labels"][other["attention_mask"] == 0] == IGNORE_INDEX).all()
 
 
 def test_windows_have_no_pair_labels(store, real_tokenizer) -> None:
@@ -179,7 +178,7 @@ def test_the_collator_in_a_loader(texts, real_tokenizer, row) -> None:
     assert set(runs[0][0]) == wanted
     batch = runs[0][0]
     true = torch.where(
-        batch["labels"] == NOT_ASKED, batch["input_ids"], batch["labels"]
+        batch["labels"] == IGNORE_INDEX, batch["input_ids"], batch["labels"]
     )
     rows = [
         (

@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 
 from bertcore import Tokenizer
-from bertcore.text import preparing
-from bertcore.text.blocks import COUNTS, tokenise
-from bertcore.text.corpus import introductions
-from bertcore.text.preparing import prepare
-from bertcore.text.store import Store, verify
+from bertcore.text import prepare as prepare_module
+from bertcore.text.corpora import introductions
+from bertcore.text.prepare import prepare
+from bertcore.text.store import COUNTS, Store, tokenise, verify
 from bertcore.text.vocabulary import SPECIAL
 from tests.conftest import ROOT
 
@@ -99,7 +98,7 @@ def test_a_document_of_another_kind(tmp_path) -> None:
 def test_all_cores_give_the_same_files(
     real_tokenizer: Tokenizer, tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(preparing, "_CHUNK", 20_000)
+    monkeypatch.setattr(prepare_module, "_CHUNK", 20_000)
     texts = [document.text for document in introductions().documents[:600]]
     digests = []
     for workers in (1, 2, 3):
@@ -177,7 +176,7 @@ def test_what_exists_is_not_overwritten(folder: Path) -> None:
 
 
 def test_an_error_halfway_leaves_nothing(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(preparing, "_CHUNK", 10)
+    monkeypatch.setattr(prepare_module, "_CHUNK", 10)
 
     def broken():
         yield ["Lamp light!"]
@@ -193,7 +192,7 @@ def test_an_error_halfway_leaves_nothing(tmp_path, monkeypatch) -> None:
 RUN = """
 import sys
 from bertcore import Tokenizer
-from bertcore.text.preparing import prepare
+from bertcore.text.prepare import prepare
 from bertcore.text.vocabulary import SPECIAL
 
 def documents():
@@ -263,5 +262,5 @@ def test_workers_and_progress(tmp_path, capsys, monkeypatch) -> None:
 
 
 def test_little_text_starts_no_process(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(preparing, "ProcessPoolExecutor", None)
+    monkeypatch.setattr(prepare_module, "ProcessPoolExecutor", None)
     prepare(DOCUMENTS, TOKENIZER, tmp_path / "store", workers=2)

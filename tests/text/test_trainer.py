@@ -10,11 +10,19 @@ from math import isclose, log
 import pytest
 from tokenizers import BertWordPieceTokenizer
 
-from bertcore.text.corpus import introductions, read_texts
-from bertcore.text.merges import CRITERIA, Cuts, alphabet, likelihood_gain, merges
-from bertcore.text.trainer import count_words, learn
+from bertcore.text.corpora import introductions
+from bertcore.text.documents import read_texts
+from bertcore.text.merges import (
+    CRITERIA,
+    WordSplits,
+    alphabet,
+    count_words,
+    learn_vocabulary,
+    likelihood_gain,
+    merges,
+)
 from bertcore.text.vocabulary import SPECIAL
-from bertcore.text.wordpiece import Tokenizer, train
+from bertcore.text.wordpiece import Tokenizer, train_tokenizer
 from tests.conftest import ROOT
 
 
@@ -87,14 +95,14 @@ def test_words_full_of_repeats(criterion: str) -> None:
     assert found == by_recounting(words, criterion, count)
 
 
-def log_likelihood(cuts: Cuts) -> float:
+def log_likelihood(cuts: WordSplits) -> float:
     return sum(n * log(n / cuts.total) for n in cuts.counts if n)
 
 
 def test_the_gain_is_the_gain(texts: list[str]) -> None:
     """Score of a merge = log-likelihood of the texts after it less that before it."""
     words = count_words(texts[:40])
-    cuts = Cuts(words)
+    cuts = WordSplits(words)
     for merge in islice(merges(words, "likelihood"), 400):
         before = log_likelihood(cuts)
         cuts.merge((cuts.ids[merge.left], cuts.ids[merge.right]))
@@ -105,7 +113,7 @@ def test_the_gain_is_the_gain(texts: list[str]) -> None:
 @pytest.mark.parametrize("words", [{"abbb": 2}, {"aaaa": 555}, {"00000": 3, "a000": 5}])
 def test_the_gain_of_a_run_is_the_gain(words: dict[str, int]) -> None:
     """Of three equal pieces in a row one pair can be merged, not two."""
-    cuts = Cuts(words)
+    cuts = WordSplits(words)
     for merge in merges(words, "likelihood", 1):
         before = log_likelihood(cuts)
         best = max(gains(cuts).values())
@@ -114,7 +122,7 @@ def test_the_gain_of_a_run_is_the_gain(words: dict[str, int]) -> None:
         assert isclose(best, merge.score, abs_tol=1e-9)
 
 
-def gains(cuts: Cuts) -> dict[tuple[int, int], float]:
+def gains(cuts: WordSplits) -> dict[tuple[int, int], float]:
     """Of every pair, from scratch: merge a copy and look."""
     before, found = log_likelihood(cuts), {}
     for pair, n in cuts.pairs.items():
@@ -134,7 +142,7 @@ def test_the_gain_of_a_pair_that_is_rare_beside_its_parts() -> None:
 
 def test_no_other_pair_would_have_gained_more(texts: list[str]) -> None:
     words = count_words(texts[:40])
-    cuts = Cuts(words)
+    cuts = WordSplits(words)
     for merge in islice(merges(words, "likelihood"), 100):
         best = max(
             likelihood_gain(n, cuts.counts[a], cuts.counts[b], cuts.total, a == b)
@@ -150,10 +158,10 @@ def test_the_same_file_whatever_the_hash_seed(criterion: str) -> None:
     """Three processes with three seeds, byte for byte."""
     code = (
         "import sys; from pathlib import Path; from tempfile import mkdtemp\n"
-        "from bertcore.text.corpus import introductions\n"
-        "from bertcore.text.wordpiece import train\n"
+        "from bertcore.text.corpora import introductions\n"
+        "from bertcore.text.wordpiece import train_tokenizer\n"
         "texts = [document.text for document in introductions().documents[:400]]\n"
-        f"folder = Path(mkdtemp()); train(texts, 1500, {criterion!r})"
+        f"folder = Path(mkdtemp()); train_tokenizer(texts, 1500, {criterion!r})"
         ".save_pretrained(folder)\n"
         "for path in sorted(folder.iterdir()):\n"
         "    sys.stdout.buffer.write(path.read_bytes())\n"
@@ -168,7 +176,9 @@ def test_the_same_file_whatever_the_hash_seed(criterion: str) -> None:
 
 
 def test_the_order_of_texts_decides_nothing(texts: list[str]) -> None:
-    assert list(learn(texts, 1500)) == list(learn(texts[::-1], 1500))
+    assert list(learn_vocabulary(texts, 1500)) == list(
+        learn_vocabulary(texts[::-1], 1500)
+    )
 
 
 def test_count_learns_what_the_library_learns(texts: list[str]) -> None:
@@ -177,27 +187,29 @@ def test_count_learns_what_the_library_learns(texts: list[str]) -> None:
     library.train_from_iterator(texts, 4000, show_progress=False)
     theirs = {piece for piece in library.get_vocab() if len(piece.lstrip("#")) > 1}
     ours = {
-        piece for piece in learn(texts, 4000, "count") if len(piece.lstrip("#")) > 1
+        piece
+        for piece in learn_vocabulary(texts, 4000, "count")
+        if len(piece.lstrip("#")) > 1
     }
     assert len(ours & theirs) / len(ours) > 0.97
 
 
 def test_a_vocabulary_begins_with_special_tokens_and_characters() -> None:
-    pieces = list(learn(["low lower lowest"] * 3, 24, "count"))
+    pieces = list(learn_vocabulary(["low lower lowest"] * 3, 24, "count"))
     assert pieces[:5] == list(SPECIAL)
     assert pieces[5:19] == [*"elorstw", *("##" + c for c in "elorstw")]
     assert len(pieces) == len(set(pieces)) == 24
 
 
 def test_cased_and_uncased() -> None:
-    cased = train(["Oslo Oslo oslo"] * 9, 17, "count", lowercase=False)
+    cased = train_tokenizer(["Oslo Oslo oslo"] * 9, 17, "count", lowercase=False)
     assert not cased.lowercase and "Oslo" in cased.vocabulary
-    uncased = train(["Oslo Oslo oslo"] * 9, 14, "count")
+    uncased = train_tokenizer(["Oslo Oslo oslo"] * 9, 14, "count")
     assert uncased.lowercase and uncased.vocabulary[-1] == "oslo"
 
 
 def test_trained_tokenizers_know_every_word_of_their_alphabet(texts) -> None:
-    tokenizer = train(texts, 2000, alphabet_limit=60)
+    tokenizer = train_tokenizer(texts, 2000, alphabet_limit=60)
     assert "[UNK]" not in tokenizer.tokenize("zyxwv qqq 0918273645 kjhgf")
     assert tokenizer.decode(tokenizer.encode("a true word"), True) == "a true word"
 
@@ -205,7 +217,7 @@ def test_trained_tokenizers_know_every_word_of_their_alphabet(texts) -> None:
 def test_what_is_left_out() -> None:
     """Rare characters, very long words and halves of surrogate pairs."""
     texts = ["ab ab ab ab \U0001f600 " + "ab" * 101 + " a\ud800 \x00null\x07"]
-    pieces = list(learn(texts, 5 + 2 * 5 + 1, "count", alphabet_limit=5))
+    pieces = list(learn_vocabulary(texts, 5 + 2 * 5 + 1, "count", alphabet_limit=5))
     assert pieces[5:] == [*"ablnu", *("##" + c for c in "ablnu"), "ab"]
 
 
@@ -224,7 +236,7 @@ def test_what_is_left_out() -> None:
 )
 def test_wrong_arguments(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        train(["abc abc", "abc"], **arguments)
+        train_tokenizer(["abc abc", "abc"], **arguments)
 
 
 @pytest.mark.parametrize(
@@ -237,18 +249,18 @@ def test_wrong_arguments(arguments: dict, message: str) -> None:
 )
 def test_wrong_texts(texts, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        train(texts, 30)
+        train_tokenizer(texts, 30)
 
 
 def test_counting_forgets_what_does_not_repeat(monkeypatch, texts: list[str]) -> None:
     expected = count_words(texts)
-    monkeypatch.setattr("bertcore.text.trainer._MANY", 50)
+    monkeypatch.setattr("bertcore.text.merges._MANY", 50)
     assert count_words(texts) == expected
 
 
 def test_no_text_at_all() -> None:
     with pytest.raises(ValueError, match="these texts give 5 pieces, not size=30"):
-        train([], 30)
+        train_tokenizer([], 30)
 
 
 def test_text_files(tmp_path) -> None:
@@ -257,13 +269,13 @@ def test_text_files(tmp_path) -> None:
     bad.write_bytes(b"one\ntw\xc3\xa9\n\xe9t\xe9")
     assert "".join(read_texts([good])) == "one\r\ntwo"
     with pytest.raises(ValueError, match=r"bad.txt is not UTF-8: byte 9 is 0xe9; save"):
-        train(read_texts([good, bad]), 100)
+        train_tokenizer(read_texts([good, bad]), 100)
     with pytest.raises(FileNotFoundError, match="no text file .*none.txt"):
         list(read_texts([tmp_path / "none.txt"]))
 
 
 def test_a_tokenizer_can_be_trained_saved_and_loaded(tmp_path, texts) -> None:
-    tokenizer = train(texts, 1500)
+    tokenizer = train_tokenizer(texts, 1500)
     tokenizer.save_pretrained(tmp_path)
     again = Tokenizer.from_pretrained(tmp_path)
     assert again.vocabulary == tokenizer.vocabulary

@@ -5,7 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from bertcore.text.unigram import most_frequent_accuracy, uniform_loss, unigram_loss
+from bertcore.training.evaluate import (
+    most_frequent_accuracy,
+    uniform_loss,
+    unigram_loss,
+)
 
 
 def test_the_loss_by_hand() -> None:

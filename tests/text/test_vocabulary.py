@@ -10,7 +10,7 @@ import transformers
 from tokenizers import BertWordPieceTokenizer
 
 from bertcore import Tokenizer
-from bertcore.text.corpus import introductions
+from bertcore.text.corpora import introductions
 from bertcore.text.vocabulary import SPECIAL
 
 TEXTS = [

@@ -12,8 +12,8 @@ from tokenizers import BertWordPieceTokenizer
 
 from bertcore import Tokenizer
 from bertcore.text.characters import split_words, split_words_with_origins
-from bertcore.text.corpus import introductions
-from bertcore.text.wordpiece import SPECIAL
+from bertcore.text.corpora import introductions
+from bertcore.text.vocabulary import SPECIAL
 
 NASTY = [
     "",
@@ -335,7 +335,7 @@ def test_hostile_sizes(real_tokenizer) -> None:
 def test_the_memory_of_words_is_bounded(
     real_tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bertcore.text.match._REMEMBERED", 10)
+    monkeypatch.setattr("bertcore.text.wordpiece._REMEMBERED", 10)
     fresh = Tokenizer(real_tokenizer.vocabulary)
     for number in range(100):
         fresh.tokenize(f"{number} {number + 1}")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from bertcore.training.distributed import join, leave
-from bertcore.training.pretrain import Pretraining
+from bertcore.training.devices import join, leave
+from bertcore.training.pretraining import Pretraining
 from tests.training.small import CPU, after, digest, recipe, run
 
 ADAMW = recipe(learning_rate=1e-3)

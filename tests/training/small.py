@@ -13,18 +13,17 @@ from torch import Tensor, nn
 from bertcore import BertConfig, BertForMaskedLM, BertForPreTraining, Tokenizer
 from bertcore.text.store import Store
 from bertcore.text.tales import tales
-from bertcore.text.wordpiece import train
-from bertcore.training.loop import Setting
-from bertcore.training.pretrain import Pretraining
-from bertcore.training.progress import Record
-from bertcore.training.recipes import Recipe
+from bertcore.text.wordpiece import train_tokenizer
+from bertcore.training.loop import ComputeSettings, Record
+from bertcore.training.pretraining import Pretraining
+from bertcore.training.recipe import Recipe
 
-CPU = Setting(torch.device("cpu"))
+CPU = ComputeSettings(torch.device("cpu"))
 
 
 @cache
 def tokenizer() -> Tokenizer:
-    return train([sentence for tale in tales(80) for sentence in tale], 250)
+    return train_tokenizer([sentence for tale in tales(80) for sentence in tale], 250)
 
 
 @cache

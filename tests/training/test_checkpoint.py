@@ -21,7 +21,7 @@ from bertcore import Tokenizer
 from bertcore.text.store import Store
 from bertcore.training.checkpoint import (
     MANIFEST,
-    MEANS,
+    OPTIMISER_STATE,
     STATE,
     WEIGHTS,
     checkpoints,
@@ -29,7 +29,7 @@ from bertcore.training.checkpoint import (
     newest_checkpoint,
     save_checkpoint,
 )
-from bertcore.training.pretrain import CHECKPOINTS, Pretraining
+from bertcore.training.pretraining import CHECKPOINTS, Pretraining
 from tests.conftest import ROOT
 from tests.training.small import after, digest, model, recipe, run, store, tokenizer
 
@@ -176,7 +176,7 @@ def flip_a_bit(folder: Path) -> None:
 
 def zero_the_tail(folder: Path) -> None:
     """As after a power cut: the file has its size, its last page was never written."""
-    with (folder / MEANS).open("r+b") as file:
+    with (folder / OPTIMISER_STATE).open("r+b") as file:
         file.seek(-4096, os.SEEK_END)
         file.write(bytes(4096))
 
@@ -196,17 +196,17 @@ def no_manifest(folder: Path) -> None:
 
 
 def no_means(folder: Path) -> None:
-    (folder / MEANS).unlink()
+    (folder / OPTIMISER_STATE).unlink()
 
 
 CHANGED = r"has changed since it was written: its SHA-256 is \w{64}, it was \w{64}"
 DAMAGES: list[tuple[Callable[[Path], None], str]] = [
     (flip_a_bit, f"{WEIGHTS} {CHANGED}"),
-    (zero_the_tail, f"{MEANS} {CHANGED}"),
+    (zero_the_tail, f"{OPTIMISER_STATE} {CHANGED}"),
     (cut_short, rf"{WEIGHTS} has 1,000 bytes, and was written with \d+,\d+"),
     (change_the_state, f"{STATE} {CHANGED}"),
     (no_manifest, f"step-00000004 has no {MANIFEST}, which is written last"),
-    (no_means, f"{MEANS} is missing"),
+    (no_means, f"{OPTIMISER_STATE} is missing"),
 ]
 each_damage = pytest.mark.parametrize(
     ("damage", "message"), DAMAGES, ids=[damage.__name__ for damage, _ in DAMAGES]
@@ -246,7 +246,8 @@ def test_if_all_are_damaged_it_is_an_error(folder: Path, damage, message) -> Non
     newest, older = checkpoints(folder / CHECKPOINTS)
     damage(newest)
     no_means(older)
-    wanted = f"can be used: .*{message}; .*{older.name}/{MEANS} is missing. Restore one"
+    missing = f"{older.name}/{OPTIMISER_STATE} is missing. Restore one"
+    wanted = f"can be used: .*{message}; .*{missing}"
     with pytest.raises(ValueError, match=wanted):
         run(RECIPE, folder)
 

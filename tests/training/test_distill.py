@@ -15,22 +15,27 @@ from torch import Tensor, nn
 
 from bertcore import Bert, BertForMaskedLM, BertForPreTraining, Tokenizer
 from bertcore.model.variants.families import FAMILIES
-from bertcore.text.features import Reading
-from bertcore.text.rows import Source, TaskSet, Text
+from bertcore.tasks.rows import Source, TaskSet, Text
+from bertcore.tasks.task import FeatureSettings
 from bertcore.text.vocabulary import SPECIAL
-from bertcore.training.distill.distillation import Distillation
-from bertcore.training.distill.lessons import ask
-from bertcore.training.distill.losses import Mix, fitted, soft_loss, state_loss
-from bertcore.training.distill.pretraining import MaskedLMDistillation
-from bertcore.training.distill.student import fewer_pieces, layer_numbers, student_of
-from bertcore.training.finetune import FineTuning
-from bertcore.training.loop import train
-from bertcore.training.objective import MaskedLMObjective
+from bertcore.training.distillation import (
+    Distillation,
+    LossWeights,
+    MaskedLMDistillation,
+    hidden_state_loss,
+    layer_numbers,
+    make_student,
+    reduced_vocabulary,
+    soft_target_loss,
+    teacher_outputs,
+    width_projection,
+)
+from bertcore.training.finetuning import FineTuning, task_model
+from bertcore.training.loop import TrainingState, train
+from bertcore.training.objectives import MaskedLMObjective
 from bertcore.training.optim import make_optimisers
-from bertcore.training.predict import Predictor
-from bertcore.training.pretrain import make_works
-from bertcore.training.progress import Progress
-from bertcore.training.taskmodel import task_model
+from bertcore.training.predictor import Predictor
+from bertcore.training.pretraining import make_batches
 from tests.training import small
 from tests.training.small import CPU, digest, weights
 from tests.training.test_finetune import (
@@ -89,24 +94,27 @@ def by_torch(student: Tensor, wanted: Tensor, t: float) -> Tensor:
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
 def test_soft_loss(reference: Callable[..., Tensor], temperature: float) -> None:
     student, wanted = scores(0, 7, 5), scores(1, 7, 5)
-    found = soft_loss(student, wanted, temperature)
+    found = soft_target_loss(student, wanted, temperature)
     expected = reference(student, wanted.detach(), temperature)
     torch.testing.assert_close(found, expected)
     (slope,) = torch.autograd.grad(found, student)
     torch.testing.assert_close(slope, *torch.autograd.grad(expected, student))
-    assert wanted.grad is None and not soft_loss(student.detach(), wanted).requires_grad
+    assert (
+        wanted.grad is None
+        and not soft_target_loss(student.detach(), wanted).requires_grad
+    )
 
 
 def test_soft_loss_is_zero_where_both_say_the_same() -> None:
     student = scores(0, 7, 5)
-    assert soft_loss(student, student + 3.0, 2.0).abs() < 1e-12
+    assert soft_target_loss(student, student + 3.0, 2.0).abs() < 1e-12
 
 
 def test_the_gradient_is_about_as_large_at_each_temperature() -> None:
     """At high ones it is the difference of centred scores / classes: section 2.1."""
     student, wanted = scores(0, 7, 5), scores(1, 7, 5)
     slopes = {
-        t: torch.autograd.grad(soft_loss(student, wanted, t), student)[0]
+        t: torch.autograd.grad(soft_target_loss(student, wanted, t), student)[0]
         for t in (1.0, 10.0, 1000.0)
     }
     centred = [each - each.mean(-1, keepdim=True) for each in (student, wanted)]
@@ -121,47 +129,47 @@ def test_the_gradient_is_about_as_large_at_each_temperature() -> None:
 def test_soft_loss_of_numbers_is_the_squared_difference() -> None:
     student, wanted = scores(0, 7, 1), scores(1, 7, 1)
     expected = F.mse_loss(student, wanted, reduction="sum")
-    torch.testing.assert_close(soft_loss(student, wanted, 3.0), expected)
+    torch.testing.assert_close(soft_target_loss(student, wanted, 3.0), expected)
 
 
 def test_state_loss() -> None:
     student, wanted = scores(0, 7, 5), scores(1, 7, 5)
     expected = nn.CosineEmbeddingLoss(reduction="sum")(student, wanted, torch.ones(7))
-    found = state_loss(student, wanted)
+    found = hidden_state_loss(student, wanted)
     torch.testing.assert_close(found, expected)
     (slope,) = torch.autograd.grad(found, student)
     torch.testing.assert_close(slope, *torch.autograd.grad(expected, student))
-    assert state_loss(student, 2 * student) < 1e-9  # lengths are free
-    assert not state_loss(student.detach(), wanted).requires_grad
+    assert hidden_state_loss(student, 2 * student) < 1e-9  # lengths are free
+    assert not hidden_state_loss(student.detach(), wanted).requires_grad
 
 
 def test_states_of_another_width_are_fitted() -> None:
-    assert isinstance(fitted(5, 5), nn.Identity)
-    assert fitted(5, 8)(torch.zeros(2, 5)).shape == (2, 8)
+    assert isinstance(width_projection(5, 5), nn.Identity)
+    assert width_projection(5, 8)(torch.zeros(2, 5)).shape == (2, 8)
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_temperature_must_be_positive(temperature: float) -> None:
     with pytest.raises(ValueError, match="temperature=.*; give a finite number above"):
-        soft_loss(torch.zeros(1, 2), torch.zeros(1, 2), temperature)
+        soft_target_loss(torch.zeros(1, 2), torch.zeros(1, 2), temperature)
     with pytest.raises(ValueError, match="temperature=.*; give a finite number above"):
-        Mix(temperature=temperature)
+        LossWeights(temperature=temperature)
 
 
 def test_losses_refuse_other_shapes() -> None:
     two, three = torch.zeros(4, 2), torch.zeros(4, 3)
     with pytest.raises(ValueError, match=r"student \(4, 2\), of the teacher \(4, 3\)"):
-        soft_loss(two, three)
+        soft_target_loss(two, three)
     with pytest.raises(ValueError, match="with a linear map that learns"):
-        state_loss(two, three)
+        hidden_state_loss(two, three)
 
 
 def test_a_mix_must_make_sense() -> None:
     with pytest.raises(ValueError, match="hard, soft, states are all 0, so nothing"):
-        Mix(0.0, 0.0, 0.0)
+        LossWeights(0.0, 0.0, 0.0)
     for wrong in (-1.0, float("inf"), float("nan")):
         with pytest.raises(ValueError, match="soft=.*; give 0, or a finite number"):
-            Mix(soft=wrong)
+            LossWeights(soft=wrong)
 
 
 # Students ----------------------------------------------------------------------------
@@ -173,7 +181,7 @@ def test_a_mix_must_make_sense() -> None:
 def test_a_student_begins_with_layers_of_its_teacher(made: Any) -> None:
     one = made(WIDE).requires_grad_(False)
     before = digest(one)
-    student = student_of(one, 2)
+    student = make_student(one, 2)
     body, own = getattr(one, "bert", one), getattr(student, "bert", student)
     assert type(student) is type(one) and student.config.layers == 2
     assert own.config == student.config == body.config.replace(layers=2)
@@ -191,13 +199,13 @@ def test_a_student_begins_with_layers_of_its_teacher(made: Any) -> None:
 
 def test_a_student_with_all_layers_is_its_teacher() -> None:
     one, ids = BertForMaskedLM(config()).eval(), torch.tensor([[2, 7, 9, 3]])
-    assert torch.equal(student_of(one, 2)(ids), one(ids))
+    assert torch.equal(make_student(one, 2)(ids), one(ids))
 
 
 def test_a_student_with_fewer_pieces() -> None:
     one, kept = BertForMaskedLM(config()).eval(), [0, 1, 2, 3, 4, 7, 9, 11]
     nn.init.normal_(one.mlm_head.bias)
-    student = student_of(one, 2, kept)
+    student = make_student(one, 2, kept)
     assert student.config.vocab_size == student.bert.config.vocab_size == 8
     found = student(torch.tensor([[2, 5, 7, 3]]))
     expected = one(torch.tensor([[2, 7, 11, 3]]))[..., kept]
@@ -205,7 +213,7 @@ def test_a_student_with_fewer_pieces() -> None:
 
 
 def test_saved_and_loaded(tmp_path: Path) -> None:
-    student = student_of(BertForMaskedLM(WIDE), 1, range(9)).eval()
+    student = make_student(BertForMaskedLM(WIDE), 1, range(9)).eval()
     student.save_pretrained(tmp_path)
     again = BertForMaskedLM.from_pretrained(tmp_path)
     assert distance(weights(again), weights(student)) == 0
@@ -220,29 +228,31 @@ def test_the_layers_of_a_student() -> None:
 @pytest.mark.parametrize("layers", [0, 4])
 def test_a_student_has_no_more_layers_than_its_teacher(layers: int) -> None:
     with pytest.raises(ValueError, match=f"layers={layers} of a teacher that has 3"):
-        student_of(Bert(WIDE), layers)
+        make_student(Bert(WIDE), layers)
 
 
 def test_a_student_with_chosen_layers() -> None:
     one = BertForMaskedLM(WIDE)
-    layers = student_of(one, [2, 0]).bert.encoder.layers
+    layers = make_student(one, [2, 0]).bert.encoder.layers
     for own, number in zip(layers, [2, 0], strict=True):
         assert distance(weights(own), weights(one.bert.encoder.layers[number])) == 0
     for wrong in ([], [0, 3], [-1]):
         with pytest.raises(ValueError, match="of a teacher that has 3; give numbers"):
-            student_of(one, wrong)
+            make_student(one, wrong)
 
 
 def test_a_teacher_has_layers() -> None:
     with pytest.raises(ValueError, match="Linear has no encoder with layers; give a B"):
-        student_of(nn.Linear(1, 1), 1)
+        make_student(nn.Linear(1, 1), 1)
 
 
 def test_fewer_pieces() -> None:
     pieces = [*SPECIAL, "un", "##a", "b", "good", "bad", "##s", "fine", "##d", "a"]
     pieces += ["g", "##o"]
     tokenizer = Tokenizer(pieces, max_word_characters=77)
-    smaller, ids = fewer_pieces(tokenizer, ["a bad bad fine good", "fine bads"], 14)
+    smaller, ids = reduced_vocabulary(
+        tokenizer, ["a bad bad fine good", "fine bads"], 14
+    )
     assert smaller.vocabulary == [pieces[n] for n in ids]
     assert set(pieces) - set(smaller.vocabulary) == {"un", "good"}
     assert smaller.max_word_characters == 77 and smaller.lowercase
@@ -252,7 +262,7 @@ def test_fewer_pieces() -> None:
 @pytest.mark.parametrize("size", [4, 1000])
 def test_pieces_that_stay(size: int) -> None:
     with pytest.raises(ValueError, match=f"size={size} of .* pieces, of which .* stay"):
-        fewer_pieces(TOKENIZER, ["a"], size)
+        reduced_vocabulary(TOKENIZER, ["a"], size)
 
 
 # Runs --------------------------------------------------------------------------------
@@ -277,7 +287,7 @@ def test_a_student_learns(kind: str) -> None:
 
 def test_the_losses_of_a_pass_by_hand() -> None:
     """Hard, soft and state loss, each from the models' public forward pass."""
-    mix = Mix(hard=0.5, soft=2.0, states=3.0, temperature=4.0)
+    mix = LossWeights(hard=0.5, soft=2.0, states=3.0, temperature=4.0)
     made = run(student=config(hidden_size=32), mix=mix)
     work = made.tuned.works[0]
     made.tuned.objective.eval()
@@ -302,14 +312,14 @@ def test_the_losses_of_a_pass_by_hand() -> None:
     names = LABELS["classification"]
     targets = torch.tensor([names.index(row.label) for row in rows])
     hard = 0.5 * F.cross_entropy(both[0], targets, reduction="sum")
-    soft = 2.0 * soft_loss(both[0], both[1], 4.0)
-    expected = torch.stack([hard, soft, 3.0 * state_loss(*states)])
+    soft = 2.0 * soft_target_loss(both[0], both[1], 4.0)
+    expected = torch.stack([hard, soft, 3.0 * hidden_state_loss(*states)])
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert work.counts.tolist() == [16, 16, 16]
 
 
 def test_hard_alone_is_fine_tuning() -> None:
-    made = run(mix=Mix(hard=1.0, soft=0.0, states=0.0))
+    made = run(mix=LossWeights(hard=1.0, soft=0.0, states=0.0))
     alone = FineTuning(data("classification"), config(), SHORT, setting=CPU,
                        tokenizer=TOKENIZER)  # fmt: skip
     made.run(), alone.run()
@@ -324,10 +334,12 @@ def test_a_teacher_and_a_student_of_any_family(name: str) -> None:
     other = family.config(**{key: sizes[key] for key in wanted}, max_positions=48)
     rows = data("classification", train=32, valid=0)
     model = task_model(rows.kind, other, rows.labels, seed=0)
-    one = Predictor(model, rows.kind, Reading(TOKENIZER, 32), rows.labels)
-    student = student_of(model, 1)
+    one = Predictor(model, rows.kind, FeatureSettings(TOKENIZER, 32), rows.labels)
+    student = make_student(model, 1)
     assert type(student) is type(model) and len(student.bert.encoder.layers) == 1
-    assert student_of(family.masked_lm(other), 1, range(9)).mlm_head.bias.shape == (9,)
+    assert make_student(family.masked_lm(other), 1, range(9)).mlm_head.bias.shape == (
+        9,
+    )
     for learner in (student, config()):
         made = run(rows.kind, one, data=rows, student=learner).run()
         assert all(map(math.isfinite, made.losses[-1]))
@@ -369,7 +381,7 @@ def test_any_function_is_a_teacher() -> None:
     def says(rows: Sequence[Text]) -> list[list[float]]:
         return [[0.0, 2.0, 4.0] for _ in rows]
 
-    how, mix = TUNING.replace(learning_rate=1e-2), Mix(hard=0.0, states=0.0)
+    how, mix = TUNING.replace(learning_rate=1e-2), LossWeights(hard=0.0, states=0.0)
     made = run("classification", says, tuning=how, mix=mix).run()
     assert made.losses[-1][1] < made.losses[0][1] / 4
     assert all(losses[0] == losses[2] == 0 for losses in made.losses)
@@ -389,7 +401,7 @@ def test_a_teacher_with_other_pieces() -> None:
 
 def test_lessons_can_be_used_again() -> None:
     rows = data("classification")
-    lessons = ask(teacher(), rows.train, rows)
+    lessons = teacher_outputs(teacher(), rows.train, rows)
     assert lessons[0].scores.shape == (1, 3) and lessons[0].states.shape == (1, 32)
     one, again = run("classification", lessons), run()
     one.run(), again.run()
@@ -397,7 +409,7 @@ def test_lessons_can_be_used_again() -> None:
 
 
 def test_a_folder_and_a_card(tmp_path: Path) -> None:
-    made = run(folder=tmp_path, mix=Mix(temperature=3.0)).run()
+    made = run(folder=tmp_path, mix=LossWeights(temperature=3.0)).run()
     card = json.loads((tmp_path / "card.json").read_text(encoding="utf8"))
     assert card["what"] == "Distillation into a BertForSequenceClassification"
     assert card["setting"]["mix"]["temperature"] == 3.0
@@ -420,7 +432,7 @@ def test_what_does_not_fit() -> None:
             "classification",
             lambda rows: torch.zeros(len(rows), 3),
             data=two,
-            mix=Mix(states=0),
+            mix=LossWeights(states=0),
         )
     with pytest.raises(ValueError, match="teacher's kind: 'regression'"):
         run("classification", teacher("regression"))
@@ -435,7 +447,7 @@ def test_what_does_not_fit() -> None:
 
 def test_a_teacher_must_read_the_same_words() -> None:
     rows = data("tagging")
-    lessons = ask(teacher("tagging"), rows.train, rows)
+    lessons = teacher_outputs(teacher("tagging"), rows.train, rows)
     lessons[3] = type(lessons[3])(*(part[:-1] for part in lessons[3]))
     with pytest.raises(
         ValueError, match="row 3: the teacher answers at .* is asked at"
@@ -457,9 +469,9 @@ def test_masked_pieces_are_learnt_from_a_teacher(kind: Any) -> None:
     other = kind(small.config(hidden_size=36)).train()
     before = digest(other)
     made, recipe = objective(other), small.recipe(steps=12, pairs=False, pass_size=16)
-    works = make_works(made, small.tokenizer(), small.store(), recipe)
+    works = make_batches(made, small.tokenizer(), small.store(), recipe)
     optimisers = make_optimisers(made, recipe, shard=False)
-    records = list(train(made, works, optimisers, recipe, CPU, Progress()))
+    records = list(train(made, works, optimisers, recipe, CPU, TrainingState()))
     losses = [record.losses[0] for record in records]
     assert len(losses) == 12 and losses[-1] < losses[0]
     assert digest(other) == before and other.training
@@ -479,18 +491,20 @@ def test_the_triple_loss() -> None:
         "labels": torch.tensor([7, 8, 9]),
     }
     usual = MaskedLMObjective(one)(**given)
-    hard = MaskedLMDistillation(one, one, Mix(1.0, 0.0, 0.0))
+    hard = MaskedLMDistillation(one, one, LossWeights(1.0, 0.0, 0.0))
     torch.testing.assert_close(hard(**given), usual)
-    others = MaskedLMDistillation(one, one, Mix(0.0, 5.0, 5.0))
+    others = MaskedLMDistillation(one, one, LossWeights(0.0, 5.0, 5.0))
     assert others(**given).abs() < 1e-4
     student = BertForMaskedLM(small.config(layers=1))
-    found = MaskedLMDistillation(student, one, Mix(2.0, 5.0, 1.0, 3.0))(**given)
+    found = MaskedLMDistillation(student, one, LossWeights(2.0, 5.0, 1.0, 3.0))(**given)
     mask = {name: given[name] for name in ("input_ids", "attention_mask")}
     real = given["attention_mask"].bool()
-    alike = state_loss(student.bert(**mask)[real], one.bert(**mask)[real]) * 3 / 13
+    alike = (
+        hidden_state_loss(student.bert(**mask)[real], one.bert(**mask)[real]) * 3 / 13
+    )
     guesses = [model(**mask).flatten(0, 1)[given["asked"]] for model in (student, one)]
     hard = F.cross_entropy(guesses[0], given["labels"], reduction="sum")
-    expected = 2 * hard + 5 * soft_loss(*guesses, 3.0) + alike
+    expected = 2 * hard + 5 * soft_target_loss(*guesses, 3.0) + alike
     torch.testing.assert_close(found, expected[None])
 
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from bertcore.training.checkpoint import newest_checkpoint
-from bertcore.training.distributed import World, join
-from bertcore.training.pretrain import CHECKPOINTS
+from bertcore.training.devices import World, join
+from bertcore.training.pretraining import CHECKPOINTS
 from tests.conftest import ROOT
 from tests.training.shared import PLANS, RAMP, kept
 from tests.training.small import after, distance, run

@@ -12,14 +12,14 @@ from tokenizers import models, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 
 from bertcore import BertForMaskedLM, BertForPreTraining, Tokenizer
-from bertcore.text.examples import Examples, pair_examples, window_examples
-from bertcore.text.library_tokenizer import LibraryTokenizer, train_bytes
-from bertcore.text.masking import NOT_ASKED, Masker
-from bertcore.text.steps import Steps
+from bertcore.text.batch import IGNORE_INDEX
+from bertcore.text.dataloader import Batches
+from bertcore.text.fast_tokenizer import FastTokenizer, train_byte_bpe
+from bertcore.text.masking import Masker
+from bertcore.text.pairs import Examples, pair_examples, window_examples
 from bertcore.text.store import Store
-from bertcore.text.unigram import unigram_loss
 from bertcore.text.vocabulary import SPECIAL
-from bertcore.training.evaluate import RATE, SEED, HeldOut, Quality
+from bertcore.training.evaluate import RATE, SEED, HeldOut, HeldOutScores, unigram_loss
 from tests.conftest import fill_with_large_weights
 from tests.training.small import config, store, tokenizer
 
@@ -44,7 +44,7 @@ def held_out(kind: str, **changes) -> HeldOut:
 def slowly(model: BertForPreTraining, kind: str) -> tuple[float, ...]:
     """Padded, every place scored, one text after another."""
     masker = Masker(tokenizer(), RATE)
-    steps = Steps(store(), EXAMPLES[kind], tokenizer(), masker, 16, SEED)
+    steps = Batches(store(), EXAMPLES[kind], tokenizer(), masker, 16, SEED)
     pieces, pairs = [], []
     for number in range(6):  # 100 // 16
         batch = steps[number]
@@ -58,7 +58,7 @@ def slowly(model: BertForPreTraining, kind: str) -> tuple[float, ...]:
             pieces += [
                 (F.cross_entropy(one, label).item(), (one.argmax() == label).item())
                 for one, label in zip(logits[0], labels, strict=True)
-                if label != NOT_ASKED
+                if label != IGNORE_INDEX
             ]
             if kind == "pairs":
                 label = batch["next_sentence_label"][row]
@@ -104,12 +104,12 @@ def test_bits_per_character_by_hand() -> None:
 LAMPS = [["Café lamps – light!", "Crème, a lamp's light…"], ["東京 lamps!"]] * 20
 
 
-def bytes_pieces() -> LibraryTokenizer:
+def bytes_pieces() -> FastTokenizer:
     """Byte-level BPE, as RoBERTa's: Ġ is the space, é is two letters."""
-    return train_bytes([text for texts in LAMPS for text in texts], 290)
+    return train_byte_bpe([text for texts in LAMPS for text in texts], 290)
 
 
-def sentence_pieces() -> LibraryTokenizer:
+def sentence_pieces() -> FastTokenizer:
     """SentencePiece's, as ALBERT's: ▁ is the space."""
     letters = sorted(set("".join(text for texts in LAMPS for text in texts)) - {" "})
     pieces = ["▁", "▁lamp", "▁light", *letters]
@@ -121,7 +121,7 @@ def sentence_pieces() -> LibraryTokenizer:
     library.post_processor = TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
     )
-    return LibraryTokenizer(library)
+    return FastTokenizer(library)
 
 
 @pytest.mark.parametrize(("made", "before"), [(bytes_pieces, 0), (sentence_pieces, 1)])
@@ -193,9 +193,9 @@ def test_unigram_is_of_the_same_labels() -> None:
 
 
 def test_in_words() -> None:
-    text = str(Quality(2.5, 0.25, 1.125, 3000, 0.5, 0.75, 400))
+    text = str(HeldOutScores(2.5, 0.25, 1.125, 3000, 0.5, 0.75, 400))
     assert text == (
         "masked pieces: loss 2.500 nats, 1.125 bits per character, 25.0% of 3,000 "
         "right; pairs: loss 0.500, 75.0% of 400 right"
     )
-    assert "pairs" not in str(Quality(2.5, 0.25, 1.125, 3000))
+    assert "pairs" not in str(HeldOutScores(2.5, 0.25, 1.125, 3000))

@@ -8,10 +8,15 @@ import torch
 from transformers import pipeline
 
 from bertcore import BertForMaskedLM, Tokenizer
-from bertcore.model.changes import FinalNorm, GatedLayer, PreNormLayer, with_layers
+from bertcore.model.variants.parts import (
+    FinalNorm,
+    GatedLayer,
+    PreNormLayer,
+    with_layers,
+)
 from bertcore.training.evaluate import HeldOut
 from bertcore.training.export import export
-from bertcore.training.pretrain import Pretraining, make_examples
+from bertcore.training.pretraining import Pretraining, make_examples
 from tests.training.small import after, config, recipe, run, store, tokenizer
 
 TEXTS = [

@@ -10,23 +10,24 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from bertcore import BertConfig, BertForMaskedLM
-from bertcore.command.quality import trained
 from bertcore.model.bert import Bert
-from bertcore.model.variants.families import FAMILIES
-from bertcore.text.rows import Answer, Question, TaskSet, Text, Words
+from bertcore.model.counts import Costs, costs
+from bertcore.model.variants.families import FAMILIES, family_with
+from bertcore.tasks.rows import Answer, Question, TaskSet, Text, Words
+from bertcore.training.checkpoint import check_identity
 from bertcore.training.export import export
-from bertcore.training.families import family_with, new_model, pretraining_class
-from bertcore.training.finetune import FineTuning
-from bertcore.training.identity import check_identity
+from bertcore.training.finetuning import FineTuning, headed, task_model
 from bertcore.training.loop import seed_for
-from bertcore.training.objective import costs, pretraining_objective
-from bertcore.training.operations import Costs
-from bertcore.training.predict import Predictor
-from bertcore.training.pretrain import Pretraining, make_works
-from bertcore.training.recipes import Recipe
-from bertcore.training.replaced import ReplacedTokenObjective
-from bertcore.training.taskmodel import headed, task_model
-from bertcore.training.tuning import Tuning
+from bertcore.training.objectives import ReplacedTokenObjective, pretraining_objective
+from bertcore.training.predictor import Predictor
+from bertcore.training.pretraining import (
+    Pretraining,
+    make_batches,
+    new_model,
+    pretraining_class,
+)
+from bertcore.training.recipe import Recipe, Tuning
+from bertcore.training.run import load_trained
 from contest.models import ENTRIES, of_family
 from tests.training.small import (
     CPU,
@@ -79,7 +80,7 @@ def test_a_run_that_stops_goes_on_to_the_same_weights(name: str, tmp_path) -> No
 def test_measured_operations_are_those_of_a_pass(name: str) -> None:
     model, own = made(name)
     objective = pretraining_objective(model)
-    works = make_works(objective, tokenizer(), store(), own)
+    works = make_batches(objective, tokenizer(), store(), own)
     work = works[0]
     alone = Costs.of(objective)
     sizes = [torch.arange(n) for n in (5, 11)]
@@ -109,7 +110,7 @@ def test_replaced_tokens_are_those_that_differ_from_what_stood_there() -> None:
     pair, own = made("electra")
     objective = pretraining_objective(pair)
     assert isinstance(objective, ReplacedTokenObjective) and objective.weight == 50
-    work = make_works(objective, tokenizer(), store(), own)[0]
+    work = make_batches(objective, tokenizer(), store(), own)[0]
     given = work.arguments
     ids = given["input_ids"].flatten()
     assert (ids[given["asked"]] == tokenizer().mask_id).all()
@@ -139,7 +140,7 @@ def test_replaced_tokens_are_those_that_differ_from_what_stood_there() -> None:
 def test_no_gradient_goes_through_what_was_drawn() -> None:
     pair, own = made("electra")
     objective = pretraining_objective(pair)
-    given = make_works(objective, tokenizer(), store(), own)[0].arguments
+    given = make_batches(objective, tokenizer(), store(), own)[0].arguments
     objective(**given)[1].backward()
     own = pair.generator.bert.encoder.parameters()
     assert all(not parameter.grad.any() for parameter in own)
@@ -150,7 +151,7 @@ def test_no_gradient_goes_through_what_was_drawn() -> None:
 
 def test_each_end_of_a_span_tells_of_its_pieces() -> None:
     model, own = made("spanbert")
-    work = make_works(pretraining_objective(model), tokenizer(), store(), own)[0]
+    work = make_batches(pretraining_objective(model), tokenizer(), store(), own)[0]
     given = work.arguments
     asked = set(given["asked"].tolist())
     names = "asked", "left", "right", "offset"
@@ -299,7 +300,7 @@ def test_the_trained_model_is_exported_and_loaded(name: str, tmp_path: Path) -> 
             export(done.model, tokenizer(), tmp_path, card)
         return
     export(done.model, tokenizer(), tmp_path, card)
-    loaded, *_ = trained(tmp_path)
+    loaded, *_ = load_trained(tmp_path)
     batch = tokenizer()(["Anna has a [MASK].", "It snows."], parse_special=True)
     found, wanted = loaded(**batch), done.model.eval()(**batch)
     if isinstance(found, tuple):

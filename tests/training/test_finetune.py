@@ -14,16 +14,17 @@ import transformers
 from torch import Tensor
 
 from bertcore import Bert, BertConfig, Tokenizer
-from bertcore.text.features import Reading
-from bertcore.text.rows import KINDS, Answer, Question, Source, TaskSet, Text, Words
+from bertcore.tasks.answers import FoundAnswer, best_span
+from bertcore.tasks.classification import Prediction
+from bertcore.tasks.kinds import MAIN, plain
+from bertcore.tasks.rows import KINDS, Answer, Question, Source, TaskSet, Text, Words
+from bertcore.tasks.tagging import TaggedWords
+from bertcore.tasks.task import FeatureSettings
+from bertcore.tasks.writing import WrittenTarget
 from bertcore.text.vocabulary import SPECIAL
-from bertcore.text.windows import best_span
-from bertcore.training.decode import Found, Guess, Said, Tagged, plain
-from bertcore.training.finetune import FineTuning, finetune
-from bertcore.training.predict import Predictor, batches
-from bertcore.training.scores import MAIN
-from bertcore.training.taskmodel import task_model
-from bertcore.training.tuning import Tuning
+from bertcore.training.finetuning import FineTuning, finetune, task_model
+from bertcore.training.predictor import Predictor, batches
+from bertcore.training.recipe import Tuning
 from tests.training.small import CPU, digest, distance, weights
 
 FILLERS = "the a is on of and with old new tree house river stone walks sings".split()
@@ -454,14 +455,14 @@ def same(found: list[Any], expected: list[Any], limit: float = 1e-5) -> None:
         assert type(one) is type(other)
         if isinstance(one, float):
             assert one == pytest.approx(other, abs=limit)
-        elif isinstance(one, Guess):
+        elif isinstance(one, Prediction):
             assert one.label == other.label
             assert one.probability == pytest.approx(other.probability, abs=limit)
             assert one.probabilities == pytest.approx(other.probabilities, abs=limit)
-        elif isinstance(one, Found):
+        elif isinstance(one, FoundAnswer):
             assert one[:3] == other[:3]
             assert one.margin == pytest.approx(other.margin, abs=10 * limit)
-        elif isinstance(one, Said):
+        elif isinstance(one, WrittenTarget):
             assert one.text == other.text
             assert one.score == pytest.approx(other.score, abs=10 * limit)
         else:
@@ -704,11 +705,11 @@ def predictor(kind: str, **changes: Any) -> Predictor:
     """With random weights."""
     labels = LABELS.get(kind, ())
     model = task_model(kind, config(**changes), labels, 0)
-    return Predictor(model, kind, Reading(TOKENIZER, 32, target=8), labels)
+    return Predictor(model, kind, FeatureSettings(TOKENIZER, 32, target=8), labels)
 
 
 def test_parts_that_do_not_fit() -> None:
-    reading = Reading(TOKENIZER, 32)
+    reading = FeatureSettings(TOKENIZER, 32)
     tagger = task_model("tagging", config(), LABELS["tagging"], 0)
     wanted = "a BertForTokenClassification cannot do 'answers'; give a BertForQuestionA"
     with pytest.raises(ValueError, match=wanted):
@@ -718,7 +719,7 @@ def test_parts_that_do_not_fit() -> None:
         Predictor(tagger, "tagging", reading, ("O", "B-x"))
     wanted = "length=64, but the model has 48 positions; give at most as many"
     with pytest.raises(ValueError, match=wanted):
-        Predictor(tagger, "tagging", Reading(TOKENIZER, 64), LABELS["tagging"])
+        Predictor(tagger, "tagging", FeatureSettings(TOKENIZER, 64), LABELS["tagging"])
     with pytest.raises(ValueError, match="no kind of task 'parsing'; there are class"):
         Predictor(tagger, "parsing", reading)
 
@@ -805,7 +806,7 @@ def test_what_rows_may_be(trained) -> None:
     )
     tag = trained["tagging"].predictor
     words = ("Ada", "walks", "on", "Zürich")
-    expected = Tagged(words, ("B-person", "O", "O", "B-place"))
+    expected = TaggedWords(words, ("B-person", "O", "O", "B-place"))
     for row in (" Ada walks on\nZürich ", list(words), Words(words, ("O",))):
         assert tag.predict([row]) == [expected]
     assert expected.entities() == [("person", "Ada"), ("place", "Zürich")]

@@ -9,20 +9,27 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bertcore.text.batch import TrainingBatch
+from bertcore.text.dataloader import Batches
 from bertcore.text.masking import Masker
-from bertcore.text.steps import Steps
-from bertcore.training.guard import FAULTS, RISES, Diverged, Guard
-from bertcore.training.loop import train
-from bertcore.training.objective import (
-    Work,
-    pretraining_objective,
-    pretraining_work,
+from bertcore.training.loop import (
+    FAULTS,
+    FIRST_SCALE,
+    RISES,
+    Diverged,
+    Guard,
+    Record,
+    TrainingState,
+    train,
 )
-from bertcore.training.objectives import pretraining_losses
+from bertcore.training.objectives import (
+    pretraining_batch,
+    pretraining_losses,
+    pretraining_objective,
+)
 from bertcore.training.optim import make_optimisers
-from bertcore.training.pretrain import Pretraining, make_examples
-from bertcore.training.progress import FIRST_SCALE, Progress, Record
-from bertcore.training.recipes import Recipe
+from bertcore.training.pretraining import Pretraining, make_examples
+from bertcore.training.recipe import Recipe
 from tests.training.small import (
     CPU,
     after,
@@ -50,15 +57,15 @@ class Parts:
     def __init__(self, recipe: Recipe) -> None:
         masker = Masker(tokenizer())
         examples = make_examples(store(), recipe)
-        self.steps = Steps(store(), examples, tokenizer(), masker, 16, recipe.seed)
+        self.steps = Batches(store(), examples, tokenizer(), masker, 16, recipe.seed)
         self.passes = recipe.passes
 
-    def __getitem__(self, number: int) -> Work:
+    def __getitem__(self, number: int) -> TrainingBatch:
         step, part = divmod(number, self.passes)
         size = 16 // self.passes
         rows = slice(part * size, (part + 1) * size)
         batch = {name: value[rows] for name, value in self.steps[step].items()}
-        return pretraining_work(batch, config())
+        return pretraining_batch(batch, config())
 
     def name(self, number: int) -> str:
         return f"pass {number}"
@@ -66,7 +73,7 @@ class Parts:
 
 def cut(how: Recipe) -> tuple[list[Record], list[dict[str, Tensor]]]:
     """Records of six updates, and the weights after each."""
-    network, progress = model(how), Progress()
+    network, progress = model(how), TrainingState()
     objective = pretraining_objective(network)
     optimisers = make_optimisers(objective, how, shard=False)
     records = train(objective, Parts(how), optimisers, how, CPU, progress)
@@ -103,7 +110,7 @@ def gradients(how: Recipe) -> dict[str, Tensor]:
         seen.update({n: p.grad.clone() for n, p in network.named_parameters()})
 
     optimisers.step = look
-    next(train(objective, Parts(how), optimisers, how, CPU, Progress()))
+    next(train(objective, Parts(how), optimisers, how, CPU, TrainingState()))
     return seen
 
 
@@ -264,10 +271,10 @@ def test_dropout_differs_from_update_to_update() -> None:
 class Same(list):
     """The same pass, whichever is asked for."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: TrainingBatch) -> None:
         self.work = work
 
-    def __getitem__(self, number: int) -> Work:
+    def __getitem__(self, number: int) -> TrainingBatch:
         return self.work
 
 
@@ -387,7 +394,7 @@ def test_fp16_halves_its_scale_until_nothing_overflows() -> None:
 
 
 def test_the_scale_doubles_after_a_thousand_good_updates() -> None:
-    progress = Progress()
+    progress = TrainingState()
     guard = Guard(progress, half=True)
     for _ in range(RISES - 1):
         guard.passed()
@@ -401,7 +408,7 @@ def test_the_scale_doubles_after_a_thousand_good_updates() -> None:
 
 
 def test_without_fp16_there_is_no_scale() -> None:
-    progress = Progress()
+    progress = TrainingState()
     guard = Guard(progress, half=False)
     for _ in range(RISES):
         guard.passed()

@@ -9,10 +9,9 @@ from torch import nn
 
 from bertcore import BertForPreTraining
 from bertcore.book.checks import assert_same
-from bertcore.model.names import published_name
-from bertcore.text.batch import pack
+from bertcore.model.published import published_name
+from bertcore.text.batch import IGNORE_INDEX, pack
 from bertcore.training.objectives import (
-    NOT_ASKED,
     Losses,
     masked_lm_loss,
     next_sentence_loss,
@@ -27,7 +26,7 @@ Batch = dict[str, torch.Tensor]
 @pytest.fixture
 def asked(batch: Batch) -> Batch:
     """With labels at a few places of each text, and a label for each pair."""
-    labels = torch.full_like(batch["input_ids"], NOT_ASKED)
+    labels = torch.full_like(batch["input_ids"], IGNORE_INDEX)
     for row, places in enumerate(([1, 4, 9], [2], [1, 2])):
         labels[row, places] = torch.tensor([7, 50, 3][: len(places)])
     return {**batch, "labels": labels, "next_sentence_label": torch.tensor([0, 1, 1])}
@@ -60,7 +59,7 @@ def full_head(model: BertForPreTraining, batch: Batch) -> torch.Tensor:
     inputs = {k: batch[k] for k in ("input_ids", "token_type_ids", "attention_mask")}
     pieces, follows = model(**inputs)
     masked_lm = F.cross_entropy(
-        pieces.flatten(0, 1), batch["labels"].flatten(), ignore_index=NOT_ASKED
+        pieces.flatten(0, 1), batch["labels"].flatten(), ignore_index=IGNORE_INDEX
     )
     return masked_lm + F.cross_entropy(follows, batch["next_sentence_label"])
 
@@ -106,7 +105,7 @@ def test_where_nothing_is_asked_there_is_no_gradient() -> None:
     logits = torch.randn(4, 9, 53, requires_grad=True)
     labels = torch.randint(0, 53, (4, 9))
     empty = torch.rand(4, 9) < 0.7
-    labels[empty] = NOT_ASKED
+    labels[empty] = IGNORE_INDEX
     loss = masked_lm_loss(logits, labels)
     (gradient,) = torch.autograd.grad(loss, logits)
     assert (gradient[empty] == 0).all() and (gradient[~empty] != 0).any(dim=-1).all()
@@ -122,7 +121,7 @@ def test_padded_slots_of_googles_form() -> None:
     weights = torch.tensor([[1, 1, 1, 0, 0], [1, 0, 0, 0, 0], [1, 1, 1, 1, 1.0]])
     each = -logits.log_softmax(-1).gather(-1, slots[..., None])[..., 0]
     google = (weights * each).sum() / (weights.sum() + 1e-5)
-    ours = masked_lm_loss(logits, slots.masked_fill(weights == 0, NOT_ASKED))
+    ours = masked_lm_loss(logits, slots.masked_fill(weights == 0, IGNORE_INDEX))
     assert torch.allclose(ours, google, atol=1e-5)
     gradients = [torch.autograd.grad(loss, logits)[0] for loss in (ours, google)]
     assert torch.allclose(*gradients, atol=1e-6)
@@ -134,8 +133,8 @@ def test_padded_slots_of_googles_form() -> None:
 def test_the_mean_is_over_the_places_of_the_whole_batch() -> None:
     """Not over texts: a text with many places weighs more."""
     logits = torch.randn(2, 4, 9)
-    labels = torch.tensor([[1, 2, 3, NOT_ASKED], [4, *[NOT_ASKED] * 3]])
-    asked = labels != NOT_ASKED
+    labels = torch.tensor([[1, 2, 3, IGNORE_INDEX], [4, *[IGNORE_INDEX] * 3]])
+    asked = labels != IGNORE_INDEX
     each = F.cross_entropy(logits[asked], labels[asked], reduction="none")
     assert torch.isclose(masked_lm_loss(logits, labels), each.sum() / 4)
 
@@ -168,7 +167,7 @@ def test_half_precision_is_summed_in_single() -> None:
 
 
 def test_refusals(model, asked: Batch) -> None:
-    nothing = {**asked, "labels": torch.full_like(asked["labels"], NOT_ASKED)}
+    nothing = {**asked, "labels": torch.full_like(asked["labels"], IGNORE_INDEX)}
     with pytest.raises(ValueError, match="no place has a label, so there is nothing"):
         pretraining_losses(model, nothing)
     two = {**asked, "next_sentence_label": torch.tensor([0, 1])}

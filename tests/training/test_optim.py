@@ -11,13 +11,17 @@ from transformers import get_linear_schedule_with_warmup
 from transformers.trainer import Trainer
 
 from bertcore import BertForMaskedLM, BertForPreTraining, BertForSequenceClassification
-from bertcore.model.changes import FinalNorm, PreNormLayer, with_layers
-from bertcore.model.names import published_name
-from bertcore.training.guard import Guard
-from bertcore.training.muon import Muon, orthogonal
-from bertcore.training.optim import ReleasedAdamW, is_decayed, make_optimisers
-from bertcore.training.progress import Progress
-from bertcore.training.recipes import FAITHFUL, Recipe
+from bertcore.model.published import published_name
+from bertcore.model.variants.parts import FinalNorm, PreNormLayer, with_layers
+from bertcore.training.loop import Guard, TrainingState
+from bertcore.training.optim import (
+    Muon,
+    ReleasedAdamW,
+    is_decayed,
+    make_optimisers,
+    orthogonal,
+)
+from bertcore.training.recipe import FAITHFUL, Recipe
 from tests.conftest import fill_with_large_weights, tiny_config
 from tests.google import GoogleTraining, optimization
 from tests.training.small import digest, distance, recipe, run, weights
@@ -63,7 +67,7 @@ def test_released_is_googles_own_training(model) -> None:
     """
     google = GoogleTraining(published(weights(model)))
     optimisers = make_optimisers(model, RELEASED, shard=False)
-    guard, start = Guard(Progress(), half=False), weights(model)
+    guard, start = Guard(TrainingState(), half=False), weights(model)
     clipped = []
     for step in range(STEPS):
         found = gradients(model, step)
@@ -134,7 +138,7 @@ def test_the_released_rate_drops_when_warm_up_ends() -> None:
 def test_clipping_is_tensorflows() -> None:
     """t * clip / max(norm, clip), whatever the loss was multiplied by."""
     for scale, size in ((1.0, 0.01), (1.0, 5.0), (2.0**14, 0.01), (2.0**14, 5.0)):
-        progress = Progress(scale=scale)
+        progress = TrainingState(scale=scale)
         true = [torch.randn(3, 4) * size, torch.randn(7) * size]
         length = torch.cat([t.flatten() for t in true]).norm()
         scaled = [t * scale for t in true]
@@ -147,7 +151,7 @@ def test_clipping_is_tensorflows() -> None:
 
 def test_no_limit_is_no_clipping() -> None:
     given = torch.full((4,), 50.0)
-    assert Guard(Progress(), half=False).clip([given], 100.0, 0.0) == 100.0
+    assert Guard(TrainingState(), half=False).clip([given], 100.0, 0.0) == 100.0
     assert torch.equal(given, torch.full((4,), 50.0))
 
 
@@ -331,7 +335,7 @@ def test_what_is_remembered_and_loaded_changes_no_bit(optimiser: str) -> None:
     list(second.records())
     assert digest(second.model) == digest(unbroken.model)
     third = run(how, model=forgetful)
-    third.progress = Progress(step=3, passes=12)
+    third.progress = TrainingState(step=3, passes=12)
     list(third.records())
     assert digest(third.model) != digest(unbroken.model), "it matters"
 

@@ -8,24 +8,23 @@ import pytest
 import torch
 
 from bertcore import BertForMaskedLM, BertForPreTraining
-from bertcore.model.changes import FinalNorm, PreNormLayer, with_layers
-from bertcore.text.corpus import Document
+from bertcore.model.variants.parts import FinalNorm, PreNormLayer, with_layers
+from bertcore.text.documents import Document
+from bertcore.text.prepare import find_texts
 from bertcore.text.store import Store
 from bertcore.text.tales import tales
-from bertcore.text.wordpiece import train
-from bertcore.training.evaluate import HeldOut
-from bertcore.training.history import MOST, History
-from bertcore.training.plans import PLANS, choose, find_texts
-from bertcore.training.pretrain import CARD, Pretraining, make_examples
-from bertcore.training.progress import Progress, Record
-from bertcore.training.recipes import FAITHFUL, FAST, Recipe
-from bertcore.training.runtime import (
+from bertcore.text.wordpiece import train_tokenizer
+from bertcore.training.devices import (
     Machine,
     device_name,
     measure,
     precision_for,
     precision_of,
 )
+from bertcore.training.evaluate import HeldOut
+from bertcore.training.loop import MOST, History, Record, TrainingState
+from bertcore.training.pretraining import CARD, Pretraining, make_examples
+from bertcore.training.recipe import FAITHFUL, FAST, PLANS, Recipe, choose_plan
 from tests.training import small
 from tests.training.small import CPU, after, config, digest, recipe, run, store
 
@@ -37,7 +36,7 @@ def minute() -> tuple:
     """The smallest plan on tales, with its vocabulary."""
     plan, texts = PLANS["minute"], tales(2000)
     sentences = (sentence for tale in texts[:500] for sentence in tale)
-    tokenizer = train(sentences, plan.pieces)
+    tokenizer = train_tokenizer(sentences, plan.pieces)
     apart = Store.of(tales(200, seed=1), tokenizer)
     return plan, tokenizer, Store.of(texts, tokenizer), apart
 
@@ -176,7 +175,7 @@ def test_a_model_that_does_not_fit_the_recipe() -> None:
 
 def test_a_store_of_another_vocabulary() -> None:
     sentences = [sentence for tale in tales(80) for sentence in tale]
-    other = Store.of(tales(9), train(sentences, 260))
+    other = Store.of(tales(9), train_tokenizer(sentences, 260))
     one, two = other.manifest["vocabulary"], store().manifest["vocabulary"]
     refused(f"digest is {one}, that of this tokenizer {two}; load the tok", store=other)
 
@@ -291,7 +290,7 @@ def test_a_history_goes_on_after_json() -> None:
 
 
 def test_progress_is_the_share_that_is_done() -> None:
-    progress = Progress(step=3, seconds=5.0)
+    progress = TrainingState(step=3, seconds=5.0)
     assert progress.share(recipe(steps=12)) == 0.25
     assert progress.share(FAST.replace(seconds=20)) == 0.25
 
@@ -315,7 +314,7 @@ def machine(operations: float, device: str) -> Machine:
     ],
 )
 def test_a_plan_for_the_machine(operations: float, device: str, name: str) -> None:
-    assert choose(machine(operations, device)) is PLANS[name]
+    assert choose_plan(machine(operations, device)) is PLANS[name]
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=list(PLANS))
@@ -360,13 +359,13 @@ def test_texts_of_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
         find_texts("prose")
     page = {True: "held out", False: "to train on"}
     monkeypatch.setattr(
-        "bertcore.training.plans.english", lambda apart: [Document("", page[apart], "")]
+        "bertcore.text.prepare.english", lambda apart: [Document("", page[apart], "")]
     )
     found = find_texts("english")
     assert (found.train, found.held_out) == (["to train on"], ["held out"])
 
 
 def test_texts_without_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bertcore.text.library.find_spec", lambda name: None)
+    monkeypatch.setattr("bertcore.text.corpora.find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match="pip install"):
         find_texts("english")

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.text.rows import KINDS, Answer, Question, Source, TaskSet, Text, Words
-from bertcore.training.baselines import bag_of_words, copied, majority, sentences
-from bertcore.training.decode import Tagged
-from bertcore.training.scores import MAIN, score
+from bertcore.tasks.baselines import bag_of_words, copied, majority, sentences
+from bertcore.tasks.kinds import MAIN, score
+from bertcore.tasks.rows import KINDS, Answer, Question, Source, TaskSet, Text, Words
+from bertcore.tasks.tagging import TaggedWords
 
 
 def texts(*labels: Any) -> list[Text]:
@@ -146,7 +146,7 @@ def test_entities_are_counted_as_conlleval_does(pairs: list[list[tuple]]) -> Non
 @settings(max_examples=100, deadline=None)
 def test_entities_that_are_shown_are_those_that_count(tags: list[str]) -> None:
     words = tuple(f"w{n}" for n in range(len(tags)))
-    shown = Tagged(words, tuple(tags)).entities()
+    shown = TaggedWords(words, tuple(tags)).entities()
     assert shown == [
         (kind, " ".join(words[first : last + 1]))
         for first, last, kind in sorted(spans(tuple(tags)))

@@ -14,20 +14,19 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bertcore import BertForMaskedLM, Tokenizer
 from bertcore.book.checks import assert_same
-from bertcore.model.decoder import EncoderDecoder, Search, generate
-from bertcore.model.names import published_name
-from bertcore.text.batch import NOT_ASKED, padded
-from bertcore.text.features import Feature, Reading
-from bertcore.text.rows import Source, TaskSet, Text
+from bertcore.model.encoder_decoder import EncoderDecoder
+from bertcore.model.generate import Search, generate
+from bertcore.model.published import published_name
+from bertcore.tasks import writing
+from bertcore.tasks.kinds import task_batch
+from bertcore.tasks.rows import Source, TaskSet, Text
+from bertcore.tasks.task import Feature, FeatureSettings
+from bertcore.tasks.writing import WritingObjective, WritingSizes, WrittenTarget
+from bertcore.text.batch import IGNORE_INDEX, padded
 from bertcore.text.vocabulary import SPECIAL
-from bertcore.training import writing
-from bertcore.training.decode import Said
-from bertcore.training.finetune import FineTuning, finetune
-from bertcore.training.predict import Predictor
-from bertcore.training.taskmodel import task_model
-from bertcore.training.tasks import task_work
-from bertcore.training.tuning import Tuning
-from bertcore.training.writing import Shape, WritingObjective
+from bertcore.training.finetuning import FineTuning, finetune, task_model
+from bertcore.training.predictor import Predictor
+from bertcore.training.recipe import Tuning
 from tests.conftest import fill_with_large_weights, tiny_config
 from tests.training.small import CPU, distance, weights
 
@@ -57,7 +56,7 @@ def padded_pairs(some: list[Feature]) -> tuple[dict[str, Tensor], Tensor, Tensor
     sources = padded([(f.first, f.second) for f in some], 0)
     read = padded([(f.targets[:-1], []) for f in some], 0)
     labels = padded([(f.targets[1:], []) for f in some], 0)["input_ids"]
-    labels[read["attention_mask"] == 0] = NOT_ASKED
+    labels[read["attention_mask"] == 0] = IGNORE_INDEX
     targets = {f"decoder_{n}": v for n, v in read.items() if n != "token_type_ids"}
     return {**sources, **targets}, read["input_ids"], labels
 
@@ -69,7 +68,7 @@ class Ours(nn.Module):
         super().__init__()
         model = EncoderDecoder(tiny_config())
         self.objective = WritingObjective(model, smoothing)
-        self.work = task_work("writing", some, 0, Shape.of(model))
+        self.work = task_batch("writing", some, 0, WritingSizes.of(model))
 
     def forward(self) -> Tensor:
         return self.objective(**self.work.arguments) / self.work.counts
@@ -144,7 +143,7 @@ def test_packed_equals_padded(monkeypatch, row: int, cross: bool) -> None:
     rows_of(row, monkeypatch)
     model = EncoderDecoder(tiny_config(), tiny_config(layers=1), cross).eval()
     fill_with_large_weights(model)
-    work = task_work("writing", features(), 0, Shape.of(model))
+    work = task_batch("writing", features(), 0, WritingSizes.of(model))
     loss = WritingObjective(model, 0.1)(**work.arguments)[0]
     batch, _, labels = padded_pairs(features())
     expected = F.cross_entropy(
@@ -167,17 +166,17 @@ def test_packed_equals_padded(monkeypatch, row: int, cross: bool) -> None:
 def test_what_a_work_says(cross: bool) -> None:
     """Labels, tokens of both parts, and the operations that PyTorch counts."""
     model = EncoderDecoder(tiny_config(), tiny_config(layers=3, heads=2), cross)
-    shape = Shape.of(model)
-    work = task_work("writing", features(), 0, shape)
+    shape = WritingSizes.of(model)
+    work = task_batch("writing", features(), 0, shape)
     labels = sum(target - 1 for _, target in SIZES)
     assert work.counts.tolist() == [labels] == [len(work.arguments["targets"])]
     assert work.tokens == sum(source for source, _ in SIZES) + labels
-    one, meta = task_work("writing", features()[:1], 0, shape), torch.device("meta")
+    one, meta = task_batch("writing", features()[:1], 0, shape), torch.device("meta")
     objective = WritingObjective(model.eval().to(meta))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         objective(**one.to(meta).arguments)
     assert one.operations == 3 * counter.get_total_flops()
-    each = [task_work("writing", [f], 0, shape).operations for f in features()]
+    each = [task_batch("writing", [f], 0, shape).operations for f in features()]
     assert work.operations == pytest.approx(sum(each))
 
 
@@ -333,7 +332,9 @@ def test_smoothing_is_what_the_tuning_says() -> None:
 def predictor(search: Search | None = None, **changes: Any) -> Predictor:
     """With large random weights."""
     model = EncoderDecoder(config(initializer_range=0.4, **changes))
-    return Predictor(model, "writing", Reading(TOKENIZER, 16, target=12), search=search)
+    return Predictor(
+        model, "writing", FeatureSettings(TOKENIZER, 16, target=12), search=search
+    )
 
 
 @pytest.mark.parametrize(
@@ -363,7 +364,7 @@ def test_texts_and_rows(trained: FineTuning) -> None:
     """One by one, together, as a stream; a target is not looked at."""
     here = trained.predictor
     [said] = here.predict(["head"])
-    assert isinstance(said, Said) and said.text == "daeh" and said.score < 0
+    assert isinstance(said, WrittenTarget) and said.text == "daeh" and said.score < 0
     rows = [Source("bade"), "head", "fegh cafe", Source("head", "nonsense"), ""]
     together = here.predict(rows)
     assert together[1].text == together[3].text == "daeh"
@@ -441,7 +442,11 @@ def test_parts_that_do_not_fit(tmp_path: Path) -> None:
     tagger = task_model("tagging", config(), ("O", "B-x"), 0)
     with pytest.raises(ValueError, match="a search for tagging, which writes nothing;"):
         Predictor(
-            tagger, "tagging", Reading(TOKENIZER, 16), ("O", "B-x"), search=Search()
+            tagger,
+            "tagging",
+            FeatureSettings(TOKENIZER, 16),
+            ("O", "B-x"),
+            search=Search(),
         )
     EncoderDecoder(config()).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="model_type='encoder-decoder'; bertcore"):

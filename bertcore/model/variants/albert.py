@@ -11,11 +11,46 @@ from torch import Tensor, nn
 from bertcore.model.attention import attention_map
 from bertcore.model.config import BertConfig
 from bertcore.model.encoder import Encoder
-from bertcore.model.initialise import initialise
 from bertcore.model.inputs import check_inputs
 from bertcore.model.pooling import Pooler
-from bertcore.model.variants import names, parts
-from bertcore.model.weights import Pretrained
+from bertcore.model.published import BERT, TABLE
+from bertcore.model.variants import parts
+from bertcore.model.weights import Pretrained, initialise
+
+_GROUP = "encoder.albert_layer_groups.0.albert_layers.0"
+ALBERT = BERT._replace(
+    model_type="albert",
+    body="albert",
+    keys={**BERT.keys, "embedding_size": "embedding_size",
+          "head_dropout": "classifier_dropout_prob"},
+    allowed={**BERT.allowed, "num_hidden_groups": (1,), "inner_group_num": (1,)},
+    names={
+        "embeddings.tables.token": "embeddings.word_embeddings",
+        "embeddings.tables.position": "embeddings.position_embeddings",
+        "embeddings.tables.segment": "embeddings.token_type_embeddings",
+        "embeddings.tables.norm": "embeddings.LayerNorm",
+        "embeddings.widen": "encoder.embedding_hidden_mapping_in",
+        "encoder.layers.{n}.attention.query": f"{_GROUP}.attention.query",
+        "encoder.layers.{n}.attention.key": f"{_GROUP}.attention.key",
+        "encoder.layers.{n}.attention.value": f"{_GROUP}.attention.value",
+        "encoder.layers.{n}.attention.output": f"{_GROUP}.attention.dense",
+        "encoder.layers.{n}.attention_norm": f"{_GROUP}.attention.LayerNorm",
+        "encoder.layers.{n}.feedforward.widen": f"{_GROUP}.ffn",
+        "encoder.layers.{n}.feedforward.narrow": f"{_GROUP}.ffn_output",
+        "encoder.layers.{n}.feedforward_norm": f"{_GROUP}.full_layer_layer_norm",
+        "pooler.dense": "pooler",
+        "mlm_head.dense": "predictions.dense",
+        "mlm_head.norm": "predictions.LayerNorm",
+        "mlm_head": "predictions",
+        "sop_head": "sop_classifier.classifier",
+        "head.dense": "albert.pooler",
+        "head.text": "classifier",
+        "head.token": "classifier",
+        "head.spans": "qa_outputs",
+    },
+    again={"predictions.decoder.weight": TABLE,
+           "predictions.decoder.bias": "predictions.bias"},
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,7 +67,7 @@ class AlbertConfig(BertConfig):
     embedding_size: int = 128
     head_dropout: float = 0.1
 
-    published = names.ALBERT
+    published = ALBERT
 
 
 class Albert(Pretrained, config=AlbertConfig):
@@ -40,7 +75,7 @@ class Albert(Pretrained, config=AlbertConfig):
 
     def __init__(self, config: AlbertConfig, pooler: bool = True) -> None:
         super().__init__(config)
-        self.embeddings = parts.NarrowEmbeddings(config, config.embedding_size)
+        self.embeddings = parts.FactorizedEmbeddings(config, config.embedding_size)
         self.encoder = Encoder(config.replace(layers=1))
         (layer,) = self.encoder.layers
         self.encoder.layers = nn.ModuleList([layer] * config.layers)
@@ -63,7 +98,7 @@ class Albert(Pretrained, config=AlbertConfig):
 
 
 def _masked_lm_head(config: AlbertConfig) -> nn.Module:
-    return parts.NarrowMaskedLMHead(config, config.embedding_size)
+    return parts.FactorizedMaskedLMHead(config, config.embedding_size)
 
 
 class AlbertForMaskedLM(parts.MaskedLM, config=AlbertConfig):

@@ -13,10 +13,57 @@ from bertcore.model.attention import attention_map
 from bertcore.model.config import BertConfig
 from bertcore.model.encoder import Encoder
 from bertcore.model.heads import MaskedLMHead
-from bertcore.model.initialise import initialise
 from bertcore.model.inputs import check_inputs
-from bertcore.model.variants import names, parts
-from bertcore.model.weights import Pretrained
+from bertcore.model.published import BERT, TABLE
+from bertcore.model.variants import parts
+from bertcore.model.weights import Pretrained, initialise
+
+DISTILBERT = BERT._replace(
+    model_type="distilbert",
+    body="distilbert",
+    keys={
+        "vocab_size": "vocab_size",
+        "hidden_size": "dim",
+        "layers": "n_layers",
+        "heads": "n_heads",
+        "feedforward_size": "hidden_dim",
+        "max_positions": "max_position_embeddings",
+        "dropout": "dropout",
+        "attention_dropout": "attention_dropout",
+        "initializer_range": "initializer_range",
+        "text_dropout": "seq_classif_dropout",
+        "span_dropout": "qa_dropout",
+    },
+    # With sinusoids the positions are a table, too, which files hold.
+    allowed={},
+    activation="activation",
+    names={
+        "embeddings.token": "embeddings.word_embeddings",
+        "embeddings.position": "embeddings.position_embeddings",
+        "embeddings.norm": "embeddings.LayerNorm",
+        "encoder.layers.{n}.attention.query": "transformer.layer.{n}.attention.q_lin",
+        "encoder.layers.{n}.attention.key": "transformer.layer.{n}.attention.k_lin",
+        "encoder.layers.{n}.attention.value": "transformer.layer.{n}.attention.v_lin",
+        "encoder.layers.{n}.attention.output": (
+            "transformer.layer.{n}.attention.out_lin"
+        ),
+        "encoder.layers.{n}.attention_norm": "transformer.layer.{n}.sa_layer_norm",
+        "encoder.layers.{n}.feedforward.widen": "transformer.layer.{n}.ffn.lin1",
+        "encoder.layers.{n}.feedforward.narrow": "transformer.layer.{n}.ffn.lin2",
+        "encoder.layers.{n}.feedforward_norm": (
+            "transformer.layer.{n}.output_layer_norm"
+        ),
+        "mlm_head.dense": "vocab_transform",
+        "mlm_head.norm": "vocab_layer_norm",
+        "mlm_head": "vocab_projector",
+        "head.dense": "pre_classifier",
+        "head.text": "classifier",
+        "head.token": "classifier",
+        "head.spans": "qa_outputs",
+    },
+    again={"vocab_projector.weight": TABLE},
+    needed=("embeddings.", "transformer."),
+)
 
 
 @dataclass(frozen=True)
@@ -32,10 +79,10 @@ class DistilBertConfig(BertConfig):
     text_dropout: float = 0.2
     span_dropout: float = 0.1
 
-    published = names.DISTILBERT
+    published = DISTILBERT
 
 
-class TwoTables(nn.Module):
+class DistilBertEmbeddings(nn.Module):
     """BERT's embeddings without the table of segments."""
 
     def __init__(self, config: BertConfig) -> None:
@@ -64,7 +111,7 @@ class DistilBert(Pretrained, config=DistilBertConfig):
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
-        self.embeddings = TwoTables(config)
+        self.embeddings = DistilBertEmbeddings(config)
         self.encoder = Encoder(config)
         self.apply(initialise(config.initializer_range))
 

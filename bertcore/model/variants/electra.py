@@ -12,10 +12,33 @@ from torch import Tensor, nn
 from bertcore.model.attention import attention_map
 from bertcore.model.config import BertConfig
 from bertcore.model.encoder import Encoder
-from bertcore.model.initialise import initialise
 from bertcore.model.inputs import check_inputs
-from bertcore.model.variants import names, parts
-from bertcore.model.weights import Pretrained
+from bertcore.model.published import BERT, LAYERS, TABLE
+from bertcore.model.variants import parts
+from bertcore.model.variants.albert import ALBERT
+from bertcore.model.weights import Pretrained, initialise
+
+ELECTRA = BERT._replace(
+    model_type="electra",
+    body="electra",
+    keys={**BERT.keys, "embedding_size": "embedding_size"},
+    names={
+        **{ours: ALBERT.names[ours] for ours in ALBERT.names if "tables" in ours},
+        **LAYERS,
+        "embeddings.widen": "embeddings_project",
+        "mlm_head.dense": "generator_predictions.dense",
+        "mlm_head.norm": "generator_predictions.LayerNorm",
+        "mlm_head": "generator_lm_head",
+        "head.replaced_dense": "discriminator_predictions.dense",
+        "head.replaced": "discriminator_predictions.dense_prediction",
+        "head.dense": "classifier.dense",
+        "head.text": "classifier.out_proj",
+        "head.token": "classifier",
+        "head.spans": "qa_outputs",
+    },
+    again={"generator_lm_head.weight": TABLE},
+    needed=("embeddings.", "embeddings_project.", "encoder."),
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +53,7 @@ class ElectraConfig(BertConfig):
     feedforward_size: int = 1024
     embedding_size: int = 128
 
-    published = names.ELECTRA
+    published = ELECTRA
 
 
 class Electra(Pretrained, config=ElectraConfig):
@@ -38,7 +61,7 @@ class Electra(Pretrained, config=ElectraConfig):
 
     def __init__(self, config: ElectraConfig) -> None:
         super().__init__(config)
-        self.embeddings = parts.NarrowEmbeddings(config, config.embedding_size)
+        self.embeddings = parts.FactorizedEmbeddings(config, config.embedding_size)
         if config.embedding_size == config.hidden_size:
             self.embeddings.widen = nn.Identity()
         self.encoder = Encoder(config)
@@ -78,7 +101,7 @@ class ElectraForMaskedLM(parts.MaskedLM, config=ElectraConfig):
     """The generator: which piece belongs at each place."""
 
     def __init__(self, config: ElectraConfig) -> None:
-        head = parts.NarrowMaskedLMHead(config, config.embedding_size)
+        head = parts.FactorizedMaskedLMHead(config, config.embedding_size)
         super().__init__(config, Electra(config), head)
 
 
@@ -111,3 +134,49 @@ class ElectraForQuestionAnswering(parts.SpanReader, config=ElectraConfig):
 
     def __init__(self, config: ElectraConfig) -> None:
         super().__init__(config, Electra(config), parts.SpanHead(config))
+
+
+class ElectraPair(nn.Module):
+    """Generator and discriminator, with the same tables (section 3.2).
+
+    Save each by itself; `generator` shares `discriminator`'s tables in memory only.
+    """
+
+    def __init__(
+        self, config: ElectraConfig, generator: ElectraConfig | None = None
+    ) -> None:
+        """
+        Args:
+            config: of the discriminator.
+            generator: its config. Default: a quarter of the discriminator's width,
+                heads and feed-forward size.
+
+        Raises:
+            ValueError: if the tables cannot be shared.
+        """
+        super().__init__()
+        generator = generator or generator_config(config)
+        for field in ("vocab_size", "embedding_size", "max_positions", "segments"):
+            own, theirs = getattr(generator, field), getattr(config, field)
+            if own != theirs:
+                raise ValueError(
+                    f"generator {field}={own} and discriminator {field}={theirs}; "
+                    "they share their tables, so give both the same"
+                )
+        self.config = config
+        self.generator = ElectraForMaskedLM(generator)
+        self.discriminator = ElectraForPreTraining(config)
+        tables = self.discriminator.bert.embeddings.tables
+        self.generator.bert.embeddings.tables = tables
+
+    @property
+    def bert(self) -> Electra:
+        """The body that is kept."""
+        return self.discriminator.bert
+
+
+def generator_config(config: ElectraConfig) -> ElectraConfig:
+    """The config of a generator of a quarter of the width."""
+    width, inner = config.hidden_size // 4, config.feedforward_size // 4
+    heads = next(n for n in range(max(1, config.heads // 4), 0, -1) if width % n == 0)
+    return config.replace(hidden_size=width, heads=heads, feedforward_size=inner)

@@ -2,8 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from bertcore.model import tasks
-from bertcore.model.bert import Bert
+from torch import nn
+
+from bertcore.model import bert
+from bertcore.model.bert import Bert, BertForMaskedLM, BertForPreTraining
 from bertcore.model.config import BertConfig
 from bertcore.model.variants import (
     albert,
@@ -13,7 +15,10 @@ from bertcore.model.variants import (
     modernbert,
     roberta,
 )
-from bertcore.model.weights import Pretrained
+from bertcore.model.variants.albert import AlbertForPreTraining
+from bertcore.model.weights import Pretrained, published_class
+
+OF_PAIRS = BertForPreTraining, AlbertForPreTraining  # asked for pairs, for order
 
 
 class Family(NamedTuple):
@@ -28,6 +33,46 @@ class Family(NamedTuple):
     answers: type[Pretrained]
 
 
+def family_with(config: BertConfig) -> Family:
+    """The family whose models are built from a config of this class.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    for family in FAMILIES.values():
+        if type(config) is family.config:
+            return family
+    raise ValueError(
+        f"no family has a {type(config).__name__}; there are {', '.join(FAMILIES)}"
+    )
+
+
+def config_from(published: dict[str, Any]) -> BertConfig:
+    """The config of any family from the keys of a published `config.json`."""
+    return family_of(published).config.from_dict(published)
+
+
+def masked_lm_classes(family: Family) -> dict[str, type[Pretrained]]:
+    """Those with a head for masked pieces, by their names in `config.json`."""
+    both = [k for k in OF_PAIRS if k.config_class is family.config]
+    return {published_class(kind): kind for kind in (*both, family.masked_lm)}
+
+
+def masked_lm_of(model: nn.Module) -> Pretrained:
+    """The part of a trained model that says which pieces belong where, to be saved.
+
+    Of generator and discriminator it is the generator; of SpanBERT a BertForMaskedLM,
+    since files keep no second head. Weights are shared with the model.
+    """
+    if hasattr(model, "generator"):
+        return model.generator
+    if not hasattr(model, "boundary_head"):
+        return model
+    plain = BertForMaskedLM(model.config)
+    plain.bert, plain.mlm_head = model.bert, model.mlm_head
+    return plain.train(model.training)
+
+
 FAMILIES = {
     family.name: family
     for family in (
@@ -35,10 +80,10 @@ FAMILIES = {
             "bert",
             BertConfig,
             Bert,
-            tasks.BertForMaskedLM,
-            tasks.BertForSequenceClassification,
-            tasks.BertForTokenClassification,
-            tasks.BertForQuestionAnswering,
+            bert.BertForMaskedLM,
+            bert.BertForSequenceClassification,
+            bert.BertForTokenClassification,
+            bert.BertForQuestionAnswering,
         ),
         Family(
             "roberta",

@@ -2,7 +2,7 @@
 
 Liu et al. 2019 (arXiv:1907.11692). What makes it better is how it is trained: masks
 drawn anew each time, no next-sentence objective, ten times the text. Its tokenizer is
-byte-level BPE: `bertcore.text.library_tokenizer`.
+byte-level BPE: `bertcore.text.fast_tokenizer`.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,27 @@ from bertcore.model.config import BertConfig
 from bertcore.model.embeddings import Embeddings
 from bertcore.model.encoder import Encoder
 from bertcore.model.heads import MaskedLMHead
-from bertcore.model.initialise import initialise
 from bertcore.model.inputs import check_inputs
 from bertcore.model.pooling import Pooler
-from bertcore.model.variants import names, parts
-from bertcore.model.weights import Pretrained
+from bertcore.model.published import BERT, TABLE
+from bertcore.model.variants import parts
+from bertcore.model.weights import Pretrained, initialise
 
+ROBERTA = BERT._replace(
+    model_type="roberta",
+    body="roberta",
+    names={
+        **BERT.names,
+        "mlm_head.dense": "lm_head.dense",
+        "mlm_head.norm": "lm_head.layer_norm",
+        "mlm_head": "lm_head",
+        "head.dense": "classifier.dense",
+        "head.text": "classifier.out_proj",
+        "head.token": "classifier",
+        "head.spans": "qa_outputs",
+    },
+    again={"lm_head.decoder.weight": TABLE, "lm_head.decoder.bias": "lm_head.bias"},
+)
 # fairseq counts from the padding's id + 1: rows 0 and 1 of the table are never read.
 FIRST = 2
 
@@ -37,7 +52,7 @@ class RobertaConfig(BertConfig):
     segments: int = 1
     layer_norm_eps: float = 1e-5
 
-    published = names.ROBERTA
+    published = ROBERTA
 
     @classmethod
     def fields_of(cls, published: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """SpanBERT: hide spans, and guess them from their two ends (chapter 8).
 
 Joshi et al. 2020 (arXiv:1907.10529), section 3. The model is BERT's; its objectives
-are others. Which spans are hidden: `bertcore.text.spans`.
+are others. Which spans are hidden: `bertcore.text.masking`.
 """
 
 import torch
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from bertcore.model.bert import Bert
 from bertcore.model.config import BertConfig
 from bertcore.model.heads import MaskedLMHead
-from bertcore.model.initialise import initialise
 from bertcore.model.variants import parts
+from bertcore.model.weights import initialise
 
 LONGEST = 10  # tokens or words of a span
 

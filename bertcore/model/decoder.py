@@ -1,0 +1,284 @@
+"""Decoder: BERT that reads from left to right and says what comes next (chapter 7).
+
+Its layers, its key-value cache, and the maps of who may attend to whom.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from bertcore.model.attention import Attention, causal_map, cross_map
+from bertcore.model.bert import Bert
+from bertcore.model.config import BertConfig
+from bertcore.model.feedforward import FeedForward
+from bertcore.model.heads import MaskedLMHead
+from bertcore.model.inputs import check_inputs, check_source, readable
+from bertcore.model.weights import Pretrained, initialise, loaded
+from bertcore.sources import find_file, read_json
+
+KeysAndValues = tuple[Tensor, Tensor]
+
+
+class KeyValueCache:
+    """The keys and values that one layer of a decoder need not compute again.
+
+    `own` are those of the target so far, `source` those of the encoder's states, as
+    `Attention.offer` gives them, `b h k d` each.
+    """
+
+    def __init__(self) -> None:
+        self.own: KeysAndValues | None = None
+        self.source: KeysAndValues | None = None
+
+    @property
+    def length(self) -> int:
+        """Tokens of the target so far."""
+        return 0 if self.own is None else self.own[0].shape[2]
+
+    def extend(
+        self,
+        key: Tensor,  # b h q d
+        value: Tensor,  # b h q d
+    ) -> KeysAndValues:
+        """Add what is new behind what was there, keep it, and give it back."""
+        if self.own is not None:
+            key = torch.cat([self.own[0], key], dim=2)  # b h k d
+            value = torch.cat([self.own[1], value], dim=2)  # b h k d
+        self.own = key, value
+        return self.own
+
+    def of_source(self, attention: Attention, source: Tensor) -> KeysAndValues:
+        """The source's; computed the first time, and kept."""
+        if self.source is None:
+            self.source = attention.offer(source)
+        return self.source
+
+    def follow(self, rows: Tensor) -> None:
+        """Go on from these rows of the batch, in this order, with the same sources."""
+        if self.own is not None:
+            self.own = self.own[0][rows], self.own[1][rows]
+
+    def choose(self, rows: Tensor) -> None:
+        """Keep these rows with their sources, in this order; one may be kept twice."""
+        self.follow(rows)
+        if self.source is not None:
+            self.source = self.source[0][rows], self.source[1][rows]
+
+
+class Decoder(Pretrained):
+    """Ids to the logits of what comes next: BERT with layers that look back only.
+
+    Without `cross` its parameters are those of `BertForMaskedLM`, under the same names.
+    In files it is `BertLMHeadModel` of the transformers library.
+    """
+
+    def __init__(self, config: BertConfig, cross: bool = True) -> None:
+        super().__init__(config)
+        self.bert = Bert(config, pooler=False)
+        layers = [DecoderLayer(config, cross) for _ in range(config.layers)]
+        self.bert.encoder.layers = nn.ModuleList(layers)
+        self.mlm_head = MaskedLMHead(config)
+        self.cross = cross
+        self.apply(initialise(config.initializer_range))
+
+    @classmethod
+    def from_pretrained(
+        cls, folder_or_name: str | Path, cross: bool | None = None, **changes: Any
+    ) -> Self:
+        """The model with a checkpoint's weights, as for `Pretrained`.
+
+        Args:
+            folder_or_name: a folder, or a name on the hub, of a decoder or of BERT.
+            cross: whether it looks at a source. Default: as the checkpoint says. What
+                the checkpoint lacks starts from random weights, and a warning names it.
+            changes: fields of the config to change.
+        """
+        published = read_json(find_file(folder_or_name, "config.json"))
+        config = BertConfig.from_dict({**published, "is_decoder": False}, **changes)
+        if cross is None:
+            cross = published.get("add_cross_attention", False)
+        return loaded(folder_or_name, lambda: cls(config, cross))
+
+    def states(
+        self,
+        input_ids: Tensor,  # b q
+        token_type_ids: Tensor | None = None,  # b q
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,  # b q
+        source: Tensor | None = None,
+        source_mask: Tensor | None = None,
+        memories: Sequence[KeyValueCache] | None = None,
+    ) -> Tensor:
+        """The states after the last layer, `b q w`; arguments are those of `forward`.
+
+        Args:
+            memories: one of each layer. Then `input_ids` are the new tokens alone, and
+                `attention_mask` is of all, the old ones first, and positions go on.
+        """
+        old = memories[0].length if memories else 0
+        if position_ids is None and old:
+            end = old + input_ids.shape[1]
+            position_ids = torch.arange(old, end, device=input_ids.device)
+            position_ids = position_ids.expand(len(input_ids), -1)  # b q
+        mask = attention_mask if memories is None else None
+        check_inputs(self.config, input_ids, token_type_ids, mask, position_ids)
+        shape = len(input_ids), self.config.hidden_size
+        check_source(self.cross, source, source_mask, *shape)
+        hidden = self.bert.embeddings(input_ids, token_type_ids, position_ids)  # b q w
+        length = old + input_ids.shape[1]
+        allowed = back_map(attention_mask, length, input_ids.device, old)
+        source_allowed = source_map(source_mask, attention_mask, old)
+        for number, layer in enumerate(self.bert.encoder.layers):
+            memory = None if memories is None else memories[number]
+            hidden = layer(hidden, allowed, source, source_allowed, memory)  # b q w
+        return hidden  # b q w
+
+    def forward(
+        self,
+        input_ids: Tensor,  # b q
+        token_type_ids: Tensor | None = None,  # b q
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,  # b q
+        source: Tensor | None = None,
+        source_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Logits over the vocabulary, `b q v`: at each token, of the token after it.
+
+        Args:
+            input_ids: piece ids of the target, `b q`.
+            token_type_ids: segments; default 0.
+            attention_mask: `b q`, 1 for a token and 0 for padding, in a packed row the
+                number of the token's text. No token sees a later one in any case.
+            position_ids: rows of the position table; default 0, 1, 2, …
+            source: the states of an encoder, `b k w`.
+            source_mask: `b k`, as `attention_mask`, of the source. Default: all of it.
+
+        Raises:
+            ValueError: if a shape, a type or an id is not one the tables can take, or
+                there is a source without cross-attention, or the other way round.
+        """
+        hidden = self.states(
+            *(input_ids, token_type_ids, attention_mask, position_ids),
+            *(source, source_mask),
+        )
+        return self.scores(hidden)  # b q v
+
+    def scores(self, hidden: Tensor) -> Tensor:
+        """Logits of states, `… w` to `… v`."""
+        return self.mlm_head(hidden, self.bert.embeddings.token.weight)
+
+    def published_config(self) -> dict[str, object]:
+        """What `config.json` says of this model."""
+        flags = {"is_decoder": True, "add_cross_attention": self.cross}
+        return {**self.config.to_dict(), **flags}
+
+
+def source_map(
+    source_mask: Tensor | None, attention_mask: Tensor | None, old: int = 0
+) -> Tensor | None:
+    """Which token of the target may look at which state of the source: `cross_map`.
+
+    Args:
+        source_mask: `b k`, or None: at all of them.
+        attention_mask: of the target, or None.
+        old: tokens at the beginning of the target that do not look.
+
+    Raises:
+        ValueError: if a text of the target has no source, or it is not said which.
+    """
+    if source_mask is None:
+        return None
+    new = None if attention_mask is None else attention_mask[:, old:]
+    allowed = cross_map(source_mask, new)
+    if not readable(source_mask):
+        return allowed
+    if attention_mask is None and bool((source_mask > 1).any()):
+        raise ValueError(
+            "source_mask numbers several texts of a row, but which tokens of the "
+            "target are whose is not said; give attention_mask with the same numbers"
+        )
+    blind = (~allowed.any(dim=-1)).nonzero()
+    if len(blind):
+        raise ValueError(
+            f"a token in row {blind[0, 0].item()} may look at nothing of the source; "
+            "each number in attention_mask must be in that row of source_mask, too, "
+            "and a row of zeros is no source"
+        )
+    return allowed
+
+
+def back_map(
+    attention_mask: Tensor | None, length: int, device: torch.device, old: int = 0
+) -> Tensor:
+    """Which token may look at which: at itself, and back within its text, `b 1 q k`.
+
+    Args:
+        attention_mask: `b k`, as for `attention_map`, or None.
+        length: of the rows.
+        device: of the result.
+        old: tokens at the beginning that do not look, but are looked at.
+
+    Raises:
+        ValueError: if the mask has another length.
+    """
+    if attention_mask is None:
+        return causal_map(length, device)[..., old:, :]  # 1 1 q k
+    if attention_mask.dim() != 2 or attention_mask.shape[1] != length:
+        raise ValueError(
+            f"attention_mask has shape {tuple(attention_mask.shape)}; expected "
+            f"(batch, {length}), one number for each token so far"
+        )
+    key = torch.arange(length, device=device)
+    query = rearrange(key[old:], "q -> q 1")  # q 1
+    own_text = cross_map(attention_mask, attention_mask[:, old:])  # b 1 q k
+    return own_text & (key <= query) | (key == query)  # b 1 q k
+
+
+class DecoderLayer(nn.Module):
+    """One layer: attention backwards, attention to a source, feed-forward; norms last.
+
+    Vaswani et al. 2017, 3.1. Without `cross` it is BERT's own layer.
+    """
+
+    def __init__(self, config: BertConfig, cross: bool = True) -> None:
+        super().__init__()
+        width, eps = config.hidden_size, config.layer_norm_eps
+        self.attention = Attention(config)
+        self.attention_norm = nn.LayerNorm(width, eps=eps)
+        self.cross = Attention(config) if cross else None
+        self.cross_norm = nn.LayerNorm(width, eps=eps) if cross else None
+        self.feedforward = FeedForward(config)
+        self.feedforward_norm = nn.LayerNorm(width, eps=eps)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self,
+        hidden: Tensor,  # b q w
+        allowed: Tensor | None = None,
+        source: Tensor | None = None,
+        source_allowed: Tensor | None = None,
+        memory: KeyValueCache | None = None,
+    ) -> Tensor:
+        """States in, states out: `b q w` to `b q w`.
+
+        Args:
+            hidden: the states of the target.
+            allowed: which of them may look at which, `b 1 q k`.
+            source: the states of the encoder, `b k w`.
+            source_allowed: which token may look at which of these, `b 1 q k`.
+            memory: keys and values of the tokens before; these are added to it.
+        """
+        memory = KeyValueCache() if memory is None else memory
+        own = memory.extend(*self.attention.offer(hidden))
+        attended = self.dropout(self.attention.ask(hidden, *own, allowed))  # b q w
+        hidden = self.attention_norm(hidden + attended)  # b q w
+        if self.cross is not None:
+            theirs = memory.of_source(self.cross, source)
+            looked = self.dropout(self.cross.ask(hidden, *theirs, source_allowed))
+            hidden = self.cross_norm(hidden + looked)  # b q w
+        changed = self.dropout(self.feedforward(hidden))  # b q w
+        return self.feedforward_norm(hidden + changed)  # b q w

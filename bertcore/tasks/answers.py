@@ -1,0 +1,277 @@
+"""Answers: the span of a context that answers a question (chapter 10).
+
+A long context is read in overlapping windows. The reference is google-research/bert
+run_squad.py, `convert_examples_to_features`.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+from unicodedata import category
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from bertcore.model.bert import BertForQuestionAnswering
+from bertcore.tasks.rows import Question
+from bertcore.tasks.task import (
+    Feature,
+    FeatureSettings,
+    Scored,
+    class_loss,
+    metrics_library,
+)
+from bertcore.text.batch import Slot
+from bertcore.text.fast_tokenizer import AnyTokenizer
+from bertcore.text.wordpiece import Piece
+
+LONGEST_QUESTION = 64  # pieces; run_squad.py, `max_query_length`
+LONGEST_ANSWER = 30  # pieces; run_squad.py, `max_answer_length`
+
+
+class SpanObjective(nn.Module):
+    """Where an answer starts and ends in each window, and the sum of the loss."""
+
+    def __init__(self, model: BertForQuestionAnswering) -> None:
+        super().__init__()
+        self.model = model
+
+    def scores(self, asked: Tensor, inside: Tensor, **inputs: Tensor) -> Tensor:
+        """Logits of start and end, `p s 2`, -inf after a window's end.
+
+        Args:
+            asked: places in the batch, read row by row, of each window's tokens, `p s`.
+            inside: which of them are its own, `p s`.
+            inputs: those of `Bert.forward`.
+        """
+        hidden = rearrange(self.model.bert(**inputs), "b s w -> (b s) w")
+        scores = self.model.head(hidden)[asked]
+        return scores.masked_fill(~rearrange(inside, "p s -> p s 1"), -torch.inf)
+
+    def forward(self, targets: Tensor, **given: Tensor) -> Tensor:
+        """The sum over the windows of the mean of both ends' losses, as `1`.
+
+        Args:
+            targets: first and last place of the answer, `p 2`.
+            given: as for `scores`.
+        """
+        scores = self.scores(**given).float()
+        return (
+            class_loss(rearrange(scores, "p s e -> (p e) s"), targets.flatten())[None]
+            / 2
+        )
+
+
+def question_features(
+    rows: Sequence[Question], reading: FeatureSettings, labels: Sequence[str] = ()
+) -> Iterator[Feature]:
+    """The windows of each question: asked is every place.
+
+    Of several answers the first is taught. A window that does not hold it is taught to
+    point to [CLS]: nothing is answered here.
+    """
+    length, stride = reading.length, reading.stride
+    for row, (question, context, answers, _) in enumerate(rows):
+        for window in windows(question, context, reading.tokenizer, length, stride):
+            targets: list[int] = []
+            if answers is not None:
+                targets = [0, 0]
+            if answers:
+                start = answers[0].start
+                targets = [*answer_places(window, start, start + len(answers[0].text))]
+            everywhere = list(range(len(window.first) + len(window.second)))
+            yield Feature(row, *window[:2], everywhere, targets, window.places)
+
+
+class FoundAnswer(NamedTuple):
+    """An answer, `context[start:end]`, or "" if the context has none.
+
+    `margin` is the score of the best answer less that of none.
+    """
+
+    text: str
+    start: int
+    end: int
+    margin: float
+
+
+def decode_answers(
+    rows: list[Question], scored: Scored, _: tuple[str, ...]
+) -> list[FoundAnswer]:
+    """The best answer of all windows, or none.
+
+    None if the lowest score of none, over all windows, is above the answer's
+    (google-research/bert run_squad.py, `write_predictions`).
+    """
+    best: list[tuple[float, int, int]] = [(-torch.inf, 0, 0)] * len(rows)
+    none = [torch.inf] * len(rows)
+    for feature, scores in scored:
+        begin = len(feature.first)
+        part = scores[0, begin : begin + len(feature.places)]
+        first, last, total = best_span(*part.unbind(-1))
+        none[feature.row] = min(none[feature.row], scores[0, 0].sum().item())
+        if total > best[feature.row][0]:
+            start, end = feature.places[first][0], feature.places[last][1]
+            best[feature.row] = total, start, end
+    found = []
+    for row, (total, start, end), empty in zip(rows, best, none, strict=True):
+        margin = total - empty
+        if margin < 0:
+            start = end = 0
+        found.append(FoundAnswer(row.context[start:end], start, end, margin))
+    return found
+
+
+def answer_scores(rows: Sequence[Question], guesses: Sequence[str]) -> dict[str, float]:
+    """The share of exact answers, and F1 of their words, as SQuAD counts them.
+
+    By torchmetrics. Without an answer, an empty guess is right.
+    """
+    squad = metrics_library("torchmetrics.functional.text").squad
+    told = [{"prediction_text": guess, "id": str(n)} for n, guess in enumerate(guesses)]
+    truth = [
+        {
+            "answers": {
+                "answer_start": [each.start for each in row.answers] or [0],
+                "text": [each.text for each in row.answers] or [""],
+            },
+            "id": str(n),
+        }
+        for n, row in enumerate(rows)
+    ]
+    found = squad(told, truth)
+    return {"f1": float(found["f1"]) / 100, "exact": float(found["exact_match"]) / 100}
+
+
+def span_places(
+    places: Sequence[Slot], features: Sequence[Feature], length: int
+) -> dict[str, Tensor]:
+    """The arguments of `SpanObjective.scores`, besides the batch."""
+    sizes = torch.tensor([place.end - place.start for place in places])
+    starts = torch.tensor([place.row * length + place.start for place in places])
+    steps = torch.arange(int(sizes.max()))[None]
+    inside = steps < sizes[:, None]
+    return {
+        "asked": (starts[:, None] + steps).where(inside, starts[:, None]),
+        "inside": inside,
+    }
+
+
+def ends(features: Sequence[Feature]) -> Tensor:
+    """The first and the last place of each answer, `p 2`."""
+    return torch.tensor([feature.targets for feature in features])
+
+
+class Window(NamedTuple):
+    """`[CLS] question [SEP]` and a part of the context with its `[SEP]`.
+
+    Between the two stand as many [SEP] as the tokenizer says: RoBERTa has two.
+
+    `places` says of each piece of that part which characters of the context it is:
+    `context[start:end]`. `reach` are the characters of which no other piece is needed:
+    from the end of the piece before the part to the start of the one after it.
+    """
+
+    first: list[int]
+    second: list[int]
+    places: list[tuple[int, int]]
+    reach: tuple[int, int]
+
+
+def windows(
+    question: str,
+    context: str,
+    tokenizer: AnyTokenizer,
+    length: int,
+    stride: int | None = None,
+) -> list[Window]:
+    """A question with each part of its context.
+
+    Args:
+        question: of more than 64 pieces, the first 64 are kept.
+        context: of any length.
+        tokenizer: that of the model.
+        length: the most pieces of a window, special tokens included.
+        stride: how many pieces further on the next part begins; None is half a part.
+
+    Raises:
+        ValueError: if the context has no pieces, or there is no room for it.
+    """
+    asked = tokenizer.encode(question)[1:-1][:LONGEST_QUESTION]
+    first = [tokenizer.cls_id, *asked, *[tokenizer.sep_id] * tokenizer.separators]
+    pieces = tokenizer.pieces(context)
+    room = length - len(first) - 1
+    if not pieces:
+        raise ValueError(f"the context {context[:40]!r} has no pieces; give a text")
+    if room < 1:
+        raise ValueError(
+            f"length={length} leaves no room for a context beside a question of "
+            f"{len(asked)} pieces; give {len(first) + 2} or more"
+        )
+    stride = max(1, room // 2) if stride is None else stride
+    if not 1 <= stride <= room:
+        raise ValueError(
+            f"stride={stride}, but length={length} leaves room for {room} pieces "
+            f"beside a question of {len(asked)}; give a stride of 1 to {room}, or "
+            "more length"
+        )
+    places = _places(pieces, context)
+    borders = [(0, 0), *places, (len(context), len(context))]
+    found, start = [], 0
+    while True:
+        end = min(start + room, len(pieces))
+        ids = [piece.id for piece in pieces[start:end]] + [tokenizer.sep_id]
+        reach = borders[start][1], borders[end + 1][0]
+        found.append(Window(first, ids, places[start:end], reach))
+        if end == len(pieces):
+            return found
+        start += stride
+
+
+def _places(pieces: list[Piece], context: str) -> list[tuple[int, int]]:
+    """What each piece stands for, with the accents behind it that encoding drops."""
+    found = []
+    for piece, after in zip_longest(pieces, pieces[1:]):
+        end, most = piece.end, after.start if after else len(context)
+        while end < most and category(context[end]) == "Mn":
+            end += 1
+        found.append((piece.start, end))
+    return found
+
+
+def answer_places(window: Window, start: int, end: int) -> tuple[int, int]:
+    """Where an answer, `context[start:end]`, begins and ends in a window.
+
+    Returns:
+        The places of its first and last piece, or 0 and 0, which is [CLS], if the
+        answer is not whole in this window.
+    """
+    if start < window.reach[0] or end > window.reach[1]:
+        return 0, 0
+    touched = [n for n, (a, b) in enumerate(window.places) if a < end and b > start]
+    if not touched:
+        return 0, 0
+    return len(window.first) + touched[0], len(window.first) + touched[-1]
+
+
+class Span(NamedTuple):
+    """First and last piece of a part of the context, from 0, and its score."""
+
+    first: int
+    last: int
+    score: float
+
+
+def best_span(start: Tensor, end: Tensor, longest: int = LONGEST_ANSWER) -> Span:
+    """The pair of places with the highest sum of scores, the end not before the start.
+
+    Args:
+        start, end: the scores of a window's part of the context, `s` each.
+        longest: the most pieces of an answer.
+    """
+    scores = start[:, None] + end[None, :]
+    allowed = torch.ones_like(scores, dtype=torch.bool).triu().tril(longest - 1)
+    best = int(scores.masked_fill(~allowed, -torch.inf).argmax())
+    first, last = divmod(best, len(end))
+    return Span(first, last, float(scores[first, last]))

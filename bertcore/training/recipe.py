@@ -1,0 +1,388 @@
+"""Recipe: the numbers of a training run, and plans that name all of it (chapter 9).
+
+`Recipe` says how a model is pretrained, `Tuning` how it is fine-tuned; a `Plan` adds a
+size and texts. The architecture is in `BertConfig`.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Self
+
+from bertcore.model.config import BertConfig, changed
+from bertcore.training.devices import Machine
+
+SCHEDULES = ("linear", "released", "constant")
+OPTIMISERS = ("adamw", "released", "muon")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    The end of a run is given in updates (`steps`) or in time (`seconds`), and warm-up
+    and decay are shares of it. With `seconds` the same recipe fits any machine.
+
+    Args:
+        steps: updates in all.
+        seconds: of training in all, pauses not counted.
+        batch: examples in an update.
+        pass_size: examples that are in memory at once; gradients are summed over as
+            many passes as an update takes. Default: all.
+        length: tokens in an example with its special tokens, and in a packed row.
+        pairs: ask for the next sentence, too, as BERT does.
+        order: ask whether two stretches of text were swapped, as ALBERT does.
+        mask_rate: the share of a text's tokens that is hidden.
+        mask_limit: the most that are hidden in a text.
+        whole_words: hide whole words.
+        spans: hide spans of words, as SpanBERT does.
+        learning_rate: at its highest; for `muon` that of the parameters that are not
+            matrices.
+        matrix_rate: with `muon`, that of the matrices of the layers.
+        optimiser: "adamw"; "released", as Google's code has it, without bias
+            correction; "muon" for the matrices of the layers and AdamW for the rest.
+        betas, epsilon: of Adam.
+        weight_decay: of matrices and tables, decoupled; biases and norms have none.
+        clip: the longest that the gradient may be, over all parameters; 0 is no limit.
+        schedule: "linear", up and down in straight lines; "released", where the decay
+            counts from the first step, so the rate drops when warm-up ends;
+            "constant" after warm-up.
+        warmup: the share of the run in which the rate rises.
+        ramp: the share of the run in which the batch grows from one pass to all.
+        seed: of order, masks, dropout and starting weights.
+
+    Raises:
+        ValueError: naming the field that makes no sense, and what would.
+    """
+
+    steps: int | None = None
+    seconds: float | None = None
+    batch: int = 256
+    pass_size: int | None = None
+    length: int = 128
+    pairs: bool = True
+    mask_rate: float = 0.15
+    mask_limit: int | None = None
+    whole_words: bool = False
+    order: bool = False
+    spans: bool = False
+    learning_rate: float = 1e-4
+    matrix_rate: float = 0.02
+    optimiser: str = "adamw"
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = 1e-6
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    schedule: str = "linear"
+    warmup: float = 0.01
+    ramp: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "betas", tuple(self.betas))
+        if (self.steps is None) == (self.seconds is None):
+            raise ValueError(
+                f"steps={self.steps} and seconds={self.seconds}; give one of the two"
+            )
+        for one, other in (("pairs", "order"), ("spans", "whole_words")):
+            if getattr(self, one) and getattr(self, other):
+                raise ValueError(f"{one}=True and {other}=True; give one of the two")
+        for name in ("steps", "seconds", "batch", "length", "learning_rate"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name}={value!r} must be more than 0")
+        for name in ("weight_decay", "clip", "epsilon", "matrix_rate"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)!r} must be 0 or more")
+        if self.pass_size is not None and self.pass_size < 1:
+            raise ValueError(f"pass_size={self.pass_size} must be 1 or more")
+        for name in ("warmup", "ramp", "mask_rate"):
+            share = getattr(self, name)
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name}={share!r} is a share; give 0 to 1")
+        for name, known in (("schedule", SCHEDULES), ("optimiser", OPTIMISERS)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"no {name} {getattr(self, name)!r}; there are {', '.join(known)}"
+                )
+        if self.batch % self.one_pass:
+            raise ValueError(
+                f"batch={self.batch} is no multiple of pass_size={self.pass_size}; "
+                f"give {self.batch // self.one_pass * self.one_pass or self.one_pass}"
+            )
+
+    @property
+    def one_pass(self) -> int:
+        """Examples in one pass."""
+        return self.pass_size or self.batch
+
+    @property
+    def passes(self) -> int:
+        """Passes in an update, when the batch has grown to its full size."""
+        return self.batch // self.one_pass
+
+    def passes_at(self, progress: float) -> int:
+        """Passes in an update after this share of the run."""
+        if progress >= self.ramp:
+            return self.passes
+        return max(1, round(self.passes * progress / self.ramp))
+
+    def rate_at(self, progress: float) -> float:
+        """The share of the highest learning rate, after this share of the run."""
+        rising = min(1.0, progress / self.warmup) if self.warmup else 1.0
+        if rising < 1 or self.schedule == "constant":
+            return rising
+        if self.schedule == "released":
+            return max(0.0, 1 - progress)
+        return max(0.0, (1 - progress) / max(1e-12, 1 - self.warmup))
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed; `steps` and `seconds` oust each other."""
+        for one, other in (("steps", "seconds"), ("seconds", "steps")):
+            if changes.get(one) is not None and one in changes:
+                changes.setdefault(other, None)
+        return changed(self, changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {**asdict(self), "betas": list(self.betas)}
+
+
+# Devlin et al. 2019, A.2, and google-research/bert run_pretraining.py: 1,000,000
+# steps, of which 10,000 to warm up.
+FAITHFUL = Recipe(
+    steps=1_000_000,
+    batch=256,
+    learning_rate=1e-4,
+    mask_limit=20,
+    optimiser="released",
+    schedule="released",
+    warmup=0.01,
+)
+# What one can do better in a short run; chapter 9 measures each change by itself.
+FAST = Recipe(
+    seconds=1800,
+    batch=256,
+    pairs=False,
+    mask_rate=0.3,
+    learning_rate=1e-3,
+    betas=(0.9, 0.98),
+    clip=1.0,
+    warmup=0.06,
+)
+RECIPES = {"faithful": FAITHFUL, "fast": FAST}
+_WHOLE = (
+    *("batch", "pass_size", "length", "stride", "patience", "looks", "rank"),
+    "target_length",
+)
+_OF_WRITING = {"target_length": None, "label_smoothing": 0.0, "tied": False}
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How to fine-tune. The defaults suit small models and sets of thousands.
+
+    Devlin et al. 2019, A.3, tuned BERT-base and -large with batches of 16 and 32, rates
+    of 2e-5 to 5e-5 and 2 to 4 epochs; a smaller model takes a higher rate, 1e-4 for
+    MiniLM, say.
+
+    Args:
+        epochs: how often each row is read.
+        batch: rows in an update; of long ones, their parts.
+        pass_size: rows in memory at once; divides the batch. Default: all.
+        learning_rate: at its highest.
+        warmup: the share of the run in which the rate rises.
+        weight_decay: of matrices, decoupled.
+        optimiser: "adamw", or "released" without bias correction, as Google's.
+        clip: the longest that the gradient may be.
+        length: the most tokens of a text, pair or window; None is what the model can
+            take, up to 128.
+        stride: of windows, for answers; None is half of what fits beside a question.
+        target_length: for writing, the most tokens of what is written; None is what
+            the decoder can take, up to 64.
+        label_smoothing: for writing, the share of each token's truth that is spread
+            over the whole vocabulary.
+        patience: looks at the validation rows without a better one before the run
+            ends; None goes on to the end. The best weights are kept in any case.
+        looks: looks at the validation rows in an epoch.
+        frozen: embeddings and encoder stay as they are; only the head learns, for
+            writing the decoder.
+        rank: of low-rank changes (LoRA) in place of full ones; None is full, the only
+            choice for writing.
+        tied: for writing, encoder and decoder share their weights.
+        seed: of the head's starting weights, order and dropout.
+
+    Raises:
+        ValueError: naming the field that makes no sense, and what would.
+    """
+
+    epochs: float = 3.0
+    batch: int = 32
+    pass_size: int | None = None
+    learning_rate: float = 3e-4
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    optimiser: str = "adamw"
+    clip: float = 1.0
+    length: int | None = None
+    stride: int | None = None
+    target_length: int | None = None
+    label_smoothing: float = 0.0
+    patience: int | None = None
+    looks: int = 1
+    frozen: bool = False
+    rank: int | None = None
+    tied: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.epochs < math.inf:
+            raise ValueError(f"epochs={self.epochs!r} must be more than 0, and finite")
+        for name in _WHOLE:
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or value < 1):
+                raise ValueError(f"{name}={value!r} must be an integer of 1 or more")
+        if self.target_length is not None and self.target_length < 3:
+            raise ValueError(
+                f"target_length={self.target_length} leaves no room for a piece beside "
+                "[CLS] and [SEP]; give 3 or more"
+            )
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                f"label_smoothing={self.label_smoothing!r} is a share; give 0, or more "
+                "but less than 1"
+            )
+        if self.frozen and self.rank is not None:
+            raise ValueError(
+                f"frozen=True and rank={self.rank}: the encoder stays or it learns; "
+                "give one of the two"
+            )
+        if self.optimiser == "muon" or self.optimiser not in OPTIMISERS:
+            raise ValueError(
+                f"no optimiser {self.optimiser!r} here; there are adamw, released"
+            )
+        self.recipe(1)
+
+    def check_kind(self, kind: str) -> None:
+        """ValueError if the kind of task leaves a field that is set without a sense."""
+        if kind == "writing" and self.rank is not None:
+            raise ValueError(
+                f"rank={self.rank} for writing, but low-rank changes are for models "
+                "with one body; leave rank out, perhaps with frozen=True, where only "
+                "the decoder learns"
+            )
+        if kind == "writing":
+            return
+        for name, usual in _OF_WRITING.items():
+            value = getattr(self, name)
+            if value != usual:
+                raise ValueError(
+                    f"{name}={value!r} for {kind}: it is for writing alone; leave it "
+                    "out"
+                )
+
+    def recipe(self, features: int) -> Recipe:
+        """What the engine takes, for so many features."""
+        return Recipe(
+            steps=max(1, round(self.epochs * features / self.batch)),
+            batch=self.batch,
+            pass_size=self.pass_size,
+            pairs=False,
+            learning_rate=self.learning_rate,
+            optimiser=self.optimiser,
+            weight_decay=self.weight_decay,
+            clip=self.clip,
+            warmup=self.warmup,
+            seed=self.seed,
+        )
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed."""
+        return changed(self, changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+class Plan(NamedTuple):
+    """A size of model, the texts for it, and a recipe.
+
+    `sizes` are fields of `BertConfig`; `texts` is "tales" or "english"; `pieces` the
+    size of the vocabulary; `rate` the products a second from which on a machine can
+    afford it, in FLOP/s.
+    """
+
+    name: str
+    about: str
+    sizes: dict[str, float]
+    texts: str
+    pieces: int
+    recipe: Recipe
+    rate: float
+
+    def config(self, pieces: int) -> BertConfig:
+        """The model's config for a vocabulary of so many pieces."""
+        return BertConfig(vocab_size=pieces, **self.sizes)
+
+
+def _sizes(layers: int, width: int, heads: int, positions: int, **more: float) -> dict:
+    return {
+        "layers": layers,
+        "hidden_size": width,
+        "heads": heads,
+        "feedforward_size": 4 * width,
+        "max_positions": positions,
+        "dropout": 0.0,
+        "attention_dropout": 0.0,
+        **more,
+    }
+
+
+PLANS = {
+    plan.name: plan
+    for plan in (
+        Plan(
+            "minute",
+            "1 layer of 96 on made-up tales: a minute on a CPU",
+            # A narrow layer learns slowly from starting weights as small as BERT's.
+            _sizes(1, 96, 3, 64, initializer_range=0.05),
+            "tales",
+            560,
+            FAST.replace(
+                seconds=20, batch=16, length=48, pairs=True, learning_rate=4e-3
+            ),
+            0.0,
+        ),
+        Plan(
+            "mini",
+            "BERT-mini, 4 layers of 256, on all packaged texts: half an hour on a T4",
+            _sizes(4, 256, 4, 256),
+            "english",
+            8192,
+            FAST.replace(
+                seconds=1800, batch=512, pass_size=128, length=256, optimiser="muon"
+            ),
+            2e12,
+        ),
+        Plan(
+            "base",
+            "BERT-base, 12 layers of 768: an hour on an H100; bring more text",
+            _sizes(12, 768, 12, 512),
+            "english",
+            30_000,
+            FAST.replace(
+                seconds=3600, batch=256, pass_size=64, length=512, optimiser="muon"
+            ),
+            2e14,
+        ),
+    )
+}
+
+
+def choose_plan(machine: Machine) -> Plan:
+    """The plan that this machine can afford: "minute" on a CPU, "mini" on a GPU.
+
+    "base" is left to those who bring more text: the packaged ones are few for it.
+    """
+    fast = machine.operations >= PLANS["mini"].rate
+    return PLANS["mini" if fast and machine.device.type == "cuda" else "minute"]

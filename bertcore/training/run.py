@@ -1,0 +1,518 @@
+"""Run: the folder of a run, from its description to its trained model (chapter 9).
+
+`run.json` holds what was asked for, so that the same command goes on.
+"""
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from math import gcd
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import nn
+
+from bertcore.model.config import BertConfig
+from bertcore.model.variants.families import config_from, family_of, masked_lm_classes
+from bertcore.sources import OUR_MODEL, find_file, read_json
+from bertcore.tasks.sets import sounds_tokenizer
+from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
+from bertcore.text.prepare import HELD_OUT, Prepared, open_prepared, packaged
+from bertcore.text.store import MANIFEST, Store
+from bertcore.text.wordpiece import Tokenizer
+from bertcore.training.checkpoint import Checkpoint, data_digest, newest_checkpoint
+from bertcore.training.devices import find_device
+from bertcore.training.evaluate import HeldOut, HeldOutScores
+from bertcore.training.export import export
+from bertcore.training.finetuning import CARD as FINETUNING_CARD
+from bertcore.training.predictor import TASK
+from bertcore.training.pretraining import (
+    CARD,
+    CHECKPOINTS,
+    Pretraining,
+    make_examples,
+    new_model,
+)
+from bertcore.training.recipe import PLANS, RECIPES, Plan, Recipe
+
+PREFIX = "model."  # the objective's name for the model, in front of each parameter's
+FORMAT = "bertcore run 1"
+RUN, TEXTS, VOCABULARY, MODEL, CURVES = (
+    "run.json", "texts", "vocabulary", "model", "tensorboard"
+)  # fmt: skip
+# What a run learns depends on these; they stay as they were.
+FIXED = (
+    "plan", "preset", "recipe", "seconds", "steps", "batch", "pass_size", "length",
+    "learning_rate", "matrix_rate", "optimiser", "mask_rate", "pairs", "seed",
+)  # fmt: skip
+# Only where and how fast; each session may choose anew.
+FREE = (
+    "precision",
+    "compile",
+    "shard",
+    "workers",
+    "save_every",
+    "looks",
+    "tensorboard",
+)
+FAULTS = "faults.txt"
+# Sets whose texts are not English, as the vocabularies of published models are.
+OWN_PIECES = {"sounds": sounds_tokenizer}
+_POSITIONS = 64  # of the small model that learns them, if no other is given
+
+
+def start_run(
+    prepared: Prepared,
+    recipe: Recipe,
+    config: BertConfig,
+    folder: str | Path | None = None,
+    **options: Any,
+) -> Pretraining:
+    """A run that is ready: `for record in start(…).records(): …`.
+
+        plan = PLANS["minute"]
+        texts = packaged(plan.texts)
+        run = start(texts, plan.recipe, plan.config(len(texts.tokenizer)), "my-run")
+
+    Args:
+        prepared: the texts.
+        recipe: how to train.
+        config: of the model, of any family; its `vocab_size` has room for the
+            prepared vocabulary.
+        folder: of the run, which goes on if it was begun before.
+        options: of `Pretraining`, such as `setting` or `save_every`.
+
+    Raises:
+        ValueError: as `Pretraining` does.
+    """
+    tokenizer, store, apart = prepared
+    setting = options.get("setting")
+    held_out = None
+    if apart is not None and (setting is None or setting.world.leads):
+        held_out = HeldOut(apart, make_examples(apart, recipe), tokenizer, config)
+    model = new_model(config, recipe)
+    return Pretraining(model, tokenizer, store, recipe, folder, held_out, **options)
+
+
+def newest_of_run(folder: str | Path) -> tuple[Checkpoint, list[str]]:
+    """The newest sound checkpoint of a run, and why newer ones are not used.
+
+    Raises:
+        FileNotFoundError: if the run has none.
+        ValueError: if each of them is damaged.
+    """
+    found, faults = newest_checkpoint(Path(folder) / CHECKPOINTS)
+    if found is None:
+        raise FileNotFoundError(
+            f"{folder} has no checkpoint yet: one is written every five minutes, when "
+            "the run is stopped, and at its end"
+        )
+    return found, faults
+
+
+def trained_model(found: Checkpoint, config: BertConfig, recipe: Recipe) -> nn.Module:
+    """The model of a run with the weights of a checkpoint, in evaluation mode."""
+    model = new_model(config, recipe)
+    weights = {name.removeprefix(PREFIX): w for name, w in found.weights.items()}
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(weights[name])
+    return model.eval()
+
+
+class RunDescription(NamedTuple):
+    """What `run.json` says.
+
+    `asked` are the options of `FIXED` and `FREE` that were given; `data` is the folder
+    of prepared texts, None if they are in the run's own; `digest` that of the texts.
+    """
+
+    asked: dict[str, Any]
+    plan: str
+    data: str | None
+    digest: str
+    config: BertConfig
+    recipe: Recipe
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """That of a folder.
+
+        Raises:
+            FileNotFoundError: if the folder is not that of a run.
+            ValueError: if another version wrote it.
+        """
+        path = folder / RUN
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{folder} is no run: it has no {RUN}; begin one with bertcore "
+                f"pretrain --out {folder}"
+            )
+        found = read_json(path)
+        if found.get("format") != FORMAT:
+            raise ValueError(
+                f"{path} says format={found.get('format')!r}; this version of bertcore "
+                f"reads {FORMAT!r}"
+            )
+        config = config_from(found["config"])
+        recipe = Recipe(**found["recipe"])
+        named = [found[name] for name in ("asked", "plan", "data", "digest")]
+        return cls(*named, config, recipe)
+
+    def write(self, folder: Path) -> None:
+        """Into a folder; an older `run.json` stays until the new one is whole."""
+        about = self._asdict() | {
+            "config": self.config.to_dict(),
+            "recipe": self.recipe.to_dict(),
+        }
+        partial = folder / f"{RUN}.part"
+        text = json.dumps({"format": FORMAT, **about}, indent=2, ensure_ascii=False)
+        partial.write_text(text + "\n", encoding="utf8", newline="\n")
+        partial.replace(folder / RUN)
+
+    def texts(self, folder: Path) -> Prepared:
+        """The prepared texts of the run in a folder."""
+        return open_prepared(self.data or folder / TEXTS)
+
+
+def begin_run(
+    folder: Path, given: Mapping[str, Any], plan: Plan, processes: int, progress: bool
+) -> RunDescription:
+    """Prepare what a new run takes, and write `run.json` last."""
+    asked = {key: given[key] for key in (*FIXED, *FREE) if key in given}
+    recipe = recipe_for(plan, asked, processes)
+    sizes = config_for(plan, asked, plan.pieces)  # faults show before the long work
+    if recipe.length > sizes.max_positions:
+        raise ValueError(
+            f"length={recipe.length}, but the model has {sizes.max_positions} "
+            "positions; give --length that many at most"
+        )
+    _check_place(folder)
+    data = given.get("data")
+    if data is not None:
+        prepared = open_prepared(data)
+    else:
+        prepared = _packaged(folder, plan, progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    prepared.tokenizer.save_pretrained(folder / VOCABULARY)
+    config = config_for(plan, asked, len(prepared.tokenizer))
+    digest = data_digest(prepared.train)
+    run = RunDescription(asked, plan.name, _path(data), digest, config, recipe)
+    run.write(folder)
+    return run
+
+
+def continue_run(folder: Path, given: Mapping[str, Any]) -> RunDescription:
+    """The run in a folder, with what this session asks for anew.
+
+    Raises:
+        ValueError: naming each option with which it would be another run.
+    """
+    run = RunDescription.read(folder)
+    fixed = {key: given[key] for key in FIXED if key in given}
+    asked = {**run.asked, **fixed}
+    for one, other in (("steps", "seconds"), ("seconds", "steps")):
+        if one in fixed and other not in fixed:
+            asked.pop(other, None)
+    plan = PLANS[asked.get("plan", run.plan)]
+    wanted = {
+        "plan": plan.name,
+        **recipe_for(plan, asked).to_dict(),
+        **config_for(plan, asked, run.config.vocab_size).to_dict(),
+    }
+    there = {"plan": run.plan, **run.recipe.to_dict(), **run.config.to_dict()}
+    if "pass_size" not in fixed:  # it may have been fitted to a number of processes
+        wanted["pass_size"] = there["pass_size"]
+    apart = [f"{k}={there[k]}, not {v}" for k, v in wanted.items() if v != there[k]]
+    if apart:
+        raise ValueError(
+            f"the run in {folder} has {'; '.join(apart)}. To go on with it as it is: "
+            f"bertcore resume {folder}; for another run give another --out"
+        )
+    data = _moved(given["data"], run, folder) if "data" in given else run.data
+    free = {key: given[key] for key in FREE if key in given}
+    run = run._replace(asked={**run.asked, **free}, data=data)
+    run.write(folder)
+    return run
+
+
+def recipe_for(plan: Plan, asked: Mapping[str, Any], processes: int = 1) -> Recipe:
+    """The plan's recipe, or the one asked for, with what else was asked for.
+
+    A recipe by name keeps the plan's length of texts, and its time.
+    """
+    recipe = plan.recipe
+    if "recipe" in asked:
+        named = RECIPES[asked["recipe"]]
+        recipe = named.replace(length=recipe.length, seconds=recipe.seconds)
+    fields = {key: asked[key] for key in FIXED if key in Recipe.__dataclass_fields__
+              and key in asked}  # fmt: skip
+    if "steps" in fields and "seconds" in fields:
+        raise ValueError("--steps and --seconds; give one of the two")
+    if "pass_size" not in asked:
+        batch = fields.get("batch", recipe.batch)
+        share = batch // processes if batch % processes == 0 else batch
+        fields["pass_size"] = gcd(share, plan.recipe.pass_size or share)
+    return recipe.replace(**fields)
+
+
+def config_for(plan: Plan, asked: Mapping[str, Any], pieces: int) -> BertConfig:
+    """The plan's sizes, or those of a preset; dropout as the faithful recipe has it."""
+    if "preset" not in asked:
+        return plan.config(pieces)
+    dropout = 0.1 if asked.get("recipe") == "faithful" else 0.0
+    return BertConfig.preset(
+        asked["preset"], vocab_size=pieces, dropout=dropout, attention_dropout=dropout
+    )
+
+
+def _check_place(folder: Path) -> None:
+    """A new folder, or one with what is left of a start that was cut off."""
+    ours = {TEXTS, VOCABULARY, f"{TEXTS}.unfinished", f".{TEXTS}.lock", f"{RUN}.part"}
+    others = {p.name for p in folder.iterdir()} - ours if folder.is_dir() else set()
+    if folder.is_file() or others:
+        raise ValueError(
+            f"{folder} is no run, and there is something in it; give a new --out"
+        )
+
+
+def _packaged(folder: Path, plan: Plan, progress: bool) -> Prepared:
+    """The plan's texts in the run's folder, perhaps from a start that was cut off."""
+    texts = folder / TEXTS
+    if not texts.is_dir():
+        return packaged(plan.texts, texts, plan.pieces, progress=progress)
+    prepared = open_prepared(texts)
+    if len(prepared.tokenizer) != plan.pieces:
+        raise ValueError(
+            f"{texts} is of another plan than {plan.name}; remove it, or give another "
+            "--out"
+        )
+    return prepared
+
+
+def _moved(data: Path, run: RunDescription, folder: Path) -> str | None:
+    """The texts may be elsewhere now; they must be the same."""
+    if data_digest(open_prepared(data).train) != run.digest:
+        raise ValueError(
+            f"the run in {folder} began with other texts than those in {data}: leave "
+            "--data out, or give the texts that it began with"
+        )
+    return _path(data)
+
+
+def _path(data: str | Path | None) -> str | None:
+    return None if data is None else str(Path(data).expanduser().resolve())
+
+
+class TrainedModel(NamedTuple):
+    """A model, its tokenizer, and the run and the checkpoint that it comes from."""
+
+    model: nn.Module
+    tokenizer: AnyTokenizer
+    run: RunDescription | None = None
+    found: Checkpoint | None = None
+
+
+def load_trained(name: str | Path) -> TrainedModel:
+    """The model of a run's newest checkpoint, or of a folder or hub name.
+
+    Raises:
+        FileNotFoundError: if there is no such model.
+        ValueError: if it has no trained head for masked pieces, or is damaged.
+    """
+    folder = Path(name).expanduser()
+    if not (folder / RUN).is_file():
+        return _from_folder(name)
+    run = RunDescription.read(folder)
+    found, faults = newest_of_run(folder)
+    for fault in faults:
+        warnings.warn(f"an earlier checkpoint is used: {fault}", stacklevel=2)
+    model = trained_model(found, run.config, run.recipe)
+    tokenizer = Tokenizer.from_pretrained(folder / VOCABULARY)
+    return TrainedModel(model, tokenizer, run, found)
+
+
+def _from_folder(name: str | Path) -> TrainedModel:
+    """Of published form; what it lacks must not be made up from random weights."""
+    config = read_json(find_file(name, "config.json"))
+    classes = config.get("architectures") or ["BertModel"]
+    kinds = masked_lm_classes(family_of(config))
+    if classes[0] not in kinds:
+        raise ValueError(
+            f"{name} is a {classes[0]}, which has no head for masked pieces; give a "
+            f"{' or a '.join(kinds)}"
+        )
+    model = kinds[classes[0]].from_pretrained(name)
+    return TrainedModel(model, load_tokenizer(name))
+
+
+def evaluate_run(name: str, data: Path | None, length: int | None) -> HeldOutScores:
+    """How well a model predicts held-out texts, those of its run if none are given."""
+    model, tokenizer, run, _ = load_trained(name)
+    if data is not None:
+        store = _held_out(data.expanduser(), tokenizer)
+    elif run is None:
+        raise ValueError(f"{name} is no run, so say on which texts: --data FOLDER")
+    else:
+        store = _own(run, Path(name).expanduser())
+    recipe = run.recipe if run else _recipe(model, model.config)
+    if length is not None:
+        recipe = recipe.replace(length=length)
+    if recipe.length > model.config.max_positions:
+        raise ValueError(
+            f"--length {recipe.length}, but the model has {model.config.max_positions} "
+            "positions; give that many at most"
+        )
+    device = find_device()
+    asked = HeldOut(store, make_examples(store, recipe), tokenizer, model.config)
+    return asked.ask(model.to(device), device)
+
+
+def _recipe(model: nn.Module, config: BertConfig) -> Recipe:
+    """That which asks what the model has heads for."""
+    pairs, order = hasattr(model, "nsp_head"), hasattr(model, "sop_head")
+    length = min(128, config.max_positions)
+    return Recipe(steps=1, pairs=pairs, order=order, length=length)
+
+
+def _held_out(data: Path, tokenizer: AnyTokenizer) -> Store:
+    """The held-out store of prepared texts; or the folder is itself a store."""
+    apart = data / HELD_OUT
+    folder = apart if apart.is_dir() else data
+    if not (folder / MANIFEST).is_file():
+        raise FileNotFoundError(
+            f"{data} holds no held-out texts; write some with bertcore prepare, "
+            "without --hold-out 0"
+        )
+    return Store.open(folder, tokenizer)
+
+
+def _own(run: RunDescription, folder: Path) -> Store:
+    held_out = run.texts(folder).held_out
+    if held_out is None:
+        raise ValueError(f"{folder} has no held-out texts; give some with --data")
+    return held_out
+
+
+def export_run(folder: Path, out: Path, half: bool) -> int:
+    """Write the model of a run's newest checkpoint; return the step it is of."""
+    out = out.expanduser()
+    RunDescription.read(folder.expanduser())  # or say that there is none
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not _is_model(out)):
+        raise ValueError(
+            f"{out} holds something else than an earlier export; give a new folder"
+        )
+    model, tokenizer, run, found = load_trained(folder)
+    step = found.state["progress"]["step"]
+    card = _card(folder.expanduser(), run, step)
+    export(model, tokenizer, out, card, half)
+    return step
+
+
+def _is_model(folder: Path) -> bool:
+    return (folder / "config.json").is_file() and (folder / CARD).is_file()
+
+
+def _card(folder: Path, run: RunDescription, step: int) -> dict:
+    """The run's card, if it is of this step; a new one, if the run was killed."""
+    if (folder / CARD).is_file():
+        card = json.loads((folder / CARD).read_text(encoding="utf8"))
+        if card["results"]["steps"] == step:
+            return card
+    return start_run(run.texts(folder), run.recipe, run.config, folder).card()
+
+
+class StartingModel(NamedTuple):
+    """What `FineTuning` starts from, what it is called, and what to say of it."""
+
+    weights: str | BertConfig
+    tokenizer: AnyTokenizer
+    name: str
+    note: str = ""
+
+
+def check_out_folder(folder: Path, model: str | None) -> None:
+    """A new folder, or one with an earlier result, which is replaced.
+
+    Raises:
+        ValueError: if there is something else, or it is where the weights come from.
+    """
+    if model is not None and folder.resolve() == Path(model).expanduser().resolve():
+        raise ValueError(
+            f"--out {folder} is the folder of --model, too; give another name"
+        )
+    held = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    earlier = {TASK, FINETUNING_CARD} <= held
+    if folder.is_file() or (held - {FAULTS} and not earlier):
+        raise ValueError(
+            f"{folder} holds something else than an earlier bertcore finetune; give a "
+            "new --out"
+        )
+
+
+def write_faults(folder: Path, faults: Sequence[str]) -> None:
+    """Make the folder, with the faults of this run's rows and of no other's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FAULTS).unlink(missing_ok=True)
+    if faults:
+        text = "".join(f"{fault}\n" for fault in faults)
+        (folder / FAULTS).write_text(text, encoding="utf8", newline="\n")
+
+
+def starting_model(task: str, model: str | None, random: bool) -> StartingModel:
+    """Weights, or only the sizes of their model.
+
+    A task with pieces of its own has them where weights are random.
+
+    Args:
+        task: its name, or a path.
+        model: a run of `bertcore pretrain`, a model's folder or a hub name; by default
+            ours, or for a task with pieces of its own a small one of random weights.
+        random: whether its weights are left behind.
+
+    Raises:
+        FileNotFoundError: if there is no such model, or the run has not ended.
+        ValueError: if it is of no family that bertcore reads, or an encoder-decoder
+            with `random`.
+    """
+    own = OWN_PIECES[task]() if task in OWN_PIECES else None
+    if model is None and own is not None:
+        sizes = {"vocab_size": len(own), "max_positions": _POSITIONS}
+        config = BertConfig.preset("tiny", **sizes)
+        note = (
+            f"{task} has {len(own)} pieces of its own, which no published model knows; "
+            f"so this starts from random weights, {config.layers} layers to read and "
+            f"{config.layers} to write, {config.hidden_size} wide"
+        )
+        return StartingModel(config, own, "random weights", note)
+    name = model or OUR_MODEL
+    weights = _of_run(name)
+    published = read_json(find_file(weights, "config.json"))
+    two = published.get("model_type") == "encoder-decoder"
+    if two and random:
+        raise ValueError(
+            f"--random takes the sizes of one BERT, and {name} is an encoder-decoder; "
+            "give --model a BERT, or leave --random out"
+        )
+    # Of its own family, as in Python: a RoBERTa has other tables and other pieces.
+    config = None if two else config_from(published)
+    tokenizer = load_tokenizer(weights)
+    if not random:
+        return StartingModel(weights, tokenizer, name)
+    if own is not None:
+        tokenizer, config = own, config.replace(vocab_size=len(own))
+    return StartingModel(config, tokenizer, f"{name}, random weights")
+
+
+def _of_run(model: str) -> str:
+    """The model of a run of `bertcore pretrain`; any other is itself."""
+    folder = Path(model).expanduser()
+    if (folder / RUN).is_file():
+        if not (folder / MODEL).is_dir():
+            raise FileNotFoundError(
+                f"the run {model} has not ended; write its model first: bertcore "
+                f"export {model} FOLDER, then give --model FOLDER"
+            )
+        model = str(folder / MODEL)
+    return model
