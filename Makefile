@@ -2,7 +2,8 @@
 #
 #   make book      build the book: set up, run every chapter, check every page
 #   make serve     the same, then open it in a browser
-#   make test      all tests: package, parity, notebooks
+#   make test      all tests: package, parity, then every chapter
+#   make chapter   test one chapter alone: make chapter NAME=03-attention
 #   make lab       work through the chapters in JupyterLab: your copies, in student/
 #   make student   write those copies; what you have begun is never overwritten
 #   make sync      after an edit: twins, bootstrap cells and links into the notebooks
@@ -16,10 +17,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SITE   := _build/html
-# One test worker a core, one thread each: contended threads are ten times slower.
+# Tests or chapters at once. One thread each: contended threads are ten times slower.
 WORKERS ?= auto
 
-.PHONY: help book serve test lab student sync outputs bench clean distclean
+.PHONY: help book serve test chapter lab student sync outputs bench clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -39,6 +40,7 @@ $(READY): pyproject.toml constraints.txt requirements-data.txt requirements-corp
 	@touch $@
 
 book: $(READY)
+	@$(BIN)/python -m tools.run_chapters --workers $(WORKERS) --book
 	@$(BIN)/jupyter-book build . --warningiserror --keep-going --quiet
 	@$(BIN)/python tools/check_site.py $(SITE)
 	@echo "The book is in $(SITE)/index.html; make serve opens it."
@@ -50,8 +52,11 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope \
-	  --nbval-lax chapters
+	$(BIN)/python -m tools.run_chapters --workers $(WORKERS)
+
+chapter: $(READY)
+	@$(BIN)/python -m tools.run_chapters \
+	  $(or $(NAME),$(error Say which one: make chapter NAME=03-attention))
 
 student: $(READY)
 	@$(BIN)/python tools/student.py --skip-existing chapters/*.ipynb student

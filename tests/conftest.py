@@ -1,32 +1,15 @@
 """What tests share: the real checkpoint, and small models with large weights."""
 
-import re
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
-from xdist.scheduler import LoadScopeScheduling
 
 from bertcore import Bert, BertConfig, Tokenizer
 from bertcore.sources import ENCODER, package_folder
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-class ByChapter(LoadScopeScheduling):
-    """The tests of a module share a worker; of the chapters' tests, those of one."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        scope = super()._split_scope(nodeid)
-        chapter = re.search(r"test_chapters\.py.*\[(\d\d\w?-[\w-]+)\]", nodeid)
-        return f"{scope}[{chapter[1]}]" if chapter else scope
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config, log) -> LoadScopeScheduling:
-    """Chapters take minutes each: spread over the workers they halve the time."""
-    return ByChapter(config, log)
 
 
 def tiny_config(**changes: object) -> BertConfig:

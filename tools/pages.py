@@ -6,9 +6,7 @@ here, where it arises; what is expected and not found is a warning, so that an u
 of the theme is noticed.
 """
 
-import hashlib
 import re
-import sys
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +23,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 from tools import playground
 from tools.mathml import to_mathml
+from tools.run_chapters import cache_folder
 from tools.student import blanked
 
 logger = logging.getLogger(__name__)
@@ -162,18 +161,8 @@ def prune(app: Sphinx, exception: Exception | None) -> None:
 
 
 def name_cache(app: Sphinx, config: Config) -> None:
-    """Name the cache of executed notebooks after the code and data that they use.
-
-    The cache alone looks at a notebook's own cells, so a change of the package would
-    leave old numbers in the book.
-    """
-    digest = hashlib.sha256(sys.version.encode())
-    for folder in ("bertcore", "data"):
-        for file in sorted((Path(app.confdir) / folder).rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
-                digest.update(file.relative_to(app.confdir).as_posix().encode())
-                digest.update(file.read_bytes())
-    cache = Path(app.outdir).parent / ".jupyter_cache" / digest.hexdigest()[:16]
+    """Take executed notebooks from where tools/run_chapters.py puts them."""
+    cache = cache_folder(Path(app.confdir))
     config.nb_execution_cache_path = str(cache)
     data = cache / "playground-data.js"
     if not data.exists():

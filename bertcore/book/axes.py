@@ -111,10 +111,17 @@ def check_axes(
     by_file = {file: read_claims(text, file) for file, text in sources.items()}
     claims = Claims([claim for found in by_file.values() for claim in found])
     wrong: list[str] = []
+    # A notebook runs each statement of a cell as a module of its own, so the sizes of
+    # top-level letters are kept for the whole file.
+    at_top = {file: dict(sizes) for file in by_file}
 
     def on_call(frame: FrameType, event: str, arg: Any) -> Any:
-        found = by_file.get(frame.f_code.co_filename)
-        return _Watch(frame, found, sizes, claims, wrong) if found else None
+        file = frame.f_code.co_filename
+        if not by_file.get(file):
+            return None
+        top = frame.f_code.co_name == "<module>"
+        known = at_top[file] if top else dict(sizes)
+        return _Watch(frame, by_file[file], known, claims, wrong)
 
     before = sys.gettrace()
     sys.settrace(on_call)
@@ -133,14 +140,14 @@ class _Watch:
         self,
         frame: FrameType,
         found: list[Claim],
-        sizes: Mapping[str, int],
+        sizes: dict[str, int],
         claims: Claims,
         wrong: list[str],
     ) -> None:
         first = frame.f_code.co_firstlineno
         self.last = max((line or 0 for *_, line in frame.f_code.co_lines()), default=0)
         self.found = [c for c in found if first <= c.line <= self.last]
-        self.sizes, self.claims, self.wrong = dict(sizes), claims, wrong
+        self.sizes, self.claims, self.wrong = sizes, claims, wrong
         self.pending: list[Claim] = []
         self.raised = False
         for claim in found:

@@ -1,0 +1,147 @@
+"""The run of the chapters: each kind of fault in a tiny chapter, and what is said."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from tools.run_chapters import (
+    Failed,
+    Machine,
+    build_wheel,
+    fill_cache,
+    side_by_side,
+)
+from tools.tested_copy import exercises_of
+
+Wrong = dict[str, list[str]]
+
+EXERCISES = [
+    ("import numpy as np", "bootstrap"),
+    ("def double(x):\n    return 2 * x", "exercise"),
+    ("assert double(5) == 10", "check"),
+    ("def half(x):\n    return x / 2", "exercise"),
+    ("assert half(6) == 3", "check"),
+]
+WRONG = {
+    "double": ["def double(x):\n    return x + 3", "def double(x):\n    return x * 3"],
+    "half": ["def half(x):\n    return x // 4"],
+}
+CLAIMS = "x = np.ones((2, 3))  # b s\ny = x.T  # s b"
+
+
+def tiny(
+    folder: Path, *given: str, wrong: Wrong = WRONG, kept: str = "4\n", **new: str
+) -> Path:
+    """A chapter with two exercises, with more cells, and with other checks."""
+    cells = []
+    for source, tag in EXERCISES:
+        cell = new_code_cell(new.get(source.split("(")[0], source))
+        cell.metadata["tags"] = [tag]
+        cells.append(cell)
+    cells[1:1] = map(new_code_cell, given)
+    printed = new_code_cell("print(2 + 2)", execution_count=1)
+    printed.metadata["tags"] = ["nbval-check-output"]
+    printed.outputs = [new_output("stream", name="stdout", text=kept)]
+    path = folder / "chapters" / "00-tiny.ipynb"
+    path.parent.mkdir()
+    nbformat.write(new_notebook(cells=[*cells, printed]), path)
+    solutions = folder / "instructors" / "wrong" / "tiny_00.py"
+    solutions.parent.mkdir(parents=True)
+    solutions.write_text(f"WRONG = {wrong!r}", encoding="utf8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    home = tmp_path_factory.mktemp("run")
+    (home / "source").mkdir()
+    return Machine(home / "machine", wheel=build_wheel(home / "source"))
+
+
+def said_of(machine: Machine, chapter: Path) -> str:
+    """What the test of a chapter says; nothing if it passes."""
+    machine.home = chapter.parent
+    try:
+        machine.test(chapter)
+    except Failed as error:
+        return str(error)
+    return ""
+
+
+def test_a_sound_chapter_passes(machine: Machine, tmp_path: Path) -> None:
+    assert said_of(machine, tiny(tmp_path, CLAIMS)) == ""
+
+
+def test_faults_of_cells_are_caught(machine: Machine, tmp_path: Path) -> None:
+    outside = "from tests.conftest import ROOT", "import tools.sync", "assert 1 == 2"
+    claims = f"{CLAIMS}\nif y is x:\n    z = x  # b s"
+    said = said_of(machine, tiny(tmp_path, claims.replace("s b", "b s"), *outside,
+                                 kept="5\n"))  # fmt: skip
+    for wanted in (
+        "No module named 'tests'",
+        "No module named 'tools'",
+        "assert 1 == 2",
+        "cell 1:2: y claims `b s`, but its shape is (3, 2) and b is 2",
+        "cell 1:4: z claims `b s`, but no run met it",
+        "5 failed",
+    ):
+        assert wanted in said
+    assert re.search(r"(?s)mismatch.*5\n.*4\n", said), "the changed output"
+
+
+def test_faults_of_checks_are_caught(machine: Machine, tmp_path: Path) -> None:
+    """Checks that let a wrong solution pass, or depend on another exercise."""
+    checks = {"assert double": "double", "assert half": "assert half(double(4)) == 4"}
+    said = said_of(machine, tiny(tmp_path, **checks))
+    for wanted in (
+        "the checks of double let this pass:def double(x):\n    return x + 3",
+        "the checks of double let this pass:def double(x):\n    return x * 3",
+        "the checks of half fail for this double:def double(x):\n    return x + 3",
+        "the checks of double pass in a student's copy",
+    ):
+        assert re.sub(r"\s+", " ", wanted) in re.sub(r"\s+", " ", said)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({**WRONG, "half": []}, r"no solution for \['half'\]"),
+        ({**WRONG, "third": ["x = 3"]}, r"some for \['third'\]"),
+    ],
+)
+def test_wrong_solutions_are_complete(tmp_path: Path, wrong: Wrong, said: str) -> None:
+    notebook = nbformat.read(tiny(tmp_path), as_version=4)
+    with pytest.raises(ValueError, match=said):
+        exercises_of(notebook, wrong)
+
+
+def test_a_line_as_each_ends_and_a_count(capsys: pytest.CaptureFixture) -> None:
+    def fail() -> None:
+        raise Failed("what it printed")
+
+    assert side_by_side({"00-map": lambda: None, "01-sad": fail}, workers=1) == 1
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "00-map 0 s",
+        "01-sad FAILED",
+        "what it printed",
+    ]
+
+
+def test_the_cache_is_filled_with_what_it_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    chapter, cache = tiny(tmp_path), tmp_path / "cache"
+    assert fill_cache([chapter], cache, workers=1) == 0
+    assert "1 passed, 0 failed\n" in capsys.readouterr().out
+    assert fill_cache([chapter], cache, workers=1) == 0
+    assert capsys.readouterr().out == "", "run again, though nothing has changed"
+    notebook = nbformat.read(chapter, as_version=4)
+    notebook.cells[1].source = "1 / 0"
+    nbformat.write(notebook, chapter)
+    assert fill_cache([chapter], cache, workers=1) == 1
+    said = capsys.readouterr().out
+    assert "00-tiny FAILED" in said and "ZeroDivisionError" in said
+    assert "0 passed, 1 failed" in said.splitlines()

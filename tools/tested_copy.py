@@ -1,0 +1,181 @@
+"""A copy of a chapter with cells that decide what a plain run of it leaves open.
+
+Are its axis comments true? Do its checks accept our solutions, reject the wrong ones of
+instructors/wrong, and fail while an exercise is blank? What decides it runs in the
+notebook's own kernel, so the source of functions goes into cells, and the solutions go
+with them as data: nothing of this repository need be there.
+"""
+
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
+
+from bertcore.book.axes import read_claims
+from tools.student import student_copy, tags
+
+# What runs in the kernel; each imports for itself -------------------------------------
+
+
+def _watch_axes(sources: dict[str, str]) -> tuple:
+    """Begin to compare the axis comments of cells with the shapes they meet.
+
+    Being watched costs a third of the time, so it ends with the cell that meets the
+    last of the comments.
+    """
+    import sys
+
+    from ipykernel.compiler import get_file_name
+    from IPython import get_ipython
+
+    from bertcore.book.axes import check_axes
+
+    names = {get_file_name(source): name for name, source in sources.items()}
+    watch = check_axes({get_file_name(source): source for source in sources.values()})
+    claims = watch.__enter__()
+    trace = sys.gettrace()
+
+    def end_of_cell(_) -> None:
+        sys.settrace(trace if claims.unmet else None)
+
+    get_ipython().events.register("post_run_cell", end_of_cell)
+    return names, watch, claims
+
+
+def _decide_axes(names: dict, watch, claims) -> None:
+    """Fail if a comment was wrong, or if the chapter never reached it."""
+    said = [f"{claim}, but no run met it" for claim in claims.unmet]
+    try:
+        watch.__exit__(None, None, None)
+    except AssertionError as error:
+        said.append(str(error))
+    text = "\n".join(said)
+    for file, name in names.items():
+        text = text.replace(file, name)
+    assert not said, text
+
+
+def _decide_exercises(exercises: dict[str, dict], scope: dict) -> None:
+    """Fail unless the checks accept our solutions alone, and each exercise's its own.
+
+    An exercise is its checks, its wrong solutions and its blank. The first wrong
+    solution of each meets all checks: those of the other exercises must still pass.
+    """
+    import linecache
+
+    def execute(source: str, name: str, scope: dict) -> None:
+        linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+        exec(compile(source, name, "exec"), scope)
+
+    def failing(solutions: dict[str, str], only: str = "") -> set[str]:
+        trial, failed = dict(scope), set()
+        for name, exercise in exercises.items():
+            if name in solutions:
+                execute(solutions[name], f"<a solution of {name}>", trial)
+            for check in exercise["checks"] if only in ("", name) else ():
+                try:
+                    execute(check, f"<a check of {name}>", trial)
+                except Exception:
+                    failed.add(name)
+        return failed
+
+    said = [f"the checks of {name} reject our own solution" for name in failing({})]
+    for name, exercise in exercises.items():
+        for number, wrong in enumerate(exercise["wrong"]):
+            failed = failing({name: wrong}, only=name if number else "")
+            if name not in failed:
+                said.append(f"the checks of {name} let this pass:{wrong}")
+            for other in failed - {name}:
+                said.append(f"the checks of {other} fail for this {name}:{wrong}")
+    blanks = {name: exercise["blank"] for name, exercise in exercises.items()}
+    for name in set(blanks) - failing(blanks):
+        said.append(f"the checks of {name} pass in a student's copy")
+    assert not said, "\n".join(said)
+
+
+def _decide_place() -> None:
+    """Fail unless the package is the one that is installed where Python is."""
+    import sys
+
+    import bertcore
+
+    assert bertcore.__file__.startswith(sys.prefix), bertcore.__file__
+
+
+# The notebook with these cells ------------------------------------------------------
+
+
+def tested_copy(notebook: NotebookNode, wrong: dict[str, list[str]]) -> NotebookNode:
+    """A copy of a chapter that also decides its axis comments and its exercises.
+
+    Raises:
+        ValueError: if `wrong` has not at least one solution for each exercise.
+    """
+    copy = nbformat.from_dict(notebook)
+    exercises = exercises_of(notebook, wrong)
+    claimed = {}
+    for number, cell in enumerate(notebook.cells):
+        # The package's own test meets every claim of a twin, in all its branches.
+        twin = any(tag.startswith("twin:") for tag in tags(cell))
+        name = f"cell {number}"
+        if cell.cell_type == "code" and read_claims(cell.source, name) and not twin:
+            claimed[name] = cell.source
+    # The call in a cell of its own: where it fails, nbval shows all of the cell.
+    text, closing = inspect.getsource, []
+    if claimed:
+        # After the bootstrap cell: before it there may be no bertcore.
+        first = [i for i, cell in enumerate(copy.cells) if "bootstrap" in tags(cell)]
+        at = first[0] + 1 if first else 0
+        watch = f"_cells = {claimed!r}", "_axes = _watch_axes(_cells)"
+        copy.cells[at:at] = map(new_code_cell, (text(_watch_axes), *watch))
+        closing += [text(_decide_axes), "_decide_axes(*_axes)"]
+    closing += [text(_decide_exercises), f"_exercises = {exercises!r}"]
+    closing += ["_decide_exercises(_exercises, dict(globals()))"]
+    closing += [text(_decide_place), "_decide_place()"]
+    copy.cells += map(new_code_cell, closing)
+    return copy
+
+
+def exercises_of(
+    notebook: NotebookNode, wrong: dict[str, list[str]]
+) -> dict[str, dict]:
+    """Each exercise by its name: its checks, wrong solutions and blank."""
+    found: dict[str, dict] = {}
+    name = ""
+    for cell in notebook.cells:
+        if "exercise" in tags(cell):
+            (name,) = exercise_names(cell)
+            found[name] = {"checks": [], "wrong": wrong.get(name, [])}
+        if {"check", "hidden-check"} & set(tags(cell)):
+            found[name]["checks"].append(cell.source)
+    for cell in student_copy(notebook).cells:
+        if "exercise" in tags(cell):
+            (name,) = exercise_names(cell)
+            found[name]["blank"] = cell.source
+    without = [name for name, each in found.items() if not each["wrong"]]
+    if without or set(wrong) - set(found):
+        raise ValueError(
+            f"instructors/wrong has no solution for {without or 'none'}, and some for "
+            f"{sorted(set(wrong) - set(found)) or 'none'}, which are no exercises"
+        )
+    return found
+
+
+def exercise_names(cell: NotebookNode) -> list[str]:
+    """The functions and classes that an exercise's cell defines."""
+    return re.findall(r"^(?:def|class) (\w+)", cell.source, flags=re.MULTILINE)
+
+
+def wrong_solutions(chapter: Path) -> dict[str, list[str]]:
+    """What instructors/wrong holds for a chapter, by exercise."""
+    number, _, name = chapter.stem.partition("-")
+    file = f"{name.replace('-', '_')}_{number}.py"
+    path = chapter.parent.parent / "instructors" / "wrong" / file
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.WRONG
