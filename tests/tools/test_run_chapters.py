@@ -86,10 +86,10 @@ def test_faults_of_cells_are_caught(machine: Machine, tmp_path: Path) -> None:
         "assert 1 == 2",
         "cell 1:2: y claims `b s`, but its shape is (3, 2) and b is 2",
         "cell 1:4: z claims `b s`, but no run met it",
+        r"'5\n' == '4\n'",
         "5 failed",
     ):
         assert wanted in said
-    assert re.search(r"(?s)mismatch.*5\n.*4\n", said), "the changed output"
 
 
 def test_faults_of_checks_are_caught(machine: Machine, tmp_path: Path) -> None:
