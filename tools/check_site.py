@@ -4,6 +4,7 @@ Sphinx says what is wrong with the sources; this says what is wrong with the pag
 line for each fault, and exit code 1 if there is any.
 """
 
+import hashlib
 import re
 import sys
 from collections.abc import Iterator
@@ -171,13 +172,28 @@ def is_foreign(address: str) -> bool:
     return bool(urlsplit(address).netloc)
 
 
+def digest(site: Path, *others: Path) -> str:
+    """Return a digest of all that a check depends on: names and bytes."""
+    found = hashlib.sha256()
+    for path in [*others, *sorted(site.rglob("*"))]:
+        if path.is_file():
+            found.update(f"{path}\0".encode())
+            found.update(hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()
+
+
 def main() -> int:
     """Print the faults and a summary; return the exit code."""
     if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
         print(__doc__, file=sys.stderr)
         return 2
-    site = Path(sys.argv[1])
-    found = faults(site, Path(__file__).resolve().parent.parent / "_toc.yml")
+    site, toc = Path(sys.argv[1]), Path(__file__).resolve().parent.parent / "_toc.yml"
+    # To read the pages takes ten seconds, so what was found sound is not read again.
+    sound, now = site.parent / "sound", digest(site, toc, Path(__file__))
+    unchanged = sound.is_file() and sound.read_text(encoding="utf-8") == now
+    found = [] if unchanged else faults(site, toc)
+    if not found:
+        sound.write_text(now, encoding="utf-8")
     for fault in found:
         print(fault)
     pages = sum("_static" not in path.parts for path in site.rglob("*.html"))

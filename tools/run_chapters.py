@@ -12,6 +12,7 @@ without the package of texts, which must cost a sentence and no more.
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def side_by_side(jobs: Mapping[str, Callable[[], None]], workers: int) -> int:
         for done in as_completed(running):
             try:
                 print(f"{running[done]} {done.result():.0f} s", flush=True)
-            except Failed as error:
+            except (Failed, ValueError) as error:
                 failed += 1
                 print(f"{running[done]} FAILED\n{error}", flush=True)
     print(f"{len(jobs)} in {time.monotonic() - began:.0f} s, {workers} side by side")
@@ -85,7 +86,7 @@ def run(
     """What Python prints.
 
     Raises:
-        Failed: with all it printed, if its exit status is not 0.
+        Failed: with all it printed, without colours, if its exit status is not 0.
     """
     result = subprocess.run(
         [python, *arguments],
@@ -96,7 +97,7 @@ def run(
         text=True,
     )
     if result.returncode:
-        raise Failed(result.stdout + result.stderr)
+        raise Failed(re.sub(r"\x1b\[[\d;]*m", "", result.stdout + result.stderr))
     return result.stdout
 
 
