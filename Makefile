@@ -32,7 +32,8 @@ $(READY): pyproject.toml constraints.txt requirements-data.txt requirements-corp
 	@echo "Setting up $(VENV); the first time this takes a few minutes."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	@PYTHONWARNINGS=ignore \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
 	  --constraint constraints.txt --editable ".[test]"
 	@# pip compiles on one core. Some packages hold files of Python 2: never mind.
 	@$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
