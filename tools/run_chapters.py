@@ -108,7 +108,7 @@ def build_wheel(folder: Path) -> Path:
     """The package as users install it, built from a copy: nothing stale is in it."""
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "bertcore", folder / "bertcore", ignore=ignore)
-    for name in ("models", "runs", "leaderboard"):
+    for name in ("models", "runs"):
         shutil.copytree(ROOT / "data" / name, folder / "data" / name)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
