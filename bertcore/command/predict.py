@@ -1,4 +1,4 @@
-"""Predict: the options of `bertcore predict`, `fill-mask`, `info` and others."""
+"""Predict: the options of `predict`, `fill-mask`, `parameters`, `info`, `benchmark`."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Counts: parameters and operations of any model (chapter 8).
+"""Counts: parameters and operations of any model (chapters 8 and 9).
 
 Operations are counted by PyTorch's `FlopCounterMode`, or by a formula where it holds.
 """

@@ -1,4 +1,4 @@
-"""Encoder-decoder: one BERT reads, another looks at it and writes (chapter 7)."""
+"""Encoder-decoder: one BERT reads, another attends to it and writes (chapter 7)."""
 
 from pathlib import Path
 from typing import Any, Self

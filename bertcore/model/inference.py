@@ -4,7 +4,7 @@
 both into an order that suits the processor, PyTorch does so anew in each call, and
 oneDNN, its library for Intel's and AMD's processors, can keep the copy. `states_at`
 computes the last layer only where it is read. `layer_states` and `attention_weights`
-show every layer's states and attention (chapters 3 and 5).
+show every layer's states and attention (chapters 3, 4 and 5).
 """
 
 from collections.abc import Callable, Iterator

@@ -1,1 +1,1 @@
-"""Examples and a model to losses and checkpoints: may import `text` and `model`."""
+"""Examples and a model to losses and checkpoints: above `text`, `model`, `tasks`."""

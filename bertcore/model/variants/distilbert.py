@@ -1,7 +1,7 @@
 """DistilBERT: half the layers, taught by all of them (chapter 8).
 
 Sanh et al. 2019 (arXiv:1910.01108). No segments and no pooler; each layer begins as
-every second one of its teacher's. The teaching: `bertcore.training.distill`.
+every second one of its teacher's. The teaching: `bertcore.training.distillation`.
 """
 
 from dataclasses import dataclass

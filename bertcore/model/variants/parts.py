@@ -1,4 +1,4 @@
-"""Parts: embeddings, heads and layers that several variants share (chapter 8)."""
+"""Parts: embeddings, heads and layers that variants share (chapters 8 and 8b)."""
 
 from collections.abc import Callable
 from typing import Any
