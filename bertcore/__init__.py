@@ -24,7 +24,7 @@ _HOME = {
     "SentenceEncoder": "bertcore.sentences",
     "encode": "bertcore.sentences",
 }
-_PARTS = ("book", "model", "recipe", "sentences", "sources", "text")
+_PARTS = ("book", "model", "sentences", "sources", "tasks", "text", "training")
 __all__ = ["__version__", *_HOME]
 
 

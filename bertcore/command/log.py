@@ -237,10 +237,8 @@ def table(
     widths = [max(6, len(column)) for column in heads]
     lines = []
     for which, cells in ((head, heads), *rows.items()):
-        scores_in_words = "  ".join(
-            f"{c:>{w}}" for c, w in zip(cells, widths, strict=True)
-        )
-        lines.append(f"{which:<{wide}}  {scores_in_words}")
+        shown = "  ".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))
+        lines.append(f"{which:<{wide}}  {shown}")
     return lines
 
 

@@ -105,8 +105,8 @@ class Search:
             _is_number(self.top_p) and 0 < self.top_p <= 1
         ):
             raise ValueError(f"top_p={self.top_p!r} must be above 0, and at most 1")
-        filtered_logits = self.top_k is not None or self.top_p is not None
-        if filtered_logits and not self.temperature:
+        narrows = self.top_k is not None or self.top_p is not None
+        if narrows and not self.temperature:
             raise ValueError(
                 "top_k and top_p say among which tokens one is drawn, and with "
                 "temperature=0 none is; give temperature=1.0, or leave them out"

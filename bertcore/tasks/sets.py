@@ -287,7 +287,7 @@ _LOADERS = (
 
 
 class DataSet(NamedTuple):
-    """A set of labelled rows; `labelled.Task` says what the fields mean."""
+    """A set of labelled rows; `NamedTask` says what the fields mean."""
 
     kind: str
     title: str

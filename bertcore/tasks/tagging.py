@@ -68,7 +68,7 @@ class TaggedWords(NamedTuple):
     def entities(self) -> list[tuple[str, str]]:
         """Type and words of each entity.
 
-        >>> Tagged(("In", "New", "York"), ("O", "B-place", "I-place")).entities()
+        >>> TaggedWords(("In", "New", "York"), ("O", "B-place", "I-place")).entities()
         [('place', 'New York')]
         """
         found: list[tuple[str, list[str]]] = []

@@ -97,7 +97,7 @@ def packed(
     >>> batch["input_ids"].tolist(), batch["attention_mask"].tolist()
     ([[7, 8, 9, 5], [6, 6, 0, 0]], [[1, 1, 1, 2], [1, 1, 0, 0]])
     >>> places[1]
-    Place(row=0, start=3, end=4)
+    Slot(row=0, start=3, end=4)
     """
     if not rows:
         raise ValueError("no texts: an empty batch; give at least one text")

@@ -119,7 +119,7 @@ class Collator:
 
     The masks depend on the seed, on the worker, and on how many batches it has made:
     the same loader, the same masks. If they must not depend on the number of workers,
-    use `Steps`.
+    use `Batches`.
     """
 
     def __init__(self, masker: Masker, seed: int = 0, row: int | None = None) -> None:
@@ -141,7 +141,7 @@ class Collator:
                 `next_sentence_label`.
 
         Returns:
-            As `Steps` gives it.
+            As `Batches` gives it.
 
         Raises:
             ValueError: if there is no text, or one has no `input_ids`.

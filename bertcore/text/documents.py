@@ -359,7 +359,7 @@ class ReadingReport:
         long_lines: cuts in lines of more than `LONGEST_LINE` characters.
         long_documents: cuts in documents of more than `LONGEST_DOCUMENT` characters.
 
-    >>> print(Findings(files=2, documents=1200, one_line_documents=1, bad_bytes=3))
+    >>> print(ReadingReport(files=2, documents=1200, one_line_documents=1, bad_bytes=3))
     2 files, 1,200 documents, 1 document of one line, 3 bad bytes replaced
     """
 

@@ -97,7 +97,7 @@ class FastTokenizer:
 
     def __repr__(self) -> str:
         kind = self._content["model"]["type"]
-        return f"LibraryTokenizer({len(self)} pieces, {kind})"
+        return f"FastTokenizer({len(self)} pieces, {kind})"
 
     def __len__(self) -> int:
         return len(self.vocabulary)
@@ -221,7 +221,7 @@ def train_byte_bpe(
     Raises:
         ValueError: if the size is too small for the bytes, or too large for the texts.
 
-    >>> train_bytes(["hug hugs hugging"] * 2, 265).tokenize("hugs hug")
+    >>> train_byte_bpe(["hug hugs hugging"] * 2, 265).tokenize("hugs hug")
     ['hug', 's', 'Ġhug']
     """
     return FastTokenizer(learn_byte_bpe(texts, size, min_frequency, prefix_space))

@@ -277,7 +277,7 @@ def learn_vocabulary(
         ValueError: if the size is too small for the characters, or too large for the
             texts, or if there is no such criterion.
 
-    >>> list(learn(["hug hugs hugging", "bug bugs"], 22, "count"))[-3:]
+    >>> list(learn_vocabulary(["hug hugs hugging", "bug bugs"], 22, "count"))[-3:]
     ['##ug', 'hug', 'bug']
     """
     score_of(criterion)

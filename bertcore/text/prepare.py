@@ -262,7 +262,7 @@ class Prepared(NamedTuple):
     """A tokenizer, the store to train on, and the one that is held out, if any is."""
 
     tokenizer: Tokenizer
-    train_tokenizer: Store
+    train: Store
     held_out: Store | None
 
 

@@ -242,7 +242,7 @@ def train_tokenizer(
 
     The arguments, and the errors, are those of `bertcore.text.merges.learn_vocabulary`.
 
-    >>> train(["hug hugs hugging", "bug bugs"], 22, "count").tokenize("bugs")
+    >>> train_tokenizer(["hug hugs hugging", "bug bugs"], 22, "count").tokenize("bugs")
     ['bug', '##s']
     """
     pieces = learn_vocabulary(
@@ -389,7 +389,7 @@ def with_special_tokens(
     Raises:
         ValueError: if the special tokens leave no room for a piece.
 
-    >>> framed(list("abc"), list("de"), "[", "]", max_length=6)
+    >>> with_special_tokens(list("abc"), list("de"), "[", "]", max_length=6)
     (['[', 'a', 'b', ']'], ['d', ']'])
     """
     special = 2 + separators if second else 2

@@ -127,9 +127,9 @@ def text_starts(batch: Mapping[str, Tensor]) -> Tensor:
     """Where a text begins, `b s`: in packed rows, where its positions start again."""
     if "position_ids" in batch:
         return (batch["position_ids"] == 0) & (batch["attention_mask"] > 0)
-    text_starts = batch["input_ids"].new_zeros(batch["input_ids"].shape).bool()
-    text_starts[:, 0] = True
-    return text_starts
+    first = batch["input_ids"].new_zeros(batch["input_ids"].shape).bool()
+    first[:, 0] = True
+    return first
 
 
 class MaskedLMObjective(nn.Module):

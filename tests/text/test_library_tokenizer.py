@@ -254,7 +254,7 @@ def test_the_order_of_the_ids_is_that_of_roberta_base() -> None:
     assert BYTES.vocabulary[-1] == "<mask>" and BYTES.mask_id == 699
     alphabet = set(pre_tokenizers.ByteLevel.alphabet())
     assert set(BYTES.vocabulary[4:260]) == alphabet
-    assert repr(BYTES) == "LibraryTokenizer(700 pieces, BPE)"
+    assert repr(BYTES) == "FastTokenizer(700 pieces, BPE)"
     assert train_byte_bpe(TEXTS, 700).definition == BYTES.definition
 
 

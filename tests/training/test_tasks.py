@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bertcore.book.checks import assert_same
 from bertcore.model.published import published_name
-from bertcore.tasks import kinds
+from bertcore.tasks import task
 from bertcore.tasks.kinds import TASK_KINDS, asked_of, task_batch, task_kind
 from bertcore.tasks.task import Feature
 from bertcore.text.batch import IGNORE_INDEX, ROW, padded
@@ -51,7 +51,7 @@ def features(kind: str) -> list[Feature]:
 
 def rows_of(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Packed rows of that many tokens, whatever leaves the least padding."""
-    monkeypatch.setattr(kinds, "least_padding", lambda sizes, longest: length)
+    monkeypatch.setattr(task, "least_padding", lambda sizes, longest: length)
 
 
 def reference(kind: str) -> nn.Module:
