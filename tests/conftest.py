@@ -1,5 +1,7 @@
 """What tests share: the real checkpoint, and small models with large weights."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,13 @@ from bertcore import Bert, BertConfig, Tokenizer
 from bertcore.sources import ENCODER, package_folder
 
 ROOT = Path(__file__).resolve().parent.parent
+# Long sweeps take a fixed sample, unless BERTCORE_WHOLE=1 asks for all: CI does weekly.
+WHOLE = os.environ.get("BERTCORE_WHOLE") == "1"
+
+
+def sample(everything: Sequence, count: int) -> Sequence:
+    """Some `count` of them, evenly spread and always the same; all if WHOLE."""
+    return everything if WHOLE else everything[:: max(1, len(everything) // count)]
 
 
 def tiny_config(**changes: object) -> BertConfig:

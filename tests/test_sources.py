@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from bertcore import BertForMaskedLM, sources
 from bertcore.sources import ENCODER, describe, find_file, find_optional
@@ -17,6 +20,7 @@ from bertcore.text.vocabulary import SPECIAL
 from tests.conftest import tiny_config
 
 REPO = "somebody/tiny-bert"
+LEGACY = "somebody/old-bert"  # its weights are in a pytorch_model.bin
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -30,21 +34,32 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def hub(checkpoint: Path) -> Iterator[str]:
+def legacy(checkpoint: Path, tmp_path: Path) -> Path:
+    """The same, with its weights as they used to be."""
+    folder = shutil.copytree(checkpoint, tmp_path / "legacy")
+    weights = folder / "model.safetensors"
+    torch.save(load_file(weights), folder / "pytorch_model.bin")
+    weights.unlink()
+    return folder
+
+
+@pytest.fixture
+def hub(checkpoint: Path, legacy: Path) -> Iterator[str]:
     """A small server that answers as the hub does."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            prefix = f"/{REPO}/resolve/main/"
-            file = checkpoint / self.path.removeprefix(prefix)
-            found = self.path.startswith(prefix) and file.is_file()
+            repo, _, name = self.path[1:].partition("/resolve/main/")
+            folder = {REPO: checkpoint, LEGACY: legacy}.get(repo)
+            file = folder / name if folder else checkpoint / "none"
+            found = file.is_file()
             content = file.read_bytes() if found else b""
             self.send_response(200 if found else 404)
             self.send_header("X-Repo-Commit", COMMIT)
             self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
             self.send_header("Content-Length", str(len(content)))
             if not found:
-                missing = "Entry" if self.path.startswith(f"/{REPO}/") else "Repo"
+                missing = "Entry" if folder else "Repo"
                 self.send_header("X-Error-Code", f"{missing}NotFound")
             self.end_headers()
             if self.command == "GET":
@@ -76,30 +91,18 @@ def run(code: str, cache: Path, **environment: str) -> subprocess.CompletedProce
 
 LOAD = f"""
 from bertcore import BertForMaskedLM, Tokenizer
-tokenizer = Tokenizer.from_pretrained("{REPO}")
-model = BertForMaskedLM.from_pretrained("{REPO}")
-print(tuple(model(**tokenizer(["a a"])).shape))
+for name in ("{REPO}", "{LEGACY}"):
+    tokenizer = Tokenizer.from_pretrained(name)
+    model = BertForMaskedLM.from_pretrained(name)
+    print(tuple(model(**tokenizer(["a a"])).shape))
 """
 
 
 def test_from_the_hub_and_then_from_its_cache(hub: str, tmp_path: Path) -> None:
-    first = run(LOAD, tmp_path / "cache", HF_ENDPOINT=hub)
-    assert first.stdout.strip() == "(1, 4, 6)", first.stderr
-    again = run(LOAD, tmp_path / "cache", HF_HUB_OFFLINE="1")
-    assert again.stdout.strip() == "(1, 4, 6)", again.stderr
-
-
-def test_the_legacy_file_is_second_choice(
-    hub: str, checkpoint: Path, tmp_path: Path
-) -> None:
-    import torch
-    from safetensors.torch import load_file
-
-    weights = checkpoint / "model.safetensors"
-    torch.save(load_file(weights), checkpoint / "pytorch_model.bin")
-    weights.unlink()
-    found = run(LOAD, tmp_path / "cache", HF_ENDPOINT=hub)
-    assert found.stdout.strip() == "(1, 4, 6)", found.stderr
+    """Also where the legacy file, which is second choice, is the only one."""
+    for reached in ({"HF_ENDPOINT": hub}, {"HF_HUB_OFFLINE": "1"}):
+        found = run(LOAD, tmp_path / "cache", **reached)
+        assert found.stdout.splitlines() == ["(1, 4, 6)"] * 2, found.stderr
 
 
 @pytest.mark.parametrize(

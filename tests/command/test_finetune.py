@@ -27,6 +27,7 @@ from bertcore.text.fast_tokenizer import load_tokenizer, train_byte_bpe
 from bertcore.training.predictor import Predictor
 from bertcore.training.recipe import Tuning
 from tests.conftest import ROOT
+from tests.processes import run_two
 from tests.training import small
 
 READ = [kind for kind in KINDS if kind != "writing"]  # that is in test_write.py
@@ -424,17 +425,14 @@ def test_ctrl_c_keeps_the_best_so_far(model, tmp_path) -> None:
 
 
 def test_two_processes_learn_what_one_does(model, tmp_path, capsys) -> None:
-    """Under torchrun; only the leading one speaks."""
+    """Only the leading one speaks."""
     data = write(tmp_path / "my.jsonl", rows("answers"))
     given = ["--pass-size", "4", "--epochs", "1"]
     one, two = tmp_path / "one", tmp_path / "two"
     assert main(tune(data, one, "answers", model, *given, "--no-baselines")) == 0
     capsys.readouterr()
     arguments = tune(data, two, "answers", model, "--epochs", "1", "--no-baselines")
-    torchrun = ("torch.distributed.run", "--nproc-per-node", "2", "--standalone")
-    with started(*torchrun, "-m", "bertcore", *arguments) as run:
-        printed, error = run.communicate(timeout=90)
-    assert run.returncode == 0, error
+    printed, _ = run_two("bertcore", *arguments)
     assert printed.count("finished: ") == printed.count("validation: ") == 1
     before, after = (load_file(f / "model.safetensors") for f in (one, two))
     for name, value in before.items():

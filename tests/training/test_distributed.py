@@ -1,9 +1,6 @@
 """Two processes: what one learns, to rounding; each goes on where the other ended."""
 
 import json
-import os
-import subprocess
-import sys
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,7 @@ import torch
 from bertcore.training.checkpoint import newest_checkpoint
 from bertcore.training.devices import World, join
 from bertcore.training.pretraining import CHECKPOINTS
-from tests.conftest import ROOT
+from tests.processes import run_two
 from tests.training.shared import PLANS, RAMP, kept
 from tests.training.small import after, distance, run
 
@@ -38,17 +35,7 @@ def double(single: Path, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("double")
     for name in PLANS:
         (folder / f"{name}-single").symlink_to(single / f"{name}-half")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    script = ["--nproc-per-node", "2", "-m", "tests.training.shared", str(folder)]
-    done = subprocess.run(
-        torchrun + script,
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_two("tests.training.shared", str(folder))
     return folder
 
 
