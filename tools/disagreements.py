@@ -2,6 +2,7 @@
 
     python -m tools.disagreements        rewrite bertcore/text/disagreements.json
 
+The record lists every code point, put between "a" and "b", and some strings.
 The reference is Google's own code. Compared with it are the Rust library `tokenizers`
 and the Python version in `transformers`. The record depends on the Unicode version of
 Python and on both libraries, so it names them.

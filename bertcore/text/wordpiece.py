@@ -103,8 +103,8 @@ class Tokenizer:
         """Write `vocab.txt`, `tokenizer_config.json` and `tokenizer.json`.
 
         The tokenizers library reads the last, transformers the last two. They cut text
-        as we do, but for what `bertcore.text.disagreements` lists; transformers has
-        its own limit of 100 characters a word.
+        as we do, but for what `disagreements.json`, beside this file, lists;
+        transformers has its own limit of 100 characters a word.
         """
         settings = self.vocabulary, self.lowercase, self.max_word_characters
         save_vocabulary(folder, Vocabulary(*settings))
