@@ -8,25 +8,22 @@ from the files of sentence-transformers.
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set, Sized
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from tqdm import tqdm
 
 from bertcore.model.bert import Bert
 from bertcore.model.inference import evaluation, prepacked
 from bertcore.model.pooling import cls_pool, max_pool, mean_pool
-from bertcore.progress import bar
 from bertcore.sources import ENCODER, find_file, find_optional, read_any_json, read_json
 from bertcore.text.batch import padded
 from bertcore.text.wordpiece import Tokenizer
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 # On one core, with MiniLM: a batch whose inner states fit into the cache runs fastest,
 # and an accelerator wants a large one. Filling small ones up makes 16 to 64 sentences
@@ -128,7 +125,7 @@ class SentenceEncoder:
 
         Args:
             sentences: any number of texts; none gives a tensor of no rows.
-            progress: whether to show a bar, which needs tqdm.
+            progress: whether to show a bar.
 
         Raises:
             ValueError: if `sentences` is one text, or holds what is not a text.
@@ -151,13 +148,11 @@ class SentenceEncoder:
                 "also for one: [text]"
             )
         total = len(sentences) if isinstance(sentences, Sized) else None
-        shown = bar(progress, total=total, unit=" sentences")
-        return self._blocks(iter(sentences), shown)
+        bar = tqdm(total=total, unit=" sentences", disable=not progress)
+        return self._blocks(iter(sentences), bar)
 
-    def _blocks(
-        self, sentences: Iterator[str], progress: "AbstractContextManager[tqdm | None]"
-    ) -> Iterator[Tensor]:
-        with progress as shown:
+    def _blocks(self, sentences: Iterator[str], bar: tqdm) -> Iterator[Tensor]:
+        with bar:
             first = 0
             while texts := list(islice(sentences, WINDOW)):
                 rows = [
@@ -165,7 +160,7 @@ class SentenceEncoder:
                 ]
                 first += len(texts)
                 del texts  # before the next are read
-                yield self._vectors(rows, shown)
+                yield self._vectors(rows, bar)
 
     def _ids(self, index: int, text: object) -> list[int]:
         if not isinstance(text, str):
@@ -175,7 +170,7 @@ class SentenceEncoder:
             )
         return self.tokenizer.encode(text, max_length=self.max_length)
 
-    def _vectors(self, rows: list[list[int]], shown: "tqdm | None") -> Tensor:
+    def _vectors(self, rows: list[list[int]], bar: tqdm) -> Tensor:
         """The vectors of a window, in its order.
 
         Nothing that is switched here, evaluation or inference mode, lasts until a
@@ -190,8 +185,7 @@ class SentenceEncoder:
         with evaluation(self.bert), torch.inference_mode(), quick:
             for batch in batches:
                 found.append(self._pooled([rows[index] for index in batch]))
-                if shown is not None:
-                    shown.update(len(batch))
+                bar.update(len(batch))
         found = torch.cat(found).to("cpu", torch.float32)
         vectors = torch.empty(found.shape)  # an ordinary tensor, fit for gradients
         vectors[torch.tensor([index for batch in batches for index in batch])] = found
@@ -219,7 +213,7 @@ def encode(
         sentences: the texts.
         model: a hub name or a folder, loaded at each call; to call more than once,
             load an encoder once and give that.
-        progress: whether to show a bar, which needs tqdm.
+        progress: whether to show a bar.
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.

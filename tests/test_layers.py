@@ -15,13 +15,12 @@ PACKAGE = ROOT / "bertcore"
 # Part -> the parts that it may import. What is missing may import everything.
 ALLOWED = {
     "sources": set(),
-    "progress": set(),
     "cards": set(),
-    "text": {"sources", "progress"},
+    "text": {"sources"},
     "model": {"sources"},
-    "sentences": {"sources", "progress", "text", "model"},
+    "sentences": {"sources", "text", "model"},
     "tasks": {"sources", "text", "model"},
-    "training": {"sources", "progress", "cards", "text", "model", "tasks"},
+    "training": {"sources", "cards", "text", "model", "tasks"},
     "book": {"sources", "cards", "text", "model", "tasks", "training"},
 }
 

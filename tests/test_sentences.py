@@ -1,7 +1,6 @@
 """Sentences to vectors: the library's vectors, in any order, a window at a time."""
 
 import json
-import sys
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -282,12 +281,6 @@ def test_progress(tiny, capsys) -> None:
     assert "2 sentences" in capsys.readouterr().err
     tiny.encode(["a"])
     assert capsys.readouterr().err == ""
-
-
-def test_progress_without_tqdm(tiny, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "tqdm", None)
-    with pytest.raises(ValueError, match="needs tqdm; run pip install tqdm"):
-        tiny.encode(["a"], progress=True)
 
 
 @pytest.mark.parametrize("given", [{"a": 1}, {"a", "b"}, frozenset("ab")])

@@ -11,6 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
+from tqdm import tqdm
 
 if TYPE_CHECKING:
     from bertcore.tasks.rows import TaskSet
@@ -18,25 +19,20 @@ if TYPE_CHECKING:
     from bertcore.training.loop import Record
     from bertcore.training.pretraining import Evaluation, Pretraining
 
+_BAR = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 LINES = 10  # of a run without rows to validate
 
 
 def say(line: str, error: bool = False) -> None:
     """A line on stdout or stderr, above the bars that are on the screen."""
-    if "tqdm" in sys.modules:
-        from tqdm import tqdm
-
-        tqdm.write(line, sys.stderr if error else sys.stdout)
-    else:
+    with tqdm.external_write_mode(sys.stderr if error else sys.stdout):
         typer.echo(line, err=error)
 
 
-def shown_bar(**settings: Any) -> AbstractContextManager[Any]:
-    """A bar where a terminal looks on and tqdm is installed, or None."""
-    from bertcore.progress import bar
-
-    wanted = find_spec("tqdm") is not None
-    return bar(wanted, disable=None, leave=False, **settings)
+def shown_bar(initial: float = 0.0) -> tqdm:
+    """A bar for the share of a run that is done, where a terminal looks on."""
+    settings: Any = dict(bar_format=_BAR, disable=None, leave=False)
+    return tqdm(total=1.0, initial=initial, **settings)
 
 
 def check_tensorboard() -> None:
@@ -51,16 +47,15 @@ def check_tensorboard() -> None:
 class Log:
     """Shows the records of a run, and its looks at held-out texts."""
 
-    def __init__(self, run: Pretraining, bar: Any, writer: Any) -> None:
+    def __init__(self, run: Pretraining, bar: tqdm, writer: Any) -> None:
         self.run, self.bar, self.writer = run, bar, writer
         self.looks = len(run.looks)
         self.lines = int(run.progress.share(run.recipe) * run.number_of_looks)
 
     def add(self, record: Record) -> None:
         """Show one update, and the looks since the last one."""
-        if self.bar is not None:
-            self.bar.set_postfix_str(_brief(record), refresh=False)
-            self.bar.update(record.progress - self.bar.n)
+        self.bar.set_postfix_str(_brief(record), refresh=False)
+        self.bar.update(record.progress - self.bar.n)
         self._write(_scalars(record, self.run.objective.losses), record.step)
         due = int(record.progress * self.run.number_of_looks)
         if self.run.held_out is None and due > self.lines:
@@ -89,10 +84,9 @@ def logged(run: Pretraining, tensorboard: Path | None) -> Iterator[Log | None]:
     if not run.setting.world.leads:
         yield None
         return
-    layout = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
     done = min(1.0, run.progress.share(run.recipe))
     with ExitStack() as stack:
-        bar = stack.enter_context(shown_bar(total=1.0, initial=done, bar_format=layout))
+        bar = stack.enter_context(shown_bar(initial=done))
         writer = stack.enter_context(_writer(tensorboard, run.progress.step))
         log = Log(run, bar, writer)
         yield log
@@ -144,17 +138,16 @@ class SeedResult(NamedTuple):
 class TuningLog:
     """Shows the records of a run, and its looks at the validation rows."""
 
-    def __init__(self, run: FineTuning, bar: Any) -> None:
+    def __init__(self, run: FineTuning, bar: tqdm) -> None:
         self.run, self.bar = run, bar
         self.looks = self.lines = 0
 
     def add(self, record: Record) -> None:
         """Show one update, and the looks since the last one."""
-        if self.bar is not None:
-            loss, speed = record.losses[0], record.tokens_per_second
-            brief = f"step {record.step:,}, loss {loss:.3f}, {speed:,.0f} tokens/s"
-            self.bar.set_postfix_str(brief, refresh=False)
-            self.bar.update(record.progress - self.bar.n)
+        loss, speed = record.losses[0], record.tokens_per_second
+        brief = f"step {record.step:,}, loss {loss:.3f}, {speed:,.0f} tokens/s"
+        self.bar.set_postfix_str(brief, refresh=False)
+        self.bar.update(record.progress - self.bar.n)
         if record.fault is not None:
             say(f"bertcore: {record.fault}", error=True)
         due = int(record.progress * LINES)
@@ -180,8 +173,7 @@ def logged_tuning(run: FineTuning) -> Iterator[TuningLog | None]:
     if not run.setting.world.leads:
         yield None
         return
-    layout = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-    with shown_bar(total=1.0, bar_format=layout) as bar:
+    with shown_bar() as bar:
         log = TuningLog(run, bar)
         yield log
         log.add_looks()

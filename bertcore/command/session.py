@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
-from importlib.util import find_spec
 from itertools import pairwise
 from operator import mul
 from pathlib import Path
@@ -122,8 +121,7 @@ def _describe(
     own = [f"--{name}" for name in ("data", "preset", "recipe") if name in given]
     but = f"; but with what {' and '.join(own)} says" if own else ""
     say(f"plan {plan.name}: {plan.about}{but}")
-    seen = sys.stderr.isatty() and find_spec("tqdm") is not None
-    begin_run(folder, given, plan, processes, seen)
+    begin_run(folder, given, plan, processes, sys.stderr.isatty())
 
 
 def _ready(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from tqdm import tqdm
 
-from bertcore.command.log import say, shown_bar
+from bertcore.command.log import say
 from bertcore.sources import ENCODER
 
 if TYPE_CHECKING:
@@ -105,7 +105,8 @@ def vocabulary(
         min_frequency=min_frequency,
         alphabet_limit=alphabet_limit,
     )
-    tokenizer = Tokenizer(list(_watched(learnt, size)), not cased)
+    watched = tqdm(learnt, desc="pieces", total=size, disable=None, leave=False)
+    tokenizer = Tokenizer(list(watched), not cased)
     tokenizer.save_pretrained(folder)
     typer.echo(f"{folder}: {tokenizer}; try: bertcore pieces --model {folder} TEXT")
 
@@ -174,15 +175,6 @@ def _check_sources(context: typer.Context) -> None:
             raise typer.BadParameter(message, ctx=context)
 
 
-def _watched(learnt: Iterable[str], total: int) -> Iterator[str]:
-    """The same, with a progress bar where someone looks on and tqdm is installed."""
-    with shown_bar(desc="pieces", total=total) as shown:
-        for piece in learnt:
-            if shown is not None:
-                shown.update()
-            yield piece
-
-
 COMMANDS = {"pieces": pieces, "vocabulary": vocabulary, "prepare": prepare}
 
 
@@ -191,7 +183,7 @@ def prepare_corpus(asked: Mapping[str, Any]) -> Prepared:
     from bertcore.text.prepare import Texts, check_new, packaged, prepare_texts
 
     out = check_new(asked["out"])
-    seen = sys.stderr.isatty() and find_spec("tqdm") is not None
+    seen = sys.stderr.isatty()
     if asked["texts"]:
         say(f"learning pieces from {asked['texts']}, then preparing it …", error=True)
         return packaged(asked["texts"], out, asked["size"], asked["workers"], seen)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from filelock import FileLock, Timeout
+from tqdm import tqdm
 
-from bertcore.progress import bar
 from bertcore.text.corpora import english
 from bertcore.text.store import (
     BOUNDS,
@@ -38,8 +38,6 @@ from bertcore.text.tales import LICENCE, SOURCE, tales
 from bertcore.text.wordpiece import Tokenizer, train_tokenizer
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from bertcore.text.fast_tokenizer import AnyTokenizer
 
 _CHUNK = 500_000  # characters that a worker gets at a time
@@ -74,7 +72,7 @@ def prepare(
         source, licence: where the texts come from and on which terms, for the manifest.
         workers: processes; by default as many as there are cores. With more than one,
             a script needs `if __name__ == "__main__":` around what it does.
-        progress: whether to show a bar, which needs tqdm.
+        progress: whether to show a bar.
 
     Raises:
         FileExistsError: if the folder is there already, or another process prepares it.
@@ -85,7 +83,10 @@ def prepare(
     if workers < 1:
         raise ValueError(f"workers={workers}; give 1 or more, or None for all cores")
     about = {"source": source, "licence": licence}
-    with _alone(folder), bar(progress, unit=" tokens", unit_scale=True) as shown:
+    with (
+        _alone(folder),
+        tqdm(unit=" tokens", unit_scale=True, disable=not progress) as bar,
+    ):
         if folder.exists():
             raise FileExistsError(
                 f"{folder} exists; Store.open({str(folder)!r}) reads it. To prepare "
@@ -96,7 +97,7 @@ def prepare(
         partial.mkdir(parents=True)
         try:
             blocks = _tokenised(documents, tokenizer, workers)
-            manifest = about | _write(partial, blocks, tokenizer, shown)
+            manifest = about | _write(partial, blocks, tokenizer, bar)
             _write_manifest(partial, manifest)
             partial.rename(folder)
             _flush(folder.parent)
@@ -151,7 +152,7 @@ def _work(documents: list[Text]) -> Block:
 
 
 def _write(
-    folder: Path, blocks: Iterator[Block], tokenizer: AnyTokenizer, shown: tqdm | None
+    folder: Path, blocks: Iterator[Block], tokenizer: AnyTokenizer, bar: tqdm
 ) -> dict[str, Any]:
     """Write the three files, block by block; return what the manifest says."""
     counts: Counter[str] = Counter()
@@ -163,8 +164,7 @@ def _write(
             sentences.write_bounds(block.sentence_sizes)
             documents.write_bounds(block.document_sizes)
             counts.update(block.counts)
-            if shown is not None:
-                shown.update(len(block.ids))
+            bar.update(len(block.ids))
         sentences.write_end()
         documents.write_end()
         written = {file.path.name: file.finish() for file in files}

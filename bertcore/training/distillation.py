@@ -17,12 +17,12 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from bertcore.cards import write_card
 from bertcore.model.bert import BertForMaskedLM
 from bertcore.model.inference import evaluation, states_at
 from bertcore.model.weights import Pretrained
-from bertcore.progress import bar
 from bertcore.tasks.kinds import asked_of, features_of, plain_row
 from bertcore.tasks.rows import TaskSet
 from bertcore.tasks.task import Feature, an, class_loss, number_loss
@@ -224,12 +224,12 @@ class Distillation:
                 write_card(folder / CARD, self.card())
 
     def run(self, progress: bool = False) -> "Distillation":
-        """Train to the end; with `progress`, behind a bar, which needs tqdm."""
-        with bar(progress, total=self.tuned.recipe.steps, unit=" updates") as shown:
+        """Train to the end; with `progress`, behind a bar."""
+        steps = self.tuned.recipe.steps
+        with tqdm(total=steps, unit=" updates", disable=not progress) as bar:
             for record in self.records():
-                if shown is not None:
-                    shown.set_postfix_str(f"loss {sum(record.losses):.3f}", False)
-                    shown.update()
+                bar.set_postfix_str(f"loss {sum(record.losses):.3f}", refresh=False)
+                bar.update()
         return self
 
     @property

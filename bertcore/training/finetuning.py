@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from bertcore.cards import make_card, write_card
 from bertcore.model.config import BertConfig
@@ -23,7 +24,6 @@ from bertcore.model.encoder_decoder import EncoderDecoder
 from bertcore.model.lowrank import add_low_rank, merge_low_rank
 from bertcore.model.variants.families import family_of, family_with
 from bertcore.model.weights import Pretrained, published_class
-from bertcore.progress import bar
 from bertcore.sources import find_file, read_json
 from bertcore.tasks.kinds import (
     MAIN,
@@ -156,12 +156,12 @@ class FineTuning:
             self._finish()
 
     def run(self, progress: bool = False) -> "FineTuning":
-        """Train to the end; with `progress`, behind a bar, which needs tqdm."""
-        with bar(progress, total=self.recipe.steps, unit=" updates") as shown:
+        """Train to the end; with `progress`, behind a bar."""
+        steps = self.recipe.steps
+        with tqdm(total=steps, unit=" updates", disable=not progress) as bar:
             for record in self.records():
-                if shown is not None:
-                    shown.set_postfix_str(f"loss {record.losses[0]:.3f}", refresh=False)
-                    shown.update()
+                bar.set_postfix_str(f"loss {record.losses[0]:.3f}", refresh=False)
+                bar.update()
         return self
 
     @property

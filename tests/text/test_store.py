@@ -251,14 +251,11 @@ def test_a_script_without_a_guard_gets_a_sentence(tmp_path) -> None:
     assert not (tmp_path / "store").exists()
 
 
-def test_workers_and_progress(tmp_path, capsys, monkeypatch) -> None:
+def test_workers_and_progress(tmp_path, capsys) -> None:
     with pytest.raises(ValueError, match="workers=0; give 1 or more"):
         prepare(DOCUMENTS, TOKENIZER, tmp_path / "store", workers=0)
     prepare(DOCUMENTS, TOKENIZER, tmp_path / "store", workers=1, progress=True)
     assert "12.0 tokens" in capsys.readouterr().err
-    monkeypatch.setitem(sys.modules, "tqdm", None)
-    with pytest.raises(ValueError, match="progress=True needs tqdm"):
-        prepare(DOCUMENTS, TOKENIZER, tmp_path / "two", workers=1, progress=True)
 
 
 def test_little_text_starts_no_process(tmp_path, monkeypatch) -> None:
