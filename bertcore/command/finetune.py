@@ -135,7 +135,7 @@ def finetune(
       bertcore finetune my.jsonl --kind classification --out my-model --seeds 5
       bertcore finetune topics --out other --random --rows 500 --no-baselines
       bertcore finetune summaries --out my-summaries --label-smoothing 0.1
-      torchrun --nproc-per-node 2 -m bertcore finetune verses --out my-verses
+      torchrun --nproc-per-node 2 -m bertcore finetune sounds --out my-sounds
 
     To write, a BERT becomes an encoder and a decoder. The set "sounds" has pieces of
     its own, so without --model a small one learns it, from random weights.

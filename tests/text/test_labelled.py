@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from functools import cache
 from itertools import chain
 
 import pytest
@@ -15,7 +14,7 @@ from bertcore.tasks.facts import ALL_FIELDS, FIELDS
 from bertcore.tasks.rows import KINDS, Question, Row, Source, TaskSet, Text, sound_rows
 from bertcore.tasks.sets import NAMED_TASKS, normal, parts, repeated_questions, unique
 from bertcore.text import corpora
-from bertcore.text.corpora import bible, introductions, is_held_out
+from bertcore.text.corpora import introductions, is_held_out
 from tests.conftest import ROOT, sample
 
 README = (ROOT / "data" / "README.md").read_text(encoding="utf8")
@@ -26,14 +25,9 @@ PINS = "".join(
 STAND_IN = ("topics", "descriptions", "summaries", "sounds")
 
 
-read_once = cache(bible)
-
-
 @pytest.fixture(scope="module")
 def sets() -> dict[str, TaskSet]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sets_module, "bible", read_once)
-        return {name: task.load() for name, task in NAMED_TASKS.items()}
+    return {name: task.load() for name, task in NAMED_TASKS.items()}
 
 
 def three(task: TaskSet) -> tuple[list, list, list]:
@@ -237,29 +231,6 @@ def test_letters_and_phonemes_have_their_pieces(sets: dict[str, TaskSet]) -> Non
         assert tokenizer.decode(ids, skip_special_tokens=True) == phonemes
 
 
-def test_verses(sets: dict[str, TaskSet]) -> None:
-    task = sets["verses"]
-    places = {}
-    for document in read_once("kjv").documents:
-        for verse in document.text.split("\n"):
-            places.setdefault(verse, set()).add(document.topic)
-    books = [[places[row.text] for row in rows] for rows in three(task)]
-    assert set().union(*books[2]) >= {"Malachi", "John", "1 Peter", "3 John"}
-    train, test = (
-        {book for found in part if len(found) == 1 for book in found}
-        for part in (books[0], books[2])
-    )
-    assert test == {"Malachi", "John", "1 Peter", "3 John"}
-    assert not train & test
-    for rows in three(task):
-        assert abs(sum(row.label == "same" for row in rows) / len(rows) - 0.5) < 0.02
-        assert all(normal(row.text) != normal(row.pair) for row in rows)
-    pairs = {row.text: row for row in task.train + task.valid + task.test}
-    first = pairs["In the beginning God created the heaven and the earth."]
-    web = read_once("web").documents[0].text.split("\n")
-    assert first.pair in (web[:1] if first.label == "same" else web[1:3])
-
-
 def test_entities(sets: dict[str, TaskSet]) -> None:
     task = sets["entities"]
     assert task.labels[:2] == ("O", "B-company")
@@ -287,7 +258,6 @@ def test_facts(sets: dict[str, TaskSet]) -> None:
     task = sets["facts"]
     assert facts.facts() == task
     assert facts.facts(seed=1, train=20, valid=5, test=5, long=2).train != task.train
-    assert facts.long_facts(rows=20) == task.test[500:520]
     for rows in three(task):
         assert len({row.id for row in rows}) == len(rows)
         assert 0.17 < sum(not row.answers for row in rows) / len(rows) < 0.24

@@ -1,8 +1,5 @@
 """Labelled rows: how they are read and written, and what is wrong with them."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from bertcore.tasks.rows import (
@@ -15,11 +12,8 @@ from bertcore.tasks.rows import (
     Text,
     Words,
     labels_of,
-    mapping_from,
-    read_rows,
     row_from,
     sound_rows,
-    write_rows,
 )
 
 CONTEXT = "Ada Lovelace was born in London, and lived in London."
@@ -43,13 +37,6 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json.gz", "rows.jsonl.xz"])
-def test_written_and_read_again(kind: str, name: str, tmp_path: Path) -> None:
-    write_rows(tmp_path / name, ROWS[kind])
-    assert read_rows(tmp_path / name, kind) == ROWS[kind]
-
-
 def test_the_hubs_format() -> None:
     squad = {
         "id": 7,
@@ -60,9 +47,6 @@ def test_the_hubs_format() -> None:
     }
     row = row_from("answers", squad)
     assert row == Question("Where?", CONTEXT, (Answer("London", 25),), "7")
-    assert mapping_from(row) == {k: squad[k] for k in squad if k != "title"} | {
-        "id": "7"
-    }
     none = squad | {"answers": {"text": [], "answer_start": []}}
     assert row_from("answers", none).answers == ()
     assert row_from("answers", {"question": "?", "context": "c"}).answers is None
@@ -73,7 +57,6 @@ def test_the_hubs_format() -> None:
     assert row_from("regression", {"text": "a", "label": None}) == Text("a")
     written = {"text": "a", "target": "b", "pair": "c"}
     assert row_from("writing", written) == Source("a", "b")
-    assert mapping_from(Source("a", "b")) == {"text": "a", "target": "b"}
     assert row_from("writing", {"text": "a", "target": None}) == Source("a")
 
 
@@ -111,28 +94,6 @@ def test_the_hubs_format() -> None:
 def test_a_dict_that_is_no_row(kind: str, mapping: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         row_from(kind, mapping)
-
-
-def test_a_file_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no text file .*none\.jsonl"):
-        read_rows(tmp_path / "none.jsonl", "tagging")
-    path = tmp_path / "rows.jsonl"
-    path.write_text('{"text": "a"}\n\n{"txt": "b"}\n', encoding="utf8")
-    with pytest.raises(ValueError, match=r"rows\.jsonl, line 3, is no row for class"):
-        read_rows(path, "classification")
-    with pytest.raises(ValueError, match="kind='pairs'"):
-        read_rows(path, "pairs")
-    path.write_text('{"text": "a"}\n[]\n', encoding="utf8")
-    with pytest.raises(ValueError, match="line 2, holds a list"):
-        read_rows(path, "classification")
-    plain = tmp_path / "rows.txt"
-    plain.write_text("a", encoding="utf8")
-    with pytest.raises(ValueError, match=r"rows\.txt is plain text; give \.jsonl"):
-        read_rows(plain, "classification")
-    table = tmp_path / "rows.csv"
-    table.write_text("a", encoding="utf8")
-    with pytest.raises(ValueError, match=r"rows\.csv should end with"):
-        read_rows(table, "classification")
 
 
 def test_labels() -> None:
@@ -383,4 +344,3 @@ def test_a_task_set_names_its_parts() -> None:
     row = Text("a", "x")
     task = TaskSet("mine", KINDS[0], ("x",), [row], [], [], "me", "mine")
     assert (task.train, task.source) == ([row], "me")
-    assert json.dumps(mapping_from(row)) == '{"text": "a", "label": "x"}'

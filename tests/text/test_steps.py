@@ -1,16 +1,14 @@
 """The batch of a step: a function of seed and step, whoever asks for it."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
 from bertcore import Tokenizer
-from bertcore.text.batch import IGNORE_INDEX, packed, padded
+from bertcore.text.batch import IGNORE_INDEX, padded
 from bertcore.text.corpora import introductions
-from bertcore.text.dataloader import Batches, Collator
+from bertcore.text.dataloader import Batches
 from bertcore.text.masking import Masker
 from bertcore.text.pairs import assembled, pair_examples, window_examples
 from bertcore.text.prepare import prepare
@@ -151,79 +149,3 @@ def test_refusals(store, real_tokenizer) -> None:
 
 
 # The collator: for a data set and a loader of one's own -------------------------------
-
-
-def features(texts: list[str], real_tokenizer: Tokenizer) -> list[dict]:
-    found = []
-    for index, (one, other) in enumerate(pairwise(texts)):
-        batch = real_tokenizer(one, other, max_length=40)
-        found.append({name: ids[0].tolist() for name, ids in batch.items()})
-        found[-1]["next_sentence_label"] = index % 2
-    return found
-
-
-@pytest.mark.filterwarnings("ignore:This DataLoader will create")
-@pytest.mark.parametrize("row", [None, 128])
-def test_the_collator_in_a_loader(texts, real_tokenizer, row) -> None:
-    items = features(texts[:41], real_tokenizer)
-    runs = []
-    for _ in range(2):
-        collate = Collator(Masker(real_tokenizer), seed=7, row=row)
-        loader = DataLoader(items, batch_size=8, collate_fn=collate, num_workers=2)
-        runs.append(list(loader))
-    for one, other in zip(*runs, strict=True):
-        assert_same_batch(one, other)
-    wanted = {"input_ids", "token_type_ids", "attention_mask", "labels",
-              "next_sentence_label"} | ({"position_ids"} if row else set())  # fmt: skip
-    assert set(runs[0][0]) == wanted
-    batch = runs[0][0]
-    true = torch.where(
-        batch["labels"] == IGNORE_INDEX, batch["input_ids"], batch["labels"]
-    )
-    rows = [
-        (
-            [
-                i
-                for i, t in zip(x["input_ids"], x["token_type_ids"], strict=True)
-                if not t
-            ],
-            [i for i, t in zip(x["input_ids"], x["token_type_ids"], strict=True) if t],
-        )
-        for x in items[:8]
-    ]
-    plain = packed(rows, 0, row).batch if row else padded(rows, 0)
-    assert torch.equal(true, plain["input_ids"])
-
-
-def test_what_transformers_tokenizers_give_goes_in_and_its_models_take_it(
-    texts, encoder_folder, real_tokenizer
-) -> None:
-    from transformers import AutoTokenizer, BertConfig, BertForPreTraining
-
-    library = AutoTokenizer.from_pretrained(encoder_folder)
-    items = [
-        library(a, b, truncation=True, max_length=48) for a, b in pairwise(texts[:9])
-    ]
-    items = [{**item, "next_sentence_label": n % 2} for n, item in enumerate(items)]
-    padded_items = [
-        library(a, b, truncation=True, max_length=48, padding="max_length",
-                return_tensors="np")
-        for a, b in pairwise(texts[:9])
-    ]  # fmt: skip
-    batch = Collator(Masker(real_tokenizer))(items)
-    again = Collator(Masker(real_tokenizer))(
-        [{name: value[0] for name, value in item.items()} for item in padded_items]
-    )
-    assert torch.equal(batch["labels"], again["labels"]), "padding is left out"
-    small = BertConfig(hidden_size=24, num_hidden_layers=1, num_attention_heads=2,
-                       intermediate_size=32)  # fmt: skip
-    loss = BertForPreTraining(small)(**batch).loss
-    assert 10 < loss.item() < 12  # ln 30,522 + ln 2 is 11.0
-
-
-def test_the_collator_refuses(real_tokenizer) -> None:
-    collate = Collator(Masker(real_tokenizer))
-    with pytest.raises(ValueError, match="no texts: an empty batch"):
-        collate([])
-    with pytest.raises(ValueError, match="text 1 has no input_ids, but text; tokenise"):
-        collate([{"input_ids": [2, 3]}, {"text": "lamp"}])
