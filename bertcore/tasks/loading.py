@@ -252,7 +252,7 @@ class HubTask(NamedTuple):
 
     Attributes:
         title: what it asks, in a few words.
-        kind: of its rows, as in `rows.KINDS`.
+        kind: of its rows, one of `KINDS`.
         repository: owner/name on the hub.
         config: which of its parts, or None.
         columns: its column for each field of our rows.

@@ -14,7 +14,6 @@ import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 FORMATS = (".txt", ".jsonl", ".json")
 OPENERS: dict[str, Callable] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-BAD_BYTES = ("refuse", "replace")
 _CHUNK = 1 << 18  # bytes read at a time
 LONGEST_LINE = 1_000_000  # characters; a longer line is cut at white space
 LONGEST_DOCUMENT = 10_000_000  # characters; a longer document is cut between lines
@@ -42,9 +40,6 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-\w+)*")
 def read_documents(
     paths: str | Path | Iterable[str | Path],
     field: str = "text",
-    title: str | None = None,
-    bad_bytes: str = "refuse",
-    findings: ReadingReport | None = None,
 ) -> Iterator[Document]:
     """The documents of text files, one after the other, in little memory.
 
@@ -54,25 +49,17 @@ def read_documents(
 
     Args:
         paths: of a file or of files.
-        field: of a JSON object, that holds the text.
-        title: of a JSON object, the field that holds the title. Without it, a title
-            is the file's name with the number of the document or of the JSON line.
-        bad_bytes: "refuse" what is not UTF-8, or "replace" it by U+FFFD.
-        findings: counts what was unusual.
+        field: of a JSON object, that holds the text. The title is the file's name
+            with the number of the document or of the JSON line.
 
     Raises:
         FileNotFoundError: at once, if one of the files is not there.
-        ValueError: at once, if a file's ending or an argument is unknown; later, naming
-            the file and the place, if its content is not what its ending says.
+        ValueError: at once, if a file's ending is unknown; later, naming the file and
+            the place, if its content is not what its ending says.
     """
-    if bad_bytes not in BAD_BYTES:
-        raise ValueError(f"bad_bytes={bad_bytes!r}; give {' or '.join(BAD_BYTES)}")
     found = [Path(paths)] if isinstance(paths, str | Path) else [*map(Path, paths)]
     formats = [_format(path) for path in found]
-    findings = ReadingReport() if findings is None else findings
-    return _read_all(
-        zip(found, formats, strict=True), field, title, bad_bytes, findings
-    )
+    return _read_all(zip(found, formats, strict=True), field)
 
 
 def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -85,47 +72,28 @@ def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """
     if _format(path) == ".txt":
         raise ValueError(f"{path} is plain text; give .jsonl, a JSON object a line")
-    for number, line in _json_lines(path, ReadingReport(), "refuse"):
+    for number, line in _json_lines(path):
         place = f"{path}, line {number},"
         yield place, _record(line, place)
 
 
-def text_documents(
-    text: str, title: str, findings: ReadingReport
-) -> Iterator[Document]:
+def text_documents(text: str, title: str) -> Iterator[Document]:
     """A text as a document: none if there is no text, several if it is enormous."""
-    before = findings.documents
-    lines = cut_lines(text.splitlines(), findings)
-    for group in _groups((line for line in lines if line.strip()), findings):
-        yield _document(group, title, findings)
-    findings.empty_documents += findings.documents == before
+    lines = cut_lines(text.splitlines())
+    for group in _groups(line for line in lines if line.strip()):
+        yield Document(title, "\n".join(group), "")
 
 
-def _read_all(
-    files: Iterable[tuple[Path, str]],
-    field: str,
-    title: str | None,
-    bad_bytes: str,
-    findings: ReadingReport,
-) -> Iterator[Document]:
+def _read_all(files: Iterable[tuple[Path, str]], field: str) -> Iterator[Document]:
     for path, format in files:
-        findings.files += 1
-        before = findings.documents
         if format == ".txt":
-            groups = _groups(read_lines(path, findings, bad_bytes), findings)
-            for number, group in enumerate(groups, 1):
-                yield _document(group, f"{path.name}, {number}", findings)
+            for number, group in enumerate(_groups(read_lines(path)), 1):
+                yield Document(f"{path.name}, {number}", "\n".join(group), "")
         else:
-            for number, line in _json_lines(path, findings, bad_bytes):
+            for number, line in _json_lines(path):
                 place = f"{path}, line {number},"
-                record = _record(line, place)
-                text = _value(record, "field", field, place)
-                name = f"{path.name}, {number}"
-                if title is not None:
-                    name = _value(record, "title", title, place)
-                text = _whole_characters(text, place, bad_bytes, findings)
-                yield from text_documents(text, name, findings)
-        findings.empty_files += findings.documents == before
+                text = _value(_record(line, place), field, place)
+                yield from text_documents(text, f"{path.name}, {number}")
 
 
 def _format(path: Path) -> str:
@@ -144,13 +112,12 @@ def _format(path: Path) -> str:
     return format
 
 
-def _groups(lines: Iterable[str], findings: ReadingReport) -> Iterator[list[str]]:
+def _groups(lines: Iterable[str]) -> Iterator[list[str]]:
     """Lines that belong together: blank ones, or too many, end a document."""
     group: list[str] = []
     size = 0
     for line in map(str.strip, lines):
         if group and (not line or size + len(line) > LONGEST_DOCUMENT):
-            findings.long_documents += bool(line)
             yield group
             group, size = [], 0
         if line:
@@ -160,18 +127,10 @@ def _groups(lines: Iterable[str], findings: ReadingReport) -> Iterator[list[str]
         yield group
 
 
-def _document(lines: list[str], title: str, findings: ReadingReport) -> Document:
-    findings.documents += 1
-    findings.one_line_documents += len(lines) == 1
-    return Document(title, "\n".join(lines), "")
-
-
-def _json_lines(
-    path: Path, findings: ReadingReport, bad_bytes: str
-) -> Iterator[tuple[int, str]]:
+def _json_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines that are not blank, with their numbers from 1; a line feed ends one."""
     number, parts = 1, []
-    for text in read_text(path, findings, bad_bytes):
+    for text in read_text(path):
         first, *others = text.split("\n")
         parts.append(first)
         for other in others:
@@ -197,40 +156,27 @@ def _record(line: str, place: str) -> dict[str, Any]:
     return record
 
 
-def _value(record: dict[str, Any], argument: str, name: str, place: str) -> str:
-    if name not in record:
+def _value(record: dict[str, Any], field: str, place: str) -> str:
+    if field not in record:
         raise ValueError(
-            f"{place} has no {name!r}; it has {', '.join(record) or 'nothing'}; "
-            f"name one of them with {argument}="
+            f"{place} has no {field!r}; it has {', '.join(record) or 'nothing'}; "
+            "name one of them with field="
         )
-    value = record[name]
+    value = record[field]
     if value is not None and not isinstance(value, str):
         raise ValueError(
-            f"{place} has a {type(value).__name__} in {name!r}; text is wanted; name "
-            f"another with {argument}="
+            f"{place} has a {type(value).__name__} in {field!r}; text is wanted; name "
+            "another with field="
+        )
+    # JSON can spell half a character, which UTF-8, and so a tokenizer, cannot.
+    if half := HALF.search(value or ""):
+        raise ValueError(
+            f"{place} spells half a character, \\u{ord(half[0]):x}; mend it"
         )
     return value or ""
 
 
-def _whole_characters(
-    text: str, place: str, bad_bytes: str, findings: ReadingReport
-) -> str:
-    """The text without halves of characters, which JSON can spell and UTF-8 cannot."""
-    if not (half := HALF.search(text)):
-        return text
-    if bad_bytes == "refuse":
-        raise ValueError(
-            f"{place} spells half a character, \\u{ord(half[0]):x}; mend it, or read "
-            'it with bad_bytes="replace"'
-        )
-    text, count = HALF.subn("\ufffd", text)
-    findings.bad_bytes += count
-    return text
-
-
-def read_lines(
-    path: Path, findings: ReadingReport, bad_bytes: str = "refuse"
-) -> Iterator[str]:
+def read_lines(path: Path) -> Iterator[str]:
     """The lines of a file in UTF-8, without their ends; a byte order mark is dropped.
 
     A line of more than `LONGEST_LINE` characters comes in pieces, cut at white space
@@ -238,40 +184,38 @@ def read_lines(
 
     Args:
         path: of the file; the ending .gz, .bz2 or .xz says how it is compressed.
-        findings: counts the cuts and the bad bytes.
-        bad_bytes: "refuse" them, or "replace" each by U+FFFD.
 
     Raises:
         ValueError: naming the file, where a byte is not UTF-8 or the compressed data
             are damaged.
     """
     rest = ""
-    for text in read_text(path, findings, bad_bytes):
+    for text in read_text(path):
         *lines, rest = (rest + text).splitlines(keepends=True) or [""]
-        yield from cut_lines(lines, findings)
-        *pieces, rest = _pieces(rest, findings)  # the last line may go on
+        yield from cut_lines(lines)
+        *pieces, rest = _pieces(rest)  # the last line may go on
         yield from pieces
-    yield from cut_lines([rest] if rest else [], findings)
+    yield from cut_lines([rest] if rest else [])
 
 
-def cut_lines(lines: Iterable[str], findings: ReadingReport) -> Iterator[str]:
+def cut_lines(lines: Iterable[str]) -> Iterator[str]:
     """Lines without their ends, the enormous ones in pieces."""
     for line in lines:
-        *pieces, last = _pieces(line, findings)
+        *pieces, last = _pieces(line)
         yield from pieces
         yield last.rstrip()
 
 
-def read_text(path: Path, findings: ReadingReport, bad_bytes: str) -> Iterator[str]:
+def read_text(path: Path) -> Iterator[str]:
     """The text of a file in stretches of about 256 KB, as `read_lines` reads it."""
     position, rest = 0, b""
     for content in _read(path):
         content = rest + content
         end = _whole(content)
-        yield _decoded(content[:end], path, position, findings, bad_bytes)
+        yield decoded(content[:end], path, position)
         position, rest = position + end, content[end:]
     if rest:
-        yield _decoded(rest, path, position, findings, bad_bytes)
+        yield decoded(rest, path, position)
 
 
 def fitting(text: str, size: int) -> str:
@@ -287,12 +231,11 @@ def fitting(text: str, size: int) -> str:
     return words[0] if len(words) == 2 else start
 
 
-def _pieces(line: str, findings: ReadingReport) -> Iterator[str]:
+def _pieces(line: str) -> Iterator[str]:
     """An enormous line in pieces, other lines whole; only the last keeps its end."""
     while len(line.rstrip()) > LONGEST_LINE:
         piece = fitting(line, LONGEST_LINE)
         line = line[len(piece) :]
-        findings.long_lines += 1
         if piece.strip():
             yield piece
     yield line
@@ -330,74 +273,11 @@ def _whole(content: bytes) -> int:
     return len(content)
 
 
-def _decoded(
-    content: bytes, path: Path, position: int, findings: ReadingReport, bad_bytes: str
-) -> str:
-    if bad_bytes == "refuse":
-        try:
-            return decoded(content, path, position)
-        except ValueError as error:
-            raise ValueError(f'{error}, or read it with bad_bytes="replace"') from error
-    text = content.decode("utf8", errors="replace")
-    findings.bad_bytes += text.count("\ufffd") - content.count("\ufffd".encode())
-    return text if position else text.removeprefix("\ufeff")
-
-
-@dataclass
-class ReadingReport:
-    """Counts of what was read and of what was unusual in it.
-
-    Attributes:
-        files: that were opened; none where the texts come from a hub.
-        documents: that were handed on.
-        one_line_documents: those of them that are a single line. Where a line is a
-            sentence, as in Google's format, they have no next sentence.
-        empty_documents: that have no text, and were left out.
-        empty_files: that hold no document.
-        bad_bytes: places that were not UTF-8 and became U+FFFD, the replacement
-            character.
-        long_lines: cuts in lines of more than `LONGEST_LINE` characters.
-        long_documents: cuts in documents of more than `LONGEST_DOCUMENT` characters.
-
-    >>> print(ReadingReport(files=2, documents=1200, one_line_documents=1, bad_bytes=3))
-    2 files, 1,200 documents, 1 document of one line, 3 bad bytes replaced
-    """
-
-    files: int = 0
-    documents: int = 0
-    one_line_documents: int = 0
-    empty_documents: int = 0
-    empty_files: int = 0
-    bad_bytes: int = 0
-    long_lines: int = 0
-    long_documents: int = 0
-
-    def __str__(self) -> str:
-        parts = (
-            (self.files, "file{s}"),
-            (self.documents, "document{s}"),
-            (self.one_line_documents, "document{s} of one line"),
-            (self.empty_documents, "empty document{s} left out"),
-            (self.empty_files, "empty file{s}"),
-            (self.bad_bytes, "bad byte{s} replaced"),
-            (self.long_lines, "cut{s} in enormous lines"),
-            (self.long_documents, "cut{s} in enormous documents"),
-        )
-        said = [
-            f"{count:,} {words.format(s='' if count == 1 else 's')}"
-            for count, words in parts
-            if count
-        ]
-        return ", ".join(said) or "nothing read"
-
-
 def stream(
     name_or_folder: str | Path,
     config: str | None = None,
     split: str = "train",
     field: str = "text",
-    title: str | None = None,
-    findings: ReadingReport | None = None,
 ) -> Iterator[Document]:
     """The documents of a data set, row by row; nothing is downloaded ahead.
 
@@ -406,10 +286,7 @@ def stream(
             as the hub keeps them.
         config: which of the data set's parts, such as "20231101.en".
         split: "train", or what else it has.
-        field: the column of the text.
-        title: the column of the title. Without it, a title is the name with the number
-            of the row.
-        findings: counts what was unusual.
+        field: the column of the text. The title is the name with the number of the row.
 
     Raises:
         FileNotFoundError: if the library datasets is missing, if there is no such data
@@ -418,25 +295,15 @@ def stream(
             something else than text.
     """
     rows = load(str(name_or_folder), config, split, streaming=True)
-    findings = ReadingReport() if findings is None else findings
-    return _documents(rows, str(name_or_folder), field, title, findings)
+    return _documents(rows, str(name_or_folder), field)
 
 
-def _documents(
-    rows: IterableDataset,
-    name: str,
-    field: str,
-    title: str | None,
-    findings: ReadingReport,
-) -> Iterator[Document]:
+def _documents(rows: IterableDataset, name: str, field: str) -> Iterator[Document]:
     number = 0
     try:
         for number, row in enumerate(rows, 1):
-            text = _hub_value(row, "field", field, name)
-            called = f"{name}, {number}"
-            if title is not None:
-                called = _hub_value(row, "title", title, name)
-            yield from text_documents(text, called, findings)
+            text = _hub_value(row, field, name)
+            yield from text_documents(text, f"{name}, {number}")
     except OSError as error:
         raise FileNotFoundError(
             f"the stream of {name} broke off after {number:,} rows "
@@ -476,13 +343,13 @@ def load(name: str, config: str | None, split: str | None, streaming: bool) -> A
         ) from error
 
 
-def _hub_value(row: dict[str, Any], argument: str, column: str, name: str) -> str:
+def _hub_value(row: dict[str, Any], column: str, name: str) -> str:
     value = row.get(column, 0)
     if value is not None and not isinstance(value, str):
         columns = [key for key, value in row.items() if isinstance(value, str)]
         raise ValueError(
             f"{name} has no text in a column {column!r}; there is text in "
-            f"{', '.join(columns) or 'none'}: name one with {argument}="
+            f"{', '.join(columns) or 'none'}: name one with field="
         )
     return value or ""
 
@@ -528,7 +395,7 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
     except UnicodeEncodeError as error:
         raise ValueError(
             f"the text has half a character, U+{ord(error.object[error.start]):04X}; "
-            'read it anew with bad_bytes="replace"'
+            "mend the text"
         ) from error
 
 

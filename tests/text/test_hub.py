@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from bertcore.text.documents import Document, ReadingReport, stream
+from bertcore.text.documents import Document, stream
 
 ROWS = {
     "text": ["One.\n\nTwo.", " ", None, "Three."],
     "title": ["a", "b", "c", "d"],
     "size": [1, 2, 3, 4],
 }
-EXPECTED = [Document("a", "One.\nTwo.", ""), Document("d", "Three.", "")]
+EXPECTED = ["One.\nTwo.", "Three."]
 
 
 @pytest.fixture(autouse=True)
@@ -50,22 +50,22 @@ def jsonl(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("kind", ["parquet", "jsonl"])
 def test_folders_in_the_hubs_format(kind: str, request: pytest.FixtureRequest) -> None:
-    found = ReadingReport()
     folder = request.getfixturevalue(kind)
-    assert list(stream(folder, title="title", findings=found)) == EXPECTED
-    assert found == ReadingReport(documents=2, one_line_documents=1, empty_documents=2)
-    assert [d.title for d in stream(str(folder))] == [f"{folder}, 1", f"{folder}, 4"]
+    assert list(stream(folder)) == [
+        Document(f"{folder}, {number}", text, "")
+        for number, text in zip((1, 4), EXPECTED, strict=True)
+    ]
 
 
 def test_splits_and_columns(parquet: Path) -> None:
-    assert list(stream(parquet, split="test", title="title")) == EXPECTED
+    assert [d.text for d in stream(parquet, split="test")] == EXPECTED
     assert [d.text for d in stream(parquet, field="title")] == ROWS["title"]
     with pytest.raises(
         ValueError, match="no text in a column 'body'; there is text in t"
     ):
         list(stream(parquet, field="body"))
-    with pytest.raises(ValueError, match="no text in a column 'size'.* with title="):
-        list(stream(parquet, title="size"))
+    with pytest.raises(ValueError, match="no text in a column 'size'.* with field="):
+        list(stream(parquet, field="size"))
     with pytest.raises(
         ValueError, match=r"split='valid': .*valid.*\['train', 'test'\]"
     ):
