@@ -8,33 +8,31 @@ gives them the interface of `bertcore.text.wordpiece.Tokenizer`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from bertcore.sources import find_file, read_json
 from bertcore.text.merges import check_whole_number
 from bertcore.text.wordpiece import (
+    BaseTokenizer,
     Piece,
     Tokenizer,
     check_id,
     check_text,
-    pairs_of_texts,
-    with_special_tokens,
 )
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
     from tokenizers import Tokenizer as Library
-    from torch import Tensor
 
 # What its special tokens are called; the frame is what the file says.
 _NAMES = (("[PAD]", "<pad>"), ("[UNK]", "<unk>"), ("[MASK]", "<mask>"))
 BYTES_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")  # as in roberta-base
 
 
-class FastTokenizer:
+class FastTokenizer(BaseTokenizer):
     """Raw text to ids and back, by a tokenizer of the tokenizers library.
 
     It is used as `Tokenizer` is. Special tokens and their order are what its file says:
@@ -56,13 +54,15 @@ class FastTokenizer:
             ValueError: if it is not framed as BERT's heirs are, or has no token for
                 padding, masking or the unknown.
         """
-        self._content = content_of(library)
+        # How it cuts and pads is left out: both are ours.
+        content = json.loads(library.to_str())
+        self._content = content | {"truncation": None, "padding": None}
         self._parsing = library_of(self._content)
         self._plain = without_special(self._content)
         self.vocabulary = pieces_of(self._parsing)
         self.pad_id, self.unk_id, self.mask_id = special_ids(self._parsing)
         frame = frame_of(self._parsing)
-        self.cls_id, self.sep_id, self.separators, self._segment = frame
+        self.cls_id, self.sep_id, self.separators, self.second = frame
 
     @classmethod
     def from_pretrained(cls, folder_or_file: str | Path) -> Self:
@@ -84,7 +84,19 @@ class FastTokenizer:
             f"{role}_token": self.vocabulary[getattr(self, f"{role}_id")]
             for role in ("pad", "unk", "cls", "sep", "mask")
         }
-        write_fast_tokenizer(folder, self._content, names, bool(self._segment))
+        kinds = ["token_type_ids"] if self.second else []
+        config = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_input_names": ["input_ids", *kinds, "attention_mask"],
+            "clean_up_tokenization_spaces": False,
+            **names,
+        }
+        folder = Path(folder).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        files = {"tokenizer.json": self._content, "tokenizer_config.json": config}
+        for name, table in files.items():
+            text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
+            (folder / name).write_text(text, encoding="utf8", newline="")
 
     @property
     def definition(self) -> str:
@@ -99,24 +111,6 @@ class FastTokenizer:
         kind = self._content["model"]["type"]
         return f"FastTokenizer({len(self)} pieces, {kind})"
 
-    def __len__(self) -> int:
-        return len(self.vocabulary)
-
-    def tokenize(self, text: str, parse_special: bool = False) -> list[str]:
-        """The pieces of a text, without special tokens added."""
-        return [self.vocabulary[id] for id in self._cut(text, parse_special).ids]
-
-    def encode(
-        self,
-        text: str,
-        pair: str | None = None,
-        max_length: int | None = None,
-        parse_special: bool = False,
-    ) -> list[int]:
-        """A text or two as ids, with special tokens; cut as `Tokenizer.encode` cuts."""
-        first, second = self._segments(text, pair, max_length, parse_special)
-        return first + second
-
     def pieces(self, text: str, parse_special: bool = False) -> list[Piece]:
         """The pieces of a text with their place in it: `text[start:end]`.
 
@@ -129,24 +123,6 @@ class FastTokenizer:
             for id, place in zip(found.ids, found.offsets, strict=True)
         ]
 
-    def encode_pieces(
-        self,
-        text: str,
-        pair: str | None = None,
-        max_length: int | None = None,
-        parse_special: bool = False,
-    ) -> list[Piece]:
-        """What `encode` gives, each id with its place in its own text, and segment."""
-        first = self.pieces(text, parse_special)
-        second = [] if pair is None else self.pieces(pair, parse_special)
-        cls, sep = (
-            Piece(self.vocabulary[i], i, 0, 0) for i in (self.cls_id, self.sep_id)
-        )
-        first, second = with_special_tokens(
-            first, second, cls, sep, max_length, self.separators
-        )
-        return first + [piece._replace(segment=self._segment) for piece in second]
-
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         """Ids back to text. From byte-level BPE any text comes back as it was.
 
@@ -158,32 +134,8 @@ class FastTokenizer:
             check_id(id, len(self))
         return self._parsing.decode(ids, skip_special_tokens=skip_special_tokens)
 
-    def __call__(
-        self,
-        texts: str | Sequence[str],
-        pairs: str | Sequence[str] | None = None,
-        max_length: int | None = None,
-        parse_special: bool = False,
-    ) -> dict[str, Tensor]:
-        """A padded batch, as `Tokenizer` makes it: three tensors, `b s` each."""
-        from bertcore.text.batch import padded  # the only use of torch in here
-
-        rows = [
-            self._segments(text, pair, max_length, parse_special)
-            for text, pair in pairs_of_texts(texts, pairs)
-        ]
-        if not self._segment:
-            rows = [(first + second, []) for first, second in rows]
-        return padded(rows, self.pad_id)
-
-    def _segments(
-        self, text: str, pair: str | None, max_length: int | None, parse_special: bool
-    ) -> tuple[list[int], list[int]]:
-        """The two segments with their special tokens; the second may be empty."""
-        first = self._cut(text, parse_special).ids
-        second = [] if pair is None else self._cut(pair, parse_special).ids
-        ends = self.cls_id, self.sep_id
-        return with_special_tokens(first, second, *ends, max_length, self.separators)
+    def _text_ids(self, text: str, parse_special: bool) -> list[int]:
+        return self._cut(text, parse_special).ids
 
     def _cut(self, text: str, parse_special: bool) -> Encoding:
         check_text(text)
@@ -224,7 +176,38 @@ def train_byte_bpe(
     >>> train_byte_bpe(["hug hugs hugging"] * 2, 265).tokenize("hugs hug")
     ['hug', 's', 'Ġhug']
     """
-    return FastTokenizer(learn_byte_bpe(texts, size, min_frequency, prefix_space))
+    check_whole_number("size", size, 1)
+    check_whole_number("min_frequency", min_frequency, 1)
+    least = len(BYTES_SPECIAL) + 256
+    if size < least:
+        raise ValueError(
+            f"size={size} has no room for the {len(BYTES_SPECIAL)} special tokens and "
+            f"the 256 bytes; give {least} or more"
+        )
+    library = import_tokenizers()
+    learner = bytes_library(library.models.BPE(), prefix_space)
+    learner.train_from_iterator(
+        _checked(texts),
+        library.trainers.BpeTrainer(
+            vocab_size=size - 1,  # the last is <mask>
+            min_frequency=min_frequency,
+            show_progress=False,
+            special_tokens=list(BYTES_SPECIAL[:-1]),
+            initial_alphabet=library.pre_tokenizers.ByteLevel.alphabet(),
+        ),
+    )
+    model = json.loads(learner.to_str())["model"]
+    ids = model["vocab"]
+    if len(ids) < size - 1:
+        raise ValueError(
+            f"these texts give {len(ids) + 1} pieces, not size={size}: no other pair "
+            f"of pieces occurs min_frequency={min_frequency} times; give more text, a "
+            "lower min_frequency, or a smaller size"
+        )
+    ids[BYTES_SPECIAL[-1]] = len(ids)
+    merges = [tuple(pair) for pair in model["merges"]]
+    model = library.models.BPE(vocab=ids, merges=merges)
+    return FastTokenizer(bytes_library(model, prefix_space))
 
 
 def load_tokenizer(folder_or_file: str | Path) -> AnyTokenizer:
@@ -259,19 +242,6 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     while start < end and text[end - 1].isspace():
         end -= 1
     return start, end
-
-
-class SpecialTokens(NamedTuple):
-    """What stands round one text or two.
-
-    `separators` stand between the two: one [SEP], in RoBERTa two. `segment` is the
-    number of the second segment: 1, or 0 if the model tells no segments apart.
-    """
-
-    cls_id: int
-    sep_id: int
-    separators: int
-    segment: int
 
 
 def import_tokenizers() -> Any:
@@ -350,11 +320,6 @@ def bytes_library(model: Any, prefix_space: bool = False) -> Library:
     return found
 
 
-def content_of(library: Library) -> dict[str, Any]:
-    """What its `tokenizer.json` says, but for cutting and padding, which are ours."""
-    return json.loads(library.to_str()) | {"truncation": None, "padding": None}
-
-
 def without_special(content: Mapping[str, Any]) -> Library:
     """The same tokenizer, but to it "[SEP]" in a text is text like any other.
 
@@ -405,15 +370,19 @@ def special_ids(library: Library) -> list[int]:
         if ids == [None, None]:
             raise ValueError(
                 f"the vocabulary of {library.get_vocab_size()} pieces has no "
-                f"{names[0]} and no {names[1]}; is this the tokenizer of a BERT, or of "
-                "an heir of its?"
+                f"{names[0]} and no {names[1]}; is this the tokenizer of a BERT or "
+                "of one of its variants?"
             )
         found.append(ids[0] if ids[0] is not None else ids[1])
     return found
 
 
-def frame_of(library: Library) -> SpecialTokens:
+def frame_of(library: Library) -> tuple[int, int, int, int]:
     """What the library puts round no text, and round two of them.
+
+    Returns:
+        The ids of [CLS] and [SEP]; how many [SEP] stand between two texts, in RoBERTa
+        two; the segment of the second, 0 if the model tells none apart.
 
     Raises:
         ValueError: if that is not one token before and the same one after each text.
@@ -423,83 +392,12 @@ def frame_of(library: Library) -> SpecialTokens:
         cls, sep = one.ids
         for separators in (1, 2):
             if two.ids == [cls, *[sep] * separators, sep]:
-                return SpecialTokens(cls, sep, separators, two.type_ids[-1])
+                return cls, sep, separators, two.type_ids[-1]
     raise ValueError(
         f"the tokenizer puts {one.tokens} round a text and {two.tokens} round a pair; "
         "BERT's heirs have [CLS] text [SEP] and [CLS] text [SEP] pair [SEP], with one "
         "or two [SEP] between"
     )
-
-
-def write_fast_tokenizer(
-    folder: str | Path,
-    content: Mapping[str, Any],
-    names: dict[str, str],
-    segments: bool,
-) -> None:
-    """Write `tokenizer.json` and `tokenizer_config.json`, as transformers reads them.
-
-    Args:
-        folder: is made if it is not there.
-        content: of the first.
-        names: of the special tokens.
-        segments: whether the model is given `token_type_ids`.
-    """
-    kinds = ["token_type_ids"] if segments else []
-    config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_input_names": ["input_ids", *kinds, "attention_mask"],
-        "clean_up_tokenization_spaces": False,
-        **names,
-    }
-    folder = Path(folder).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {"tokenizer.json": content, "tokenizer_config.json": config}
-    for name, table in files.items():
-        text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
-        (folder / name).write_text(text, encoding="utf8", newline="")
-
-
-def learn_byte_bpe(
-    texts: Iterable[str], size: int, min_frequency: int, prefix_space: bool
-) -> Library:
-    """A tokenizer of the library with a vocabulary learned from these texts.
-
-    Raises:
-        ValueError: if the size is too small for the bytes, or too large for the texts,
-            or the texts are none.
-    """
-    check_whole_number("size", size, 1)
-    check_whole_number("min_frequency", min_frequency, 1)
-    least = len(BYTES_SPECIAL) + 256
-    if size < least:
-        raise ValueError(
-            f"size={size} has no room for the {len(BYTES_SPECIAL)} special tokens and "
-            f"the 256 bytes; give {least} or more"
-        )
-    library = import_tokenizers()
-    learner = bytes_library(library.models.BPE(), prefix_space)
-    learner.train_from_iterator(
-        _checked(texts),
-        library.trainers.BpeTrainer(
-            vocab_size=size - 1,  # the last is <mask>
-            min_frequency=min_frequency,
-            show_progress=False,
-            special_tokens=list(BYTES_SPECIAL[:-1]),
-            initial_alphabet=library.pre_tokenizers.ByteLevel.alphabet(),
-        ),
-    )
-    model = json.loads(learner.to_str())["model"]
-    ids = model["vocab"]
-    if len(ids) < size - 1:
-        raise ValueError(
-            f"these texts give {len(ids) + 1} pieces, not size={size}: no other pair "
-            f"of pieces occurs min_frequency={min_frequency} times; give more text, a "
-            "lower min_frequency, or a smaller size"
-        )
-    ids[BYTES_SPECIAL[-1]] = len(ids)
-    merges = [tuple(pair) for pair in model["merges"]]
-    return bytes_library(library.models.BPE(vocab=ids, merges=merges), prefix_space)
 
 
 def _checked(texts: Iterable[str]) -> Iterator[str]:

@@ -35,7 +35,44 @@ class MaskedText(NamedTuple):
     labels: list[int]
 
 
-class Masker:
+class _Shares:
+    """What both kinds of masker know: their shares, and which pieces are special."""
+
+    def __init__(
+        self,
+        tokenizer: AnyTokenizer,
+        rate: float,
+        limit: int | None,
+        masked: float,
+        random: float,
+    ) -> None:
+        for name, share in (("rate", rate), ("masked", masked), ("random", random)):
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name}={share}; it is a share, so give 0 to 1")
+        if masked + random > 1 + 1e-9:
+            raise ValueError(
+                f"masked={masked} and random={random} are more than all together; what "
+                "is left of 1 stays as it is"
+            )
+        if limit is not None and limit < 1:
+            raise ValueError(f"limit={limit}; give 1 or more, or None for no limit")
+        self.rate, self.limit, self.masked, self.random = rate, limit, masked, random
+        self.mask_id, self.pad_id = tokenizer.mask_id, tokenizer.pad_id
+        self.pieces = len(tokenizer)
+        self.fixed = np.zeros(self.pieces, dtype=bool)
+        self.fixed[[tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id]] = True
+        self.continues = continuations(tokenizer.vocabulary)
+
+    def count(self, tokens: int) -> int:
+        """How many are chosen in a text of so many tokens, special ones included.
+
+        The share, rounded half to even as Python does, at least 1.
+        """
+        wanted = max(1, round(self.rate * tokens))
+        return wanted if self.limit is None else min(self.limit, wanted)
+
+
+class Masker(_Shares):
     """Chooses tokens to predict: 80 % become [MASK], 10 % random, 10 % stay.
 
     [CLS], [SEP] and [PAD] are never chosen, [UNK] is a piece like any other. A random
@@ -65,18 +102,8 @@ class Masker:
         Raises:
             ValueError: if a share or the limit makes no sense.
         """
-        check_shares(rate, limit, masked, random)
-        self.rate, self.limit, self.whole_words = rate, limit, whole_words
-        self.masked, self.random = masked, random
-        self.mask_id, self.pad_id = tokenizer.mask_id, tokenizer.pad_id
-        self.pieces = len(tokenizer)
-        self.fixed = np.zeros(self.pieces, dtype=bool)
-        self.fixed[[tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id]] = True
-        self.continues = continuations(tokenizer.vocabulary)
-
-    def count(self, tokens: int) -> int:
-        """How many are chosen in a text of so many tokens, special ones included."""
-        return how_many(tokens, self.rate, self.limit)
+        super().__init__(tokenizer, rate, limit, masked, random)
+        self.whole_words = whole_words
 
     def text(self, ids: list[int], rng: Random) -> MaskedText:
         """Hide tokens of one text, by the random numbers that Google's code draws."""
@@ -177,12 +204,6 @@ def _whole_words(
     return taken[rows, word] & free
 
 
-def how_many(tokens: int, rate: float, limit: int | None) -> int:
-    """The share of so many tokens, rounded half to even, at least 1."""
-    wanted = max(1, round(rate * tokens))
-    return wanted if limit is None else min(limit, wanted)
-
-
 def continuations(vocabulary: Sequence[str]) -> np.ndarray:
     """Which pieces go on with a word, as booleans by id."""
     mark = mark_of(vocabulary)
@@ -201,21 +222,7 @@ def mark_of(vocabulary: Sequence[str]) -> str:
     )
 
 
-def check_shares(rate: float, limit: int | None, masked: float, random: float) -> None:
-    """ValueError if a share is none, or the limit leaves nothing."""
-    for name, share in (("rate", rate), ("masked", masked), ("random", random)):
-        if not 0 <= share <= 1:
-            raise ValueError(f"{name}={share}; it is a share, so give 0 to 1")
-    if masked + random > 1 + 1e-9:
-        raise ValueError(
-            f"masked={masked} and random={random} are more than all together; what is "
-            "left of 1 stays as it is"
-        )
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit={limit}; give 1 or more, or None for no limit")
-
-
-class SpanMasker:
+class SpanMasker(_Shares):
     """Chooses spans of whole words: 80 % become [MASK], 10 % random, 10 % stay.
 
     Which of the three is drawn for a whole span: all its tokens become [MASK], or each
@@ -250,19 +257,8 @@ class SpanMasker:
         Raises:
             ValueError: if a number makes no sense.
         """
-        check_shares(rate, limit, masked, random)
-        self.rate, self.limit = rate, limit
-        self.masked, self.random = masked, random
-        self.mask_id, self.pad_id = tokenizer.mask_id, tokenizer.pad_id
-        self.pieces = len(tokenizer)
-        self.fixed = np.zeros(self.pieces, dtype=bool)
-        self.fixed[[tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id]] = True
-        self.continues = continuations(tokenizer.vocabulary)
+        super().__init__(tokenizer, rate, limit, masked, random)
         self.lengths = length_shares(chance, longest)
-
-    def count(self, tokens: int) -> int:
-        """How many are chosen in a text of so many tokens, special ones included."""
-        return how_many(tokens, self.rate, self.limit)
 
     def text(self, ids: list[int], rng: Random) -> MaskedText:
         """Hide spans of one text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
@@ -41,7 +42,103 @@ class Piece(NamedTuple):
     segment: int = 0
 
 
-class Tokenizer:
+class BaseTokenizer(ABC):
+    """What a tokenizer makes of `pieces`: ids in their frame, and padded batches.
+
+    A subclass has the attributes below, and says how a text is cut.
+    """
+
+    vocabulary: list[str]
+    pad_id: int
+    cls_id: int
+    sep_id: int
+    separators: int  # between the two texts of a pair
+    second: int  # the segment of the second text: 0 if the model tells none apart
+
+    @abstractmethod
+    def pieces(self, text: str, parse_special: bool = False) -> list[Piece]:
+        """The pieces of a text with their place in it: `text[start:end]`."""
+
+    @abstractmethod
+    def _text_ids(self, text: str, parse_special: bool) -> list[int]:
+        """Their ids alone, which is faster."""
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    def tokenize(self, text: str, parse_special: bool = False) -> list[str]:
+        """The pieces of a text, without special tokens added."""
+        return [self.vocabulary[id] for id in self._text_ids(text, parse_special)]
+
+    def encode(
+        self,
+        text: str,
+        pair: str | None = None,
+        max_length: int | None = None,
+        parse_special: bool = False,
+    ) -> list[int]:
+        """`[CLS] text [SEP]`, or `[CLS] text [SEP] pair [SEP]`, as ids.
+
+        A pair without pieces counts as none. With `max_length` the longer of the two
+        loses its last pieces first, the pair on a tie (google-research/bert
+        run_classifier.py, `convert_single_example` and `_truncate_seq_pair`).
+        """
+        first, second = self._segments(text, pair, max_length, parse_special)
+        return first + second
+
+    def encode_pieces(
+        self,
+        text: str,
+        pair: str | None = None,
+        max_length: int | None = None,
+        parse_special: bool = False,
+    ) -> list[Piece]:
+        """What `encode` gives, each id with its place in its own text, and segment."""
+        first = self.pieces(text, parse_special)
+        second = [] if pair is None else self.pieces(pair, parse_special)
+        cls, sep = (
+            Piece(self.vocabulary[i], i, 0, 0) for i in (self.cls_id, self.sep_id)
+        )
+        first, second = with_special_tokens(
+            first, second, cls, sep, max_length, self.separators
+        )
+        return first + [piece._replace(segment=self.second) for piece in second]
+
+    def __call__(
+        self,
+        texts: str | Sequence[str],
+        pairs: str | Sequence[str] | None = None,
+        max_length: int | None = None,
+        parse_special: bool = False,
+    ) -> dict[str, Tensor]:
+        """A padded batch, ready for `Bert`: three tensors, `b s` each.
+
+        Returns:
+            `input_ids`; `token_type_ids`, 0 for the first segment and for padding,
+            1 for the second; `attention_mask`, 1 for a token and 0 for padding.
+        """
+        from bertcore.text.batch import padded  # the only use of torch in here
+
+        rows = [
+            self._segments(text, pair, max_length, parse_special)
+            for text, pair in pairs_of_texts(texts, pairs)
+        ]
+        if not self.second:
+            rows = [(first + second, []) for first, second in rows]
+        return padded(rows, self.pad_id)
+
+    def _segments(
+        self, text: str, pair: str | None, max_length: int | None, parse_special: bool
+    ) -> tuple[list[int], list[int]]:
+        """The two segments with their special tokens; the second may be empty."""
+        first = self._text_ids(text, parse_special)
+        second = [] if pair is None else self._text_ids(pair, parse_special)
+        return with_special_tokens(
+            first, second, self.cls_id, self.sep_id, max_length, self.separators
+        )
+
+
+class Tokenizer(BaseTokenizer):
     """Raw text to ids with a given vocabulary, and back.
 
     The reference is google-research/bert tokenization.py. A word longer than
@@ -57,7 +154,7 @@ class Tokenizer:
     [2, 5, 6, 7, 8, 3]
     """
 
-    separators = 1  # between the two texts of a pair
+    separators = second = 1
 
     def __init__(
         self,
@@ -123,48 +220,9 @@ class Tokenizer:
         case = "uncased" if self.lowercase else "cased"
         return f"Tokenizer({len(self)} pieces, {case})"
 
-    def __len__(self) -> int:
-        return len(self.vocabulary)
-
-    def tokenize(self, text: str, parse_special: bool = False) -> list[str]:
-        """The pieces of a text, without special tokens added."""
-        return [self.vocabulary[id] for id in self._text_ids(text, parse_special)]
-
-    def encode(
-        self,
-        text: str,
-        pair: str | None = None,
-        max_length: int | None = None,
-        parse_special: bool = False,
-    ) -> list[int]:
-        """`[CLS] text [SEP]`, or `[CLS] text [SEP] pair [SEP]`, as ids.
-
-        A pair without pieces counts as none. With `max_length` the longer of the two
-        loses its last pieces first, the pair on a tie (google-research/bert
-        run_classifier.py, `convert_single_example` and `_truncate_seq_pair`).
-        """
-        first, second = self._segments(text, pair, max_length, parse_special)
-        return first + second
-
     def pieces(self, text: str, parse_special: bool = False) -> list[Piece]:
         """The pieces of a text with their place in it: `text[start:end]`."""
         return list(self._places(text, parse_special))
-
-    def encode_pieces(
-        self,
-        text: str,
-        pair: str | None = None,
-        max_length: int | None = None,
-        parse_special: bool = False,
-    ) -> list[Piece]:
-        """What `encode` gives, each id with its place in its own text, and segment."""
-        first = self.pieces(text, parse_special)
-        second = [] if pair is None else self.pieces(pair, parse_special)
-        cls, sep = (
-            Piece(self.vocabulary[i], i, 0, 0) for i in (self.cls_id, self.sep_id)
-        )
-        first, second = with_special_tokens(first, second, cls, sep, max_length)
-        return first + [piece._replace(segment=1) for piece in second]
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         """Ids back to text: continuation pieces glued on, words apart by a space.
@@ -179,35 +237,6 @@ class Tokenizer:
         if skip_special_tokens:
             pieces = [piece for piece in pieces if piece not in SPECIAL]
         return " ".join(pieces).replace(" ##", "")
-
-    def __call__(
-        self,
-        texts: str | Sequence[str],
-        pairs: str | Sequence[str] | None = None,
-        max_length: int | None = None,
-        parse_special: bool = False,
-    ) -> dict[str, Tensor]:
-        """A padded batch, ready for `Bert`: three tensors, `b s` each.
-
-        Returns:
-            `input_ids`; `token_type_ids`, 0 for the first segment and for padding,
-            1 for the second; `attention_mask`, 1 for a token and 0 for padding.
-        """
-        from bertcore.text.batch import padded  # the only use of torch in here
-
-        rows = [
-            self._segments(text, pair, max_length, parse_special)
-            for text, pair in pairs_of_texts(texts, pairs)
-        ]
-        return padded(rows, self.pad_id)
-
-    def _segments(
-        self, text: str, pair: str | None, max_length: int | None, parse_special: bool
-    ) -> tuple[list[int], list[int]]:
-        """The two segments with their special tokens; the second may be empty."""
-        first = self._text_ids(text, parse_special)
-        second = [] if pair is None else self._text_ids(pair, parse_special)
-        return with_special_tokens(first, second, self.cls_id, self.sep_id, max_length)
 
     def _text_ids(self, text: str, parse_special: bool) -> list[int]:
         ids: list[int] = []

@@ -100,7 +100,7 @@ def test_nothing_but_white_space_is_lost(text: str) -> None:
 def test_what_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="language='english' is no code .* two or thr"):
         split_sentences("One.", "english")
-    with pytest.raises(ValueError, match='half a character, U\\+D83D; mend the text'):
+    with pytest.raises(ValueError, match="half a character, U\\+D83D; mend the text"):
         split_sentences("One \ud83d two.")
     monkeypatch.setitem(sys.modules, "sentencex", None)
     with pytest.raises(FileNotFoundError, match="run: pip install sentencex"):
