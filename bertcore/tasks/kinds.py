@@ -67,9 +67,9 @@ from bertcore.tasks.writing import (
     WritingObjective,
     WritingSizes,
     WrittenTarget,
-    asked_tokens,
     next_tokens,
     writing_features,
+    writing_inputs,
     written_scores,
 )
 from bertcore.text.batch import TrainingBatch
@@ -159,7 +159,7 @@ TASK_KINDS = {
         ends,
     ),
     "writing": TaskKind(
-        *(EncoderDecoder, "", WritingObjective, asked_tokens, next_tokens),
+        *(EncoderDecoder, "", WritingObjective, writing_inputs, next_tokens),
         *(WritingSizes.of, WritingSizes.worth),
     ),
 }
@@ -191,7 +191,9 @@ def checked_model(kind: str, model: Pretrained) -> Pretrained:
     return model
 
 
-def asked_of(kind: str, features: Sequence[Feature], pad_id: int) -> dict[str, Tensor]:
+def objective_inputs(
+    kind: str, features: Sequence[Feature], pad_id: int
+) -> dict[str, Tensor]:
     """Features, packed: what the `scores` of an objective takes.
 
     Args:
@@ -208,7 +210,7 @@ def task_batch(
     pad_id: int,
     shape: BertConfig | Costs | WritingSizes,
 ) -> TrainingBatch:
-    """Features with their targets, as the engine takes them; else as `asked_of`.
+    """Features with their targets, as the engine takes them; else as `objective_inputs`.
 
     Args:
         shape: of the model, as the `shape` of its kind finds it.

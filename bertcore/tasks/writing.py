@@ -117,7 +117,7 @@ def taught(feature: Feature) -> tuple[list[int], list[int]]:
     return feature.targets[:-1], feature.targets[1:]
 
 
-def asked_tokens(features: Sequence[Feature], pad_id: int) -> dict[str, Tensor]:
+def writing_inputs(features: Sequence[Feature], pad_id: int) -> dict[str, Tensor]:
     """Features, packed: the arguments of `WritingObjective.scores`."""
     sources = [[*feature.first, *feature.second] for feature in features]
     read = [taught(feature)[0] for feature in features]

@@ -23,7 +23,7 @@ from bertcore.cards import write_card
 from bertcore.model.bert import BertForMaskedLM
 from bertcore.model.inference import evaluation, states_at
 from bertcore.model.weights import Pretrained
-from bertcore.tasks.kinds import asked_of, features_of, plain_row
+from bertcore.tasks.kinds import features_of, objective_inputs, plain_row
 from bertcore.tasks.rows import TaskSet
 from bertcore.tasks.task import Feature, an, class_loss, number_loss
 from bertcore.text.batch import TrainingBatch
@@ -518,7 +518,9 @@ def _asked(teacher: Predictor, rows: Sequence[Any]) -> list[TeacherOutput]:
     with evaluation(teacher.model), torch.no_grad():
         for numbers in batches([feature.size for feature in features]):
             some = [features[n] for n in numbers]
-            asked = asked_of(teacher.kind, some, teacher.reading.tokenizer.pad_id)
+            asked = objective_inputs(
+                teacher.kind, some, teacher.reading.tokenizer.pad_id
+            )
             moved = {name: value.to(device) for name, value in asked.items()}
             both = scores_and_states(teacher.model, **moved)
             sizes = [len(feature.asked) for feature in some]

@@ -16,10 +16,10 @@ from bertcore.model.variants.families import family_of
 from bertcore.model.weights import Pretrained
 from bertcore.sources import find_file, read_json
 from bertcore.tasks.kinds import (
-    asked_of,
     checked_model,
     decoded,
     features_of,
+    objective_inputs,
     plain_row,
     task_kind,
 )
@@ -176,7 +176,7 @@ class Predictor:
         for numbers in batches([feature.size for feature in features]):
             some = [features[n] for n in numbers]
             pad = self.reading.tokenizer.pad_id
-            asked = asked_of(self.kind, some, pad)
+            asked = objective_inputs(self.kind, some, pad)
             scores = self.objective.scores(**self._moved(asked)).float().cpu()
             sizes = [len(f.asked) if self.kind == "tagging" else 1 for f in some]
             for n, part in zip(numbers, scores.split(sizes), strict=True):

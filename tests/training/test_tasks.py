@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bertcore.book.checks import assert_same
 from bertcore.model.published import published_name
 from bertcore.tasks import task
-from bertcore.tasks.kinds import TASK_KINDS, asked_of, task_batch, task_kind
+from bertcore.tasks.kinds import TASK_KINDS, objective_inputs, task_batch, task_kind
 from bertcore.tasks.task import Feature
 from bertcore.text.batch import IGNORE_INDEX, ROW, padded
 from bertcore.training.finetuning import TaskBatches, task_model
@@ -202,7 +202,7 @@ def test_answers_do_not_depend_on_padding_or_on_neighbours(monkeypatch) -> None:
             for end, target in zip(logits.T, feature.targets, strict=True):
                 by_hand += F.cross_entropy(end, torch.tensor(target)) / 2
         assert abs(alone - by_hand) < 1e-4
-        scores = objective.scores(**asked_of("answers", some, 0))
+        scores = objective.scores(**objective_inputs("answers", some, 0))
     finite = scores.isfinite().all(-1)
     assert finite.sum(-1).tolist() == [feature.size for feature in some]
 
@@ -218,7 +218,7 @@ def test_the_order_of_features_is_kept(monkeypatch, kind: str) -> None:
 
     def scores(part: list[Feature]) -> list[Tensor]:
         sizes = [len(f.asked) if kind == "tagging" else 1 for f in part]
-        return list(objective.scores(**asked_of(kind, part, 0)).split(sizes))
+        return list(objective.scores(**objective_inputs(kind, part, 0)).split(sizes))
 
     with torch.no_grad():
         together = scores(some)
@@ -245,10 +245,10 @@ def test_what_a_work_says() -> None:
 def test_rows_leave_little_padding() -> None:
     """They are 128 tokens at most; or as long as the longest text."""
     some = features("classification")
-    rows, length = asked_of("classification", some, 0)["input_ids"].shape
+    rows, length = objective_inputs("classification", some, 0)["input_ids"].shape
     assert length <= ROW and rows * length < 1.1 * sum(f.size for f in some)
     longer = [*some, some[0]._replace(first=[1] * 300)]
-    assert asked_of("classification", longer, 0)["input_ids"].shape[1] == 306
+    assert objective_inputs("classification", longer, 0)["input_ids"].shape[1] == 306
 
 
 def test_an_unknown_kind() -> None:
