@@ -210,9 +210,10 @@ def task_batch(
     pad_id: int,
     shape: BertConfig | Costs | WritingSizes,
 ) -> TrainingBatch:
-    """Features with their targets, as the engine takes them; else as `objective_inputs`.
+    """Features with their targets, as the engine takes them.
 
     Args:
+        kind, features, pad_id: as for `objective_inputs`.
         shape: of the model, as the `shape` of its kind finds it.
     """
     found = task_kind(kind)
