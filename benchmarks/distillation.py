@@ -39,13 +39,13 @@ from bertcore.model.weights import Pretrained
 from bertcore.sources import ENCODER
 from bertcore.tasks.rows import TaskSet
 from bertcore.tasks.sets import NAMED_TASKS
+from bertcore.text.wordpiece import reduced_vocabulary
 from bertcore.training.devices import device_name
 from bertcore.training.distillation import (
     Distillation,
     LossWeights,
     TeacherOutput,
     make_student,
-    reduced_vocabulary,
     teacher_outputs,
 )
 from bertcore.training.finetuning import FineTuning

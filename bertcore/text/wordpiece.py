@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
@@ -283,6 +284,42 @@ def train_tokenizer(
         alphabet_limit=alphabet_limit,
     )
     return Tokenizer(list(pieces), lowercase)
+
+
+def reduced_vocabulary(
+    tokenizer: Tokenizer, texts: Iterable[str], size: int
+) -> tuple[Tokenizer, list[int]]:
+    """A tokenizer with the pieces that texts use most, and their ids in the old one.
+
+    Special tokens and single characters stay, so that a word whose piece is gone is cut
+    into smaller ones, and no text becomes unknown that was known.
+
+    Args:
+        tokenizer: is left as it is.
+        texts: of the task, those to train on.
+        size: pieces that stay.
+
+    Raises:
+        ValueError: if the size has no room for the characters, or there are no more
+            pieces.
+    """
+    known = tokenizer.vocabulary
+    must = [
+        number
+        for number, piece in enumerate(known)
+        if piece in SPECIAL or len(piece.removeprefix("##")) == 1
+    ]
+    if not len(must) <= size <= len(known):
+        raise ValueError(
+            f"size={size} of {len(known)} pieces, of which {len(must)} stay: special "
+            f"tokens and characters; give {len(must)} to {len(known)}"
+        )
+    used = Counter(id for text in texts for id in tokenizer.encode(text))
+    others = sorted(set(range(len(known))) - set(must), key=lambda n: (-used[n], n))
+    ids = sorted([*must, *others[: size - len(must)]])
+    pieces = [known[n] for n in ids]
+    settings = tokenizer.lowercase, tokenizer.max_word_characters
+    return Tokenizer(pieces, *settings), ids
 
 
 def _parts(text: str, parse_special: bool) -> list[tuple[int, str]]:

@@ -6,8 +6,7 @@ run.run()
 run.score(run.data.test)
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -17,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from bertcore.cards import write_card
 from bertcore.model.bert import BertForMaskedLM
@@ -27,8 +25,6 @@ from bertcore.tasks.kinds import features_of, objective_inputs, plain_row
 from bertcore.tasks.rows import TaskSet
 from bertcore.tasks.task import Feature, an, class_loss, number_loss
 from bertcore.text.batch import TrainingBatch
-from bertcore.text.vocabulary import SPECIAL
-from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.finetuning import (
     CARD,
     FineTuning,
@@ -36,12 +32,11 @@ from bertcore.training.finetuning import (
     TaskEvaluation,
     Weights,
 )
-from bertcore.training.loop import Record, seed_for
+from bertcore.training.loop import Record, follow, seed_for
 from bertcore.training.predictor import Predictor, batches
 from bertcore.training.recipe import Tuning
 
 HARD = dict(classification=class_loss, regression=number_loss, tagging=class_loss)
-TeacherFunction = Callable[[Sequence[Any]], Sequence[Any]]
 
 
 @dataclass(frozen=True)
@@ -136,7 +131,7 @@ class TeacherOutput(NamedTuple):
     states: Tensor | None = None
 
 
-Teacher = Predictor | TeacherFunction | Sequence[TeacherOutput]
+Teacher = Predictor | Sequence[TeacherOutput]
 
 
 class Distillation:
@@ -162,9 +157,7 @@ class Distillation:
         Args:
             data: labelled rows, for classification, regression or tagging.
             teacher: a `Predictor` of the same task, with a tokenizer of its own or
-                not; or any function from a list of rows to the scores of each, `c`,
-                or for tagging `words c`; or what `teacher_outputs` gave for the same
-                rows.
+                not; or what `teacher_outputs` gave for the same rows.
             student: what learns, as the weights of `FineTuning`; see `make_student`.
             tuning: how to train.
             mix: what each loss counts.
@@ -225,11 +218,7 @@ class Distillation:
 
     def run(self, progress: bool = False) -> "Distillation":
         """Train to the end; with `progress`, behind a bar."""
-        steps = self.tuned.recipe.steps
-        with tqdm(total=steps, unit=" updates", disable=not progress) as bar:
-            for record in self.records():
-                bar.set_postfix_str(f"loss {sum(record.losses):.3f}", refresh=False)
-                bar.update()
+        follow(self.records(), self.tuned.recipe.steps, progress)
         return self
 
     @property
@@ -384,7 +373,7 @@ def hidden_state_loss(student: Tensor, teacher: Tensor) -> Tensor:
         raise ValueError(
             f"states of the student {tuple(student.shape)}, of the teacher "
             f"{tuple(teacher.shape)}; give the same places, and bring other widths to "
-            "the teacher's with a linear map that learns, as fitted(own, teachers)"
+            "the teacher's with a linear map that learns, as width_projection has it"
         )
     return (1 - F.cosine_similarity(student, teacher.detach(), dim=-1)).sum()
 
@@ -404,8 +393,7 @@ def teacher_outputs(
     """What a teacher says of each row, without dropout and without gradients.
 
     Args:
-        teacher: a `Predictor` of the same task; or a function from a list of rows to
-            the scores of each, which has no states; or lessons, which are checked.
+        teacher: a `Predictor` of the same task; or its outputs, which are checked.
         rows: of the task; their labels are not looked at.
         data: the task, with its labels.
         states: whether the states are wanted.
@@ -414,10 +402,16 @@ def teacher_outputs(
         ValueError: if the teacher has another task, other labels, or no states.
     """
     if isinstance(teacher, Predictor):
-        _check_teacher(teacher, data)
+        for name, own, wanted in (
+            ("kind", teacher.kind, data.kind),
+            ("labels", teacher.labels, tuple(data.labels)),
+        ):
+            if own != wanted:
+                raise ValueError(
+                    f"the teacher's {name}: {own!r:.80}; of the rows: {wanted!r:.80}; "
+                    "give a teacher of the same task"
+                )
         lessons = _asked(teacher, rows)
-    elif callable(teacher):
-        lessons = [_lesson(scores) for scores in teacher(rows)]
     else:
         lessons = list(teacher)
     if len(lessons) != len(rows):
@@ -425,8 +419,18 @@ def teacher_outputs(
             f"the teacher says something of {len(lessons)} rows, but there are "
             f"{len(rows)}; it is asked about the rows to train on and the unlabelled"
         )
+    columns = len(data.labels) or 1
     for row, lesson in enumerate(lessons):
-        _check_lesson(row, lesson, len(data.labels) or 1, states)
+        if lesson.scores.shape[-1] != columns:
+            raise ValueError(
+                f"row {row}: {lesson.scores.shape[-1]} scores of the teacher for "
+                f"{columns} labels; give one for each label, in their order"
+            )
+        if states and lesson.states is None:
+            raise ValueError(
+                "the teacher gives scores and no states; leave them out with states=0 "
+                "in the mix"
+            )
     return lessons if states else [TeacherOutput(lesson.scores) for lesson in lessons]
 
 
@@ -482,11 +486,7 @@ class DistillationBatches:
     """The passes of a task, each with what the teacher says of its features."""
 
     def __init__(self, works: TaskBatches, lessons: Sequence[TeacherOutput]) -> None:
-        """
-        Args:
-            works: features without targets are rows whose labels are not known.
-            lessons: one for each feature.
-        """
+        """`lessons` has one for each feature; those without targets have no label."""
         self.works, self.lessons, self.features = works, lessons, works.features
 
     def __len__(self) -> int:
@@ -532,36 +532,6 @@ def _asked(teacher: Predictor, rows: Sequence[Any]) -> list[TeacherOutput]:
     return [TeacherOutput(*map(torch.cat, zip(*each, strict=True))) for each in of_row]
 
 
-def _lesson(scores: Any) -> TeacherOutput:
-    made = torch.as_tensor(scores).detach().float().cpu()
-    return TeacherOutput(made if made.dim() == 2 else made.reshape(1, -1))
-
-
-def _check_teacher(teacher: Predictor, data: TaskSet) -> None:
-    for name, own, wanted in (
-        ("kind", teacher.kind, data.kind),
-        ("labels", teacher.labels, tuple(data.labels)),
-    ):
-        if own != wanted:
-            raise ValueError(
-                f"the teacher's {name}: {own!r:.80}; of the rows: {wanted!r:.80}; give "
-                "a teacher of the same task"
-            )
-
-
-def _check_lesson(row: int, lesson: TeacherOutput, columns: int, states: bool) -> None:
-    if lesson.scores.shape[-1] != columns:
-        raise ValueError(
-            f"row {row}: {lesson.scores.shape[-1]} scores of the teacher for {columns} "
-            "labels; give one for each label, in their order"
-        )
-    if states and lesson.states is None:
-        raise ValueError(
-            "the teacher gives scores and no states; leave them out with states=0 in "
-            "the mix"
-        )
-
-
 def make_student(
     teacher: Pretrained,
     layers: int | Sequence[int],
@@ -591,7 +561,11 @@ def make_student(
     changes = {"layers": len(chosen)}
     if pieces is not None:
         changes["vocab_size"] = len(pieces)
-        _keep_pieces(student, own, torch.tensor(pieces))
+        ids, table = torch.tensor(pieces), own.embeddings.token
+        table.weight = nn.Parameter(table.weight.detach()[ids])
+        table.num_embeddings = len(ids)
+        if hasattr(student, "mlm_head"):
+            student.mlm_head.bias = nn.Parameter(student.mlm_head.bias.detach()[ids])
     for part in {student, own}:
         part.config = part.config.replace(**changes)
     return student
@@ -615,42 +589,6 @@ def layer_numbers(count: int, layers: int) -> list[int]:
     return [round(n * (count - 1) / max(1, layers - 1)) for n in range(layers)]
 
 
-def reduced_vocabulary(
-    tokenizer: Tokenizer, texts: Iterable[str], size: int
-) -> tuple[Tokenizer, list[int]]:
-    """A tokenizer with the pieces that texts use most, and their ids in the old one.
-
-    Special tokens and single characters stay, so that a word whose piece is gone is cut
-    into smaller ones, and no text becomes unknown that was known.
-
-    Args:
-        tokenizer: the teacher's.
-        texts: of the task, those to train on.
-        size: pieces that stay.
-
-    Raises:
-        ValueError: if the size has no room for the characters, or there are no more
-            pieces.
-    """
-    known = tokenizer.vocabulary
-    must = [n for n, piece in enumerate(known) if _stays(piece)]
-    if not len(must) <= size <= len(known):
-        raise ValueError(
-            f"size={size} of {len(known)} pieces, of which {len(must)} stay: special "
-            f"tokens and characters; give {len(must)} to {len(known)}"
-        )
-    used = Counter(id for text in texts for id in tokenizer.encode(text))
-    others = sorted(set(range(len(known))) - set(must), key=lambda n: (-used[n], n))
-    ids = sorted([*must, *others[: size - len(must)]])
-    pieces = [known[n] for n in ids]
-    settings = tokenizer.lowercase, tokenizer.max_word_characters
-    return Tokenizer(pieces, *settings), ids
-
-
-def _stays(piece: str) -> bool:
-    return piece in SPECIAL or len(piece.removeprefix("##")) == 1
-
-
 def _chosen(count: int, layers: int | Sequence[int]) -> list[int]:
     if isinstance(layers, int):
         return layer_numbers(count, layers)
@@ -660,11 +598,3 @@ def _chosen(count: int, layers: int | Sequence[int]) -> list[int]:
             f"to {count - 1}"
         )
     return list(layers)
-
-
-def _keep_pieces(student: Pretrained, body: Pretrained, ids: torch.Tensor) -> None:
-    table = body.embeddings.token
-    table.weight = nn.Parameter(table.weight.detach()[ids])
-    table.num_embeddings = len(ids)
-    if hasattr(student, "mlm_head"):
-        student.mlm_head.bias = nn.Parameter(student.mlm_head.bias.detach()[ids])

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from bertcore.cards import make_card, write_card
 from bertcore.model.config import BertConfig
@@ -45,6 +44,7 @@ from bertcore.training.loop import (
     Record,
     TrainingState,
     default_compute_settings,
+    follow,
     seed_for,
     train,
 )
@@ -157,11 +157,7 @@ class FineTuning:
 
     def run(self, progress: bool = False) -> "FineTuning":
         """Train to the end; with `progress`, behind a bar."""
-        steps = self.recipe.steps
-        with tqdm(total=steps, unit=" updates", disable=not progress) as bar:
-            for record in self.records():
-                bar.set_postfix_str(f"loss {record.losses[0]:.3f}", refresh=False)
-                bar.update()
+        follow(self.records(), self.recipe.steps, progress)
         return self
 
     @property

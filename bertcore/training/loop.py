@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
+from tqdm import tqdm
 
 from bertcore.text.batch import TrainingBatch
 from bertcore.training.devices import World, compiled, find_device, precision_for
@@ -126,6 +127,14 @@ class Record(NamedTuple):
             f"{self.progress:4.0%} step {self.step:,}: loss {losses}, rate "
             f"{self.learning_rate:.2g}, {self.tokens_per_second:,.0f} tokens/s{used}"
         )
+
+
+def follow(records: Iterator[Record], steps: int, progress: bool) -> None:
+    """Train to the end; with `progress`, behind a bar."""
+    with tqdm(total=steps, unit=" updates", disable=not progress) as bar:
+        for record in records:
+            bar.set_postfix_str(f"loss {sum(record.losses):.3f}", refresh=False)
+            bar.update()
 
 
 def train(
