@@ -13,9 +13,9 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "bertcore"
 MODULES = 90
-LINES = 22_100
+LINES = 22_000
 # Of one module, with its docstrings; of a function or a class, without them.
-MODULE, FUNCTION, CLASS = 680, 40, 135
+MODULE, FUNCTION, CLASS = 620, 40, 135
 
 
 @cache
