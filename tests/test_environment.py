@@ -87,7 +87,7 @@ def test_colab_satisfies_the_lower_bounds() -> None:
 
     colab = {"torch": "2.11.0", "numpy": "2.1.3", "einops": "0.8.2",
              "safetensors": "0.8.0", "matplotlib": "3.10.0",
-             "tqdm": "4.67.1", "typer": "0.25.1"}  # fmt: skip
+             "tqdm": "4.67.3", "typer": "0.25.1"}  # fmt: skip
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     plot = project["optional-dependencies"]["plot"]
     for requirement in map(Requirement, project["dependencies"] + plot):
