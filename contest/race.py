@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from torch import nn
+from tqdm import tqdm
 from typer import Option
 
 from bertcore.cards import make_card, write_card
-from bertcore.command.log import say, shown_bar
+from bertcore.command.log import say
 from bertcore.model.config import BertConfig
 from bertcore.model.counts import Costs
 from bertcore.sources import read_json
@@ -163,13 +164,12 @@ def followed(run: Pretraining, name: str) -> Iterator[Record]:
     """The updates of a run, with a bar where a terminal looks on."""
     layout = "{desc}{percentage:3.0f}%|{bar}|{postfix}"
     with (
-        shown_bar(total=1.0, desc=name, bar_format=layout) as bar,
+        tqdm(total=1.0, desc=name, bar_format=layout, disable=None, leave=False) as bar,
         closing(run.records()) as records,
     ):
         for record in records:
-            if bar is not None:
-                bar.set_postfix_str(f"loss {record.losses[0]:.3f}", refresh=False)
-                bar.update(record.progress - bar.n)
+            bar.set_postfix_str(f"loss {record.losses[0]:.3f}", refresh=False)
+            bar.update(record.progress - bar.n)
             yield record
 
 
