@@ -63,7 +63,8 @@ def _decide_exercises(exercises: dict[str, dict], scope: dict) -> None:
     """Fail unless the checks accept our solutions alone, and each exercise's its own.
 
     An exercise is its checks, its wrong solutions and its blank. The first wrong
-    solution of each meets all checks: those of the other exercises must still pass.
+    solution of each must leave the checks of all others passing. Half of the exercises
+    are wrong at a time, chosen by a bit of their number: any two differ in some bit.
     """
     import linecache
 
@@ -71,28 +72,43 @@ def _decide_exercises(exercises: dict[str, dict], scope: dict) -> None:
         linecache.cache[name] = (len(source), None, source.splitlines(True), name)
         exec(compile(source, name, "exec"), scope)
 
-    def failing(solutions: dict[str, str], only: str = "") -> set[str]:
+    def failing(solutions: dict[str, str], checked: set[str]) -> set[str]:
         trial, failed = dict(scope), set()
         for name, exercise in exercises.items():
             if name in solutions:
                 execute(solutions[name], f"<a solution of {name}>", trial)
-            for check in exercise["checks"] if only in ("", name) else ():
+            for check in exercise["checks"] if name in checked else ():
                 try:
                     execute(check, f"<a check of {name}>", trial)
                 except Exception:
                     failed.add(name)
         return failed
 
-    said = [f"the checks of {name} reject our own solution" for name in failing({})]
+    names = list(exercises)
+    everyone = set(names)
+    ours = failing({}, everyone)
+    said = [f"the checks of {name} reject our own solution" for name in ours]
     for name, exercise in exercises.items():
-        for number, wrong in enumerate(exercise["wrong"]):
-            failed = failing({name: wrong}, only=name if number else "")
-            if name not in failed:
+        for wrong in exercise["wrong"]:
+            if not failing({name: wrong}, {name}):
                 said.append(f"the checks of {name} let this pass:{wrong}")
-            for other in failed - {name}:
-                said.append(f"the checks of {other} fail for this {name}:{wrong}")
+    first = {name: exercise["wrong"][0] for name, exercise in exercises.items()}
+    halves = [
+        {name for number, name in enumerate(names) if number >> bit & 1 == side}
+        for bit in range((len(names) - 1).bit_length())
+        for side in (0, 1)
+    ]
+    hurt = set()
+    for half in halves:
+        hurt |= failing({name: first[name] for name in half}, everyone - half)
+    before = len(said)
+    for name in names if hurt else ():  # which of them it was
+        for other in failing({name: first[name]}, hurt - {name}):
+            said.append(f"the checks of {other} fail for this {name}:{first[name]}")
+    if hurt and len(said) == before:
+        said.append(f"the checks of {hurt} fail where others are wrong together")
     blanks = {name: exercise["blank"] for name, exercise in exercises.items()}
-    for name in set(blanks) - failing(blanks):
+    for name in everyone - failing(blanks, everyone):
         said.append(f"the checks of {name} pass in a student's copy")
     assert not said, "\n".join(said)
 
