@@ -8,14 +8,17 @@ one core. In each round all versions do a whole update on the same batch, clippi
 included: the library's model on rows padded to 128, and to the longest text of the
 batch; ours on the same; and our engine as `bertcore finetune` runs it, which packs the
 texts into rows and computes the last layer for [CLS] alone. A ratio is the time of the
-first over the version's: above 1 it is faster. Before that, loss and gradients must
-agree.
+first over the version's: above 1 it is faster. `of peak` is the share of the products
+of matrices that the core can do, by the fastest one in tests before and after the
+updates of a round, that went into useful ones: those without which there is no loss and
+no gradient, so neither padding nor the last layer at other places than [CLS]. Before
+that, loss and gradients must agree.
 """
 
 import os
 import random
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded
@@ -24,12 +27,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import transformers
-from measure import options, record, spread, timed
+from measure import options, peak, record, spread, timed
 from torch import Tensor, nn
 from tqdm import trange
 
 from bertcore import BertConfig, BertForSequenceClassification, Tokenizer
-from bertcore.model.counts import useful_operations
+from bertcore.model.counts import Costs
 from bertcore.model.published import published_name
 from bertcore.sources import ENCODER
 from bertcore.tasks.classification import TextObjective
@@ -107,7 +110,7 @@ class Engine:
             first = ids[keep & (types == 0)].tolist()
             second = ids[keep & (types == 1)].tolist()
             features.append(Feature(n, first, second, [0], [int(labels[n])]))
-        return task_batch("classification", features, 0, self.model.config)
+        return task_batch("classification", features, 0)
 
     def __getitem__(self, _: int) -> TrainingBatch:
         return self.work(*self.given)
@@ -157,6 +160,20 @@ def versions() -> dict[str, Version | Engine]:
     }
 
 
+def product_rate() -> float:
+    """Operations a second in products of matrices, at best, just now."""
+    left, right = torch.randn(2, 1024, 1024)
+    return peak(lambda: timed(lambda: left @ right)[0], 2 * 1024**3)
+
+
+def samples(engine: Engine) -> Iterator[TrainingBatch]:
+    """Batches without padding, of three lengths, and one of two texts."""
+    for texts, size in ((1, 8), (1, 16), (1, 32), (2, 8)):
+        ids = torch.ones(texts, size, dtype=torch.long)
+        batch = {"input_ids": ids, "token_type_ids": 0 * ids, "attention_mask": ids}
+        yield engine.work(batch, ids[:, 0])
+
+
 def inputs(name: str, batch: Batch, labels: Tensor) -> tuple[Batch, Tensor]:
     """The batch as a version takes it."""
     if name.endswith("128"):
@@ -201,7 +218,8 @@ def main() -> None:
         ]
     )
     made, draw, rounds = versions(), random.Random(0), defaultdict(list)
-    left, right = torch.randn(2, 1024, 1024)
+    engine = made["ours, packed"]
+    costs = Costs.of(engine.objective, samples(engine))
     for number in trange(given.rounds + 1, leave=False):
         rng = np.random.default_rng(number)
         chosen = rng.choice(len(spans), TEXTS, replace=False)
@@ -210,15 +228,14 @@ def main() -> None:
         if number == 0:
             gate(made, batch, labels)
         sizes = batch["attention_mask"].sum(dim=1).tolist()
-        tests, _ = timed(lambda: [left @ right for _ in range(5)])
-        seconds = {}
+        rate, seconds = product_rate(), {}
         for name in draw.sample(list(made), len(made)):
             one = inputs(name, batch, labels)
             seconds[name], _ = timed(lambda v=made[name], one=one: v.update(*one))
         if number == 0:  # to warm up
             continue
-        config = made["ours, packed"].model.config
-        useful = useful_operations(config, sizes, 0) / (5 * 2 * 1024**3 / tests)
+        rate = max(rate, product_rate())
+        useful = costs.useful(engine.work(batch, labels)) / rate
         rounds["share of the padded rows that is text"].append(sum(sizes) / TEXTS / ROW)
         for name in made:
             ratio = seconds["transformers, padded to 128"] / seconds[name]

@@ -49,6 +49,20 @@ def timed(
     return clock() - start, result
 
 
+def peak(seconds: Callable[[], float], operations: float) -> float:
+    """Operations a second of the fastest of ten products of matrices.
+
+    The fastest, because whatever else the machine does slows a product down, and a
+    rate that was measured in such a moment would be exceeded by honest work.
+
+    Args:
+        seconds: multiplies once, and says how long it took.
+        operations: of that product.
+    """
+    seconds()  # the first one prepares what the others use
+    return operations / min(seconds() for _ in range(10))
+
+
 def spread(rounds: Mapping[str, list[float]]) -> dict[str, list[float]]:
     """Minimum, median and maximum of each quantity, printed and returned."""
     print(f"{'':46}{'min':>8}{'median':>8}{'max':>8}")

@@ -124,7 +124,6 @@ def main() -> None:
         texts.held_out,
         window_examples(texts.held_out, own.length),
         texts.tokenizer,
-        config,
     )
     rounds, updates = defaultdict(list), {}
     for seed in range(given.seeds):

@@ -17,7 +17,6 @@ from torch import nn
 from typer import Option
 
 from bertcore.command.log import say
-from bertcore.model.config import BertConfig
 from bertcore.sources import OUR_MODEL
 from bertcore.text.corpora import english
 from bertcore.text.fast_tokenizer import AnyTokenizer
@@ -71,7 +70,6 @@ def quiz() -> Quiz:
         store,
         window_examples(store, LENGTH),
         tokenizer,
-        BertConfig(vocab_size=len(tokenizer)),  # counts operations: of no interest
         most=WINDOWS,
     )
     if digest(questions) != QUESTIONS:

@@ -23,7 +23,6 @@ from typer import Option
 from bertcore.cards import make_card, write_card
 from bertcore.command.log import say
 from bertcore.model.config import BertConfig
-from bertcore.model.counts import Costs
 from bertcore.sources import read_json
 from bertcore.tasks.kinds import MAIN
 from bertcore.tasks.rows import TaskSet
@@ -39,6 +38,7 @@ from bertcore.training.loop import (
     Record,
     default_compute_settings,
 )
+from bertcore.training.objectives import pretraining_costs, sample_batch
 from bertcore.training.pretraining import CARD, Pretraining
 from bertcore.training.recipe import PLANS, Recipe, Tuning, choose_plan
 from contest.models import COLOURS, Entry, chosen, probe
@@ -90,7 +90,7 @@ class Race:
     def held_out(self) -> HeldOut:
         tokenizer, _, apart = self.prepared
         windows = window_examples(apart, self.recipe.length)
-        return HeldOut(apart, windows, tokenizer, self.sizes, most=WINDOWS)
+        return HeldOut(apart, windows, tokenizer, most=WINDOWS)
 
     def turns(self, entries: Sequence[Entry], seeds: int) -> Iterator[Turn]:
         """Each entry's turn, seed by seed; those of before as they came out then."""
@@ -156,8 +156,8 @@ class Race:
 def operations_per_token(objective: nn.Module, recipe: Recipe) -> float:
     """Forward and backward, in texts that fill their length."""
     length, texts = recipe.length, recipe.one_pass
-    masked = round(recipe.mask_rate * length) * texts
-    return Costs.of(objective).useful([length] * texts, masked) / length / texts
+    batch = sample_batch(objective, texts, length, round(recipe.mask_rate * length))
+    return pretraining_costs(objective).useful(batch) / batch.tokens
 
 
 def followed(run: Pretraining, name: str) -> Iterator[Record]:

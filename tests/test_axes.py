@@ -58,7 +58,7 @@ def test_axis_comments_of_the_package() -> None:
         batch["attention_mask"] = inputs[2]
         for model in (BertForPreTraining, BertForMaskedLM):
             network = model(tiny_config())
-            work = pretraining_batch(batch, network.config)
+            work = pretraining_batch(batch)
             pretraining_objective(network)(**work.arguments)
             batch.pop("next_sentence_label", None)
         for pool in (cls_pool, mean_pool, max_pool):

@@ -50,6 +50,7 @@ RENAMED: dict[str, str] = {
     "student_of": "make_student",
     "task_work": "task_batch",
     "train_bytes": "train_byte_bpe",
+    "useful_operations": "pretraining_costs",
 }
 
 NAMES = json.loads(FILE.read_text(encoding="utf8"))

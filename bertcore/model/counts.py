@@ -1,28 +1,19 @@
 """Counts: parameters and operations of any model (chapters 8 and 9).
 
-Operations are counted by PyTorch's `FlopCounterMode`, or by a formula where it holds.
+Operations are counted by PyTorch's `FlopCounterMode`.
 """
 
 from __future__ import annotations
 
-import copy
-import inspect
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, Protocol, Self
 
 import torch
-from einops import repeat
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from bertcore.model.bert import Bert, BertForMaskedLM, BertForPreTraining
 from bertcore.model.config import BertConfig
-from bertcore.model.encoder import EncoderLayer
-
-_SHORT, _LONG, _LONGEST = 4, 8, 16  # tokens of the texts that are counted
-_SIZES = (_SHORT, _LONG, _LONGEST)
-# What was counted, so that many models of one kind are counted once.
-_COUNTED: dict[tuple[Any, ...], tuple[int, ...]] = {}
 
 
 def parameters(model: nn.Module) -> dict[str, int]:
@@ -62,137 +53,62 @@ def operations(
     return counter.get_total_flops()
 
 
-class Costs(NamedTuple):
-    """Operations of a forward pass: those of any, and of what it holds.
+class Countable(Protocol):
+    """A batch: arguments of an objective, and what its operations grow with."""
 
-    `each` is for the pass itself, as for a table that is multiplied once, however much
-    it is used; `token` for a token, `square` for two tokens of one text that meet, and
-    `answer` for a masked piece.
+    arguments: Mapping[str, Tensor]
+
+    @property
+    def amounts(self) -> Tensor:
+        """Numbers such as texts, tokens, squares of lengths, and answers."""
+
+    def to(self, device: torch.device) -> Self:
+        """On the device."""
+
+
+class Costs(NamedTuple):
+    """Operations of a forward and backward pass for one of each of a batch's amounts.
+
+    They are what an objective needs, so padding is free, and so is what attention
+    computes between two texts of one packed row. Attention within a window is counted
+    as it is computed, which is over the whole text.
     """
 
-    each: float
-    token: float
-    square: float
-    answer: float = 0.0
+    weights: Tensor
 
     @classmethod
-    def of(cls, module: nn.Module) -> Self:
-        """Those of a body, or of a body with its objective; it is not changed.
+    def of(cls, objective: nn.Module, batches: Iterable[Countable]) -> Self:
+        """Those of an objective; its gradients are gone afterwards.
 
         Args:
-            module: its forward pass takes what `Bert.forward` does and, of an
-                objective, the places that are asked.
+            objective: one that `train` takes. On the meta device no number is computed,
+                so a large model costs nothing; elsewhere each batch is a pass.
+            batches: small ones without padding, in which the amounts differ.
         """
-        key = _key(module)
-        if key not in _COUNTED:
-            names = set(inspect.signature(module.forward).parameters)
-            empty = _without_numbers(module)
-            once = [_counted(empty, names, tokens, 1) for tokens in _SIZES]
-            _COUNTED[key] = (*once, _counted(empty, names, _LONG, 2))
-        short, long, longest, twice = _COUNTED[key]
-        answer = twice - long
-        flat = (long - short) / (_LONG - _SHORT)
-        steep = (longest - long) / (_LONGEST - _LONG)
-        square = (steep - flat) / (_LONGEST - _SHORT)
-        token = flat - square * (_LONG + _SHORT)
-        each = short - token * _SHORT - square * _SHORT**2 - answer
-        return cls(each, token, square, answer)
+        # A text of n tokens takes a + b n + c n² operations: a table of distances is
+        # multiplied once, weights meet each token, and in attention each token meets
+        # each. So three lengths are enough to know the parabola; a batch with more
+        # texts and one with more answers tell what these take. A sum of such terms is
+        # linear in the amounts. Amounts that always grow together, as texts and pairs
+        # do, share the cost between them, which the pseudo-inverse allows.
+        amounts, operations = [], []
+        device = next(objective.parameters()).device
+        for batch in batches:
+            amounts.append(batch.amounts)
+            operations.append(_counted(objective, batch.to(device).arguments))
+        inverse = torch.linalg.pinv(torch.stack(amounts))
+        return cls(inverse @ torch.tensor(operations, dtype=torch.float64))
 
-    def useful(self, sizes: Sequence[int], answers: int) -> float:
-        """Operations of a forward and backward pass over texts of these sizes.
-
-        Three times those of the forward pass: a backward pass takes twice as many.
-        """
-        tokens, squares = sum(sizes), sum(size * size for size in sizes)
-        found = self.each + self.token * tokens + self.square * squares
-        return 3.0 * (found + self.answer * answers)
+    def useful(self, batch: Countable) -> float:
+        """Operations of a forward and backward pass over a batch."""
+        return (self.weights @ batch.amounts).item()
 
 
-def _key(module: nn.Module) -> tuple[Any, ...]:
-    """Which classes of parts, and which shapes: what the operations depend on."""
-    kinds = tuple(type(part) for part in module.modules())
-    return kinds, tuple(parameter.shape for parameter in module.parameters())
-
-
-def _counted(
-    module: nn.Module, names: Collection[str], tokens: int, answers: int
-) -> int:
-    """Of one pass over one text, on tensors without numbers."""
-    given = _arguments(names, tokens, answers)
-    given = {name: value.to("meta") for name, value in given.items()}
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module(**given)
+def _counted(objective: nn.Module, arguments: Mapping[str, Tensor]) -> int:
+    """Of one pass; what is frozen gets no gradient, which saves its operations."""
+    # PyTorch counts attention on a CPU only where it is two products, and those once:
+    # other kernels multiply again in the backward pass, which saves memory alone.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        objective(**arguments).sum().backward()
+    objective.zero_grad(set_to_none=True)
     return counter.get_total_flops()
-
-
-def _without_numbers(module: nn.Module) -> nn.Module:
-    """A copy of shapes alone, so that nothing large is copied."""
-    known: dict[int, Tensor] = {}
-    for parameter in module.parameters():
-        known[id(parameter)] = nn.Parameter(parameter.detach().to("meta"))
-    for buffer in module.buffers():
-        known[id(buffer)] = buffer.to("meta")
-    return copy.deepcopy(module, known)
-
-
-def _arguments(names: Collection[str], tokens: int, answers: int) -> dict[str, Tensor]:
-    """One text, and as many masked pieces, for those who ask for them."""
-    row = repeat(torch.arange(tokens), "s -> 1 s")
-    asked, one = torch.arange(1, 1 + answers), torch.zeros(1, dtype=torch.long)
-    known = {
-        "asked": asked,
-        "labels": asked,
-        "left": asked - 1,
-        "right": asked + 1,
-        "offset": torch.zeros_like(asked),
-        "real": torch.arange(tokens),
-        "first": one,
-        "follows": one,
-    }
-    return {"input_ids": row} | {name: known[name] for name in known if name in names}
-
-
-def costs(objective: nn.Module) -> BertConfig | Costs:
-    """What `useful_operations` takes: a config if its formula holds, or measured ones.
-
-    Args:
-        objective: of a model for pretraining.
-    """
-    model = objective.model
-    if type(model) in (BertForMaskedLM, BertForPreTraining) and _is_plain(model.bert):
-        return model.config
-    return Costs.of(objective)
-
-
-def body_costs(model: nn.Module) -> BertConfig | Costs:
-    """As `costs`, of the body of a model alone."""
-    return model.config if _is_plain(model.bert) else Costs.of(model.bert)
-
-
-def _is_plain(body: nn.Module) -> bool:
-    """Whether it is BERT's own."""
-    return type(body) is Bert and all(
-        type(layer) is EncoderLayer for layer in body.encoder.layers
-    )
-
-
-def useful_operations(
-    shape: BertConfig | Costs, sizes: list[int], predictions: int
-) -> float:
-    """Operations of a forward and backward pass over texts of these sizes.
-
-    Three times those of the forward pass: a backward pass takes twice as many.
-
-    Args:
-        shape: the config of a BERT, whose operations a formula knows; or measured ones.
-        sizes: of the texts, in tokens.
-        predictions: masked pieces that are asked for.
-    """
-    if isinstance(shape, Costs):
-        return shape.useful(sizes, predictions)
-    width, layers = shape.hidden_size, shape.layers
-    tokens, squares = sum(sizes), sum(size * size for size in sizes)
-    matrices = (8 * width + 4 * shape.feedforward_size) * width * layers * tokens
-    mixing = 4 * width * layers * squares
-    head = 2 * predictions * width * (width + shape.vocab_size)
-    return 3.0 * (matrices + mixing + head)

@@ -15,8 +15,6 @@ from bertcore.model.bert import (
     BertForSequenceClassification,
     BertForTokenClassification,
 )
-from bertcore.model.config import BertConfig
-from bertcore.model.counts import Costs, body_costs
 from bertcore.model.encoder_decoder import EncoderDecoder
 from bertcore.model.variants.families import FAMILIES, Family
 from bertcore.model.weights import Pretrained
@@ -61,15 +59,15 @@ from bertcore.tasks.task import (
     number_loss,
     reading_at,
     row_error,
-    worth_reading,
+    text_sizes,
 )
 from bertcore.tasks.writing import (
     WritingObjective,
-    WritingSizes,
     WrittenTarget,
     next_tokens,
     writing_features,
     writing_inputs,
+    writing_sizes,
     written_scores,
 )
 from bertcore.text.batch import TrainingBatch
@@ -117,8 +115,8 @@ class TaskKind(NamedTuple):
 
     `model` is BERT's, and `part` names that of other families in `Family`; "" if there
     is none. `asked` makes the arguments of its `scores` of features and the id of
-    padding, `targets` what is right there. `worth` are the tokens and operations of
-    features, by the `shape` of a model.
+    padding, `targets` what is right there; `sizes` are their tokens, as in
+    `TrainingBatch`.
     """
 
     model: type[Pretrained]
@@ -126,8 +124,7 @@ class TaskKind(NamedTuple):
     objective: Callable[[Any], nn.Module]
     asked: Callable[[Sequence[Feature], int], dict[str, Tensor]]
     targets: Callable[[Sequence[Feature]], Tensor] = classes
-    shape: Callable[[Any], Any] = body_costs
-    worth: Callable[[Any, Sequence[Feature]], tuple[int, float]] = worth_reading
+    sizes: Callable[[Sequence[Feature]], Tensor] = text_sizes
 
     def model_of(self, family: Family) -> type[Pretrained]:
         """The class of a family that does this; of a kind without any, BERT's."""
@@ -160,7 +157,7 @@ TASK_KINDS = {
     ),
     "writing": TaskKind(
         *(EncoderDecoder, "", WritingObjective, writing_inputs, next_tokens),
-        *(WritingSizes.of, WritingSizes.worth),
+        writing_sizes,
     ),
 }
 
@@ -204,24 +201,18 @@ def objective_inputs(
     return task_kind(kind).asked(features, pad_id)
 
 
-def task_batch(
-    kind: str,
-    features: Sequence[Feature],
-    pad_id: int,
-    shape: BertConfig | Costs | WritingSizes,
-) -> TrainingBatch:
+def task_batch(kind: str, features: Sequence[Feature], pad_id: int) -> TrainingBatch:
     """Features with their targets, as the engine takes them.
 
     Args:
         kind, features, pad_id: as for `objective_inputs`.
-        shape: of the model, as the `shape` of its kind finds it.
     """
     found = task_kind(kind)
     targets = found.targets(features)
     return TrainingBatch(
         {**found.asked(features, pad_id), "targets": targets},
         torch.tensor([len(targets)]),
-        *found.worth(shape, features),
+        found.sizes(features),
     )
 
 

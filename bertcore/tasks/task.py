@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bertcore.model.config import BertConfig
-from bertcore.model.counts import Costs, useful_operations
 from bertcore.text.batch import ROW, Slot, least_padding, packed
 from bertcore.text.fast_tokenizer import AnyTokenizer
 
@@ -73,12 +72,9 @@ def reading_at(places: Places) -> Callable[[Sequence[Feature], int], dict[str, T
     return asked
 
 
-def worth_reading(
-    shape: BertConfig | Costs, features: Sequence[Feature]
-) -> tuple[int, float]:
-    """Tokens, and operations without those of the heads, which are small."""
-    sizes = [feature.size for feature in features]
-    return sum(sizes), useful_operations(shape, sizes, 0)
+def text_sizes(features: Sequence[Feature]) -> Tensor:
+    """The tokens of each, `n 1`."""
+    return torch.tensor([[feature.size] for feature in features])
 
 
 class FeatureSettings(NamedTuple):

@@ -1,16 +1,13 @@
 """Writing: a target text for a source, by an encoder and a decoder (chapter 7)."""
 
 from collections.abc import Iterator, Sequence
-from operator import mul
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from bertcore.model.config import BertConfig
-from bertcore.model.counts import useful_operations
 from bertcore.model.encoder_decoder import EncoderDecoder
 from bertcore.tasks.rows import Source
 from bertcore.tasks.task import Feature, FeatureSettings, metrics_library
@@ -134,31 +131,6 @@ def next_tokens(features: Sequence[Feature]) -> Tensor:
     return torch.tensor([id for feature in features for id in taught(feature)[1]])
 
 
-class WritingSizes(NamedTuple):
-    """The sizes of an encoder-decoder, without its weights."""
-
-    encoder: BertConfig
-    decoder: BertConfig
-    cross: bool = True
-
-    @classmethod
-    def of(cls, model: EncoderDecoder) -> Self:
-        """Those of a model."""
-        return cls(model.config, model.decoder.config, model.decoder.cross)
-
-    def worth(self, features: Sequence[Feature]) -> tuple[int, float]:
-        """Tokens that are read by both parts, and operations, as `useful_operations`.
-
-        All pairs of a target's tokens are counted, though each looks back only.
-        """
-        sources = [feature.size for feature in features]
-        targets = [len(taught(feature)[0]) for feature in features]
-        tokens, asked = sum(sources) + sum(targets), sum(targets)
-        operations = useful_operations(self.decoder, targets, asked)
-        if self.cross:
-            width, layers = self.decoder.hidden_size, self.decoder.layers
-            matrices = 4 * width**2 * tokens  # query and output there, key and value
-            mixing = 4 * width * sum(map(mul, sources, targets))
-            operations += useful_operations(self.encoder, sources, 0)
-            operations += 3.0 * layers * (matrices + mixing)
-        return tokens, operations
+def writing_sizes(features: Sequence[Feature]) -> Tensor:
+    """The tokens of each source and of what the decoder reads of its target, `n 2`."""
+    return torch.tensor([[f.size, len(taught(f)[0])] for f in features])

@@ -275,17 +275,33 @@ def _check(sources: Sequence[list[int]], targets: Sequence[list[int]]) -> None:
 
 
 class TrainingBatch(NamedTuple):
-    """What one pass takes, and what it is worth.
+    """What one pass takes, and what it holds.
 
     `arguments` go to the objective; `counts` says over how many answers each loss is
-    summed; `tokens` are real ones; `operations` are those of the forward and backward
-    pass that padding and needless scores do not count towards.
+    summed; `sizes` are the tokens of each text, `n 1`, or of its source and target,
+    `n 2`, without padding.
     """
 
     arguments: dict[str, Tensor]
     counts: Tensor
-    tokens: int
-    operations: float
+    sizes: Tensor
+
+    @property
+    def tokens(self) -> int:
+        """Those of all texts."""
+        return int(self.sizes.sum())
+
+    @property
+    def amounts(self) -> Tensor:
+        """What the operations of a pass grow with, in one row.
+
+        1 for the pass itself, texts, tokens, pairs of tokens that meet in attention
+        (of source and target also the one with the other), and answers.
+        """
+        sizes = self.sizes.double()
+        meetings = sizes.T @ sizes
+        once = sizes.new_tensor([1, len(sizes)])
+        return torch.cat([once, sizes.sum(0), meetings.flatten(), self.counts])
 
     def facts(self) -> Tensor:
         """Tokens and counts, in one tensor."""

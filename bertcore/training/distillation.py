@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from bertcore.cards import write_card
 from bertcore.model.bert import BertForMaskedLM
+from bertcore.model.counts import Costs
 from bertcore.model.inference import evaluation, states_at
 from bertcore.model.weights import Pretrained
 from bertcore.tasks.kinds import features_of, objective_inputs, plain_row
@@ -31,6 +32,7 @@ from bertcore.training.finetuning import (
     TaskBatches,
     TaskEvaluation,
     Weights,
+    task_costs,
 )
 from bertcore.training.loop import Record, follow, seed_for
 from bertcore.training.predictor import Predictor, batches
@@ -194,8 +196,8 @@ class Distillation:
         extra = [feature._replace(row=feature.row + known) for feature in found]
         features, old = [*tuned.works.features, *extra], tuned.works
         tuned.recipe = tuned.tuning.recipe(len(features))
-        size, shape = tuned.recipe.one_pass, old.shape
-        works = TaskBatches(kind, features, size, old.seed, old.pad_id, shape)
+        size = tuned.recipe.one_pass
+        works = TaskBatches(kind, features, size, old.seed, old.pad_id)
         tuned.works = DistillationBatches(works, outputs_of_features(lessons, features))
         states = lessons[0].states
         own = self.model.config.hidden_size
@@ -493,7 +495,11 @@ class DistillationBatches:
         return len(self.works)
 
     def __getitem__(self, number: int) -> TrainingBatch:
-        work, numbers = self.works[number], self.works.numbers(number)
+        return self.holding(self.works.numbers(number))
+
+    def holding(self, numbers: Sequence[int]) -> TrainingBatch:
+        """The batch of these features."""
+        work = self.works.holding(numbers)
         known = [
             bool(self.features[n].targets)
             for n in numbers
@@ -505,6 +511,10 @@ class DistillationBatches:
             added["states"] = torch.cat(states)
         counts = torch.tensor([sum(known), len(known), len(known)])
         return work._replace(arguments={**work.arguments, **added}, counts=counts)
+
+    def costs(self, objective: nn.Module) -> Costs:
+        """What a pass of the objective costs."""
+        return task_costs(objective, self)
 
     def name(self, number: int) -> str:
         """The n-th pass in words: which rows of the data it holds."""

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bertcore.model.config import BertConfig
 from bertcore.model.inference import evaluation
 from bertcore.text.batch import TrainingBatch
 from bertcore.text.dataloader import Batches
@@ -70,7 +69,6 @@ class HeldOut:
         store: Store,
         examples: Examples,
         tokenizer: AnyTokenizer,
-        config: BertConfig,
         most: int = 2048,
         size: int = 64,
     ) -> None:
@@ -79,7 +77,6 @@ class HeldOut:
             store: of texts that the model is not trained on.
             examples: of the store.
             tokenizer: that of the store.
-            config: of the models that will be asked.
             most: examples that are used at most, drawn at random once.
             size: examples in a pass.
 
@@ -94,7 +91,7 @@ class HeldOut:
         steps = Batches(
             store, examples, tokenizer, Masker(tokenizer, RATE), size, SEED, row
         )
-        works = PretrainingBatches(steps, config)
+        works = PretrainingBatches(steps)
         self.works = [works[n] for n in range(max(1, min(most, found) // size))]
         self.characters = _characters(tokenizer)
 

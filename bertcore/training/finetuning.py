@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bertcore.cards import make_card, write_card
 from bertcore.model.config import BertConfig
+from bertcore.model.counts import Costs
 from bertcore.model.encoder_decoder import EncoderDecoder
 from bertcore.model.lowrank import add_low_rank, merge_low_rank
 from bertcore.model.variants.families import family_of, family_with
@@ -35,7 +36,7 @@ from bertcore.tasks.kinds import (
 )
 from bertcore.tasks.rows import TaskSet, are_pairs, ready
 from bertcore.tasks.task import Feature, FeatureSettings, an
-from bertcore.tasks.writing import WritingObjective, WritingSizes
+from bertcore.tasks.writing import WritingObjective
 from bertcore.text.batch import TrainingBatch
 from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
 from bertcore.training.devices import device_name
@@ -55,6 +56,7 @@ from bertcore.training.recipe import Tuning
 CARD = "card.json"
 LENGTH = 128  # tokens of a text, if nothing else is said
 TARGET = 64  # of what is written
+COUNTED = 12  # features at most whose operations are counted
 Weights = str | Path | BertConfig | Pretrained
 
 
@@ -123,8 +125,7 @@ class FineTuning:
             self.tuning.seed,
             reading.tokenizer.pad_id,
         )
-        shape = task_kind(data.kind).shape(self.model)
-        self.works = TaskBatches(data.kind, features, size, seed, pad, shape)
+        self.works = TaskBatches(data.kind, features, size, seed, pad)
         self.progress = TrainingState()
         self.losses: list[float] = []
         self.looks: list[TaskEvaluation] = []
@@ -469,7 +470,6 @@ class TaskBatches:
         size: int,
         seed: int,
         pad_id: int,
-        shape: BertConfig | WritingSizes,
     ) -> None:
         """
         Args:
@@ -478,7 +478,6 @@ class TaskBatches:
             size: features in a pass.
             seed: of the order.
             pad_id: fills up the rows.
-            shape: of the model, as for `task_batch`.
 
         Raises:
             ValueError: if there are no features.
@@ -486,7 +485,7 @@ class TaskBatches:
         if not features:
             raise ValueError("no rows to learn from; give one at least")
         self.kind, self.features, self.size, self.seed = kind, features, size, seed
-        self.pad_id, self.shape = pad_id, shape
+        self.pad_id = pad_id
         self._orders: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -494,8 +493,16 @@ class TaskBatches:
         return -(-len(self.features) // self.size)
 
     def __getitem__(self, number: int) -> TrainingBatch:
-        some = [self.features[n] for n in self.numbers(number)]
-        return task_batch(self.kind, some, self.pad_id, self.shape)
+        return self.holding(self.numbers(number))
+
+    def holding(self, numbers: Sequence[int]) -> TrainingBatch:
+        """The batch of these features."""
+        some = [self.features[n] for n in numbers]
+        return task_batch(self.kind, some, self.pad_id)
+
+    def costs(self, objective: nn.Module) -> Costs:
+        """What a pass of the objective costs."""
+        return task_costs(objective, self)
 
     def numbers(self, number: int) -> list[int]:
         """Which features the n-th pass holds."""
@@ -519,3 +526,19 @@ class TaskBatches:
             )
             self._orders = {**kept, epoch: rng.permutation(len(self.features))}
         return int(self._orders[epoch][place])
+
+
+def task_costs(objective: nn.Module, works: TaskBatches) -> Costs:
+    """What a pass costs, from single features of different sizes, evenly chosen.
+
+    Args:
+        objective: of the task.
+        works: that hold the features, perhaps with what a teacher says of them.
+    """
+    differ = {(f.size, len(f.targets)): n for n, f in enumerate(works.features)}
+    numbers = [differ[key] for key in sorted(differ)]
+    apart = max(1, -(-len(numbers) // COUNTED))
+    # The shortest one twice tells what belongs to a text and what to the pass. Two of
+    # one size fill two rows, so there is no padding.
+    chosen = [[numbers[0]] * 2, *([n] for n in numbers[::-apart])]
+    return Costs.of(objective, map(works.holding, chosen))

@@ -163,6 +163,7 @@ def train(
     module = _wrapped(objective, recipe, setting)
     guard = Guard(progress, half=setting.precision == torch.float16)
     passes = _passes(works, progress.passes, setting)
+    costs = works.costs(objective) if setting.operations else None
     warm = False  # the first update waits for workers and compilation: not counted
     while (done := progress.share(recipe)) < 1:
         start, rate = time.perf_counter(), recipe.rate_at(done)
@@ -171,8 +172,7 @@ def train(
         seed_for(recipe.seed, progress.step, world.rank)
         objective.train()
         found = _gradients(module, mine, guard.scale, setting)
-        numbers = range(progress.passes, progress.passes + number)
-        read = (works.name(each) for each in numbers)
+        read = (works.name(progress.passes + n) for n in range(number))
         length, losses, fault = _updated(
             objective, found.losses, guard, optimisers, rate, recipe.clip, read
         )
@@ -188,7 +188,7 @@ def train(
             progress.tokens,
             progress.seconds,
             found.tokens / seconds,
-            setting.operations and found.operations / seconds / setting.operations,
+            costs and sum(map(costs.useful, mine)) / seconds / setting.operations,
             fault,
         )
 
@@ -203,11 +203,10 @@ def _wrapped(
 
 
 class _Found(NamedTuple):
-    """Mean losses and tokens of an update, useful operations of this process."""
+    """Mean losses and tokens of an update."""
 
     losses: Tensor
     tokens: int
-    operations: float
 
 
 def _gradients(
@@ -232,8 +231,7 @@ def _gradients(
         # DDP takes the mean over the processes; the sum is wanted.
         (means.sum() * (scale * world.size)).backward()
         losses += means.detach()
-    operations = sum(work.operations for work in mine)
-    return _Found(world.sum(losses), tokens, operations)
+    return _Found(world.sum(losses), tokens)
 
 
 class Guard:

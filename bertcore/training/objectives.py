@@ -15,8 +15,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from bertcore.model.bert import BertForMaskedLM, BertForPreTraining
-from bertcore.model.config import BertConfig
-from bertcore.model.counts import Costs, useful_operations
+from bertcore.model.counts import Costs
 from bertcore.text.batch import IGNORE_INDEX, TrainingBatch
 from bertcore.text.dataloader import Batches
 from bertcore.text.masking import span_bounds
@@ -223,15 +222,12 @@ def pretraining_objective(model: nn.Module) -> nn.Module:
 
 
 def pretraining_batch(
-    batch: Mapping[str, Tensor],
-    shape: BertConfig | Costs,
-    also: Also | None = None,
+    batch: Mapping[str, Tensor], also: Also | None = None
 ) -> TrainingBatch:
     """A batch of `Batches`, with what is asked as places.
 
     Args:
         batch: with labels.
-        shape: of the model, as `costs` finds it.
         also: more that the objective asks: its arguments, and how many answers.
     """
     targets = ("labels", "next_sentence_label")
@@ -251,28 +247,60 @@ def pretraining_batch(
     real = rearrange(batch["attention_mask"] > 0, "b s -> (b s)").cumsum(0)
     ends = torch.cat([starts[1:], torch.tensor([len(real)])]) - 1
     sizes = real[ends] - real[starts] + 1
-    operations = useful_operations(shape, sizes.tolist(), len(asked))
-    return TrainingBatch(arguments, torch.tensor(counts), int(sizes.sum()), operations)
+    return TrainingBatch(arguments, torch.tensor(counts), sizes[:, None])
+
+
+def sample_batch(
+    objective: nn.Module, texts: int, size: int, masked: int
+) -> TrainingBatch:
+    """A batch without padding, on which an objective's operations can be counted.
+
+    Args:
+        objective: of a model for pretraining.
+        texts: how many.
+        size: tokens of each text.
+        masked: masked pieces of each text.
+    """
+    labels = torch.full((texts, size), IGNORE_INDEX)
+    first = min(1, size - masked)  # a span needs a token before it
+    labels[:, first : first + masked] = 0
+    batch = {
+        "input_ids": torch.zeros_like(labels),
+        "attention_mask": torch.ones_like(labels),
+        "labels": labels,
+    }
+    if isinstance(objective, PreTrainingObjective):
+        batch["next_sentence_label"] = torch.zeros(texts, dtype=torch.long)
+    return pretraining_batch(batch, getattr(objective, "also", None))
+
+
+def pretraining_costs(objective: nn.Module) -> Costs:
+    """What a pass costs, from five short ones: lengths, masked pieces, texts differ."""
+    shapes = (1, 4, 1), (1, 6, 1), (1, 8, 1), (1, 8, 2), (2, 8, 1)
+    samples = (sample_batch(objective, *shape) for shape in shapes)
+    return Costs.of(objective, samples)
 
 
 class PretrainingBatches(Sequence):
     """`works[n]` is the n-th pass, a function of seed and n, as `Batches` is."""
 
-    def __init__(
-        self, steps: Batches, shape: BertConfig | Costs, also: Also | None = None
-    ) -> None:
+    def __init__(self, steps: Batches, also: Also | None = None) -> None:
         """
         Args:
             steps: the batches.
-            shape, also: as for `pretraining_batch`.
+            also: more that the objective asks: its arguments, and how many answers.
         """
-        self.steps, self.shape, self.also = steps, shape, also
+        self.steps, self.also = steps, also
 
     def __len__(self) -> int:
         return len(self.steps)
 
     def __getitem__(self, number: int) -> TrainingBatch:
-        return pretraining_batch(self.steps[number], self.shape, self.also)
+        return pretraining_batch(self.steps[number], self.also)
+
+    def costs(self, objective: nn.Module) -> Costs:
+        """What a pass of the objective costs."""
+        return pretraining_costs(objective)
 
     def name(self, number: int) -> str:
         """The n-th pass in words: which examples of the data it holds."""

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from bertcore.cards import make_card, write_card
 from bertcore.model.config import BertConfig
-from bertcore.model.counts import costs
 from bertcore.model.variants.electra import ElectraPair
 from bertcore.model.variants.families import OF_PAIRS, family_with
 from bertcore.model.variants.spanbert import SpanBertForMaskedLM
@@ -264,8 +263,7 @@ def make_batches(
         recipe.seed,
         recipe.length,
     )
-    also = getattr(objective, "also", None)
-    return PretrainingBatches(steps, costs(objective), also)
+    return PretrainingBatches(steps, getattr(objective, "also", None))
 
 
 class Evaluation(NamedTuple):

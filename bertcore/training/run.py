@@ -91,7 +91,7 @@ def start_run(
     setting = options.get("setting")
     held_out = None
     if apart is not None and (setting is None or setting.world.leads):
-        held_out = HeldOut(apart, make_examples(apart, recipe), tokenizer, config)
+        held_out = HeldOut(apart, make_examples(apart, recipe), tokenizer)
     model = new_model(config, recipe)
     return Pretraining(model, tokenizer, store, recipe, folder, held_out, **options)
 
@@ -366,7 +366,7 @@ def evaluate_run(name: str, data: Path | None, length: int | None) -> HeldOutSco
             "positions; give that many at most"
         )
     device = find_device()
-    asked = HeldOut(store, make_examples(store, recipe), tokenizer, model.config)
+    asked = HeldOut(store, make_examples(store, recipe), tokenizer)
     return asked.ask(model.to(device), device)
 
 

@@ -38,7 +38,7 @@ def model() -> BertForPreTraining:
 
 def held_out(kind: str, **changes) -> HeldOut:
     values = {"most": 100, "size": 16, **changes}
-    return HeldOut(store(), EXAMPLES[kind], tokenizer(), config(), **values)
+    return HeldOut(store(), EXAMPLES[kind], tokenizer(), **values)
 
 
 def slowly(model: BertForPreTraining, kind: str) -> tuple[float, ...]:
@@ -92,7 +92,7 @@ def test_bits_per_character_by_hand() -> None:
     tiny = Tokenizer([*SPECIAL, *letters])
     texts = Store.of([["Lamps light!", "Light lamp!"], ["Light!", "Lamps!"]] * 20, tiny)
     sizes = config(vocab_size=len(tiny))
-    here = HeldOut(texts, window_examples(texts, 16), tiny, sizes)
+    here = HeldOut(texts, window_examples(texts, 16), tiny)
     found = here.ask(BertForMaskedLM(sizes))
     labels = [tiny.vocabulary[label] for label in here.labels()]
     assert set(labels) == set(letters)
@@ -132,7 +132,7 @@ def test_characters_of_other_families(made, before: int) -> None:
     """
     pieces = made()
     texts, sizes = Store.of(LAMPS, pieces), config(vocab_size=len(pieces))
-    here = HeldOut(texts, window_examples(texts, 32), pieces, sizes)
+    here = HeldOut(texts, window_examples(texts, 32), pieces)
     for text in [text for document in LAMPS[:2] for text in document]:
         ids = pieces.encode(text)[1:-1]
         assert len(ids) > len(text.split())
@@ -178,11 +178,11 @@ def test_no_more_examples_than_wanted() -> None:
     (few_at_once,) = held_out("pairs", most=9).works
     assert len(few_at_once.arguments["first"]) == 9
     few = Examples(EXAMPLES["pairs"].spans[:5], EXAMPLES["pairs"].labels[:5])
-    here = HeldOut(store(), few, tokenizer(), config())
+    here = HeldOut(store(), few, tokenizer())
     assert sum(len(work.arguments["first"]) for work in here.works) == 5
     none = Examples(few.spans[:0], few.labels[:0])
     with pytest.raises(ValueError, match="no examples to ask about; give texts"):
-        HeldOut(store(), none, tokenizer(), config())
+        HeldOut(store(), none, tokenizer())
 
 
 def test_unigram_is_of_the_same_labels() -> None:

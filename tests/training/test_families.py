@@ -11,19 +11,31 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bertcore import BertConfig, BertForMaskedLM
 from bertcore.model.bert import Bert
-from bertcore.model.counts import Costs, costs
+from bertcore.model.counts import Costs
+from bertcore.model.encoder_decoder import EncoderDecoder
 from bertcore.model.variants.families import FAMILIES, family_with
-from bertcore.tasks.rows import Answer, Question, TaskSet, Text, Words
+from bertcore.model.weights import Pretrained
+from bertcore.tasks.kinds import features_of, task_batch
+from bertcore.tasks.rows import Answer, Question, Source, TaskSet, Text, Words
+from bertcore.text.batch import TrainingBatch
+from bertcore.text.dataloader import Batches
 from bertcore.training.checkpoint import check_identity
+from bertcore.training.distillation import Distillation, MaskedLMDistillation
 from bertcore.training.export import export
 from bertcore.training.finetuning import FineTuning, headed, task_model
 from bertcore.training.loop import seed_for
-from bertcore.training.objectives import ReplacedTokenObjective, pretraining_objective
+from bertcore.training.objectives import (
+    ReplacedTokenObjective,
+    pretraining_costs,
+    pretraining_objective,
+    sample_batch,
+)
 from bertcore.training.predictor import Predictor
 from bertcore.training.pretraining import (
     Pretraining,
     make_batches,
-    new_model,
+    make_examples,
+    make_masker,
     pretraining_class,
 )
 from bertcore.training.recipe import Recipe, Tuning
@@ -74,35 +86,6 @@ def test_a_run_that_stops_goes_on_to_the_same_weights(name: str, tmp_path) -> No
     ours = weights(again.model)
     for parameter, value in weights(whole.model).items():
         torch.testing.assert_close(ours[parameter], value, atol=0, rtol=0)
-
-
-@each_entry
-def test_measured_operations_are_those_of_a_pass(name: str) -> None:
-    model, own = made(name)
-    objective = pretraining_objective(model)
-    works = make_batches(objective, tokenizer(), store(), own)
-    work = works[0]
-    alone = Costs.of(objective)
-    sizes = [torch.arange(n) for n in (5, 11)]
-    for tokens in map(len, sizes):
-        batch = {"input_ids": torch.arange(tokens)[None]}
-        counter = FlopCounterMode(display=False)
-        with sdpa_kernel(SDPBackend.MATH), counter:  # it counts no other on a CPU
-            model.bert(**batch)
-        found = Costs.of(model.bert).useful([tokens], 0)
-        assert found == 3 * counter.get_total_flops()
-    assert alone.token > 0 and alone.answer > 0
-    assert work.operations > 0
-
-
-def test_measured_operations_are_those_of_the_formula() -> None:
-    for pairs in (False, True):
-        objective = pretraining_objective(new_model(config(), recipe(pairs=pairs)))
-        assert isinstance(costs(objective), BertConfig)
-        found, width = Costs.of(objective), 24
-        assert found.token == 2 * (8 * width + 4 * 40) * width
-        assert found.square == 4 * width * 2
-        assert found.answer == 2 * width * (width + len(tokenizer()))
 
 
 def test_replaced_tokens_are_those_that_differ_from_what_stood_there() -> None:
@@ -285,6 +268,94 @@ def test_models_that_do_something_else_are_refused() -> None:
         task_model("answers", BertForMaskedLM(config()), (), 0)
     with pytest.raises(ValueError, match="writing takes no head"):
         headed("writing", Bert(config()), (), 0)
+
+
+# Operations --------------------------------------------------------------------------
+
+# All of the first are used to find what a pass costs, none of the others.
+LENGTHS, OTHERS = (1, 2, 3, 5, 8, 13), (4, 11)
+SENTENCE = "Anna has a dog and a red kite . It snows and the dog runs home .".split()
+
+
+def row(kind: str, size: int) -> Text | Words | Question | Source:
+    """A row of so many words."""
+    words = SENTENCE[:size]
+    text = " ".join(words)
+    return {
+        "classification": Text(text, "a"),
+        "regression": Text(text, 0.5),
+        "tagging": Words(tuple(words), tuple("O" for _ in words)),
+        "answers": Question("Who?", text, (Answer("Anna", 0),)),
+        "writing": Source(text, " ".join(SENTENCE[: 1 + size % 4])),
+    }[kind]
+
+
+def check_costs(objective: nn.Module, costs: Costs, batch: TrainingBatch) -> None:
+    """A batch without padding takes what PyTorch counts, forward and backward."""
+    # It counts no other way to attend on a CPU.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        objective(**batch.arguments).sum().backward()
+    assert costs.useful(batch) == pytest.approx(counter.get_total_flops(), rel=1e-6)
+
+
+@each_entry
+def test_operations_of_pretraining_are_those_that_pytorch_counts(name: str) -> None:
+    model, own = made(name)
+    objective = pretraining_objective(model)
+    works = make_batches(objective, tokenizer(), store(), own)
+    examples, masker = make_examples(store(), own), make_masker(model, tokenizer(), own)
+    alone = Batches(store(), examples, tokenizer(), masker, size=1, seed=0)
+    works.steps = alone  # each text by itself needs no padding
+    costs = works.costs(objective)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    for number in range(3):
+        check_costs(objective, costs, works[number])
+    check_costs(objective, costs, sample_batch(objective, texts=3, size=21, masked=4))
+
+
+@each_family
+@pytest.mark.parametrize("kind", ["classification", "tagging", "answers"])
+def test_operations_of_a_task_are_those_that_pytorch_counts(
+    name: str, kind: str
+) -> None:
+    check_task(kind, sized(name), Tuning(length=30))
+
+
+@pytest.mark.parametrize("changes", [{"frozen": True}, {"rank": 2}])
+def test_what_is_frozen_takes_fewer_operations(changes: dict) -> None:
+    whole = check_task("regression", config(), Tuning(length=30))
+    assert check_task("regression", config(), Tuning(length=30, **changes)) < whole
+
+
+@pytest.mark.parametrize("cross", [True, False])
+def test_operations_of_writing_are_those_that_pytorch_counts(cross: bool) -> None:
+    model = EncoderDecoder(config(), config(layers=1), cross)
+    check_task("writing", model, Tuning(length=30))
+
+
+def test_operations_of_distillation_are_those_that_pytorch_counts() -> None:
+    """A teacher of masked pieces is asked in each pass, and that counts."""
+    teacher, student = BertForMaskedLM(config()), BertForMaskedLM(config(layers=1))
+    objective = MaskedLMDistillation(student, teacher)
+    batch = sample_batch(objective, texts=3, size=21, masked=4)
+    check_costs(objective, pretraining_costs(objective), batch)
+    given = {"setting": CPU, "tokenizer": tokenizer()}
+    learner = FineTuning(task("tagging"), config(), **given).predictor
+    run = Distillation(task("tagging"), learner, config(layers=1), **given).tuned
+    check_costs(run.objective, run.works.costs(run.objective), run.works.holding([0]))
+
+
+def check_task(kind: str, weights: BertConfig | Pretrained, tuning: Tuning) -> float:
+    """The operations of a batch of a task."""
+    rows = [row(kind, size) for size in LENGTHS]
+    data = TaskSet(kind, kind, LABELS.get(kind, ()), rows, [], [], "made up", "CC0")
+    learner = FineTuning(data, weights, tuning, setting=CPU, tokenizer=tokenizer())
+    costs = learner.works.costs(learner.objective)
+    other = [row(kind, size) for size in OTHERS]
+    for feature in features_of(kind, other, learner.predictor.reading, data.labels):
+        batch = task_batch(kind, [feature] * 2, 0)  # of one size: no padding
+        check_costs(learner.objective, costs, batch)
+    return costs.useful(batch)
 
 
 # Saving ------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from bertcore.training.loop import (
 )
 from bertcore.training.objectives import (
     pretraining_batch,
+    pretraining_costs,
     pretraining_losses,
     pretraining_objective,
 )
@@ -33,7 +34,6 @@ from bertcore.training.recipe import Recipe
 from tests.training.small import (
     CPU,
     after,
-    config,
     digest,
     distance,
     model,
@@ -65,7 +65,7 @@ class Parts:
         size = 16 // self.passes
         rows = slice(part * size, (part + 1) * size)
         batch = {name: value[rows] for name, value in self.steps[step].items()}
-        return pretraining_batch(batch, config())
+        return pretraining_batch(batch)
 
     def name(self, number: int) -> str:
         return f"pass {number}"
@@ -166,7 +166,8 @@ def test_what_is_used_of_the_machine() -> None:
     """Useful operations a second, over those that the machine can do."""
     here = run(recipe(), setting=replace(CPU, operations=1e9))
     _, record = after(here, 2)
-    useful = sum(here.works[n].operations for n in range(4, 8))
+    costs = pretraining_costs(here.objective)
+    useful = sum(costs.useful(here.works[n]) for n in range(4, 8))
     assert record.utilisation == pytest.approx(useful / record.seconds / 1e9)
 
 

@@ -47,7 +47,7 @@ def test_the_smallest_plan_learns_more_than_frequencies(minute, seed: int) -> No
     plan, tokenizer, texts, apart = minute
     how = plan.recipe.replace(steps=160, seed=seed)
     sizes = plan.config(len(tokenizer))
-    held_out = HeldOut(apart, make_examples(apart, how), tokenizer, sizes, most=400)
+    held_out = HeldOut(apart, make_examples(apart, how), tokenizer, most=400)
     torch.manual_seed(seed)
     here = Pretraining(
         BertForPreTraining(sizes),
@@ -75,7 +75,7 @@ def test_the_smallest_plan_learns_more_than_frequencies(minute, seed: int) -> No
 def held_out(how: Recipe) -> HeldOut:
     apart = small.store(seed=1, count=20)
     examples = make_examples(apart, how)
-    return HeldOut(apart, examples, small.tokenizer(), config(), most=32)
+    return HeldOut(apart, examples, small.tokenizer(), most=32)
 
 
 def test_looks_are_even(tmp_path) -> None:

@@ -83,7 +83,7 @@ class Ours(nn.Module):
         super().__init__()
         config = tiny_config(num_labels=LABELS[kind])
         self.objective = task_kind(kind).objective(task_kind(kind).model(config))
-        self.work, self.of = task_batch(kind, some, 0, config), of
+        self.work, self.of = task_batch(kind, some, 0), of
 
     def forward(self) -> Tensor:
         if self.of == "loss":
@@ -162,7 +162,7 @@ def test_a_published_checkpoint_gives_the_same(kind: str, tmp_path: Path) -> Non
     loaded = task_kind(kind).model.from_pretrained(tmp_path)
     for model in (loaded, task_model(kind, tmp_path, labels, seed=1).eval()):
         objective = task_kind(kind).objective(model)
-        work = task_batch(kind, some, 0, model.config)
+        work = task_batch(kind, some, 0)
         given = {n: v for n, v in work.arguments.items() if n != "targets"}
         with torch.no_grad():
             loss, scores = objective(**work.arguments), objective.scores(**given)
@@ -190,7 +190,7 @@ def test_answers_do_not_depend_on_padding_or_on_neighbours(monkeypatch) -> None:
 
     def loss(part: list[Feature], row: int) -> Tensor:
         rows_of(row, monkeypatch)
-        return objective(**task_batch("answers", part, 0, model.config).arguments)
+        return objective(**task_batch("answers", part, 0).arguments)
 
     with torch.no_grad():
         alone = sum(loss([feature], feature.size) for feature in some)
@@ -232,12 +232,11 @@ def test_the_order_of_features_is_kept(monkeypatch, kind: str) -> None:
 
 
 def test_what_a_work_says() -> None:
-    config = tiny_config()
-    tagging = task_batch("tagging", features("tagging"), 0, config)
+    tagging = task_batch("tagging", features("tagging"), 0)
     asked = sum(len(f.asked) for f in features("tagging"))
     assert tagging.counts.tolist() == [asked] and tagging.tokens == 49
-    assert task_batch("answers", features("answers"), 0, config).counts == 5
-    assert task_batch("regression", features("regression"), 0, config).counts == 5
+    assert task_batch("answers", features("answers"), 0).counts == 5
+    assert task_batch("regression", features("regression"), 0).counts == 5
     targets = tagging.arguments["targets"]
     assert len(targets) == asked and targets.dtype == torch.long
 
@@ -262,15 +261,15 @@ def test_an_unknown_kind() -> None:
 def test_each_feature_is_read_once_an_epoch(size: int) -> None:
     """Whatever the size of a pass; and in another order in another epoch."""
     some = features("regression")
-    works = TaskBatches("regression", some, size, 7, 0, tiny_config())
+    works = TaskBatches("regression", some, size, 7, 0)
     read = [n for number in range(30) for n in works.numbers(number)]
     epochs = [read[at : at + 5] for at in range(0, len(read) - 4, 5)]
     assert all(Counter(epoch) == Counter(range(5)) for epoch in epochs)
     assert len(set(map(tuple, epochs))) > len(epochs) / 4
     assert len(works) == -(-5 // size)
-    other = TaskBatches("regression", some, size, 7, 0, tiny_config())
+    other = TaskBatches("regression", some, size, 7, 0)
     assert [other.numbers(n) for n in (9, 2)] == [works.numbers(n) for n in (9, 2)]
-    other = TaskBatches("regression", some, size, 8, 0, tiny_config())
+    other = TaskBatches("regression", some, size, 8, 0)
     assert [other.numbers(n) for n in range(9)] != [works.numbers(n) for n in range(9)]
     numbers = works.numbers(1)
     assert works[1].arguments["targets"].tolist() == [
@@ -280,15 +279,15 @@ def test_each_feature_is_read_once_an_epoch(size: int) -> None:
 
 def test_a_pass_names_the_rows_of_the_data() -> None:
     some = [f._replace(row=10 + f.row) for f in features("tagging")]
-    works = TaskBatches("tagging", some, 2, 0, 0, tiny_config())
+    works = TaskBatches("tagging", some, 2, 0, 0)
     first, second = (10 + n for n in works.numbers(3))
     assert works.name(3) == f"pass 3 (rows {first}, {second})"
-    assert TaskBatches("tagging", some, 9, 0, 0, tiny_config()).name(0).endswith(", …)")
+    assert TaskBatches("tagging", some, 9, 0, 0).name(0).endswith(", …)")
 
 
 def test_no_rows() -> None:
     with pytest.raises(ValueError, match="no rows to learn from; give one at least"):
-        TaskBatches("tagging", [], 2, 0, 0, tiny_config())
+        TaskBatches("tagging", [], 2, 0, 0)
 
 
 # The model ---------------------------------------------------------------------------
