@@ -1,14 +1,14 @@
 """Sentences: texts to vectors, fast (chapter 5).
 
-A batch of texts of one length needs no padding and no mask. So many texts are cut into
-pieces at once, sorted by length, and taken in batches of equal length. The vectors go
+Padding is work for nothing. So many texts are cut into pieces at once and sorted by
+length; a batch is as many of them as make about a thousand tokens, one after another in
+one row, in which only attention is computed for each length on its own. The vectors go
 back into the order in which the texts came. How a vector is pooled and scaled is read
 from the files of sentence-transformers.
 """
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set, Sized
-from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -19,20 +19,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bertcore.model.bert import Bert
-from bertcore.model.inference import evaluation, prepacked
+from bertcore.model.inference import evaluation, fits_in_rows, row_states
 from bertcore.model.pooling import cls_pool, max_pool, mean_pool
 from bertcore.sources import ENCODER, find_file, find_optional, read_any_json, read_json
 from bertcore.text.batch import padded
 from bertcore.text.wordpiece import Tokenizer
 
-# On one core, with MiniLM: a batch whose inner states fit into the cache runs fastest,
-# and an accelerator wants a large one. Filling small ones up makes 16 to 64 sentences
-# faster than batches of exactly one length, and thousands no slower.
 WINDOW = 8192  # texts that are read, and sorted, at a time
-MANY = 4096  # tokens of a window for which it pays to prepack the weights
-BATCH = {"cpu": 1024, "accelerator": 32768}  # tokens of a batch
-SMALL = 512  # a batch with fewer tokens may be filled up with shorter texts, …
-SPARE = 64  # … as long as no more than these many tokens of it are padding
+# Tokens of a batch. On a CPU its states should fit into the cache; an accelerator
+# wants many, or it waits for the next call.
+BATCH = {"cpu": 1024, "accelerator": 32768}
 Pool = Callable[[Tensor, Tensor], Tensor]
 _POOLS: dict[str, Pool] = {"cls": cls_pool, "mean": mean_pool, "max": max_pool}
 _STEPS = (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
@@ -178,28 +174,32 @@ class SentenceEncoder:
         """
         device = next(self.bert.parameters()).device
         room = BATCH["cpu" if device.type == "cpu" else "accelerator"]
-        batches = equal_lengths([len(ids) for ids in rows], room)
-        many = sum(map(len, rows)) >= MANY
-        quick = prepacked(self.bert) if many else nullcontext()
-        found = []
-        with evaluation(self.bert), torch.inference_mode(), quick:
+        batches = batches_by_length([len(ids) for ids in rows], room)
+        pooled = []
+        with evaluation(self.bert), torch.inference_mode():
             for batch in batches:
-                found.append(self._pooled([rows[index] for index in batch]))
+                pooled += self._pooled([rows[index] for index in batch])
                 bar.update(len(batch))
-        found = torch.cat(found).to("cpu", torch.float32)
-        vectors = torch.empty(found.shape)  # an ordinary tensor, fit for gradients
-        vectors[torch.tensor([index for batch in batches for index in batch])] = found
+        pooled = torch.cat(pooled).to("cpu", torch.float32)
+        vectors = torch.empty(pooled.shape)  # an ordinary tensor, fit for gradients
+        vectors[torch.tensor([index for batch in batches for index in batch])] = pooled
         return vectors
 
-    def _pooled(self, rows: list[list[int]]) -> Tensor:
-        """The vectors of a batch, `b w`, where the model is."""
-        device = next(self.bert.parameters()).device
-        inputs = padded([(ids, []) for ids in rows], self.tokenizer.pad_id)
-        ids, mask = inputs["input_ids"].to(device), inputs["attention_mask"].to(device)
-        equal = len(rows[0]) == len(rows[-1])
-        states = self.bert(ids, attention_mask=None if equal else mask)
-        pooled = self.pool(states.float(), mask)
-        return F.normalize(pooled, dim=-1) if self.normalise else pooled
+    def _pooled(self, rows: list[list[int]]) -> list[Tensor]:
+        """The vectors of a batch, `b w` for each run of texts of one length."""
+        if fits_in_rows(self.bert):
+            states = row_states(self.bert, rows)
+            masks = [run.new_ones(run.shape[:2], dtype=torch.long) for run in states]
+        else:  # another family: padding and a mask
+            inputs = padded([(ids, []) for ids in rows], self.tokenizer.pad_id)
+            device = next(self.bert.parameters()).device
+            ids, mask = inputs["input_ids"], inputs["attention_mask"].to(device)
+            states, masks = [self.bert(ids.to(device), attention_mask=mask)], [mask]
+        pooled = [
+            self.pool(run.float(), mask)
+            for run, mask in zip(states, masks, strict=True)
+        ]
+        return [F.normalize(p, dim=-1) for p in pooled] if self.normalise else pooled
 
 
 def encode(
@@ -229,27 +229,22 @@ def encode(
     return model.encode(sentences, progress)
 
 
-def equal_lengths(lengths: Sequence[int], room: int) -> list[list[int]]:
-    """Batches of texts of equal length, as indices, the longest texts first.
+def batches_by_length(lengths: Sequence[int], room: int) -> list[list[int]]:
+    """Batches of texts, as indices, the longest first: few lengths in each.
 
-    A batch has no more than `room` tokens, unless one text alone has more. One with
-    fewer than `SMALL` tokens is filled up with shorter texts, if that takes no more
-    than `SPARE` tokens of padding.
+    A batch has no more than `room` tokens, unless one text alone has more.
 
-    >>> equal_lengths([7, 9, 512, 9], room=1024)
+    >>> batches_by_length([7, 9, 512, 9], room=520)
     [[2], [1, 3, 0]]
     """
     batches: list[list[int]] = []
-    longest = padding = 0
+    tokens = 0
     for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        tokens = longest * len(batches[-1]) if batches else 0
-        gap = longest - lengths[index]
-        differs = gap > 0 and (tokens >= SMALL or padding + gap > SPARE)
-        if not batches or differs or tokens + longest > room:
+        if not batches or tokens + lengths[index] > room:
             batches.append([])
-            longest, gap, padding = lengths[index], 0, 0
+            tokens = 0
         batches[-1].append(index)
-        padding += gap
+        tokens += lengths[index]
     return batches
 
 

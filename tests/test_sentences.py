@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,8 @@ from sentence_transformers.sentence_transformer.modules import (
 import bertcore
 from bertcore import Bert, SentenceEncoder, Tokenizer, sentences
 from bertcore.model.pooling import cls_pool, max_pool, mean_pool
-from bertcore.sentences import SPARE, WINDOW, equal_lengths
+from bertcore.model.variants.families import FAMILIES
+from bertcore.sentences import WINDOW, batches_by_length
 from bertcore.text.corpora import introductions
 from bertcore.text.vocabulary import SPECIAL
 from tests.conftest import fill_with_large_weights, tiny_config
@@ -133,8 +134,6 @@ def test_neighbours_and_order_do_not_matter(data) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sentences, "WINDOW", data.draw(st.integers(1, 14)))
         patch.setattr(sentences, "BATCH", {"cpu": data.draw(st.integers(1, 99))})
-        patch.setattr(sentences, "SMALL", data.draw(st.integers(0, 99)))
-        patch.setattr(sentences, "SPARE", data.draw(st.integers(0, 40)))
         found = TINY.encode([texts[place] for place in places])
     alone = torch.cat([TINY.encode([texts[place]]) for place in places])
     assert largest_difference(found, alone) < 1e-5
@@ -146,29 +145,14 @@ def test_neighbours_and_order_do_not_matter(data) -> None:
     st.sampled_from([300, 2000]),
 )
 def test_each_text_is_in_one_batch(lengths: list[int], room: int) -> None:
-    batches = equal_lengths(lengths, room)
+    batches = batches_by_length(lengths, room)
     assert sorted(chain(*batches)) == list(range(len(lengths)))
+    ordered = [lengths[index] for index in chain(*batches)]
+    assert ordered == sorted(ordered, reverse=True)
     for batch in batches:
-        sizes = [lengths[index] for index in batch]
-        assert sizes == sorted(sizes, reverse=True)
-        assert len(batch) * sizes[0] <= room or len(batch) == 1
-        assert len(batch) * sizes[0] - sum(sizes) <= SPARE
-
-
-@pytest.mark.parametrize(
-    ("lengths", "batches"),
-    [
-        ([9] * 300, [222, 78]),  # as many as the room of 2,000 tokens holds
-        ([10, 9, 8], [3]),  # few tokens: filled up
-        ([512, 511, 510], [1, 2]),  # 512 tokens are not few
-        ([50] * 10 + [40] * 6 + [30] * 2, [11, 7]),  # until they are not few
-        ([511, 448, 447], [2, 1]),  # 63, and no more
-        ([511, 446, 446], [1, 2]),  # 65 are too many; the next batch starts afresh
-    ],
-)
-def test_batches_are_filled_up_a_little(lengths, batches) -> None:
-    found = equal_lengths(lengths, room=2000)
-    assert [len(batch) for batch in found] == batches
+        assert sum(lengths[index] for index in batch) <= room or len(batch) == 1
+    for batch, after in pairwise(batches):  # as full as they can be
+        assert sum(lengths[index] for index in [*batch, after[0]]) > room
 
 
 def counted(number: int, read: list[int]) -> Iterator[str]:
@@ -328,3 +312,13 @@ def test_a_folder_that_asks_for_more_places_than_there_are(tiny, tmp_path) -> No
 
 def test_it_says_what_it_does(tiny) -> None:
     assert repr(tiny) == "SentenceEncoder(mean_pool, normalised, up to 16 tokens)"
+
+
+def test_a_family_with_attention_of_its_own_is_padded(tiny) -> None:
+    family = FAMILIES["modernbert"]
+    sizes = dict(hidden_size=24, layers=2, heads=3, feedforward_size=40)
+    config = family.config(vocab_size=len(PIECES), max_positions=16, **sizes)
+    tiny.bert = family.body(config).eval()
+    texts = ["a b c", "hug", "", "x y", "a b c d e f g"]
+    alone = torch.cat([tiny.encode([text]) for text in texts])
+    assert largest_difference(tiny.encode(texts), alone) < 1e-5

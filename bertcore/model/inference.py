@@ -1,27 +1,25 @@
 """Inference: running a trained model, and looking at what is inside it.
 
-`prepacked` makes products faster on a CPU: a product of matrices begins with copying
-both into an order that suits the processor, PyTorch does so anew in each call, and
-oneDNN, its library for Intel's and AMD's processors, can keep the copy. `states_at`
-computes the last layer only where it is read. `layer_states` and `attention_weights`
-show every layer's states and attention (chapters 3, 4 and 5).
+`row_states` computes the states of many texts without padding. `states_at` computes
+the last layer only where it is read. `layer_states` and `attention_weights` show every
+layer's states and attention (chapters 3, 4 and 5).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain, groupby
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
-from bertcore.model.attention import attention_map
+from bertcore.model.attention import Attention, attention_map
 from bertcore.model.bert import Bert
 from bertcore.model.encoder import EncoderLayer
 from bertcore.model.inputs import check_inputs, readable
 from bertcore.model.weights import Pretrained
-
-ROWS = 32  # oneDNN makes and keeps half a megabyte of code for each number of rows
 
 
 @contextmanager
@@ -36,46 +34,70 @@ def evaluation(model: nn.Module) -> Iterator[None]:
             part.training = True
 
 
-@contextmanager
-def prepacked(model: nn.Module) -> Iterator[bool]:
-    """Faster linear layers for a while, for inference on the CPU in single precision.
+def fits_in_rows(bert: nn.Module) -> bool:
+    """Whether `row_states` can run this body: a `Bert` with layers of its own kind."""
+    return type(bert) is Bert and all(
+        type(layer) is EncoderLayer and type(layer.attention) is Attention
+        for layer in bert.encoder.layers
+    )
 
-    Where that is not the case, or PyTorch has not got the means, nothing changes. The
-    copies are thrown away at the end, so weights that change later are no danger.
 
-    Yields:
-        Whether the layers are prepacked.
+def row_states(bert: Bert, texts: Sequence[list[int]]) -> list[Tensor]:
+    """The states of many texts in one long row: no padding, no mask.
+
+    Only attention needs to know where a text ends. Everything else treats each token
+    on its own, so the tokens of all texts share one product of matrices. Attention is
+    computed run by run, where a run is neighbours of the same length: sort the texts
+    by length, and there are few runs.
+
+    Args:
+        bert: a body that `fits_in_rows`; dropout is left out.
+        texts: the ids of each text.
+
+    Returns:
+        The states `b s w` of each run, in the order of the texts.
+
+    Raises:
+        ValueError: if an id or a position is none of the model's.
     """
-    layers = [part for part in model.modules() if isinstance(part, nn.Linear)]
-    packed = [_packed(layer.weight) for layer in layers]
-    ready = bool(layers) and all(weight is not None for weight in packed)
-    try:
-        if ready:
-            for layer, weight in zip(layers, packed, strict=True):
-                layer.forward = partial(_product, weight, layer.bias)
-        yield ready
-    finally:
-        for layer in layers:
-            vars(layer).pop("forward", None)
+    runs = [(len([*run]), length) for length, run in groupby(map(len, texts))]
+    device = bert.embeddings.token.weight.device
+    ids = torch.tensor([[*chain(*texts)]], device=device)  # 1 t
+    # Each text counts its positions from 0, as if it stood alone.
+    positions = torch.cat([torch.arange(length).repeat(n) for n, length in runs])
+    positions = positions[None].to(device)  # 1 t
+    check_inputs(bert.config, ids, None, None, positions)
+    hidden = bert.embeddings(ids, None, positions)[0]  # t w
+    for layer in bert.encoder.layers:
+        attended = _attention_in_runs(layer.attention, hidden, runs)
+        hidden = layer.attention_norm(hidden + attended)
+        hidden = layer.feedforward_norm(hidden + layer.feedforward(hidden))
+    return _split_runs(hidden, runs)
 
 
-def _packed(weight: Tensor) -> Tensor | None:
-    if weight.device.type != "cpu" or weight.dtype != torch.float32:
-        return None
-    if not torch.backends.mkldnn.is_available():
-        return None
-    try:
-        return torch.ops.mkldnn._reorder_linear_weight(weight.detach(), None)
-    except (AttributeError, RuntimeError):  # a PyTorch without this function
-        return None
+def _attention_in_runs(
+    attention: Attention, hidden: Tensor, runs: list[tuple[int, int]]
+) -> Tensor:
+    """`Attention.forward` of texts in a row, `t w` to `t w`."""
+    parts = attention.query, attention.key, attention.value
+    projected = [_split_runs(part(hidden), runs) for part in parts]
+    mixed = []
+    for run in zip(*projected, strict=True):
+        query, key, value = (
+            rearrange(part, "b s (h d) -> b h s d", h=attention.heads) for part in run
+        )
+        run_mixed = F.scaled_dot_product_attention(query, key, value)  # b h s d
+        mixed.append(rearrange(run_mixed, "b h s d -> (b s) (h d)"))
+    return attention.output(torch.cat(mixed))
 
 
-def _product(weight: Tensor, bias: Tensor | None, hidden: Tensor) -> Tensor:
-    """The layer's result; rows are filled up, or oneDNN keeps code for each number."""
-    rows = hidden.flatten(0, -2)
-    filled = F.pad(rows, (0, 0, 0, -len(rows) % ROWS))
-    found = torch.ops.mkldnn._linear_pointwise(filled, weight, bias, "none", [], "")
-    return found[: len(rows)].unflatten(0, hidden.shape[:-1])
+def _split_runs(states: Tensor, runs: list[tuple[int, int]]) -> list[Tensor]:
+    """`t w` to one tensor `b s w` for each run."""
+    parts = states.split([number * length for number, length in runs])
+    return [
+        rearrange(part, "(b s) w -> b s w", b=number)
+        for part, (number, _) in zip(parts, runs, strict=True)
+    ]
 
 
 def states_at(
