@@ -8,13 +8,15 @@ gives them the interface of `bertcore.text.wordpiece.Tokenizer`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from bertcore.sources import find_file, read_json
 from bertcore.text.merges import check_whole_number
+from bertcore.text.vocabulary import pieces_by_id
 from bertcore.text.wordpiece import (
     BaseTokenizer,
     Piece,
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from tokenizers import Encoding
     from tokenizers import Tokenizer as Library
 
-# What its special tokens are called; the frame is what the file says.
-_NAMES = (("[PAD]", "<pad>"), ("[UNK]", "<unk>"), ("[MASK]", "<mask>"))
 BYTES_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")  # as in roberta-base
 
 
@@ -48,20 +48,23 @@ class FastTokenizer(BaseTokenizer):
     def __init__(self, library: Library) -> None:
         """
         Args:
-            library: is copied; how it cuts or pads is left out.
+            library: is copied, without what it says about truncation and padding:
+                both are done here.
 
         Raises:
-            ValueError: if it is not framed as BERT's heirs are, or has no token for
-                padding, masking or the unknown.
+            ValueError: if it does not frame a text as BERT's variants do, or has no
+                token for padding, masking or the unknown.
         """
-        # How it cuts and pads is left out: both are ours.
-        content = json.loads(library.to_str())
-        self._content = content | {"truncation": None, "padding": None}
-        self._parsing = library_of(self._content)
-        self._plain = without_special(self._content)
-        self.vocabulary = pieces_of(self._parsing)
-        self.pad_id, self.unk_id, self.mask_id = special_ids(self._parsing)
-        frame = frame_of(self._parsing)
+        self._library = deepcopy(library)
+        self._library.no_truncation()
+        self._library.no_padding()
+        self._plain = _without_special(self._library)
+        ids = library.get_vocab(with_added_tokens=True)
+        self.vocabulary = pieces_by_id(ids, "the tokenizer")
+        self.pad_id = _id_of(library, "[PAD]", "<pad>")
+        self.unk_id = _id_of(library, "[UNK]", "<unk>")
+        self.mask_id = _id_of(library, "[MASK]", "<mask>")
+        frame = _frame_of(self._library)
         self.cls_id, self.sep_id, self.separators, self.second = frame
 
     @classmethod
@@ -76,7 +79,21 @@ class FastTokenizer(BaseTokenizer):
             FileNotFoundError: if there is no such checkpoint or file.
             ValueError: if the file is no tokenizer of this kind.
         """
-        return cls(read_fast_tokenizer(folder_or_file))
+        path = Path(folder_or_file).expanduser()
+        if not path.is_file():
+            path = find_file(folder_or_file, "tokenizer.json", "vocab.json")
+        if path.name == "vocab.json":
+            return cls(_read_roberta(path, find_file(folder_or_file, "merges.txt")))
+        parts = import_tokenizers()
+        content = json.dumps(read_json(path))
+        try:
+            library = parts.Tokenizer.from_str(content)
+        except Exception as error:  # the library raises nothing more special
+            raise ValueError(
+                f"{path} is no tokenizer.json that the tokenizers library "
+                f"{parts.__version__} reads: {error}"
+            ) from error
+        return cls(library)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `tokenizer.json` and `tokenizer_config.json`, as transformers reads."""
@@ -84,31 +101,31 @@ class FastTokenizer(BaseTokenizer):
             f"{role}_token": self.vocabulary[getattr(self, f"{role}_id")]
             for role in ("pad", "unk", "cls", "sep", "mask")
         }
-        kinds = ["token_type_ids"] if self.second else []
+        segments = ["token_type_ids"] if self.second else []
         config = {
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "model_input_names": ["input_ids", *kinds, "attention_mask"],
+            "model_input_names": ["input_ids", *segments, "attention_mask"],
             "clean_up_tokenization_spaces": False,
             **names,
         }
         folder = Path(folder).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
-        files = {"tokenizer.json": self._content, "tokenizer_config.json": config}
-        for name, table in files.items():
-            text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
-            (folder / name).write_text(text, encoding="utf8", newline="")
+        self._library.save(str(folder / "tokenizer.json"))
+        text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+        path = folder / "tokenizer_config.json"
+        path.write_text(text, encoding="utf8", newline="")
 
     @property
     def definition(self) -> str:
         """All that decides which ids a text gets, in words."""
-        return json.dumps(self._content, sort_keys=True)
+        return json.dumps(json.loads(self._library.to_str()), sort_keys=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process makes its own."""
-        return _made, (self._content,)
+        return FastTokenizer, (self._library,)
 
     def __repr__(self) -> str:
-        kind = self._content["model"]["type"]
+        kind = type(self._library.model).__name__
         return f"FastTokenizer({len(self)} pieces, {kind})"
 
     def pieces(self, text: str, parse_special: bool = False) -> list[Piece]:
@@ -117,11 +134,14 @@ class FastTokenizer(BaseTokenizer):
         The space at an end of a piece is not part of its place. Of a character that is
         several pieces, each has the place of all of it.
         """
-        found = self._cut(text, parse_special)
-        return [
-            Piece(self.vocabulary[id], id, *_trimmed(text, *place))
-            for id, place in zip(found.ids, found.offsets, strict=True)
-        ]
+        encoding = self._cut(text, parse_special)
+        pieces = []
+        for id, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
+            covered = text[start:end]
+            start += len(covered) - len(covered.lstrip())
+            end = start + len(covered.strip())
+            pieces.append(Piece(self.vocabulary[id], id, start, end))
+        return pieces
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         """Ids back to text. From byte-level BPE any text comes back as it was.
@@ -132,14 +152,14 @@ class FastTokenizer(BaseTokenizer):
         ids = [int(id) for id in ids]
         for id in ids:
             check_id(id, len(self))
-        return self._parsing.decode(ids, skip_special_tokens=skip_special_tokens)
+        return self._library.decode(ids, skip_special_tokens=skip_special_tokens)
 
     def _text_ids(self, text: str, parse_special: bool) -> list[int]:
         return self._cut(text, parse_special).ids
 
     def _cut(self, text: str, parse_special: bool) -> Encoding:
         check_text(text)
-        library = self._parsing if parse_special else self._plain
+        library = self._library if parse_special else self._plain
         try:
             return library.encode(text, add_special_tokens=False)
         except TypeError as error:
@@ -185,7 +205,7 @@ def train_byte_bpe(
             f"the 256 bytes; give {least} or more"
         )
     library = import_tokenizers()
-    learner = bytes_library(library.models.BPE(), prefix_space)
+    learner = _bytes_library(library.models.BPE(), prefix_space)
     learner.train_from_iterator(
         _checked(texts),
         library.trainers.BpeTrainer(
@@ -207,7 +227,7 @@ def train_byte_bpe(
     ids[BYTES_SPECIAL[-1]] = len(ids)
     merges = [tuple(pair) for pair in model["merges"]]
     model = library.models.BPE(vocab=ids, merges=merges)
-    return FastTokenizer(bytes_library(model, prefix_space))
+    return FastTokenizer(_bytes_library(model, prefix_space))
 
 
 def load_tokenizer(folder_or_file: str | Path) -> AnyTokenizer:
@@ -231,19 +251,6 @@ def load_tokenizer(folder_or_file: str | Path) -> AnyTokenizer:
     return Tokenizer.from_pretrained(folder_or_file)
 
 
-def _made(content: Mapping[str, Any]) -> FastTokenizer:
-    return FastTokenizer(library_of(content))
-
-
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """A place without the white space at its ends."""
-    while start < end and text[start].isspace():
-        start += 1
-    while start < end and text[end - 1].isspace():
-        end -= 1
-    return start, end
-
-
 def import_tokenizers() -> Any:
     """The module `tokenizers`.
 
@@ -260,49 +267,26 @@ def import_tokenizers() -> Any:
     return tokenizers
 
 
-def read_fast_tokenizer(folder_or_file: str | Path) -> Library:
-    """From a `tokenizer.json`, or from the `vocab.json` and `merges.txt` of RoBERTa.
+def _read_roberta(vocab: Path, merges: Path) -> Library:
+    """The tokenizer in RoBERTa's own two files.
 
     Raises:
-        FileNotFoundError: if there is no such checkpoint or file.
-        ValueError: if a file is not what its name says.
+        ValueError: if they are not RoBERTa's, or not of one model.
     """
-    path = Path(folder_or_file).expanduser()
-    if not path.is_file():
-        path = find_file(folder_or_file, "tokenizer.json", "vocab.json")
-    if path.name != "vocab.json":
-        return library_of(read_json(path), path)
-    vocabulary = read_json(path)
-    merges = find_file(folder_or_file, "merges.txt")
-    missing = [token for token in BYTES_SPECIAL if token not in vocabulary]
+    pieces = read_json(vocab)
+    missing = [token for token in BYTES_SPECIAL if token not in pieces]
     if missing:
         raise ValueError(
-            f"{path} lacks {', '.join(missing)}; is this the vocab.json of a RoBERTa?"
+            f"{vocab} lacks {', '.join(missing)}; is this the vocab.json of a RoBERTa?"
         )
     try:
-        model = import_tokenizers().models.BPE.from_file(str(path), str(merges))
+        model = import_tokenizers().models.BPE.from_file(str(vocab), str(merges))
     except Exception as error:  # the library raises nothing more special
-        raise ValueError(f"{path} and {merges} do not fit: {error}") from error
-    return bytes_library(model)
+        raise ValueError(f"{vocab} and {merges} do not fit: {error}") from error
+    return _bytes_library(model)
 
 
-def library_of(content: Mapping[str, Any], path: Path | None = None) -> Library:
-    """The library's tokenizer from the content of a `tokenizer.json`.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    library = import_tokenizers()
-    try:
-        return library.Tokenizer.from_str(json.dumps(content))
-    except Exception as error:  # the library raises nothing more special
-        raise ValueError(
-            f"{path or 'this'} is no tokenizer.json that the tokenizers library "
-            f"{library.__version__} reads: {error}"
-        ) from error
-
-
-def bytes_library(model: Any, prefix_space: bool = False) -> Library:
+def _bytes_library(model: Any, prefix_space: bool = False) -> Library:
     """Byte-level BPE round a model, as in RoBERTa: GPT-2's parts, RoBERTa's frame."""
     library = import_tokenizers()
     found = library.Tokenizer(model)
@@ -320,64 +304,44 @@ def bytes_library(model: Any, prefix_space: bool = False) -> Library:
     return found
 
 
-def without_special(content: Mapping[str, Any]) -> Library:
-    """The same tokenizer, but to it "[SEP]" in a text is text like any other.
+def _without_special(library: Library) -> Library:
+    """A copy, to which "[SEP]" in a text is text like any other.
 
-    That the library does not cut special tokens out of the text is a setting of its.
-    But SentencePiece's vocabulary holds them as pieces, too, and would find them: here
-    their names there get spaces, which no text has when it comes so far.
+    The library has a setting for that. But a vocabulary of SentencePiece holds special
+    tokens as pieces, too, and would find them in the text: so their first character is
+    cut off there before pieces are looked for.
     """
-    content = deepcopy(dict(content))
-    added, model = content["added_tokens"], content["model"]
-    if model["type"] == "Unigram":
-        special = {token["content"] for token in added if token["special"]}
-        renamed = {entry[0] for entry in model["vocab"]} & special
-        for entry in model["vocab"]:
-            if entry[0] in renamed:
-                entry[0] = " ".join(entry[0])
-        content["added_tokens"] = [t for t in added if t["content"] not in renamed]
-    found = library_of(content | {"post_processor": None})
-    found.encode_special_tokens = True
-    return found
+    library = deepcopy(library)
+    library.encode_special_tokens = True
+    parts = import_tokenizers()
+    if isinstance(library.model, parts.models.Unigram):
+        added = library.get_added_tokens_decoder().values()
+        names = [re.escape(token.content) for token in added if token.special]
+        first = "|".join(f"(?={name})." for name in names)
+        cut = parts.pre_tokenizers.Split(parts.Regex(first), "merged_with_previous")
+        before = [library.pre_tokenizer] if library.pre_tokenizer else []
+        library.pre_tokenizer = parts.pre_tokenizers.Sequence([*before, cut])
+    return library
 
 
-def pieces_of(library: Library) -> list[str]:
-    """The pieces by id.
+def _id_of(library: Library, *names: str) -> int:
+    """The id of a special token by the first of these names that it has.
 
     Raises:
-        ValueError: if an id is missing.
+        ValueError: if it has none.
     """
-    ids = library.get_vocab(with_added_tokens=True)
-    pieces = sorted(ids, key=ids.__getitem__)
-    for place, piece in enumerate(pieces):
-        if ids[piece] != place:
-            raise ValueError(
-                f"the vocabulary of {len(ids)} pieces has no id {place}, but {piece!r} "
-                f"has {ids[piece]}; ids must be 0 to {len(ids) - 1}"
-            )
-    return pieces
+    for name in names:
+        id = library.token_to_id(name)
+        if id is not None:
+            return id
+    raise ValueError(
+        f"the vocabulary of {library.get_vocab_size()} pieces has no "
+        f"{' and no '.join(names)}; is this the tokenizer of a BERT or of one of its "
+        "variants?"
+    )
 
 
-def special_ids(library: Library) -> list[int]:
-    """The ids of padding, of the unknown, and of the mask.
-
-    Raises:
-        ValueError: if it has no such token.
-    """
-    found = []
-    for names in _NAMES:
-        ids = [library.token_to_id(name) for name in names]
-        if ids == [None, None]:
-            raise ValueError(
-                f"the vocabulary of {library.get_vocab_size()} pieces has no "
-                f"{names[0]} and no {names[1]}; is this the tokenizer of a BERT or "
-                "of one of its variants?"
-            )
-        found.append(ids[0] if ids[0] is not None else ids[1])
-    return found
-
-
-def frame_of(library: Library) -> tuple[int, int, int, int]:
+def _frame_of(library: Library) -> tuple[int, int, int, int]:
     """What the library puts round no text, and round two of them.
 
     Returns:
@@ -388,15 +352,15 @@ def frame_of(library: Library) -> tuple[int, int, int, int]:
         ValueError: if that is not one token before and the same one after each text.
     """
     one, two = library.encode(""), library.encode("", "")
-    if len(one.ids) == 2:
+    separators = len(two.ids) - 2
+    if len(one.ids) == 2 and separators in (1, 2):
         cls, sep = one.ids
-        for separators in (1, 2):
-            if two.ids == [cls, *[sep] * separators, sep]:
-                return cls, sep, separators, two.type_ids[-1]
+        if two.ids == [cls, *[sep] * separators, sep]:
+            return cls, sep, separators, two.type_ids[-1]
     raise ValueError(
         f"the tokenizer puts {one.tokens} round a text and {two.tokens} round a pair; "
-        "BERT's heirs have [CLS] text [SEP] and [CLS] text [SEP] pair [SEP], with one "
-        "or two [SEP] between"
+        "BERT and its variants have [CLS] text [SEP] and [CLS] text [SEP] pair [SEP], "
+        "with one or two [SEP] between"
     )
 
 

@@ -217,7 +217,7 @@ def read_tokenizer_json(
                 f"{path} adds the token {token.get('content')!r}, which is read out of "
                 f"the text as it stands; ours does so with {', '.join(special)} only"
             )
-    return _by_id(path, _table(path, model, "vocab")), settings
+    return pieces_by_id(_table(path, model, "vocab"), path), settings
 
 
 def tokenizer_json_text(
@@ -272,16 +272,24 @@ def _added(id: int, token: str) -> dict[str, Any]:
     return {"id": id, "content": token, **dict.fromkeys(flags, False), "special": True}
 
 
-def _by_id(path: Path, ids: dict[str, int]) -> list[str]:
-    """The pieces in the order of their ids, which must be 0, 1, 2, …"""
+def pieces_by_id(ids: Mapping[str, int], place: str | Path) -> list[str]:
+    """The pieces in the order of their ids, which must be 0, 1, 2, …
+
+    Args:
+        ids: of each piece.
+        place: where they were found, for the message.
+
+    Raises:
+        ValueError: if an id is missing, or no number.
+    """
     for piece, id in ids.items():
         if type(id) is not int:
-            raise ValueError(f"{path}: the id of {piece!r} is {id!r}, no whole number")
+            raise ValueError(f"{place}: the id of {piece!r} is {id!r}, no whole number")
     pieces = sorted(ids, key=ids.__getitem__)
-    for place, piece in enumerate(pieces):
-        if ids[piece] != place:
+    for number, piece in enumerate(pieces):
+        if ids[piece] != number:
             raise ValueError(
-                f"{path}: the vocabulary of {len(ids)} pieces has no id {place}, but "
+                f"{place}: the vocabulary of {len(ids)} pieces has no id {number}, but "
                 f"{piece!r} has {ids[piece]}; ids must be 0 to {len(ids) - 1}"
             )
     return pieces
