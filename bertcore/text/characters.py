@@ -8,6 +8,10 @@ model lower the case and drop accents.
 import re
 import unicodedata
 from collections.abc import Callable
+from itertools import accumulate
+from operator import itemgetter
+from typing import TypeVar
+from unicodedata import combining
 
 # tokenization.py, `_is_chinese_char`: the CJK blocks, not kana and not Hangul.
 _CHINESE = (
@@ -27,14 +31,17 @@ _ASCII_SYMBOLS = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 HALF = re.compile("[\ud800-\udfff]")  # half of a surrogate pair: no file can hold it
 
 
-class _Table(dict[int, str]):
+T = TypeVar("T")
+
+
+class _Table(dict[int, T]):
     """For `str.translate`: a rule's answer for each character, kept once known."""
 
-    def __init__(self, rule: Callable[[str], str]) -> None:
+    def __init__(self, rule: Callable[[str], T]) -> None:
         super().__init__()
         self.rule = rule
 
-    def __missing__(self, code: int) -> str:
+    def __missing__(self, code: int) -> T:
         self[code] = answer = self.rule(chr(code))
         return answer
 
@@ -83,47 +90,51 @@ def split_words(text: str, lowercase: bool) -> list[str]:
     return decomposed.translate(_SEPARATE_UNACCENTED).split()
 
 
-def split_words_with_origins(text: str, lowercase: bool) -> list[tuple[str, list[int]]]:
-    """The words of `split_words`, each with the place in `text` of each character.
+# What stays of a character in the words: nothing of a space or an accent, two or three
+# characters of a syllable of Hangul.
+_KEPT = {
+    True: _Table(lambda character: "".join(split_words(character, lowercase=True))),
+    False: _Table(lambda character: "".join(split_words(character, lowercase=False))),
+}
+_STAYS = {
+    lowercase: _Table(lambda c, kept=kept: len(kept[ord(c)]) == 1 and not combining(c))
+    for lowercase, kept in _KEPT.items()
+}
 
-    The same rules once more, character by character: remembering where each came from
-    is several times slower, so the two are apart, and a test holds them equal.
 
-    >>> split_words_with_origins("À la", lowercase=True)
-    [('a', [0]), ('la', [2, 3])]
+def keeps_places(text: str, lowercase: bool) -> bool:
+    """Whether the words of a text, side by side, are as the text is, one for one.
+
+    >>> keeps_places("isn't", lowercase=True), keeps_places("a b", lowercase=True)
+    (True, False)
     """
-    traced = [(c, i) for i, before in enumerate(text) for c in _CLEAN[ord(before)]]
-    if lowercase:
-        traced = _decompose(_lower(traced))
-    table = _SEPARATE_UNACCENTED if lowercase else _SEPARATE
-    words: list[list[tuple[str, int]]] = [[]]
-    for character, origin in traced:
-        for c in table[ord(character)]:
-            if c.isspace():
-                words.append([])
-            else:
-                words[-1].append((c, origin))
-    return [("".join(c for c, _ in w), [i for _, i in w]) for w in words if w]
+    if text.isascii() and text.isprintable():  # nearly always, so it costs no more
+        return " " not in text
+    return all(map(_STAYS[lowercase].__getitem__, map(ord, text)))
 
 
-def _lower(traced: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Lower case may lengthen a character (İ); a sigma depends on its neighbours."""
-    lowered = "".join(character for character, _ in traced).lower()
-    origins = [i for character, i in traced for _ in character.lower()]
-    return list(zip(lowered, origins, strict=True))
+def origins(text: str, lowercase: bool) -> list[int]:
+    """The place in `text` of each character of its words, side by side.
 
-
-def _decompose(traced: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """NFD by its definition: decompose each character, then order runs of marks."""
+    >>> split_words("À la", lowercase=True), origins("À la", lowercase=True)
+    (['a', 'la'], [0, 2, 3])
+    """
+    kept = [_KEPT[lowercase][ord(character)] for character in text]
+    if not lowercase or not any(map(combining, "".join(kept))):
+        return [i for i, characters in enumerate(kept) for _ in characters]
+    # A few marks are no accents (Mn) and stay, but NFD puts a run of them in order.
+    # Here it is done by its definition: decompose each character, then sort each run.
     apart = [
-        (c, i) for before, i in traced for c in unicodedata.normalize("NFD", before)
+        (c, i)
+        for i, before in enumerate(text)
+        for c in unicodedata.normalize("NFD", _CLEAN[ord(before)].lower())
     ]
-    run_start = 0
-    for index in range(len(apart) + 1):
-        if index == len(apart) or not unicodedata.combining(apart[index][0]):
-            marks = apart[run_start:index]
-            apart[run_start:index] = sorted(
-                marks, key=lambda mark: unicodedata.combining(mark[0])
-            )
-            run_start = index + 1
-    return apart
+    classes = [combining(c) for c, _ in apart]
+    runs = accumulate(rank == 0 for rank in classes)  # a letter begins one
+    ordered = sorted(zip(runs, classes, apart, strict=True), key=itemgetter(0, 1))
+    return [
+        i
+        for _, _, (c, i) in ordered
+        for character in _SEPARATE_UNACCENTED[ord(c)]
+        if not character.isspace()
+    ]

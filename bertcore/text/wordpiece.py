@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
-from bertcore.text.characters import split_words, split_words_with_origins
+from bertcore.text.characters import keeps_places, origins, split_words
 from bertcore.text.merges import learn_vocabulary
 from bertcore.text.vocabulary import (
     LONGEST_WORD,
@@ -223,7 +223,14 @@ class Tokenizer(BaseTokenizer):
 
     def pieces(self, text: str, parse_special: bool = False) -> list[Piece]:
         """The pieces of a text with their place in it: `text[start:end]`."""
-        return list(self._places(text, parse_special))
+        found = []
+        for begin, part in _parts(text, parse_special):
+            if parse_special and part in SPECIAL:
+                place = begin, begin + len(part)
+                found.append(Piece(part, self.ids[part], *place))
+            else:
+                found += self._matcher.text_pieces(part, begin)
+        return found
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         """Ids back to text: continuation pieces glued on, words apart by a space.
@@ -245,14 +252,6 @@ class Tokenizer(BaseTokenizer):
             special = parse_special and part in SPECIAL
             ids += [self.ids[part]] if special else self._matcher.text_ids(part)
         return ids
-
-    def _places(self, text: str, parse_special: bool) -> Iterator[Piece]:
-        for begin, part in _parts(text, parse_special):
-            if parse_special and part in SPECIAL:
-                yield Piece(part, self.ids[part], begin, begin + len(part))
-                continue
-            for id, start, end in self._matcher.text_places(part):
-                yield Piece(self.vocabulary[id], id, begin + start, begin + end)
 
     def _piece(self, id: int) -> str:
         check_id(id, len(self))
@@ -366,8 +365,10 @@ class Matcher:
         self.unk_id = unk_id
         self.lowercase = lowercase
         self.max_word_characters = max_word_characters
-        self._pieces = {id: piece for piece, id in ids.items()}
+        self._pieces = list(ids)
+        self._lengths = [len(piece.removeprefix("##")) for piece in ids]
         self._chunks = _Memory(self._chunk_ids)
+        self._gapless = _Memory(self._gapless_ids)
         self._places = _Memory(self._chunk_places)
         self._words = _Memory(self._word_ids)
 
@@ -382,32 +383,52 @@ class Matcher:
             ids += self._chunks[chunk]
         return ids
 
-    def text_places(self, text: str) -> Iterator[tuple[int, int, int]]:
-        """The ids of a text, each with the place it stands for: id, start, end."""
-        begin = 0
+    def text_pieces(self, text: str, begin: int) -> list[Piece]:
+        """The pieces of a text, each with its place; the text stands at `begin`."""
+        pieces = []
+        make = tuple.__new__  # as Piece does, with half the work; it is all the time
         for chunk in text.split(" "):
-            for id, start, end in self._places[chunk]:
-                yield id, begin + start, begin + end
-            begin += len(chunk) + 1
+            ids = self._gapless[chunk]
+            if ids is None:
+                for id, start, end in self._places[chunk]:
+                    place = begin + start, begin + end
+                    pieces.append(Piece(self._pieces[id], id, *place))
+                begin += len(chunk)
+            else:  # nearly always, and then an addition tells the place
+                for id in ids:
+                    end = begin + self._lengths[id]
+                    pieces.append(make(Piece, (self._pieces[id], id, begin, end, 0)))
+                    begin = end
+            begin += 1  # the space
+        return pieces
 
     # What is remembered are tuples: smaller than lists, and no work for the garbage
     # collector.
 
     def _chunk_ids(self, chunk: str) -> tuple[int, ...]:
         words = split_words(chunk, self.lowercase)
+        if len(words) == 1:
+            return self._words[words[0]]
         return tuple([id for word in words for id in self._words[word]])
 
+    def _gapless_ids(self, chunk: str) -> tuple[int, ...] | None:
+        """The ids of a chunk whose pieces cover it, side by side; else None."""
+        if not keeps_places(chunk, self.lowercase):
+            return None
+        ids = self._chunk_ids(chunk)
+        return None if self.unk_id in ids else ids  # [UNK] is as long as its word
+
     def _chunk_places(self, chunk: str) -> tuple[tuple[int, int, int], ...]:
-        places = []
-        for word, origins in split_words_with_origins(chunk, self.lowercase):
-            begin = 0
+        """The ids of any chunk, each with the place in it: id, start, end."""
+        before = origins(chunk, self.lowercase)
+        places, begin = [], 0
+        for word in split_words(chunk, self.lowercase):
             for id in self._words[word]:
-                length = len(self._pieces[id]) - (2 if begin else 0)  # without its ##
-                if id == self.unk_id:
-                    length = len(word)
-                covered = origins[begin : begin + length]
+                unknown = id == self.unk_id  # stands for the whole word
+                end = begin + (len(word) if unknown else self._lengths[id])
+                covered = before[begin:end]
                 places.append((id, min(covered), max(covered) + 1))
-                begin += length
+                begin = end
         return tuple(places)
 
     def _word_ids(self, word: str) -> tuple[int, ...]:

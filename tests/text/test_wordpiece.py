@@ -1,6 +1,7 @@
 """The tokenizer equals the references, text for text and place for place."""
 
 import unicodedata
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,14 @@ from hypothesis import strategies as st
 from tokenizers import BertWordPieceTokenizer
 
 from bertcore import Tokenizer
-from bertcore.text.characters import split_words, split_words_with_origins
+from bertcore.text.characters import (
+    _CLEAN,
+    _SEPARATE,
+    _SEPARATE_UNACCENTED,
+    keeps_places,
+    origins,
+    split_words,
+)
 from bertcore.text.corpora import introductions
 from bertcore.text.vocabulary import SPECIAL
 from tests.conftest import sample
@@ -112,20 +120,68 @@ def test_a_corpus_of_real_text(real_tokenizer, library) -> None:
 characters = st.characters(exclude_categories=["Cs", "Cn", "Co"])
 
 
+def places_by_definition(text: str, lowercase: bool) -> list[tuple[str, list[int]]]:
+    """Each word with the place of each character: rule by rule, one by one."""
+    traced = [(c, i) for i, before in enumerate(text) for c in _CLEAN[ord(before)]]
+    if lowercase:
+        lowered = "".join(character for character, _ in traced).lower()
+        origins = [i for character, i in traced for _ in character.lower()]
+        traced = [
+            (c, i)
+            for before, i in zip(lowered, origins, strict=True)
+            for c in unicodedata.normalize("NFD", before)
+        ]
+        for end in range(len(traced)):  # marks change places till they are in order
+            for at in range(end, 0, -1):
+                before, after = (
+                    unicodedata.combining(c) for c, _ in traced[at - 1 :][:2]
+                )
+                if not 0 < after < before:
+                    break
+                traced[at - 1], traced[at] = traced[at], traced[at - 1]
+    table = _SEPARATE_UNACCENTED if lowercase else _SEPARATE
+    apart = [(c, i) for before, i in traced for c in table[ord(before)]]
+    words = [
+        [*word]
+        for space, word in groupby(apart, lambda pair: pair[0].isspace())
+        if not space
+    ]
+    return [("".join(c for c, _ in word), [i for _, i in word]) for word in words]
+
+
+def check_places(text: str) -> None:
+    """The fast rules say of every character where it stood, cased and uncased."""
+    for lowercase in (True, False):
+        expected = places_by_definition(text, lowercase)
+        assert split_words(text, lowercase) == [word for word, _ in expected]
+        places = [place for _, places in expected for place in places]
+        assert origins(text, lowercase) == places, ascii(text)
+        if keeps_places(text, lowercase):
+            assert places == list(range(len(text))), ascii(text)
+
+
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.text(characters, max_size=30))
-def test_places_and_words_agree_on_any_text(text: str) -> None:
-    """The fast path and the path that remembers where each character came from."""
-    for lowercase in (True, False):
-        traced = split_words_with_origins(text, lowercase)
-        assert [word for word, _ in traced] == split_words(text, lowercase)
-        for word, origins in traced:
-            assert len(word) == len(origins)
-            assert all(0 <= origin < len(text) for origin in origins)
+def test_places_of_any_text(text: str) -> None:
+    check_places(text)
+
+
+# What is longer or shorter afterwards, or changes places.
+HARD = "aZ é\u0301\u0323\u0302\u0345 İßẞΣſﬁǅŉΐ한\u1100\u1161각 東々が\u3099 हि\u093f"
+HARD += (
+    "\u0f73\u0f71 \u302e\U0001d165\U0001d16d\U0001d15e\U00016ff0 \0\u200d\ufeff\u00ad"
+)
+HARD += "\t\n\u00a0\u2028\u3000\x1c\x85 -–$😀\ufffd\ud800"
+
+
+@settings(max_examples=500, deadline=None, derandomize=True)
+@given(st.text(st.sampled_from(HARD), max_size=12))
+def test_places_of_hard_characters_side_by_side(text: str) -> None:
+    check_places(text)
 
 
 def test_every_character_alone_between_two_letters() -> None:
-    """The traced path equals the fast one everywhere in Unicode.
+    """The places by the fast rules equal those by definition everywhere in Unicode.
 
     Whatever is not a rule of its own for one character stands in the sample; all are
     swept weekly, and by test_reference.py against Google's own code.
@@ -133,9 +189,7 @@ def test_every_character_alone_between_two_letters() -> None:
     for code in [*range(0x3000), *sample(range(0x3000, 0x110000), 20_000)]:
         if 0xD800 <= code <= 0xDFFF or unicodedata.category(chr(code)) in ("Cn", "Co"):
             continue
-        text = f"a{chr(code)}b"
-        words = [word for word, _ in split_words_with_origins(text, True)]
-        assert words == split_words(text, True), hex(code)
+        check_places(f"a{chr(code)}b")
 
 
 @pytest.mark.parametrize(
@@ -149,9 +203,8 @@ def test_both_ends_of_each_chinese_block_stand_alone(character: str) -> None:
 def test_marks_that_stay_are_put_in_order() -> None:
     """Marks that are not Mn survive, and NFD orders them; 25 characters are like it."""
     text = "a\u302e\U0001d165"
-    traced = split_words_with_origins(text, lowercase=True)
-    assert [word for word, _ in traced] == split_words(text, lowercase=True)
-    assert traced[0][1] == [0, 2, 1]
+    assert split_words(text, lowercase=True) == ["a\U0001d165\u302e"]
+    assert origins(text, lowercase=True) == [0, 2, 1]
 
 
 def test_places_point_into_the_original(real_tokenizer) -> None:
