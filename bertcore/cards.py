@@ -1,6 +1,5 @@
 """Cards: one JSON file for each recorded run; numbers in prose come from them."""
 
-import json
 import os
 import platform
 import subprocess
@@ -8,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from bertcore.files import read_json, write_json
 
 
 def make_card(
@@ -44,10 +45,7 @@ def make_card(
 
 def write_card(path: str | Path, card: Mapping[str, Any]) -> None:
     """Write a card as a JSON file that is easy to compare line by line."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
-    path.write_text(text, encoding="utf8", newline="\n")
+    write_json(Path(path), card)
 
 
 def read_card(name: str) -> dict[str, Any]:
@@ -60,8 +58,7 @@ def read_card(name: str) -> dict[str, Any]:
     folders = (package / "runs", package.parent / "data" / "runs")
     for folder in folders:
         if (folder / f"{name}.json").is_file():
-            text = (folder / f"{name}.json").read_text(encoding="utf8")
-            return json.loads(text)
+            return read_json(folder / f"{name}.json")
     known = sorted({path.stem for folder in folders for path in folder.glob("*.json")})
     raise FileNotFoundError(f"no card {name!r}; there are {', '.join(known)}")
 

@@ -18,10 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from bertcore.files import read_any_json, read_json
 from bertcore.model.bert import Bert
 from bertcore.model.inference import evaluation, fits_in_rows, row_states
 from bertcore.model.pooling import cls_pool, max_pool, mean_pool
-from bertcore.sources import ENCODER, find_file, find_optional, read_any_json, read_json
+from bertcore.sources import ENCODER, find_file, find_optional
 from bertcore.text.batch import padded
 from bertcore.text.wordpiece import Tokenizer
 

@@ -5,12 +5,14 @@ named one is looked for in an installed package, then in the hub's local cache, 
 on the hub itself. Our own model comes with this package.
 """
 
-import json
 import re
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+# Libraries that pip knows under another name than Python.
+_INSTALL = {"sklearn": "scikit-learn"}
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
@@ -81,38 +83,6 @@ def find_optional(folder_or_name: str | Path, name: str) -> Path | None:
         return None
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The table of names and values in a JSON file; ValueError names the file."""
-    content = read_any_json(path)
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds no table of names and values")
-    return content
-
-
-def read_any_json(path: Path) -> Any:
-    """The content of a JSON file; ValueError names the file."""
-    try:
-        return json.loads(decoded(path.read_bytes(), path))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
-
-
-def decoded(content: bytes, path: Path, position: int = 0) -> str:
-    """Bytes of a file, which begin at `position`, as text.
-
-    Raises:
-        ValueError: naming the file and the first byte that is not UTF-8.
-    """
-    try:
-        text = content.decode("utf8")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not UTF-8: byte {position + error.start} is "
-            f"0x{error.object[error.start]:02x}; save the file as UTF-8"
-        ) from error
-    return text if position else text.removeprefix("\ufeff")  # a byte order mark
-
-
 def describe(folder_or_name: str | Path) -> str:
     """Where `find_file` takes the checkpoint from, in words to print."""
     name = str(folder_or_name)
@@ -131,10 +101,37 @@ def package_folder(name: str) -> Path | None:
         return _own_folder(name.partition("/")[2])
     if name not in PACKAGED:
         return None
-    spec = find_spec(PACKAGED[name].module)
+    folder = module_folder(PACKAGED[name].module)
+    return folder and folder / PACKAGED[name].folder
+
+
+def module_folder(module: str) -> Path | None:
+    """The folder of an installed package, which is not imported; None without it."""
+    spec = find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         return None
-    return Path(spec.submodule_search_locations[0]) / PACKAGED[name].folder
+    return Path(spec.submodule_search_locations[0])
+
+
+def needs(module: str, what: str) -> Any:
+    """A library that a few commands need, imported.
+
+    Args:
+        module: to import.
+        what: needs it, to begin the message with.
+
+    Raises:
+        FileNotFoundError: saying how to install it, if it is missing.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        library = module.partition(".")[0]
+        package = _INSTALL.get(library, library)
+        raise FileNotFoundError(
+            f"{what} needs the library {package}, which is not installed; run: pip "
+            f"install {package}"
+        ) from error
 
 
 def _own_folder(name: str) -> Path:

@@ -22,8 +22,8 @@ from typer import Option
 
 from bertcore.cards import make_card, write_card
 from bertcore.command.log import say
+from bertcore.files import read_json, write_json
 from bertcore.model.config import BertConfig
-from bertcore.sources import read_json
 from bertcore.tasks.kinds import MAIN
 from bertcore.tasks.rows import TaskSet
 from bertcore.text.pairs import window_examples
@@ -98,7 +98,7 @@ class Race:
             for entry in entries:
                 path = self.folder / TURNS / f"{entry.name}-{seed}.json"
                 if not path.is_file():
-                    write(path, self._turn(entry, seed)._asdict())
+                    write_json(path, self._turn(entry, seed)._asdict())
                 yield Turn(**read_json(path))
 
     def _turn(self, entry: Entry, seed: int) -> Turn:
@@ -176,13 +176,6 @@ def followed(run: Pretraining, name: str) -> Iterator[Record]:
 # The folder --------------------------------------------------------------------------
 
 
-def write(path: Path, content: Mapping[str, Any]) -> None:
-    """A JSON file that is there only when it is whole."""
-    part = path.with_name(f"{path.name}.part")
-    write_card(part, content)
-    part.replace(path)
-
-
 def begin(path: Path, wanted: dict[str, Any], beside: str | None = None) -> None:
     """Begin a folder, or make sure that it goes on with what it began with.
 
@@ -197,12 +190,12 @@ def begin(path: Path, wanted: dict[str, Any], beside: str | None = None) -> None
     folder = path.parent
     if not path.is_file():
         held = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
-        if folder.is_file() or held - {beside, f"{path.name}.part"}:
+        if folder.is_file() or held - {beside, f"{path.name}.partial"}:
             raise ValueError(
                 f"{folder} holds something else: it has no {path.name}; give a new "
                 "folder"
             )
-        write(path, wanted)
+        write_json(path, wanted)
         return
     # Once through JSON, so that a tuple equals the list that was read.
     then, now = _flat(read_json(path)), _flat(json.loads(json.dumps(wanted)))

@@ -19,9 +19,9 @@ from typer import Option
 
 from bertcore.cards import make_card
 from bertcore.command.log import say
+from bertcore.files import read_json, write_json
 from bertcore.model.config import BertConfig
 from bertcore.model.variants.families import masked_lm_of
-from bertcore.sources import read_json
 from bertcore.text.prepare import Prepared, open_prepared
 from bertcore.training.checkpoint import data_digest
 from bertcore.training.devices import device_name, measure
@@ -31,7 +31,7 @@ from bertcore.training.pretraining import Pretraining
 from bertcore.training.recipe import Recipe
 from contest.leaderboard import BARS, LENGTH, QUESTIONS, Quiz, quiz
 from contest.models import chosen
-from contest.race import begin, followed, operations_per_token, write
+from contest.race import begin, followed, operations_per_token
 
 WANTED, ENTRY = "speedrun.json", "entry.json"
 SEEDS = 3
@@ -115,10 +115,10 @@ class Speedrun:
         for seed in range(SEEDS):
             path = self.folder / f"seed-{seed}.json"
             if not path.is_file():
-                write(path, self._run(seed)._asdict())
+                write_json(path, self._run(seed)._asdict())
             done.append(Run(**read_json(path)))
             yield done[-1]
-        write(self.folder / ENTRY, self._card(done))
+        write_json(self.folder / ENTRY, self._card(done))
 
     def _card(self, runs: list[Run]) -> dict[str, Any]:
         seconds = median(run.seconds for run in runs)

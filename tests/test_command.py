@@ -1,5 +1,7 @@
 """The command line, as a newcomer meets it."""
 
+import gzip
+import json
 import re
 import subprocess
 import sys
@@ -53,6 +55,13 @@ def test_vocabulary(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         Tokenizer.from_pretrained(out).vocabulary
         == train_tokenizer(texts, 500).vocabulary
     )
+    rows = tmp_path / "texts.jsonl.gz"
+    with gzip.open(rows, "wt", encoding="utf8") as lines:
+        lines.writelines(f"{json.dumps({'body': text})}\n" for text in texts)
+    arguments = [str(rows), "--out", str(tmp_path / "rows"), "--size", "500"]
+    assert main(["vocabulary", *arguments, "--field", "body"]) == 0
+    found = Tokenizer.from_pretrained(tmp_path / "rows")
+    assert found.vocabulary == Tokenizer.from_pretrained(out).vocabulary
     for option, expected in (
         (["--criterion", "count"], {"criterion": "count"}),
         (["--cased"], {"lowercase": False}),
@@ -82,7 +91,7 @@ def test_vocabulary_harms_nothing(tmp_path: Path, capsys) -> None:
     below = text / "below"
     assert main(["vocabulary", str(text), "--out", str(below), "--size", "15"]) == 1
     assert main(["vocabulary", "none.txt", "--out", str(tmp_path / "a")]) == 1
-    assert "no text file none.txt" in capsys.readouterr().err
+    assert "no file none.txt" in capsys.readouterr().err
     new = str(tmp_path / "b")
     for option, message in (
         (["--size", "0"], "size=0; give a whole number"),

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "bertcore"
-MODULES = 90
-LINES = 22_000
+MODULES = 91
+LINES = 22_050
 # Of one module, with its docstrings; of a function or a class, without them.
 MODULE, FUNCTION, CLASS = 620, 40, 135
 

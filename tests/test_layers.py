@@ -15,13 +15,14 @@ PACKAGE = ROOT / "bertcore"
 # Part -> the parts that it may import. What is missing may import everything.
 ALLOWED = {
     "sources": set(),
-    "cards": set(),
-    "text": {"sources"},
-    "model": {"sources"},
-    "sentences": {"sources", "text", "model"},
-    "tasks": {"sources", "text", "model"},
-    "training": {"sources", "cards", "text", "model", "tasks"},
-    "book": {"sources", "cards", "text", "model", "tasks", "training"},
+    "files": {"sources"},
+    "cards": {"files"},
+    "text": {"sources", "files"},
+    "model": {"sources", "files"},
+    "sentences": {"sources", "files", "text", "model"},
+    "tasks": {"sources", "files", "text", "model"},
+    "training": {"sources", "files", "cards", "text", "model", "tasks"},
+    "book": {"sources", "files", "cards", "text", "model", "tasks", "training"},
 }
 
 

@@ -5,21 +5,22 @@ Also how lines of text or JSON become rows, and what `bertcore fill-mask` prints
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice, starmap
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import torch
 
 from bertcore.command.log import say, scores_in_words
+from bertcore.files import COMPRESSED, TABLES, ending_of, read_records
 from bertcore.sources import Absent
 from bertcore.tasks.answers import FoundAnswer
 from bertcore.tasks.classification import Prediction
 from bertcore.tasks.kinds import check_scores, plain, score
-from bertcore.tasks.loading import read_test
+from bertcore.tasks.loading import read_test, typed
 from bertcore.tasks.rows import Question, Row, Source, Text, Words, row_from, sound_rows
 from bertcore.tasks.tagging import TaggedWords
 from bertcore.tasks.writing import WrittenTarget
-from bertcore.text.documents import OPENERS
 from bertcore.training.devices import find_device
 from bertcore.training.predictor import TASK, Predictor
 from bertcore.training.run import RUN, load_trained
@@ -28,7 +29,6 @@ Show = Callable[[Any, Any], str]
 _WIDE = 60  # characters of a text beside its answer
 GROUP = 256  # lines that are answered together, if so many are there
 _CHUNK = 1 << 16  # bytes read at a time
-_JSON = (".jsonl", ".json")
 _FORM = {
     "classification": "a text, or two with a TAB between",
     "regression": "a text, or two with a TAB between",
@@ -79,10 +79,10 @@ def ask_to_write(predictor: Predictor, wishes: Mapping[str, Any]) -> None:
 
 
 class Line(NamedTuple):
-    """A line, and what to call it in a message: "line 17", "text 1"."""
+    """A line or a row, and what to call it in a message: "line 17", "text 1"."""
 
     place: str
-    content: bytes
+    content: bytes | dict[str, Any]
 
 
 class Form(NamedTuple):
@@ -218,21 +218,26 @@ def _begins(tag: str, before: str) -> bool:
     return tag != "O" and (tag[0] == "B" or before[2:] != tag[2:])
 
 
-def open_lines(path: Path) -> BinaryIO:
-    """A file of lines, perhaps compressed.
+def groups_in(path: Path) -> Iterator[list[Line]]:
+    """The lines of a file, perhaps compressed, or the rows of a table, in groups.
 
     Raises:
         FileNotFoundError: if it is not there.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}; check the path")
-    return OPENERS.get(path.suffix.lower(), open)(path, "rb")
+    return _table_groups(path) if ending_of(path) in TABLES else _line_groups(path)
 
 
-def holds_objects(path: Path) -> bool:
-    """Whether the ending of a file's name says JSON lines."""
-    name = Path(path.stem) if path.suffix.lower() in OPENERS else path
-    return name.suffix.lower() in _JSON
+def _table_groups(path: Path) -> Iterator[list[Line]]:
+    rows = starmap(Line, read_records(path))
+    while group := list(islice(rows, GROUP)):
+        yield group
+
+
+def _line_groups(path: Path) -> Iterator[list[Line]]:
+    with COMPRESSED.get(path.suffix.lower(), open)(path, "rb") as stream:
+        yield from arriving(stream)
 
 
 def arriving(stream: BinaryIO) -> Iterator[list[Line]]:
@@ -273,16 +278,12 @@ def row_of(line: Line, form: Form) -> Row:
         ValueError: naming the line, what is wrong with it, and what it should be.
     """
     try:
-        text = line.content.decode("utf8").strip("\r\n")
+        row = _row_in(line.content, form)
     except UnicodeDecodeError as error:
-        byte = line.content[error.start]
+        byte = error.object[error.start]
         raise ValueError(
             f"{line.place} is not UTF-8: its byte {error.start + 1} is 0x{byte:02x}"
         ) from error
-    brace = text.lstrip().startswith("{")
-    is_object = form.json == "always" or (form.json == "perhaps" and brace)
-    try:
-        row = _row_in_object(text, form) if is_object else _row_in_text(text, form)
     except ValueError as error:
         raise ValueError(f"{line.place}: {error}") from error
     _, faults = sound_rows([row], form.kind, on_fault="skip", labelled=False)
@@ -291,18 +292,24 @@ def row_of(line: Line, form: Form) -> Row:
     return row
 
 
-def _row_in_object(text: str, form: Form) -> Row:
-    try:
-        record: Any = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"no JSON ({error}); a line is one object") from error
-    if not isinstance(record, dict):
-        raise ValueError(f"a {type(record).__name__}; give an object")
+def _row_in(content: bytes | dict[str, Any], form: Form) -> Row:
+    record: Any = content
+    if isinstance(content, bytes):
+        text = content.decode("utf8").strip("\r\n")
+        brace = text.lstrip().startswith("{")
+        if form.json == "never" or (form.json == "perhaps" and not brace):
+            return _row_in_text(text, form)
+        try:
+            record = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"no JSON ({error}); a line is one object") from error
+        if not isinstance(record, dict):
+            raise ValueError(f"a {type(record).__name__}; give an object")
     if form.context is not None:
         record = {**record, "context": form.context}
     for name in ("label", "tags", "answers", "target"):  # anything: nobody looks
         record.pop(name, None)
-    return row_from(form.kind, record)
+    return row_from(form.kind, typed(form.kind, record))
 
 
 def _row_in_text(text: str, form: Form) -> Row:

@@ -11,7 +11,8 @@ import typer
 
 from bertcore import __version__
 from bertcore.command.log import say
-from bertcore.sources import ENCODER, OUR_MODEL, describe, find_file, read_json
+from bertcore.files import ending_of, read_json, read_text
+from bertcore.sources import ENCODER, OUR_MODEL, describe, find_file
 
 if TYPE_CHECKING:
     from bertcore import BertConfig
@@ -23,7 +24,8 @@ Texts = Annotated[
     list[str] | None, typer.Argument(help="Each in quotes; else lines are read.")
 ]
 File = Annotated[
-    Path | None, typer.Option(help="Of lines, perhaps .gz; .jsonl: of objects.")
+    Path | None,
+    typer.Option(help="Of lines, or .jsonl, .csv, .tsv, .parquet; perhaps .gz."),
 ]
 Context = Annotated[
     Path | None, typer.Option(help="A text of any length, for all questions.")
@@ -117,39 +119,34 @@ def _ask(
 ) -> None:
     """Show the answers, one by one."""
     from bertcore.command import answering
-    from bertcore.command.answering import (
-        Form,
-        arriving,
-        holds_objects,
-        open_lines,
-        texts_given,
-    )
+    from bertcore.command.answering import Form
 
     predictor = answering.predictor_of(model)
     answering.ask_to_write(predictor, wishes)
-    always = file is not None and holds_objects(file)
+    always = file is not None and ending_of(file) in (".jsonl", ".json")
     form = Form(
         predictor.kind,
         "always" if always else "perhaps" if json else "never",
         _text_of(context, predictor.kind),
     )
     show = answering.as_object if json else answering.shown
-    with _quiet_pipe(), _source(file, bool(texts), open_lines) as stream:
-        keyboard = not texts and stream.isatty()
-        if keyboard:
+    groups: Iterable[list[Any]]
+    if texts:
+        groups = [answering.texts_given(texts)]
+    elif file is not None:
+        groups = answering.groups_in(file.expanduser())
+    else:
+        groups = answering.arriving(sys.stdin.buffer)
+        if sys.stdin.buffer.isatty():
             say("a text a line, please; Ctrl-D ends", error=True)
-        groups: Iterable[list[Any]] = (
-            [texts_given(texts)] if texts else arriving(stream)
-        )
-        skip = skip or keyboard
+            skip = True
+    with _quiet_pipe():
         for row, answer in answering.answers(predictor, groups, form, skip):
             typer.echo(show(row, answer))
 
 
 def _text_of(context: Path | None, kind: str) -> str | None:
     """The context of all questions, if one was given."""
-    from bertcore.sources import decoded
-
     if context is None:
         return None
     if kind != "answers":
@@ -157,20 +154,10 @@ def _text_of(context: Path | None, kind: str) -> str | None:
     path = context.expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"no file {context}; give --context a text in UTF-8")
-    text = decoded(path.read_bytes(), path)
+    text = read_text(path)
     if not text.strip():
         raise ValueError(f"{context} is empty; give --context a text")
     return text
-
-
-@contextmanager
-def _source(file: Path | None, given: bool, open_lines: Any) -> Iterator[Any]:
-    """The file, or the command's own input."""
-    if file is None or given:
-        yield sys.stdin.buffer if not given else None
-        return
-    with open_lines(file.expanduser()) as stream:
-        yield stream
 
 
 @contextmanager

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 CRITERIA = ("count", "likelihood", "ratio")
 Criterion = Literal["count", "likelihood", "ratio"]
 Kind = Literal["tales", "english"]
-Files = Annotated[
-    list[Path] | None,
-    typer.Argument(help=".txt, .jsonl or .json, perhaps .gz, .bz2 or .xz."),
-]
+FORMS = ".txt, .jsonl, .json, .csv, .tsv or .parquet, perhaps .gz, .bz2 or .xz."
+Files = Annotated[list[Path] | None, typer.Argument(help=FORMS)]
 Hub = Annotated[
     str | None,
     typer.Option(help="Stream a data set of the Hugging Face hub, or a folder."),
@@ -71,7 +69,7 @@ def pieces(
 
 
 def vocabulary(
-    file: Annotated[list[str], typer.Argument(help="Text in UTF-8.")],
+    file: Annotated[list[Path], typer.Argument(help=FORMS)],
     out: Annotated[str, typer.Option(help="A new folder for it.")],
     size: Annotated[int, typer.Option(help="How many pieces.")] = 8192,
     criterion: Annotated[
@@ -80,8 +78,9 @@ def vocabulary(
     cased: Annotated[bool, typer.Option("--cased", help="Keep capitals.")] = False,
     min_frequency: Annotated[int, typer.Option(help="Of a pair.")] = 2,
     alphabet_limit: Annotated[int, typer.Option(help="Characters.")] = 1000,
+    field: Field = "text",
 ) -> None:
-    """Learn a WordPiece vocabulary from text files.
+    """Learn a WordPiece vocabulary from the texts of files.
 
     \b
       bertcore vocabulary book.txt --out my-vocabulary --size 2000
@@ -89,16 +88,17 @@ def vocabulary(
       bertcore prepare book.txt --vocabulary my-vocabulary --out my-texts
     """
     from bertcore import Tokenizer
-    from bertcore.text.documents import read_texts
+    from bertcore.text.documents import read_documents
     from bertcore.text.merges import learn_vocabulary
 
     folder = Path(out).expanduser()
     taken = folder.is_dir() and any(folder.iterdir())
     if not out or folder.is_file() or taken:
         raise ValueError(f"--out {out!r} is no new folder; give another name")
+    documents = read_documents(file, field)
     folder.mkdir(parents=True, exist_ok=True)
     learnt = learn_vocabulary(
-        read_texts(file),
+        (document.text for document in documents),
         size,
         criterion,
         lowercase=not cased,
@@ -130,8 +130,10 @@ def prepare(
     Texts come from one of three places: files, --hub, or --texts.
 
     \b
-    In a .txt file a blank line ends a document; in .jsonl a line is one object
-    with the text in the field "text". OUT appears when all of it is written:
+    In a .txt file a blank line ends a document. In other files a row is one,
+    with the text in the field or column "text", or what --field says: in .jsonl
+    a row is an object in a line; in .csv and .tsv the first line names the
+    columns. OUT appears when all of it is written:
       OUT/vocabulary   given with --vocabulary, or learnt from the first 100
                        million characters
       OUT/train        the ids to train on

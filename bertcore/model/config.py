@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
+from bertcore.files import read_json
 from bertcore.model.published import BERT, GELU_FORMS, Published, labels_of
-from bertcore.sources import find_file, read_json
+from bertcore.sources import find_file
 
 # The miniatures of Turc et al. 2019 (arXiv:1908.08962, table 1) and the two models
 # of Devlin et al. 2019 (section 3). A head is always 64 wide, the feed-forward

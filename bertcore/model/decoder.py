@@ -11,6 +11,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from bertcore.files import read_json
 from bertcore.model.attention import Attention, causal_map, cross_map
 from bertcore.model.bert import Bert
 from bertcore.model.config import BertConfig
@@ -18,7 +19,7 @@ from bertcore.model.feedforward import FeedForward
 from bertcore.model.heads import MaskedLMHead
 from bertcore.model.inputs import check_inputs, check_source, readable
 from bertcore.model.weights import Pretrained, initialise, loaded
-from bertcore.sources import find_file, read_json
+from bertcore.sources import find_file
 
 KeysAndValues = tuple[Tensor, Tensor]
 

@@ -5,11 +5,12 @@ from typing import Any, Self
 
 from torch import Tensor
 
+from bertcore.files import read_json
 from bertcore.model.bert import Bert
 from bertcore.model.config import BertConfig
 from bertcore.model.decoder import Decoder
 from bertcore.model.weights import Pretrained, loaded
-from bertcore.sources import find_file, read_json
+from bertcore.sources import find_file
 
 
 class EncoderDecoder(Pretrained):

@@ -4,8 +4,6 @@
 `from_pretrained` and `save_pretrained`.
 """
 
-import json
-import os
 import pickle
 import warnings
 from collections.abc import Callable
@@ -17,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from bertcore.files import new_file, write_json
 from bertcore.model.config import BertConfig
 from bertcore.model.published import TITLES, Published, bare
 from bertcore.sources import find_file
@@ -87,7 +86,6 @@ class Pretrained(nn.Module):
         What was in the folder stays until both new files are complete.
         """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         architecture = published_class(type(self))
         config = {"architectures": [architecture], **self.published_config()}
         form = self.config.published
@@ -95,15 +93,10 @@ class Pretrained(nn.Module):
             form.published_name(name): parameter.detach().cpu().clone().contiguous()
             for name, parameter in self.named_parameters(remove_duplicate=False)
         }
-        new = [folder / "model.safetensors.part", folder / "config.json.part"]
-        try:
-            save_file(tensors, new[0], metadata={"format": "pt"})
-            new[1].write_text(json.dumps(config, indent=2) + "\n", encoding="utf8")
-            for path in new:
-                os.replace(path, path.with_suffix(""))
-        finally:
-            for path in new:
-                path.unlink(missing_ok=True)
+        with new_file(folder / "config.json") as described:
+            write_json(described, config)  # it gets its name after the weights
+            with new_file(folder / "model.safetensors") as partial:
+                save_file(tensors, partial, metadata={"format": "pt"})
 
     def published_config(self) -> dict[str, Any]:
         """What `config.json` says of this model."""

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from bertcore.files import COMPRESSED, ROWS, read_records
 from bertcore.tasks.rows import (
+    ROW_OF,
     Question,
     Row,
     TaskSet,
     Words,
+    checked_kind,
     labels_of,
     row_from,
     sound_rows,
 )
 from bertcore.tasks.sets import NAMED_TASKS, NamedTask, normal, parts
-from bertcore.text.documents import OPENERS, load, read_records
+from bertcore.text.documents import load
 
 PARTS = ("train", "valid", "test")
 OWN = "your own"
@@ -48,9 +54,9 @@ def read_set(asked: str, kind: str | None, on_fault: str) -> LoadedRows:
     """A set by its name, or rows of one's own by their path.
 
     Args:
-        asked: a name of `NAMED_TASKS` or `HUB_TASKS`; a JSON-lines file, which a
-            digest of each row's text splits 8:1:1; or a folder of train.jsonl,
-            valid.jsonl and test.jsonl.
+        asked: a name of `NAMED_TASKS` or `HUB_TASKS`; a file of rows, which a digest
+            of each row's text splits 8:1:1; or a folder of three such files, such as
+            train.jsonl, valid.jsonl and test.jsonl.
         kind: of one's own rows.
         on_fault: "stop" at rows that are not sound, or "skip" them.
 
@@ -68,8 +74,8 @@ def read_set(asked: str, kind: str | None, on_fault: str) -> LoadedRows:
     else:
         raise FileNotFoundError(
             f"no set {asked!r}, and no such file or folder; give a name that bertcore "
-            "tasks lists, or a .jsonl file, or a folder of train.jsonl, valid.jsonl "
-            "and test.jsonl"
+            f"tasks lists, or a file of rows ({', '.join(ROWS)}), or a folder of "
+            "train.jsonl, valid.jsonl and test.jsonl"
         )
     data, faults, _ = found
     if faults and on_fault == "stop":
@@ -159,15 +165,15 @@ def _folder(folder: Path, kind: str) -> LoadedRows:
 
 
 def _part(folder: Path, part: str) -> Path:
-    names = [f"{part}.jsonl{ending}" for ending in ("", *OPENERS)]
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name
+    for ending in product(ROWS, ("", *COMPRESSED)):
+        path = folder / f"{part}{''.join(ending)}"
+        if path.is_file():
+            return path
     held = sorted(path.name for path in folder.iterdir())[:8]
     raise FileNotFoundError(
-        f"{folder} has no {part}.jsonl; it holds {', '.join(held) or 'nothing'}: give "
-        "a folder of train.jsonl, valid.jsonl and test.jsonl, or one .jsonl file, "
-        "which is then split"
+        f"{folder} has no {part}.jsonl, nor one that ends with {', '.join(ROWS[1:])}; "
+        f"it holds {', '.join(held) or 'nothing'}: give a folder of train.jsonl, "
+        "valid.jsonl and test.jsonl, or one file, which is then split"
     )
 
 
@@ -200,14 +206,48 @@ def _key(row: Row) -> str:
 def _read(path: Path, kind: str) -> tuple[list[Row], list[str], list[str]]:
     """Rows, the place of each, and the faults of what is no row."""
     rows, places, faults = [], [], []
-    for place, record in read_records(path):
-        place = place.removesuffix(",")
+    fields = ROW_OF[checked_kind(kind)]
+    needed = [name for name in fields._fields if name not in fields._field_defaults]
+    for place, record in read_records(path, needed):
         try:
-            rows.append(row_from(kind, record))
+            rows.append(row_from(kind, typed(kind, record)))
             places.append(place)
         except ValueError as error:
             faults.append(f"{place}: no row for {kind}: {error}")
     return rows, places, faults
+
+
+def typed(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record in which texts that stand for something else are what they stand for.
+
+    The cells of a table are texts. Words and tags stand in them with spaces between, or
+    as a JSON list, answers as a JSON object; an empty label or answer is none.
+
+    Raises:
+        ValueError: if a list or an object is not JSON.
+    """
+    found = dict(record)
+    for name in ("words", "tags", "answers"):
+        value = found.get(name)
+        if isinstance(value, str):
+            listed = name == "answers" or value.startswith(('["', "['", "[]"))
+            found[name] = _from_json(value, name) if listed else value.split()
+    if found.get("label") == "":
+        del found["label"]
+    elif kind == "regression" and isinstance(found.get("label"), str):
+        with suppress(ValueError):  # the check of the row will say what it is
+            found["label"] = float(found["label"])
+    return found
+
+
+def _from_json(cell: str, name: str) -> Any:
+    try:
+        return json.loads(cell) if cell else None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{name!r} is {cell:.60}, which is not JSON ({error}); give it as JSON has "
+            'it, such as ["one", "two"]'
+        ) from error
 
 
 def _sift(

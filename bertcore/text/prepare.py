@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
-import shutil
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
-from hashlib import sha256
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from bertcore.files import new_folder, write_manifest
 from bertcore.text.corpora import english
 from bertcore.text.store import (
     BOUNDS,
     FILES,
     FORMAT,
-    MANIFEST,
     Block,
     Store,
     Text,
@@ -92,17 +89,9 @@ def prepare(
                 f"{folder} exists; Store.open({str(folder)!r}) reads it. To prepare "
                 "anew, give another name or remove it first"
             )
-        partial = folder.with_name(f"{folder.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        try:
+        with new_folder(folder) as partial:
             blocks = _tokenised(documents, tokenizer, workers)
-            manifest = about | _write(partial, blocks, tokenizer, bar)
-            _write_manifest(partial, manifest)
-            partial.rename(folder)
-            _flush(folder.parent)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            write_manifest(partial, about | _write(partial, blocks, tokenizer, bar))
     return Store.open(folder, tokenizer)
 
 
@@ -156,18 +145,21 @@ def _write(
 ) -> dict[str, Any]:
     """Write the three files, block by block; return what the manifest says."""
     counts: Counter[str] = Counter()
+    first_token = first_sentence = 0  # of the next sentence, of the next document
     with ExitStack() as stack:
-        files = [stack.enter_context(_Counted(folder / name)) for name in FILES]
+        paths = [folder / name for name in FILES]
+        files = [stack.enter_context(path.open("xb")) for path in paths]
         ids, sentences, documents = files
         for block in blocks:
-            ids.write(block.ids)
-            sentences.write_bounds(block.sentence_sizes)
-            documents.write_bounds(block.document_sizes)
+            ids.write(block.ids.tobytes())
+            first_token = _write_starts(sentences, block.sentence_sizes, first_token)
+            first_sentence = _write_starts(
+                documents, block.document_sizes, first_sentence
+            )
             counts.update(block.counts)
             bar.update(len(block.ids))
-        sentences.write_end()
-        documents.write_end()
-        written = {file.path.name: file.finish() for file in files}
+        sentences.write(np.array(first_token, dtype=BOUNDS).tobytes())
+        documents.write(np.array(first_sentence, dtype=BOUNDS).tobytes())
     if not counts["tokens"]:
         raise ValueError("no document has a token; give texts that are not empty")
     return {
@@ -176,62 +168,14 @@ def _write(
         "pieces": len(tokenizer),
         "id_type": id_type(len(tokenizer)),
         "counts": dict(counts),
-        "files": written,
     }
 
 
-class _Counted:
-    """A file in work, its size and its digest."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.file = path, path.open("xb")
-        self.hash, self.bytes, self.total = sha256(), 0, 0
-
-    def write(self, array: np.ndarray) -> None:
-        content = array.tobytes()
-        self.file.write(content)
-        self.hash.update(content)
-        self.bytes += len(content)
-
-    def write_bounds(self, sizes: np.ndarray) -> None:
-        """Where each item begins, counted from the first of all."""
-        ends = self.total + np.cumsum(sizes)
-        self.write((ends - sizes).astype(BOUNDS))
-        self.total = int(ends[-1]) if len(ends) else self.total
-
-    def write_end(self) -> None:
-        """Where the last item ends."""
-        self.write(np.array([self.total], dtype=BOUNDS))
-
-    def finish(self) -> dict[str, Any]:
-        """Make sure that all is on disk; return what the manifest says."""
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        return {"bytes": self.bytes, "sha256": self.hash.hexdigest()}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-
-
-def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    with (folder / MANIFEST).open("x", encoding="utf8", newline="\n") as file:
-        json.dump(manifest, file, indent=2, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    _flush(folder)
-
-
-def _flush(folder: Path) -> None:
-    """Make sure that the folder's list of names is on disk, where that can be done."""
-    with suppress(OSError):  # Windows opens no folder
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _write_starts(file: BinaryIO, sizes: np.ndarray, first: int) -> int:
+    """Where each item begins, if the first begins at `first`; return where all end."""
+    ends = first + np.cumsum(sizes)
+    file.write((ends - sizes).astype(BOUNDS).tobytes())
+    return int(ends[-1]) if len(ends) else first
 
 
 @contextmanager
@@ -306,19 +250,14 @@ def prepare_texts(
         ValueError: if there is no text.
     """
     folder = check_new(folder)
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
     about: dict[str, Any] = dict(
         source=texts.source, licence=texts.licence, workers=workers, progress=progress
     )
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        tokenizer.save_pretrained(unfinished / VOCABULARY)
-        prepare(texts.train, tokenizer, unfinished / TRAIN, **about)
+    with _alone(folder), new_folder(folder) as partial:
+        tokenizer.save_pretrained(partial / VOCABULARY)
+        prepare(texts.train, tokenizer, partial / TRAIN, **about)
         if texts.held_out:
-            prepare(texts.held_out, tokenizer, unfinished / HELD_OUT, **about)
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+            prepare(texts.held_out, tokenizer, partial / HELD_OUT, **about)
     return open_prepared(folder)
 
 

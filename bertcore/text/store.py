@@ -9,14 +9,14 @@ mapped into memory, not read: opening takes no time, whatever the size.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from bertcore.sources import read_json
+from bertcore.files import MANIFEST, read_manifest
 from bertcore.text.characters import HALF
 from bertcore.text.documents import split_sentences
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from bertcore.text.fast_tokenizer import AnyTokenizer
 
 FORMAT = "bertcore store 1"
-MANIFEST = "manifest.json"
 FILES = ("ids.bin", "sentences.bin", "documents.bin")
 BOUNDS = "<i8"  # places and numbers of sentences, lowest byte first
 # A document: a text, which is split into sentences, or its sentences.
@@ -155,23 +154,7 @@ def verify(folder: str | Path) -> dict[str, Any]:
         FileNotFoundError: if the folder holds no finished store.
         ValueError: naming the file that is not as it was written.
     """
-    folder = Path(folder).expanduser()
-    manifest = _read_manifest(folder)
-    for name in FILES:
-        found = digest(folder / name)
-        if found != manifest["files"][name]["sha256"]:
-            raise ValueError(
-                f"{folder / name} has changed since it was written: its SHA-256 is "
-                f"{found}, the manifest says {manifest['files'][name]['sha256']}; "
-                "prepare it again"
-            )
-    return manifest
-
-
-def digest(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+    return _read_manifest(Path(folder).expanduser(), digests=True)
 
 
 def vocabulary_digest(tokenizer: AnyTokenizer) -> str:
@@ -192,31 +175,15 @@ def check_tokenizer(
         )
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _read_manifest(folder: Path, digests: bool = False) -> dict[str, Any]:
     """The manifest, if the files beside it are there and have the right size."""
-    path = folder / MANIFEST
-    if not path.is_file():
+    if not (folder / MANIFEST).is_file():
         raise FileNotFoundError(
             f"{folder} holds no finished store: it has no {MANIFEST}, which is written "
             "last; prepare the texts (again) with bertcore.text.prepare.prepare"
         )
-    manifest = read_json(path)
-    if manifest.get("format") != FORMAT:
-        raise ValueError(
-            f"{path} says format={manifest.get('format')!r}; this version of bertcore "
-            f"reads {FORMAT!r}, so prepare the texts again"
-        )
-    for name in FILES:
-        wanted = manifest["files"][name]["bytes"]
-        file = folder / name
-        found = file.stat().st_size if file.is_file() else None
-        if found != wanted:
-            state = "is missing" if found is None else f"has {found:,} bytes"
-            raise ValueError(
-                f"{file} {state}; the manifest says {wanted:,}: the copy is not whole, "
-                "so copy it again or prepare the texts again"
-            )
-    return manifest
+    remedy = "; copy the store again, or prepare the texts again"
+    return read_manifest(folder, FORMAT, remedy, digests)
 
 
 class Block(NamedTuple):

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bertcore.sources import decoded, find_file, read_json
+from bertcore.files import read_json, read_text, write_text
+from bertcore.sources import find_file
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # google-research/bert tokenization.py, `WordpieceTokenizer`. The first release had 100,
@@ -69,7 +70,6 @@ def save_vocabulary(folder: str | Path, vocabulary: Vocabulary) -> None:
     """
     check_storable(vocabulary.pieces)
     folder = Path(folder).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
     config = {
         "tokenizer_class": "BertTokenizer",
         "do_lower_case": vocabulary.lowercase,
@@ -81,7 +81,7 @@ def save_vocabulary(folder: str | Path, vocabulary: Vocabulary) -> None:
         "tokenizer.json": tokenizer_json_text(*vocabulary, SPECIAL),
     }
     for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf8", newline="")
+        write_text(folder / name, text)
 
 
 def check_vocabulary(pieces: list[str], ids: Mapping[str, int]) -> None:
@@ -121,7 +121,7 @@ def check_storable(pieces: list[str]) -> None:
 
 def _read_lines(path: Path) -> list[str]:
     """The lines of the file; ValueError names the first byte that is not UTF-8."""
-    lines = decoded(path.read_bytes(), path).removesuffix("\n").split("\n")
+    lines = read_text(path).removesuffix("\n").split("\n")
     return [_from_line(line) for line in lines]
 
 

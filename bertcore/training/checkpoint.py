@@ -1,15 +1,13 @@
 """Checkpoint: all that a run needs to go on, whole or not there at all (chapter 9).
 
-A checkpoint is written into a folder of another name, file by file; then comes a
-manifest with the size and digest of each; then the folder gets its name. So a folder
-`step-00001200` is finished, and whoever reads it can tell whether it is still as it was
-written. Files are never written twice, because network folders such as Google Drive's
-pass changes on late. `check_identity` refuses a checkpoint that belongs to another run.
+A checkpoint is a new folder (see `bertcore.files`) with a manifest: the size and the
+digest of each file. So a folder `step-00001200` is finished, and whoever reads it can
+tell whether it is still as it was written. No checkpoint is changed later, because
+network folders such as Google Drive's pass changes on late. `check_identity` refuses a
+checkpoint that belongs to another run.
 """
 
 import errno
-import json
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -22,16 +20,22 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from bertcore.files import (
+    new_folder,
+    read_json,
+    read_manifest,
+    write_json,
+    write_manifest,
+)
 from bertcore.model.bert import Bert
 from bertcore.model.encoder import EncoderLayer
 from bertcore.model.weights import Pretrained
-from bertcore.sources import read_json
-from bertcore.text.store import Store, digest, vocabulary_digest
+from bertcore.text.store import Store, vocabulary_digest
 from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.recipe import Recipe
 
 FORMAT = "bertcore checkpoint 1"
-MANIFEST, STATE = "manifest.json", "state.json"
+STATE = "state.json"
 WEIGHTS, OPTIMISER_STATE = "model.safetensors", "optimiser.safetensors"
 
 
@@ -71,28 +75,18 @@ def save_checkpoint(
         raise ValueError(f"keep={keep}; give 1 or more, or there is nothing to resume")
     folder = Path(folder)
     target = folder / f"step-{step:08d}"
-    partial = target.with_suffix(".partial")
     needed = sum(t.nbytes for part in (weights, means) for t in part.values())
     for left in folder.glob("step-*.partial"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
     try:
-        partial.mkdir(parents=True)
-        save_file(_plain(weights), partial / WEIGHTS, {"format": "pt"})
-        save_file(_plain(means), partial / OPTIMISER_STATE, {"format": "pt"})
-        _write_json(partial / STATE, state)
-        for name in (WEIGHTS, OPTIMISER_STATE):
-            _flush(partial / name)
-        _write_json(partial / MANIFEST, _manifest(partial))
-        _flush(partial)
-        if target.exists():  # damaged, or of a run that was taken back to an older one
-            shutil.rmtree(target)
-        partial.rename(target)
-        _flush(folder)
+        # One of this name is damaged, or of a run that was taken back to an older one.
+        with new_folder(target) as partial:
+            save_file(_plain(weights), partial / WEIGHTS, {"format": "pt"})
+            save_file(_plain(means), partial / OPTIMISER_STATE, {"format": "pt"})
+            write_json(partial / STATE, state, indent=None)
+            write_manifest(partial, {"format": FORMAT})
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise _unwritten(target, needed, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     for later in checkpoints(folder):
         if _step(later) > step:  # damaged: the run was taken back behind it
             shutil.rmtree(later, ignore_errors=True)
@@ -122,19 +116,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         ValueError: naming what is missing or has changed.
     """
     folder = Path(folder)
-    if not (folder / MANIFEST).is_file():
-        raise ValueError(f"{folder} has no {MANIFEST}, which is written last")
-    manifest = read_json(folder / MANIFEST)
-    if manifest.get("format") != FORMAT:
-        raise ValueError(
-            f"{folder} says format={manifest.get('format')!r}; this version of "
-            f"bertcore reads {FORMAT!r}"
-        )
-    try:
-        for name, about in manifest["files"].items():
-            _check_file(folder / name, about)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / MANIFEST} is damaged: {error!r}") from error
+    read_manifest(folder, FORMAT)
     return Checkpoint(
         folder,
         _read(folder / WEIGHTS),
@@ -173,54 +155,6 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    files = {
-        path.name: {"bytes": path.stat().st_size, "sha256": digest(path)}
-        for path in sorted(folder.iterdir())
-    }
-    return {"format": FORMAT, "files": files}
-
-
-def _check_file(path: Path, about: Mapping[str, Any]) -> None:
-    if not path.is_file():
-        raise ValueError(f"{path} is missing")
-    size = path.stat().st_size
-    if size != about["bytes"]:
-        raise ValueError(
-            f"{path} has {size:,} bytes, and was written with {about['bytes']:,}"
-        )
-    found = digest(path)
-    if found != about["sha256"]:
-        raise ValueError(
-            f"{path} has changed since it was written: its SHA-256 is {found}, it was "
-            f"{about['sha256']}"
-        )
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    with path.open("x", encoding="utf8", newline="\n") as file:
-        json.dump(content, file, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush(path: Path) -> None:
-    """Make sure that a file, or a folder's list of names, is on disk."""
-    if path.is_dir():
-        with suppress(OSError):  # Windows opens no folder, some network folders neither
-            _fsync(path, os.O_RDONLY)
-    else:
-        _fsync(path, os.O_RDWR)
-
-
-def _fsync(path: Path, mode: int) -> None:
-    handle = os.open(path, mode)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unwritten(target: Path, needed: int, error: Exception) -> OSError:

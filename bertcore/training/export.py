@@ -1,6 +1,5 @@
 """Export: a trained model as a folder that other libraries load (chapter 9)."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from bertcore.cards import write_card
+from bertcore.files import new_file, write_text
 from bertcore.model.bert import Bert
 from bertcore.model.encoder import EncoderLayer
 from bertcore.model.variants.families import masked_lm_of
@@ -45,12 +46,8 @@ def export(
         _halve(folder / "model.safetensors")
     tokenizer.save_pretrained(folder)
     text = model_card(model, tokenizer, card)
-    (folder / "README.md").write_text(text, encoding="utf8", newline="\n")
-    (folder / "card.json").write_text(
-        json.dumps(card, indent=2, ensure_ascii=False) + "\n",
-        encoding="utf8",
-        newline="\n",
-    )
+    write_text(folder / "README.md", text)
+    write_card(folder / "card.json", card)
     return folder
 
 
@@ -79,9 +76,8 @@ def _halve(path: Path) -> None:
             raise ValueError(
                 f"{name} has weights that fp16 cannot hold; export with half=False"
             )
-    partial = path.with_suffix(".part")
-    save_file(tensors, partial, metadata={"format": "pt"})
-    partial.replace(path)
+    with new_file(path) as partial:
+        save_file(tensors, partial, metadata={"format": "pt"})
 
 
 _PAGE = """\

@@ -18,13 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from bertcore.cards import make_card, write_card
+from bertcore.files import read_json
 from bertcore.model.config import BertConfig
 from bertcore.model.counts import Costs
 from bertcore.model.encoder_decoder import EncoderDecoder
 from bertcore.model.lowrank import add_low_rank, merge_low_rank
 from bertcore.model.variants.families import family_of, family_with
 from bertcore.model.weights import Pretrained, published_class
-from bertcore.sources import find_file, read_json
+from bertcore.sources import find_file
 from bertcore.tasks.kinds import (
     MAIN,
     checked_model,

@@ -1,6 +1,5 @@
 """Predictor: from texts to answers with a fine-tuned model (chapter 10)."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
@@ -10,11 +9,12 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from bertcore.files import read_json, write_json
 from bertcore.model.generate import Search, generate
 from bertcore.model.inference import evaluation
 from bertcore.model.variants.families import family_of
 from bertcore.model.weights import Pretrained
-from bertcore.sources import find_file, read_json
+from bertcore.sources import find_file
 from bertcore.tasks.kinds import (
     checked_model,
     decoded,
@@ -294,13 +294,13 @@ def write_task(folder: Path, about: Mapping[str, Any]) -> None:
     if "search" in about:
         found = asdict(about["search"])
         about["search"] = {n: v for n, v in found.items() if n not in _IDS}
-    _write(folder / TASK, about)
+    write_json(folder / TASK, about)
 
 
 def update_config(folder: Path, **values: Any) -> None:
     """More values for the folder's `config.json`, which transformers reads."""
     path = folder / "config.json"
-    _write(path, {**read_json(path), **values})
+    write_json(path, {**read_json(path), **values})
 
 
 def write_generation(folder: Path, search: Search, tokenizer: Tokenizer) -> None:
@@ -325,9 +325,4 @@ def write_generation(folder: Path, search: Search, tokenizer: Tokenizer) -> None
         how["temperature"] = search.temperature
         how["top_k"] = search.top_k or 0
         how["top_p"] = 1.0 if search.top_p is None else search.top_p
-    _write(folder / "generation_config.json", {**ids, **how})
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    path.write_text(text, encoding="utf8", newline="\n")
+    write_json(folder / "generation_config.json", {**ids, **how})

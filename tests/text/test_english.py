@@ -91,6 +91,6 @@ def test_an_unknown_corpus_is_refused() -> None:
 
 def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bertcore.text.corpora.CORPORA", CORPORA)
-    monkeypatch.setattr("bertcore.text.corpora.find_spec", lambda name: None)
+    monkeypatch.setattr("bertcore.text.corpora.module_folder", lambda name: None)
     with pytest.raises(FileNotFoundError, match="pip install"):
         english(corpora=("speeches",))

@@ -109,7 +109,7 @@ def test_checksums_in_the_readme() -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMED_TASKS if name not in STAND_IN])
 def test_a_package_that_is_missing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpora, "find_spec", lambda module: None)
+    monkeypatch.setattr(corpora, "module_folder", lambda module: None)
     pin = NAMED_TASKS[name].pins[0]
     with pytest.raises(FileNotFoundError, match=f"not installed; .*--no-deps {pin}$"):
         NAMED_TASKS[name].load()
@@ -119,8 +119,8 @@ def test_a_package_that_is_missing(name: str, monkeypatch: pytest.MonkeyPatch) -
 def test_what_stands_in_without_the_package(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corpora, "find_spec", lambda module: None)
-    monkeypatch.setattr(corpora, "find_spec", lambda module: None)
+    monkeypatch.setattr(corpora, "module_folder", lambda module: None)
+    monkeypatch.setattr(corpora, "module_folder", lambda module: None)
     task = NAMED_TASKS[name].load()
     counts = (40, 10, 10) if name == "sounds" else (12, 6, 6)
     assert tuple(map(len, three(task))) == counts

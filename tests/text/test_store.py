@@ -141,10 +141,10 @@ def test_another_tokenizer_is_refused_with_both_digests(folder: Path) -> None:
 def test_a_file_cut_short_or_missing(folder: Path) -> None:
     file = folder / "ids.bin"
     file.write_bytes(file.read_bytes()[:-2])
-    with pytest.raises(ValueError, match=r"ids.bin has 22 bytes; the manifest says 24"):
+    with pytest.raises(ValueError, match="ids.bin has 22 bytes, and was written .* 24"):
         Store.open(folder)
     file.unlink()
-    with pytest.raises(ValueError, match=r"ids.bin is missing; the manifest says 24"):
+    with pytest.raises(ValueError, match="ids.bin is missing; copy the store again"):
         Store.open(folder)
 
 
@@ -160,7 +160,7 @@ def test_a_flipped_bit_is_found_by_the_digest(folder: Path) -> None:
 def test_no_manifest_or_another_format(folder: Path, tmp_path) -> None:
     manifest = folder / "manifest.json"
     manifest.write_text('{"format": "bertcore store 9"}')
-    with pytest.raises(ValueError, match="reads 'bertcore store 1', so prepare"):
+    with pytest.raises(ValueError, match="reads 'bertcore store 1'; .* prepare"):
         Store.open(folder)
     manifest.unlink()
     for place in (folder, tmp_path / "nowhere"):

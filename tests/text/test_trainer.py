@@ -11,7 +11,6 @@ import pytest
 from tokenizers import BertWordPieceTokenizer
 
 from bertcore.text.corpora import introductions
-from bertcore.text.documents import read_texts
 from bertcore.text.merges import (
     CRITERIA,
     WordSplits,
@@ -261,17 +260,6 @@ def test_counting_forgets_what_does_not_repeat(monkeypatch, texts: list[str]) ->
 def test_no_text_at_all() -> None:
     with pytest.raises(ValueError, match="these texts give 5 pieces, not size=30"):
         train_tokenizer([], 30)
-
-
-def test_text_files(tmp_path) -> None:
-    good, bad = tmp_path / "good.txt", tmp_path / "bad.txt"
-    good.write_bytes(b"\xef\xbb\xbfone\r\ntwo")
-    bad.write_bytes(b"one\ntw\xc3\xa9\n\xe9t\xe9")
-    assert "".join(read_texts([good])) == "one\r\ntwo"
-    with pytest.raises(ValueError, match=r"bad.txt is not UTF-8: byte 9 is 0xe9; save"):
-        train_tokenizer(read_texts([good, bad]), 100)
-    with pytest.raises(FileNotFoundError, match="no text file .*none.txt"):
-        list(read_texts([tmp_path / "none.txt"]))
 
 
 def test_a_tokenizer_can_be_trained_saved_and_loaded(tmp_path, texts) -> None:

@@ -18,9 +18,9 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from bertcore import Tokenizer
+from bertcore.files import MANIFEST
 from bertcore.text.store import Store
 from bertcore.training.checkpoint import (
-    MANIFEST,
     OPTIMISER_STATE,
     STATE,
     WEIGHTS,

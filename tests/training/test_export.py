@@ -81,7 +81,7 @@ def test_half_precision_halves_it(trained, folder: Path, tmp_path: Path) -> None
     )
     sizes = [(f / "model.safetensors").stat().st_size for f in (half, folder)]
     assert 0.5 <= sizes[0] / sizes[1] < 0.6
-    assert not list(half.glob("*.part"))
+    assert not list(half.glob("*.partial"))
     again = BertForMaskedLM.from_pretrained(half)
     assert all(p.dtype == torch.float32 for p in again.parameters())
     for (name, score), (wanted, expected) in zip(

@@ -366,6 +366,6 @@ def test_texts_of_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_texts_without_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bertcore.text.corpora.find_spec", lambda name: None)
+    monkeypatch.setattr("bertcore.text.corpora.module_folder", lambda name: None)
     with pytest.raises(FileNotFoundError, match="pip install"):
         find_texts("english")

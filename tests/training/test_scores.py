@@ -306,8 +306,8 @@ def test_rows_that_do_not_say_what_is_right(kind: str, row: Any) -> None:
 @pytest.mark.parametrize(
     ("kind", "rows", "module", "wanted"),
     [
-        ("classification", texts("x"), "sklearn", "sklearn .*pip install scikit-learn"),
-        ("regression", texts(1), "scipy", "scipy counts here .* pip install scipy"),
+        ("classification", texts("x"), "sklearn", "run: pip install scikit-learn"),
+        ("regression", texts(1), "scipy", "scores needs .* pip install scipy"),
         ("tagging", tagged("O"), "nervaluate", "run: pip install nervaluate"),
         ("answers", [asked("x")], "torchmetrics", "run: pip install torchmetrics"),
         ("writing", wanted("x"), "torchmetrics", "run: pip install torchmetrics"),

@@ -1,0 +1,390 @@
+"""Files: written whole or not at all, and read in whatever form people have them.
+
+What is written gets its name last, when all of it is on disk. So a file or folder that
+has its name is whole, at whatever moment a process was killed; `NAME.partial` beside it
+is what a killed process left, and the next one that writes NAME replaces it.
+
+Texts are UTF-8, perhaps compressed. Rows come from JSON lines, tables or Parquet, each
+with its place in the file.
+"""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import json
+import lzma
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any, TextIO
+
+from bertcore.sources import needs
+
+MANIFEST = "manifest.json"
+COMPRESSED: dict[str, Callable] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+}
+TABLES = (".csv", ".tsv", ".parquet")
+ROWS = (".jsonl", ".json", *TABLES)
+_LONGEST_CELL = 10_000_000  # characters; a quotation mark too many ends there
+_AT_ONCE = 1000  # rows of a Parquet file that are in memory together
+
+# Writing -----------------------------------------------------------------------------
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder that is there only when all in it is written and on disk.
+
+    The `with` block writes into the folder that it is given, which then gets the name
+    `path`; an older one of that name is removed. An error leaves what was there.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # by a process that was killed
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        for written in [*partial.rglob("*"), partial]:
+            _flush(written)
+        if path.exists():  # a folder, unlike a file, cannot be replaced in one step
+            shutil.rmtree(path)
+        partial.rename(path)
+        _flush(path.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A file that is replaced only when the new one is whole and on disk.
+
+    The `with` block writes to the path that it is given, in the same folder, which is
+    made if it is not there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        yield partial
+        _flush(partial)
+        partial.replace(path)
+        _flush(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8, its line ends as they are, whole or not at all."""
+    with new_file(path) as partial:
+        partial.write_text(text, encoding="utf8", newline="")
+
+
+def write_json(path: Path, content: Any, indent: int | None = 2) -> None:
+    """Write plain values as JSON; without `indent` it is shorter, and much faster."""
+    write_text(path, json.dumps(content, indent=indent, ensure_ascii=False) + "\n")
+
+
+def _flush(path: Path) -> None:
+    """Make sure that a file, or a folder's list of names, is on disk."""
+    # Windows flushes only what one may write to, and opens no folder; some network
+    # folders cannot be opened either.
+    is_folder = path.is_dir()
+    with suppress(OSError) if is_folder else nullcontext():
+        handle = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+# Manifests ---------------------------------------------------------------------------
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def write_manifest(folder: Path, about: Mapping[str, Any]) -> None:
+    """Write what a folder is, with the size and the digest of each file in it."""
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": digest(path)}
+        for path in sorted(folder.iterdir())
+    }
+    write_json(folder / MANIFEST, {**about, "files": files})
+
+
+def read_manifest(
+    folder: Path, format: str, remedy: str = "", digests: bool = True
+) -> dict[str, Any]:
+    """The manifest of a folder, if the files beside it are as they were written.
+
+    Args:
+        folder: where it is.
+        format: what the manifest must say in "format".
+        remedy: what to do otherwise, to end the messages with.
+        digests: whether files are read and compared, or only their sizes are.
+
+    Raises:
+        ValueError: naming what is missing or has changed.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ValueError(f"{folder} has no {MANIFEST}, which is written last{remedy}")
+    manifest = read_json(path)
+    if manifest.get("format") != format:
+        raise ValueError(
+            f"{path} says format={manifest.get('format')!r}; this version of bertcore "
+            f"reads {format!r}{remedy}"
+        )
+    try:
+        for name, about in manifest["files"].items():
+            file = folder / name
+            size = file.stat().st_size if file.is_file() else None
+            if size is None:
+                fault = "is missing"
+            elif size != about["bytes"]:  # a copy that was cut short
+                fault = f"has {size:,} bytes, and was written with {about['bytes']:,}"
+            elif digests and (found := digest(file)) != about["sha256"]:
+                fault = "has changed since it was written: its SHA-256 is "
+                fault += f"{found}, it was {about['sha256']}"
+            else:
+                continue
+            raise ValueError(f"{file} {fault}{remedy}")
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error!r}{remedy}") from error
+    return manifest
+
+
+# Reading -----------------------------------------------------------------------------
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, its line ends as they are."""
+    with open_text(path, newline="") as file:
+        return file.read()
+
+
+def read_any_json(path: Path) -> Any:
+    """The content of a JSON file; ValueError names the file."""
+    try:
+        return json.loads(read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The table of names and values in a JSON file; ValueError names the file."""
+    content = read_any_json(path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no table of names and values")
+    return content
+
+
+@contextmanager
+def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
+    """A file in UTF-8, perhaps compressed, open for reading.
+
+    A byte order mark is dropped.
+
+    Args:
+        path: of the file; the ending .gz, .bz2 or .xz says how it is compressed.
+        newline: as for Python's `open`; by default every line ends with a line feed.
+
+    Raises:
+        ValueError: where it is read, naming the file and the first byte that is not
+            UTF-8, or that the compressed data are damaged.
+    """
+    opener = COMPRESSED.get(path.suffix.lower(), open)
+    with opener(path, "rt", encoding="utf-8-sig", newline=newline) as file:
+        try:
+            yield file
+        except UnicodeDecodeError:
+            _check_utf8(path)  # Python counts from where it has read last
+            raise
+        except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+            if getattr(error, "errno", None) is not None:
+                raise  # the disk's fault, not the data's
+            raise ValueError(
+                f"{path} is damaged or cut short after about {file.buffer.tell():,} "
+                f"bytes of text ({error}); fetch the file again"
+            ) from error
+
+
+def _check_utf8(path: Path) -> None:
+    """ValueError if a byte is not UTF-8, by its place in the whole file."""
+    position = 0
+    with COMPRESSED.get(path.suffix.lower(), open)(path, "rb") as file:
+        for line in file:  # no character of several bytes has a line feed in it
+            try:
+                line.decode("utf8")
+            except UnicodeDecodeError as error:
+                raise ValueError(
+                    f"{path} is not UTF-8: byte {position + error.start} is "
+                    f"0x{line[error.start]:02x}; save the file as UTF-8"
+                ) from error
+            position += len(line)
+
+
+def ending_of(path: Path) -> str:
+    """The ending of a file's name, in small letters, without that of a compression.
+
+    >>> ending_of(Path("my.rows.JSONL.gz"))
+    '.jsonl'
+    """
+    compressed = path.suffix.lower() in COMPRESSED
+    return (Path(path.stem) if compressed else path).suffix.lower()
+
+
+def check_ending(path: Path, endings: Iterable[str]) -> str:
+    """The ending of a file that is there, if it is one of these.
+
+    Raises:
+        FileNotFoundError: if the file is not there.
+        ValueError: if its name ends otherwise.
+    """
+    if path.is_dir():
+        raise FileNotFoundError(f"{path} is a folder; give the files in it")
+    if not path.exists():
+        raise FileNotFoundError(f"no file {path}; check the path")
+    ending = ending_of(path)
+    if ending not in endings:
+        raise ValueError(
+            f"{path} should end with {', '.join(endings)}, each perhaps followed by "
+            f"{', '.join(COMPRESSED)}; save it in one of these forms, and name it so"
+        )
+    return ending
+
+
+def read_records(
+    path: Path, needed: Iterable[str] = ()
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of a file, each with its place, such as "my.csv, line 17".
+
+    .jsonl: a JSON object in each line. .json: the same, or a list of objects. .csv and
+    .tsv: a table whose first line names the columns; its cells are texts. .parquet: its
+    columns are the fields.
+
+    In .csv a cell with a comma, a quotation mark or a line end in it stands in
+    quotation marks, as spreadsheets write it. In .tsv a quotation mark is a character
+    like others, as in the files of GLUE.
+
+    Args:
+        path: of the file.
+        needed: columns without which a table is refused.
+
+    Raises:
+        FileNotFoundError: if there is no such file, or the library for it is missing.
+        ValueError: if its ending is another; later, naming the place of what is wrong.
+    """
+    ending = check_ending(path, ROWS)
+    if ending == ".parquet":
+        return _parquet_rows(path, needed)
+    if ending in TABLES:
+        return _table_rows(path, ending, needed)
+    return _json_rows(path, ending)
+
+
+def _json_rows(path: Path, ending: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    with open_text(path) as file:
+        first = True
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            if first and ending == ".json" and line.lstrip().startswith("["):
+                whole = _json_value(line + file.read(), str(path))
+                for item, value in enumerate(whole, 1):
+                    yield _object(value, f"{path}, item {item}")
+                return
+            first, place = False, f"{path}, line {number}"
+            yield _object(_json_value(line, place), place)
+
+
+def _json_value(text: str, place: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f'{place}: not JSON ({error}); a line is one object, {{"text": "…"}}'
+        ) from error
+
+
+def _object(value: Any, place: str) -> tuple[str, dict[str, Any]]:
+    if not isinstance(value, dict):
+        raise ValueError(
+            f'{place}: a {type(value).__name__}; a row is one object, {{"text": "…"}}'
+        )
+    return place, value
+
+
+def _table_rows(
+    path: Path, ending: str, needed: Iterable[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    form: dict[str, Any] = {"delimiter": ",", "strict": True}
+    advice = "a cell with a comma or a quotation mark stands in quotation marks"
+    if ending == ".tsv":
+        form |= {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+        advice = "a cell holds no TAB and no line end"
+    csv.field_size_limit(_LONGEST_CELL)  # by default 131,072: not enough for a book
+    with open_text(path, newline="") as file:
+        rows, line = csv.reader(file, **form), 1
+        try:
+            names = [name.strip() for name in next(filter(None, rows), [])]
+            if names:
+                _check_columns(path, names, needed)
+            line = rows.line_num + 1  # where a row begins; it may hold line ends
+            for cells in rows:
+                place = f"{path}, line {line}"
+                if cells and len(cells) != len(names):
+                    raise csv.Error(
+                        f"{len(cells)} cells, and the first line names {len(names)} "
+                        "columns"
+                    )
+                if cells:  # the line is not blank
+                    yield place, dict(zip(names, cells, strict=True))
+                line = rows.line_num + 1
+        except csv.Error as error:
+            raise ValueError(
+                f"{path}, line {line}: {error}; in a {ending} file {advice}"
+            ) from error
+
+
+def _parquet_rows(
+    path: Path, needed: Iterable[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    arrow = needs("pyarrow", f"reading {path.name}")
+    parquet = needs("pyarrow.parquet", f"reading {path.name}")
+    number = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            _check_columns(path, file.schema_arrow.names, needed)
+            for batch in file.iter_batches(_AT_ONCE):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield f"{path}, row {number}", row
+    except (arrow.ArrowException, OSError) as error:
+        if getattr(error, "errno", None) is not None:
+            raise  # the disk's fault, not the data's
+        raise ValueError(
+            f"{path} is damaged or no Parquet file ({error}); fetch it again"
+        ) from error
+
+
+def _check_columns(path: Path, names: list[str], needed: Iterable[str]) -> None:
+    """A table without a first line of names shows itself here, once for all rows."""
+    lacking = [name for name in needed if name not in names]
+    if lacking or len(set(names)) < len(names):
+        found = ", ".join(f"{name:.40}" for name in names)
+        missing = f"has no column {', '.join(lacking)}; " if lacking else ""
+        raise ValueError(
+            f"{path} {missing}its columns are {found}. The first line of a .csv or "
+            ".tsv file names them, each once"
+        )
