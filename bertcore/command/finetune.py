@@ -129,6 +129,9 @@ def finetune(
       answers         {"question": "Who wrote?", "context": "Ada wrote.",
                        "answers": {"text": ["Ada"], "answer_start": [0]}}
       writing         {"text": "A long text.", "target": "What is to be written."}
+    Other files hold the same fields as columns: .csv and .tsv, whose first line
+    names them, and .parquet. In a cell, words and tags have spaces between, and
+    answers are as in JSON.
 
     \b
       bertcore finetune topics --out my-topics

@@ -75,7 +75,8 @@ def _read_all(files: Iterable[tuple[Path, str]], field: str) -> Iterator[Documen
 
 def text_documents(text: str, title: str) -> Iterator[Document]:
     """A text as a document: none if there is no text, several if it is enormous."""
-    lines = _lines(StringIO(text, newline=None))
+    enormous = len(text) > LONGEST_LINE
+    lines = _lines(StringIO(text, newline=None)) if enormous else text.splitlines()
     for group in _groups(line for line in lines if line.strip()):
         yield Document(title, "\n".join(group), "")
 
