@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "bertcore"
 MODULES = 91
-LINES = 22_050
+LINES = 22_000
 # Of one module, with its docstrings; of a function or a class, without them.
 MODULE, FUNCTION, CLASS = 620, 40, 135
 
