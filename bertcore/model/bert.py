@@ -18,7 +18,7 @@ from bertcore.model.weights import Pretrained, initialise
 
 
 class Bert(Pretrained):
-    """Ids to states. The pooler, if it has one, makes one vector a text of them."""
+    """Ids to states. The pooler, if there is one, makes them one vector per text."""
 
     def __init__(self, config: BertConfig, pooler: bool = True) -> None:
         super().__init__(config)
@@ -100,7 +100,7 @@ class BertForMaskedLM(Pretrained):
 
 
 class BertForSequenceClassification(Pretrained):
-    """One answer a text, from the pooled vector: dropout, then one linear layer."""
+    """One answer per text, from the pooled vector: dropout, then one linear layer."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__(config)
@@ -121,12 +121,12 @@ class BertForSequenceClassification(Pretrained):
         return self.head(hidden)
 
     def head(self, hidden: Tensor) -> Tensor:
-        """From states `b s w`, of which the first is read, to logits."""
+        """From states `b s w`, of which the pooler reads the first, to logits."""
         return self.classifier(self.dropout(self.bert.pooler(hidden)))
 
 
 class BertForTokenClassification(Pretrained):
-    """One answer a token: dropout, then the same linear layer at every position."""
+    """One answer per token: dropout, then the same linear layer at every position."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__(config)
@@ -152,7 +152,7 @@ class BertForTokenClassification(Pretrained):
 
 
 class BertForQuestionAnswering(Pretrained):
-    """Where an answer starts and ends: two scores a token from one linear layer."""
+    """Where an answer starts and ends: two scores per token from one linear layer."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__(config)
@@ -176,5 +176,5 @@ class BertForQuestionAnswering(Pretrained):
         return self.head(hidden)
 
     def head(self, hidden: Tensor) -> Tensor:
-        """From states, `… w`, to two scores each."""
+        """From states, `… w`, to two scores for each."""
         return self.spans(hidden)

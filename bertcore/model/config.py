@@ -82,6 +82,7 @@ class BertConfig:
         if self.gelu not in ("none", "tanh"):
             raise ValueError(f'gelu={self.gelu!r} must be "none" (exact) or "tanh"')
         if self.label_names is not None:
+            # JSON gives a list, and a frozen dataclass is hashed.
             object.__setattr__(self, "label_names", tuple(self.label_names))
             if len(set(self.label_names)) != self.num_labels:
                 raise ValueError(
@@ -129,7 +130,7 @@ class BertConfig:
 
     @classmethod
     def fields_of(cls, published: dict[str, Any]) -> dict[str, Any]:
-        """Our fields, as far as a published config says them."""
+        """Our fields, as far as a published config has them."""
         fields = {
             ours: published[theirs]
             for ours, theirs in cls.published.keys.items()
@@ -181,13 +182,13 @@ class BertConfig:
     def operation_counts(self, length: int, predictions: int = 0) -> dict[str, int]:
         """Operations of each part in a forward pass of one text, by formula.
 
-        A multiplication and the addition behind it count as two, as PyTorch's
-        `FlopCounterMode` counts; only matrix products count. A backward pass takes
+        A multiplication and the addition after it count as two, as in PyTorch's
+        `FlopCounterMode`, and only matrix products count. A backward pass takes
         twice as many again.
 
         Args:
             length: tokens of the text, all of which attend to all.
-            predictions: places at which the masked-LM head predicts; with 0 neither
+            predictions: positions at which the masked-LM head predicts; with 0 neither
                 that head nor the next-sentence head is counted.
 
         Raises:
@@ -216,7 +217,7 @@ class BertConfig:
 
 
 def _divisor(config: BertConfig) -> int:
-    """The number of heads nearest to the one asked for that divides the width."""
+    """The divisor of the hidden size that is nearest to the number of heads given."""
     divisors = [
         n for n in range(1, config.hidden_size + 1) if config.hidden_size % n == 0
     ]

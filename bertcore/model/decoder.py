@@ -27,41 +27,41 @@ KeysAndValues = tuple[Tensor, Tensor]
 class KeyValueCache:
     """The keys and values that one layer of a decoder need not compute again.
 
-    `own` are those of the target so far, `source` those of the encoder's states, as
-    `Attention.offer` gives them, `b h k d` each.
+    `target` holds those of the tokens written so far, `source` those of the encoder's
+    states: the pair that `Attention.offer` computes, `b h k d` each.
     """
 
     def __init__(self) -> None:
-        self.own: KeysAndValues | None = None
+        self.target: KeysAndValues | None = None
         self.source: KeysAndValues | None = None
 
     @property
     def length(self) -> int:
         """Tokens of the target so far."""
-        return 0 if self.own is None else self.own[0].shape[2]
+        return 0 if self.target is None else self.target[0].shape[2]
 
     def extend(
         self,
         key: Tensor,  # b h q d
         value: Tensor,  # b h q d
     ) -> KeysAndValues:
-        """Add what is new behind what was there, keep it, and give it back."""
-        if self.own is not None:
-            key = torch.cat([self.own[0], key], dim=2)  # b h k d
-            value = torch.cat([self.own[1], value], dim=2)  # b h k d
-        self.own = key, value
-        return self.own
+        """Append those of new tokens, and return those of all tokens so far."""
+        if self.target is not None:
+            key = torch.cat([self.target[0], key], dim=2)  # b h k d
+            value = torch.cat([self.target[1], value], dim=2)  # b h k d
+        self.target = key, value
+        return self.target
 
     def of_source(self, attention: Attention, source: Tensor) -> KeysAndValues:
-        """The source's; computed the first time, and kept."""
+        """Those of the source, computed at the first token and kept for the others."""
         if self.source is None:
             self.source = attention.offer(source)
         return self.source
 
     def follow(self, rows: Tensor) -> None:
         """Go on from these rows of the batch, in this order, with the same sources."""
-        if self.own is not None:
-            self.own = self.own[0][rows], self.own[1][rows]
+        if self.target is not None:
+            self.target = self.target[0][rows], self.target[1][rows]
 
     def choose(self, rows: Tensor) -> None:
         """Keep these rows with their sources, in this order; one may be kept twice."""
@@ -90,12 +90,13 @@ class Decoder(Pretrained):
     def from_pretrained(
         cls, folder_or_name: str | Path, cross: bool | None = None, **changes: Any
     ) -> Self:
-        """The model with a checkpoint's weights, as for `Pretrained`.
+        """The model with a checkpoint's weights, float32, in evaluation mode.
 
         Args:
             folder_or_name: a folder, or a name on the hub, of a decoder or of BERT.
-            cross: whether it looks at a source. Default: as the checkpoint says. What
-                the checkpoint lacks starts from random weights, and a warning names it.
+            cross: whether it attends to a source. Default: what the checkpoint says.
+                Cross-attention that it lacks starts from random weights, and a warning
+                says so.
             changes: fields of the config to change.
         """
         published = read_json(find_file(folder_or_name, "config.json"))
@@ -112,30 +113,31 @@ class Decoder(Pretrained):
         position_ids: Tensor | None = None,  # b q
         source: Tensor | None = None,
         source_mask: Tensor | None = None,
-        memories: Sequence[KeyValueCache] | None = None,
+        caches: Sequence[KeyValueCache] | None = None,
     ) -> Tensor:
-        """The states after the last layer, `b q w`; arguments are those of `forward`.
+        """The states after the last layer, `b q w`, from what `forward` takes.
 
         Args:
-            memories: one of each layer. Then `input_ids` are the new tokens alone, and
-                `attention_mask` is of all, the old ones first, and positions go on.
+            caches: one for each layer. Then `input_ids` holds the new tokens alone,
+                `attention_mask` old and new ones, and positions go on from the old.
         """
-        old = memories[0].length if memories else 0
+        old = caches[0].length if caches else 0
         if position_ids is None and old:
             end = old + input_ids.shape[1]
             position_ids = torch.arange(old, end, device=input_ids.device)
             position_ids = position_ids.expand(len(input_ids), -1)  # b q
-        mask = attention_mask if memories is None else None
+        # With caches the mask is longer than the ids: `back_map` checks it.
+        mask = attention_mask if caches is None else None
         check_inputs(self.config, input_ids, token_type_ids, mask, position_ids)
-        shape = len(input_ids), self.config.hidden_size
-        check_source(self.cross, source, source_mask, *shape)
+        batch, width = len(input_ids), self.config.hidden_size
+        check_source(self.cross, source, source_mask, batch, width)
         hidden = self.bert.embeddings(input_ids, token_type_ids, position_ids)  # b q w
         length = old + input_ids.shape[1]
         allowed = back_map(attention_mask, length, input_ids.device, old)
         source_allowed = source_map(source_mask, attention_mask, old)
         for number, layer in enumerate(self.bert.encoder.layers):
-            memory = None if memories is None else memories[number]
-            hidden = layer(hidden, allowed, source, source_allowed, memory)  # b q w
+            cache = None if caches is None else caches[number]
+            hidden = layer(hidden, allowed, source, source_allowed, cache)  # b q w
         return hidden  # b q w
 
     def forward(
@@ -156,16 +158,15 @@ class Decoder(Pretrained):
                 number of the token's text. No token sees a later one in any case.
             position_ids: rows of the position table; default 0, 1, 2, …
             source: the states of an encoder, `b k w`.
-            source_mask: `b k`, as `attention_mask`, of the source. Default: all of it.
+            source_mask: `b k`, the same for the source; default: attend to all of it.
 
         Raises:
             ValueError: if a shape, a type or an id is not one the tables can take, or
                 there is a source without cross-attention, or the other way round.
         """
         hidden = self.states(
-            *(input_ids, token_type_ids, attention_mask, position_ids),
-            *(source, source_mask),
-        )
+            input_ids, token_type_ids, attention_mask, position_ids, source, source_mask
+        )  # b q w
         return self.scores(hidden)  # b q v
 
     def scores(self, hidden: Tensor) -> Tensor:
@@ -181,33 +182,34 @@ class Decoder(Pretrained):
 def source_map(
     source_mask: Tensor | None, attention_mask: Tensor | None, old: int = 0
 ) -> Tensor | None:
-    """Which token of the target may look at which state of the source: `cross_map`.
+    """Which token of the target may look at which state of the source, `b 1 q k`.
 
     Args:
         source_mask: `b k`, or None: at all of them.
-        attention_mask: of the target, or None.
-        old: tokens at the beginning of the target that do not look.
+        attention_mask: `b q`, of the target, or None.
+        old: tokens at the beginning of the target that are cached, so ask no more.
 
     Raises:
         ValueError: if a text of the target has no source, or it is not said which.
     """
     if source_mask is None:
         return None
-    new = None if attention_mask is None else attention_mask[:, old:]
-    allowed = cross_map(source_mask, new)
-    if not readable(source_mask):
+    new_mask = None if attention_mask is None else attention_mask[:, old:]
+    allowed = cross_map(source_mask, new_mask)
+    if not readable(source_mask):  # on a GPU a look at the values would stop the queue
         return allowed
     if attention_mask is None and bool((source_mask > 1).any()):
         raise ValueError(
             "source_mask numbers several texts of a row, but which tokens of the "
             "target are whose is not said; give attention_mask with the same numbers"
         )
-    blind = (~allowed.any(dim=-1)).nonzero()
-    if len(blind):
+    # A softmax over nothing would be NaN, and spread through the row from there.
+    sourceless = (~allowed.any(dim=-1)).nonzero()
+    if len(sourceless):
         raise ValueError(
-            f"a token in row {blind[0, 0].item()} may look at nothing of the source; "
-            "each number in attention_mask must be in that row of source_mask, too, "
-            "and a row of zeros is no source"
+            f"a token in row {sourceless[0, 0].item()} may look at nothing of the "
+            "source; each number in attention_mask must be in that row of source_mask, "
+            "too, and a row of zeros is no source"
         )
     return allowed
 
@@ -218,10 +220,11 @@ def back_map(
     """Which token may look at which: at itself, and back within its text, `b 1 q k`.
 
     Args:
-        attention_mask: `b k`, as for `attention_map`, or None.
+        attention_mask: `b k`, 1 for a token and 0 for padding, in a packed row the
+            number of the token's text; or None.
         length: of the rows.
         device: of the result.
-        old: tokens at the beginning that do not look, but are looked at.
+        old: tokens at the beginning that are cached: looked at, but asking no more.
 
     Raises:
         ValueError: if the mask has another length.
@@ -262,7 +265,7 @@ class DecoderLayer(nn.Module):
         allowed: Tensor | None = None,
         source: Tensor | None = None,
         source_allowed: Tensor | None = None,
-        memory: KeyValueCache | None = None,
+        cache: KeyValueCache | None = None,
     ) -> Tensor:
         """States in, states out: `b q w` to `b q w`.
 
@@ -271,15 +274,15 @@ class DecoderLayer(nn.Module):
             allowed: which of them may look at which, `b 1 q k`.
             source: the states of the encoder, `b k w`.
             source_allowed: which token may look at which of these, `b 1 q k`.
-            memory: keys and values of the tokens before; these are added to it.
+            cache: keys and values of the tokens before; the new ones are added to it.
         """
-        memory = KeyValueCache() if memory is None else memory
-        own = memory.extend(*self.attention.offer(hidden))
-        attended = self.dropout(self.attention.ask(hidden, *own, allowed))  # b q w
-        hidden = self.attention_norm(hidden + attended)  # b q w
+        cache = KeyValueCache() if cache is None else cache
+        key, value = cache.extend(*self.attention.offer(hidden))
+        attended = self.attention.ask(hidden, key, value, allowed)  # b q w
+        hidden = self.attention_norm(hidden + self.dropout(attended))  # b q w
         if self.cross is not None:
-            theirs = memory.of_source(self.cross, source)
-            looked = self.dropout(self.cross.ask(hidden, *theirs, source_allowed))
-            hidden = self.cross_norm(hidden + looked)  # b q w
+            key, value = cache.of_source(self.cross, source)
+            attended = self.cross.ask(hidden, key, value, source_allowed)  # b q w
+            hidden = self.cross_norm(hidden + self.dropout(attended))  # b q w
         changed = self.dropout(self.feedforward(hidden))  # b q w
         return self.feedforward_norm(hidden + changed)  # b q w

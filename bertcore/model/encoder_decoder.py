@@ -14,7 +14,7 @@ from bertcore.sources import find_file
 
 
 class EncoderDecoder(Pretrained):
-    """A text in, a text out: BERT without a pooler, and a decoder that looks at it.
+    """A text in, a text out: BERT without a pooler, and a decoder that attends to it.
 
     In files it is `EncoderDecoderModel` of the transformers library.
     """
@@ -30,7 +30,7 @@ class EncoderDecoder(Pretrained):
         Args:
             config: of the encoder.
             decoder_config: by default the same; the hidden size must be.
-            cross: whether the decoder looks at the encoder. Without, it knows nothing
+            cross: whether the decoder attends to the encoder. Without, it knows nothing
                 of the source, which only an experiment wants.
             tied: whether both share embeddings, layers and norms, so that only
                 cross-attention and the head are the decoder's own (Rothe et al. 2020,
@@ -53,8 +53,8 @@ class EncoderDecoder(Pretrained):
         """The model with a checkpoint's weights, float32, in evaluation mode.
 
         Args:
-            folder_or_name: a folder, or a name on the hub, of an encoder-decoder. Of
-                BERT's own weights `from_bert` makes one.
+            folder_or_name: a folder, or a name on the hub, of an encoder-decoder;
+                `from_bert` makes one of BERT's weights.
             changes: fields to change in both configs.
         """
         published = read_json(find_file(folder_or_name, "config.json"))
@@ -70,12 +70,11 @@ class EncoderDecoder(Pretrained):
                     f"config.json of {folder_or_name} has no table of the {part}; an "
                     "encoder-decoder's has one for each of the two"
                 )
-        theirs = published["decoder"]
+        # `BertConfig` describes encoders and refuses `is_decoder`; here it is meant.
+        decoder = {**published["decoder"], "is_decoder": False}
         config = BertConfig.from_dict(published["encoder"], **changes)
-        decoder_config = BertConfig.from_dict(
-            {**theirs, "is_decoder": False}, **changes
-        )
-        cross = theirs.get("add_cross_attention", True)
+        decoder_config = BertConfig.from_dict(decoder, **changes)
+        cross = decoder.get("add_cross_attention", True)
         tied = bool(published.get("tie_encoder_decoder"))
         return loaded(folder_or_name, lambda: cls(config, decoder_config, cross, tied))
 
@@ -89,13 +88,14 @@ class EncoderDecoder(Pretrained):
     ) -> Self:
         """Both from BERT's weights: BERT2BERT of Rothe et al. 2020, arXiv:1907.12461.
 
-        What looks at the encoder starts from random weights: no BERT has that. So does
-        the head if the checkpoint has none, and then a warning names it.
+        Cross-attention starts from random weights, because no BERT has it. So does the
+        head if the checkpoint has none, and then a warning names it.
 
         Args:
             encoder: a folder, or a name on the hub.
             decoder: another; by default the same.
-            tied: as for the class; then there is no other decoder.
+            tied: whether both share embeddings, layers and norms; then `decoder` must
+                be left out.
             changes: fields to change in both configs, such as `dropout=0.0`.
 
         Raises:
@@ -108,11 +108,12 @@ class EncoderDecoder(Pretrained):
                 "the encoder; leave one of the two out"
             )
         config = BertConfig.from_pretrained(encoder, **changes)
-        reader = loaded(encoder, lambda: Bert(config, pooler=False))
-        writer = Decoder.from_pretrained(decoder or encoder, **changes)
-        model = cls(config, writer.config, tied=tied)
-        model.encoder.load_state_dict(reader.state_dict())
-        model.decoder.load_state_dict(writer.state_dict(), strict=writer.cross)
+        bert = loaded(encoder, lambda: Bert(config, pooler=False))
+        trained = Decoder.from_pretrained(decoder or encoder, **changes)
+        model = cls(config, trained.config, tied=tied)
+        model.encoder.load_state_dict(bert.state_dict())
+        # Not strict where the checkpoint has no cross-attention: ours stays random.
+        model.decoder.load_state_dict(trained.state_dict(), strict=trained.cross)
         return model.eval()
 
     def forward(
@@ -130,19 +131,25 @@ class EncoderDecoder(Pretrained):
         Args:
             input_ids: piece ids of the source, `b k`.
             decoder_input_ids: those of the target, [CLS] first, `b q`.
-            token_type_ids, position_ids: as for `Bert.forward`.
+            token_type_ids: segments of the source; default 0.
             attention_mask: 1 for a token and 0 for padding; in packed rows the number
                 of the token's text, the same for source and target.
-            decoder_attention_mask: the same of the target.
-            decoder_position_ids: rows of its position table; default 0, 1, 2, …
+            position_ids: rows of the encoder's position table; default 0, 1, 2, …
+            decoder_attention_mask: the mask of the target.
+            decoder_position_ids: rows of the decoder's position table.
 
         Raises:
             ValueError: if a shape, a type or an id is not one the tables can take.
         """
         hidden = self.states(
-            *(input_ids, decoder_input_ids, token_type_ids, attention_mask),
-            *(position_ids, decoder_attention_mask, decoder_position_ids),
-        )
+            input_ids,
+            decoder_input_ids,
+            token_type_ids=token_type_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            decoder_attention_mask=decoder_attention_mask,
+            decoder_position_ids=decoder_position_ids,
+        )  # b q w
         return self.decoder.scores(hidden)  # b q v
 
     def states(
@@ -155,15 +162,17 @@ class EncoderDecoder(Pretrained):
         decoder_attention_mask: Tensor | None = None,  # b q
         decoder_position_ids: Tensor | None = None,  # b q
     ) -> Tensor:
-        """The decoder's states after its last layer, `b q w`; else as `forward`."""
+        """The decoder's states after its last layer, `b q w`, before the head."""
         source, source_mask = self.read(
             input_ids, token_type_ids, attention_mask, position_ids
         )
-        hidden = self.decoder.states(
-            *(decoder_input_ids, None, decoder_attention_mask, decoder_position_ids),
-            *(source, source_mask),
-        )
-        return hidden  # b q w
+        return self.decoder.states(
+            decoder_input_ids,
+            attention_mask=decoder_attention_mask,
+            position_ids=decoder_position_ids,
+            source=source,
+            source_mask=source_mask,
+        )  # b q w
 
     def read(
         self,
@@ -172,7 +181,7 @@ class EncoderDecoder(Pretrained):
         attention_mask: Tensor | None = None,  # b k
         position_ids: Tensor | None = None,  # b k
     ) -> tuple[Tensor | None, Tensor | None]:
-        """What the decoder may look at: the encoder's states and their mask."""
+        """What the decoder attends to: the encoder's states and their mask."""
         if not self.decoder.cross:
             return None, None
         states = self.encoder(input_ids, token_type_ids, attention_mask, position_ids)
@@ -189,14 +198,14 @@ class EncoderDecoder(Pretrained):
         }
 
     def _tie(self) -> None:
-        """The encoder's own modules stand in the decoder, too."""
+        """Put the encoder's own modules into the decoder, too."""
         self.decoder.bert.embeddings = self.encoder.embeddings
         pairs = zip(
             self.decoder.bert.encoder.layers, self.encoder.encoder.layers, strict=True
         )
-        for ours, theirs in pairs:
-            for name, part in theirs.named_children():
-                setattr(ours, name, part)
+        for decoder_layer, encoder_layer in pairs:
+            for name, part in encoder_layer.named_children():
+                setattr(decoder_layer, name, part)
 
 
 def _check_both(config: BertConfig, decoder_config: BertConfig, tied: bool) -> None:

@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -20,26 +20,26 @@ from bertcore.model.inference import evaluation
 from bertcore.model.inputs import check_inputs
 
 Step = dict[int, tuple[int, float]]  # row -> token and its log-probability
-# Of BERT's published vocabularies.
-CLS_ID, SEP_ID = 101, 102
-# The fields that count, or are an id, and the least that they may be.
-_WHOLE = {"max_tokens": 1, "beams": 1, "top_k": 1}
-# Logits divided by less may be more than single precision holds.
-_COLDEST = 0.001
 WritingModel = Decoder | EncoderDecoder
-# What a batch may hold, in the order of `check_inputs`.
-_SOURCE = ("input_ids", "token_type_ids", "attention_mask", "position_ids")
-_BEGINNING = _SOURCE[:3]
+CLS_ID, SEP_ID = 101, 102  # in BERT's published vocabularies
+# The fields that count, or are an id, and the least that they may be.
+_INTEGERS = {
+    **{"max_tokens": 1, "beams": 1, "top_k": 1},
+    **{"start_id": 0, "stop_id": 0, "seed": 0},
+}
+# Logits divided by less may be more than single precision holds.
+_LEAST_TEMPERATURE = 0.001
+_PROMPT = ("input_ids", "token_type_ids", "attention_mask")  # what a decoder reads
+_SOURCE = (*_PROMPT, "position_ids")  # what an encoder reads
 _NEVER = -1e9  # a score that loses to all others
-BestText = tuple[list[int], float, bool]
 
 
 class Generated(NamedTuple):
     """What was written, without the token that ends it.
 
-    `score` is the sum of the log-probabilities of the tokens, that one included; with
-    beams divided by length ** length_penalty. `ended` is whether it came to an end, or
-    was cut at `max_tokens`.
+    `score` is the sum of the log-probabilities of the tokens, the ending one included,
+    and with beams that sum divided by length ** length_penalty. `ended` is False for a
+    text that was cut at `max_tokens`.
     """
 
     ids: list[int]
@@ -55,18 +55,18 @@ class Search:
     many beginnings at once. A `temperature` above 0 draws.
 
     Args:
-        max_tokens: the most that are written; the one that ends counts.
+        max_tokens: the most that are written, the one that ends a text included.
         beams: beginnings that are followed at once.
         length_penalty: a finished beam's score is the sum of its log-probabilities
             divided by length ** length_penalty: 0 favours short texts, 1 compares
             means, more favours long ones.
         temperature: the logits are divided by it, and a token is drawn; 0 draws none.
-        top_k: draw among so many likeliest only (Fan et al. 2018).
-        top_p: draw among the fewest likeliest that have this probability together
-            (Holtzman et al. 2020).
-        start_id: what a target begins with: [CLS].
-        stop_id: what ends it: [SEP]. None: all texts have `max_tokens`.
-        seed: of what is drawn.
+        top_k: draw from this many of the likeliest tokens only (Fan et al. 2018).
+        top_p: draw from the smallest set of likeliest tokens whose probabilities sum
+            to this (Holtzman et al. 2020).
+        start_id: the token that a target begins with: [CLS].
+        stop_id: the token that ends it: [SEP]. None: all texts have `max_tokens`.
+        seed: of the draws.
 
     Raises:
         ValueError: naming the field that makes no sense, and what would.
@@ -83,11 +83,11 @@ class Search:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in _WHOLE.items():
+        for name, least in _INTEGERS.items():
             value = getattr(self, name)
             if value is None and name in ("top_k", "stop_id"):
                 continue
-            if type(value) is not int or value < least:
+            if type(value) is not int or value < least:  # `isinstance` lets True pass
                 raise ValueError(
                     f"{name}={value!r} must be an integer of {least} or more"
                 )
@@ -96,17 +96,18 @@ class Search:
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} must be a finite number"
                 )
-        if self.temperature and self.temperature < _COLDEST:
+        if self.temperature and self.temperature < _LEAST_TEMPERATURE:
             raise ValueError(
                 f"temperature={self.temperature!r} must be 0, which draws nothing, or "
-                f"{_COLDEST} or more"
+                f"{_LEAST_TEMPERATURE} or more"
             )
         if self.top_p is not None and not (
             _is_number(self.top_p) and 0 < self.top_p <= 1
         ):
             raise ValueError(f"top_p={self.top_p!r} must be above 0, and at most 1")
-        narrows = self.top_k is not None or self.top_p is not None
-        if narrows and not self.temperature:
+        # Settings that contradict each other: one of them would be ignored silently.
+        filtered = self.top_k is not None or self.top_p is not None
+        if filtered and not self.temperature:
             raise ValueError(
                 "top_k and top_p say among which tokens one is drawn, and with "
                 "temperature=0 none is; give temperature=1.0, or leave them out"
@@ -130,15 +131,15 @@ def generate(
 ) -> list[Generated]:
     """Write a text for each row of a batch.
 
-    The model is put into evaluation mode for a while; no gradients are kept.
+    The model is put into evaluation mode meanwhile; no gradients are kept.
 
     Args:
         model: an `EncoderDecoder`, or a `Decoder` without cross-attention.
-        batch: for the first the sources, as a tokenizer gives them, one a row (not
-            packed); for the other the beginnings that it goes on from.
+        batch: for an encoder-decoder the sources, as a tokenizer gives them, one per
+            row (not packed); for a decoder the beginnings that it goes on from.
         search: how; by default the likeliest token each time.
         cached: keep keys and values of the tokens before. Without, all is computed
-            anew for each token: the same, and slow.
+            anew for each token, which is slow and gives the same text.
 
     Raises:
         ValueError: if a row is empty, too long or not of the vocabulary, or what is
@@ -146,19 +147,18 @@ def generate(
     """
     search = search or Search()
     with evaluation(model), torch.inference_mode():
-        draft = GenerationState(model, batch, search, cached)
+        state = GenerationState(model, batch, search, cached)
         if search.beams > 1:
-            return [Generated(*found) for found in beam_search(draft, search)]
-        rows = len(draft.ids)
-        texts: list[list[int]] = [[] for _ in range(rows)]
-        scores, ended = [0.0] * rows, [False] * rows
-        for step in _steps(draft, search):
-            for row, (token, score) in step.items():
-                scores[row] += score
-                ended[row] = token == search.stop_id
-                if not ended[row]:
-                    texts[row].append(token)
-    return [Generated(*each) for each in zip(texts, scores, ended, strict=True)]
+            return beam_search(state, search)
+        texts = [Generated([], 0.0, ended=False) for _ in state.ids]
+        for step in _steps(state, search):
+            for row, (token, log_probability) in step.items():
+                ids, score, _ = texts[row]
+                ended = token == search.stop_id
+                if not ended:  # the token that ends a text is scored but no part of it
+                    ids.append(token)
+                texts[row] = Generated(ids, score + log_probability, ended)
+    return texts
 
 
 def stream(
@@ -167,16 +167,23 @@ def stream(
     search: Search | None = None,
     cached: bool = True,
 ) -> Iterator[Step]:
-    """The same, a token of each text at a time, as it comes.
+    """Write a text for each row, and yield the tokens as soon as they are known.
 
     The model must not be changed in between. It is in evaluation mode only while it
     computes.
+
+    Args:
+        model: an `EncoderDecoder`, or a `Decoder` without cross-attention.
+        batch: the sources or the beginnings, one per row, as `generate` takes them.
+        search: how; by default the likeliest token each time.
+        cached: keep keys and values of the tokens before.
 
     Yields:
         Row -> token and its log-probability, of the rows that have not ended before.
 
     Raises:
-        ValueError: as `generate`; or if the search has beams, which change their mind.
+        ValueError: if a row is empty, too long or not of the vocabulary, what is to be
+            written does not fit into the position table, or the search has beams.
     """
     search = search or Search()
     if search.beams > 1:
@@ -186,12 +193,14 @@ def stream(
         )
     with evaluation(model), torch.inference_mode():
         steps = _steps(GenerationState(model, batch, search, cached), search)
-    return _apart(model, steps)
+    return _in_evaluation(model, steps)
 
 
-def _apart(model: WritingModel, steps: Iterator[Step]) -> Iterator[Step]:
-    """The steps; between them the model is in the mode that it had."""
-    while True:
+def _in_evaluation(model: WritingModel, steps: Iterator[Step]) -> Iterator[Step]:
+    """The steps; between two of them the model is in the mode that it had."""
+    while (
+        True
+    ):  # no `with` around a `yield`: it would hold while the caller's code runs
         with evaluation(model), torch.inference_mode():
             step = next(steps, None)
         if step is None:
@@ -212,9 +221,10 @@ class GenerationState:
         """
         Args:
             model: an encoder-decoder, or a decoder without cross-attention.
-            batch: for the first the source, as `Bert.forward` takes it; for the other
-                `input_ids`, the beginnings that it goes on from, and perhaps
-                `attention_mask`; padding may stand on either side.
+            batch: for an encoder-decoder the source: `input_ids` and perhaps
+                `token_type_ids`, `attention_mask`, `position_ids`; for a decoder the
+                beginnings that it goes on from: `input_ids` and perhaps
+                `attention_mask`, with padding on either side.
             search: how to write.
             cached: keep keys and values, rather than compute them anew each time.
 
@@ -225,14 +235,15 @@ class GenerationState:
         self.source, self.source_mask = None, None
         if isinstance(model, EncoderDecoder):
             self.decoder = model.decoder
-            ids, _, _ = _checked(model.config, batch, _SOURCE)
+            ids, _, _ = _check_batch(model.config, batch, _SOURCE)
             _check_id(self.decoder.config, "start_id", search.start_id)
+            # The source is read once; each step only asks its states.
             self.source, self.source_mask = model.read(**batch)
             self.ids = torch.full_like(ids[:, :1], search.start_id)
             self.mask = None
         elif isinstance(model, Decoder) and not model.cross:
             self.decoder = model
-            self.ids, self.mask = _beginnings(model.config, batch)
+            self.ids, self.mask = _left_padded(model.config, batch)
         else:
             raise ValueError(
                 f"a {type(model).__name__} alone does not write; give an "
@@ -242,11 +253,11 @@ class GenerationState:
             _check_id(self.decoder.config, "stop_id", search.stop_id)
         self._check_room(search)
         layers = self.decoder.bert.encoder.layers
-        self.memories = [KeyValueCache() for _ in layers] if cached else None
+        self.caches = [KeyValueCache() for _ in layers] if cached else None
 
     def logits(self) -> Tensor:
         """Of the next token of each text, `b v`, in single precision."""
-        old = self.memories[0].length if self.memories else 0
+        old = self.caches[0].length if self.caches else 0
         positions = None
         if self.mask is not None:  # padding does not count
             positions = (self.mask.cumsum(1) - 1).clamp(min=0)[:, old:]  # b q
@@ -256,7 +267,7 @@ class GenerationState:
             position_ids=positions,
             source=self.source,
             source_mask=self.source_mask,
-            memories=self.memories,
+            caches=self.caches,
         )  # b q w
         return self.decoder.scores(hidden[:, -1]).float()  # b v
 
@@ -270,54 +281,53 @@ class GenerationState:
             self.mask = F.pad(self.mask, (0, 1), value=1)
 
     def follow(self, rows: Tensor) -> None:
-        """Go on from these beginnings; in place n stands one of the same source."""
+        """Go on from these rows; row n must be replaced by one of the same source."""
         self.ids = self.ids[rows]
         if self.mask is not None:
             self.mask = self.mask[rows]
-        for memory in self.memories or ():
-            memory.follow(rows)
+        for cache in self.caches or ():
+            cache.follow(rows)
 
     def choose(self, rows: Tensor) -> None:
-        """Go on with these texts, in this order; one may be there twice."""
+        """Keep these rows with their sources, in this order; one may be kept twice."""
         self.ids = self.ids[rows]
         for name in ("mask", "source", "source_mask"):
             if (value := getattr(self, name)) is not None:
                 setattr(self, name, value[rows])
-        for memory in self.memories or ():
-            memory.choose(rows)
+        for cache in self.caches or ():
+            cache.choose(rows)
 
     def _check_room(self, search: Search) -> None:
-        have = self.decoder.config.max_positions
-        begun = self.ids.shape[1]
-        if begun + search.max_tokens - 1 > have:  # the last is not read again
+        rows, begun = self.decoder.config.max_positions, self.ids.shape[1]
+        if begun + search.max_tokens - 1 > rows:  # the last is not read again
             raise ValueError(
                 f"max_tokens={search.max_tokens} after {begun} token"
                 f"{'s' if begun > 1 else ''}, but the decoder's position table has "
-                f"{have} rows; give max_tokens={max(1, have - begun + 1)} at most, or "
+                f"{rows} rows; give max_tokens={max(1, rows - begun + 1)} at most, or "
                 "begin with less"
             )
 
 
-def _steps(draft: GenerationState, search: Search) -> Iterator[Step]:
-    device = draft.ids.device
+def _steps(state: GenerationState, search: Search) -> Iterator[Step]:
+    """Greedy decoding or sampling, for all texts that have not ended."""
+    device = state.ids.device
     generator = torch.Generator(device).manual_seed(search.seed)
-    rows = list(range(len(draft.ids)))
+    rows = list(range(len(state.ids)))
     for _ in range(search.max_tokens):
-        logits = draft.logits()  # b v
+        logits = state.logits()  # b v
         tokens = pick_tokens(logits, search, generator)  # b
         scores = logits.log_softmax(-1).gather(1, tokens[:, None])[:, 0]  # b
-        draft.append(tokens)
+        state.append(tokens)
         pairs = list(zip(tokens.tolist(), scores.tolist(), strict=True))
         yield dict(zip(rows, pairs, strict=True))
-        going = [n for n, (token, _) in enumerate(pairs) if token != search.stop_id]
-        if not going:
+        unfinished = [
+            n for n, (token, _) in enumerate(pairs) if token != search.stop_id
+        ]
+        if not unfinished:
             return
-        if len(going) < len(rows):  # what has ended costs no more
-            draft.choose(torch.tensor(going, device=device))
-            rows = [rows[n] for n in going]
-
-
-_WHOLE |= {"start_id": 0, "stop_id": 0, "seed": 0}
+        if len(unfinished) < len(rows):  # what has ended costs no more
+            state.choose(torch.tensor(unfinished, device=device))
+            rows = [rows[n] for n in unfinished]
 
 
 def _is_number(value: object) -> bool:
@@ -329,7 +339,7 @@ def filtered_logits(
     logits: Tensor,  # b v
     search: Search,
 ) -> Tensor:
-    """Logits as the search draws from them: divided, and -inf where it never does."""
+    """Logits divided by the temperature, and -inf for tokens that are never drawn."""
     logits = logits / search.temperature  # b v
     if search.top_k is not None:
         count = min(search.top_k, logits.shape[-1])
@@ -337,8 +347,9 @@ def filtered_logits(
         logits = logits.masked_fill(logits < least, -torch.inf)  # b v
     if search.top_p is not None and search.top_p < 1:
         ordered, order = logits.sort(descending=True)
-        chances = ordered.softmax(-1)  # b v
-        before = chances.cumsum(-1) - chances  # b v
+        probabilities = ordered.softmax(-1)  # b v
+        # By what comes before a token, not with it: the likeliest is always kept.
+        before = probabilities.cumsum(-1) - probabilities  # b v
         dropped = before >= search.top_p  # b v
         logits = logits.masked_fill(
             torch.zeros_like(dropped).scatter(-1, order, dropped), -torch.inf
@@ -354,17 +365,17 @@ def pick_tokens(
     """The next token of each text, `b`: the likeliest, or one that is drawn."""
     if not search.temperature:
         return logits.argmax(-1)  # b
-    chances = filtered_logits(logits, search).softmax(-1)  # b v
-    return torch.multinomial(chances, 1, generator=generator)[:, 0]  # b
+    probabilities = filtered_logits(logits, search).softmax(-1)  # b v
+    return torch.multinomial(probabilities, 1, generator=generator)[:, 0]  # b
 
 
-def _checked(
+def _check_batch(
     config: BertConfig, batch: Mapping[str, Tensor], names: tuple[str, ...]
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Ids, segments and mask of a batch with a text in each row."""
+    """Ids, segments and mask of a batch, if it has one text in each row."""
     if "input_ids" not in batch:
-        held = ", ".join(batch) or "nothing"
-        raise ValueError(f"the batch has no input_ids; it has {held}")
+        keys = ", ".join(batch) or "nothing"
+        raise ValueError(f"the batch has no input_ids; it has {keys}")
     unknown = ", ".join(sorted(set(batch) - set(names)))
     if unknown:
         raise ValueError(
@@ -378,6 +389,7 @@ def _checked(
             f"attention_mask has shape {tuple(mask.shape)}; expected "
             f"{tuple(ids.shape)}, 1 for a token and 0 for padding"
         )
+    # A packed row has one last token, but each of its texts needs one to go on from.
     if mask is not None and bool((mask > 1).any()):
         raise ValueError(
             "attention_mask numbers several texts in a row; to write, give each a row "
@@ -386,11 +398,11 @@ def _checked(
     return ids, types, mask
 
 
-def _beginnings(
+def _left_padded(
     config: BertConfig, batch: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor | None]:
     """Ids and mask, all padding on the left and no more of it than need be."""
-    ids, types, mask = _checked(config, batch, _BEGINNING)
+    ids, types, mask = _check_batch(config, batch, _PROMPT)
     if types is not None and bool(types.any()):
         raise ValueError(
             "token_type_ids holds more than 0, but what is written goes on in the "
@@ -400,7 +412,8 @@ def _beginnings(
         return ids, None
     mask = mask.to(ids)  # b s
     order = mask.argsort(dim=1, stable=True)  # b s
-    order = order[:, -int(mask.sum(dim=1).max()) :]  # each row's end is its last
+    # Then the last token of every row is its newest, and the next goes behind it.
+    order = order[:, -int(mask.sum(dim=1).max()) :]
     return ids.gather(1, order), mask.gather(1, order)
 
 
@@ -414,24 +427,24 @@ def _check_id(config: BertConfig, name: str, number: int) -> None:
 
 
 class Hypotheses:
-    """The best ends of one text: as many as there are beams, the best first."""
+    """The best finished texts of a row: as many as there are beams, the best first."""
 
     def __init__(self, beams: int) -> None:
         self.beams = beams
-        self.ends: list[BestText] = []
+        self.texts: list[Generated] = []
 
-    def add(self, ids: list[int], score: float, ended: bool) -> None:
+    def add(self, text: Generated) -> None:
         """Keep it if it is among the best."""
-        self.ends.append((ids, score, ended))
-        self.ends = sorted(self.ends, key=lambda end: -end[1])[: self.beams]
+        self.texts.append(text)
+        self.texts = sorted(self.texts, key=lambda text: -text.score)[: self.beams]
 
     def beaten_by(self, score: float) -> bool:
         """Whether a beam of this score may yet find its place among these."""
-        return len(self.ends) < self.beams or score > self.ends[-1][1]
+        return len(self.texts) < self.beams or score > self.texts[-1].score
 
 
-def beam_search(draft: GenerationState, search: Search) -> list[BestText]:
-    """Ids, score, and whether it ended, of the best text of each row.
+def beam_search(state: GenerationState, search: Search) -> list[Generated]:
+    """The best text of each row.
 
     At each step a row's `beams` beginnings are continued by every token, and the best
     2 · beams are looked at: of the best `beams` among them those that end are finished,
@@ -440,65 +453,72 @@ def beam_search(draft: GenerationState, search: Search) -> list[BestText]:
     transformers library does it, with `early_stopping=False`.
 
     Args:
-        draft: the rows, before the first token.
+        state: the rows, before the first token.
         search: how.
     """
-    beams, rows = search.beams, list(range(len(draft.ids)))
-    begun, device = draft.ids.shape[1], draft.ids.device
+    beams, rows = search.beams, list(range(len(state.ids)))
+    begun, device = state.ids.shape[1], state.ids.device
+    offsets = torch.arange(beams, device=device)
     finished = [Hypotheses(beams) for _ in rows]
-    draft.choose(torch.arange(len(rows), device=device).repeat_interleave(beams))
+    state.choose(torch.arange(len(rows), device=device).repeat_interleave(beams))
     totals = torch.full((len(rows), beams), _NEVER, device=device)
     totals[:, 0] = 0.0  # all beams of a row begin alike: go on from one
     for length in range(1, search.max_tokens + 1):
-        best, beam, token = _continuations(draft, totals)
+        best, beam, token = _continuations(state, totals)
         ends = token == search.stop_id if search.stop_id is not None else token < 0
-        over = ends | (length == search.max_tokens)
+        stops = ends | (length == search.max_tokens)
         scores = best / length**search.length_penalty
-        _finish(finished, rows, draft.ids[:, begun:], (scores, beam, token, ends, over))
-        going = (best + over * _NEVER).topk(beams)
-        totals = going.values
+        ranked = [each[:, :beams] for each in (scores, beam, token, ends, stops)]
+        _finish([finished[row] for row in rows], state.ids[:, begun:], ranked)
+        # Each beam ends in one way only, so at least half of 2 · beams can go on.
+        chosen = (best + stops * _NEVER).topk(beams)
+        totals = chosen.values
         first = beams * torch.arange(len(rows), device=device)[:, None]
-        draft.follow((first + beam.gather(1, going.indices)).flatten())
-        draft.append(token.gather(1, going.indices).flatten())
+        state.follow((first + beam.gather(1, chosen.indices)).flatten())
+        state.append(token.gather(1, chosen.indices).flatten())
         hopes = (totals[:, 0] / length**search.length_penalty).tolist()
-        open_ = [n for n, row in enumerate(rows) if finished[row].beaten_by(hopes[n])]
-        if not open_ or length == search.max_tokens:
+        going = [n for n, row in enumerate(rows) if finished[row].beaten_by(hopes[n])]
+        if not going or length == search.max_tokens:
             break
-        if len(open_) < len(rows):  # what is done costs no more
-            kept = torch.tensor(open_, device=device)
+        if len(going) < len(rows):  # what is done costs no more
+            kept = torch.tensor(going, device=device)
             totals = totals[kept]
-            each = torch.arange(beams, device=device)
-            draft.choose((beams * kept[:, None] + each).flatten())
-            rows = [rows[n] for n in open_]
-    return [each.ends[0] for each in finished]
+            state.choose((beams * kept[:, None] + offsets).flatten())
+            rows = [rows[n] for n in going]
+    return [hypotheses.texts[0] for hypotheses in finished]
 
 
 def _continuations(
-    draft: GenerationState,
-    totals: Tensor,
+    state: GenerationState, totals: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The best 2 · k of each row: their scores, beams and tokens."""
+    """The best 2 · beams continuations of each row: their scores, beams and tokens."""
     beams = totals.shape[1]
-    scores = draft.logits().log_softmax(-1)  # b v
+    scores = state.logits().log_softmax(-1)  # b v
     pieces = scores.shape[1]
     sums = rearrange(scores, "(r k) v -> r k v", k=beams) + totals[:, :, None]
+    # One number for beam and token, so that one `topk` ranks both together.
     best, place = rearrange(sums, "r k v -> r (k v)").topk(2 * beams)
     return best, place // pieces, place % pieces
 
 
 def _finish(
-    finished: list[Hypotheses],
-    rows: list[int],
-    written: Tensor,
-    found: tuple[Tensor, ...],
+    finished: list[Hypotheses], written: Tensor, ranked: Sequence[Tensor]
 ) -> None:
-    """Add what ends here of the best `beams` of each row."""
-    beams = finished[0].beams
-    scores, beam, token, ends, over = (each[:, :beams].tolist() for each in found)
-    for n, row in enumerate(rows):
-        for rank in range(beams):
-            if over[n][rank]:
-                ids = written[n * beams + beam[n][rank]].tolist()
-                if not ends[n][rank]:
-                    ids = [*ids, token[n][rank]]
-                finished[row].add(ids, scores[n][rank], ends[n][rank])
+    """Add what stops at this token to the finished texts of each row.
+
+    Args:
+        finished: of each row.
+        written: the tokens of each beam before this one, row by row.
+        ranked: of the best continuations of each row, `r k` each: score, beam, token,
+            whether the token ends the text, and whether the text stops here at all.
+    """
+    # To Python in one go: a look at single entries would wait for the GPU each time.
+    for row, columns in enumerate(
+        zip(*(each.tolist() for each in ranked), strict=True)
+    ):
+        for score, beam, token, ends, stops in zip(*columns, strict=True):
+            if stops:
+                ids = written[row * finished[row].beams + beam].tolist()
+                # A text that is cut keeps its last token.
+                ids += [] if ends else [token]
+                finished[row].add(Generated(ids, score, ends))

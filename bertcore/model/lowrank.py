@@ -1,7 +1,7 @@
 """Low rank: few new weights learn beside many that stay as they are (chapter 10).
 
 Hu et al. 2021, LoRA (arXiv:2106.09685). A matrix W gets a summand of rank r, the
-product of a narrow and a flat one. When all is learnt it is added to W, so the model is
+product of two thin matrices. After training the summand is added to W, so the model is
 as large and as fast as before.
 """
 
@@ -17,7 +17,7 @@ NAMES = ("query", "key", "value", "output", "widen", "narrow")
 
 
 class LowRank(nn.Module):
-    """A linear layer that stays as it is, and what is learnt beside it.
+    """A frozen linear layer, and the low-rank matrices that are learnt beside it.
 
     base(x) + scale · (x Aᵀ) Bᵀ, with scale = alpha / rank (section 4.1). `down` is the
     paper's A, `up` is B. B starts at 0, so the layer starts as `base` alone. A is
@@ -60,7 +60,7 @@ def add_low_rank(
 ) -> int:
     """Freeze the embeddings and the encoder, and give its matrices low-rank summands.
 
-    The pooler and the heads learn as before. Saving needs `merge_low_rank` first.
+    The pooler and the heads learn as before. Call `merge_low_rank` before you save.
 
     Args:
         model: with a head, such as `BertForSequenceClassification`; changed in place.
@@ -75,10 +75,11 @@ def add_low_rank(
         How many parameters learn now, pooler and heads included.
 
     Raises:
-        ValueError: if a name, the rank or alpha makes no sense, or they are there.
+        ValueError: if a name, the rank or alpha makes no sense, or the model has
+            low-rank layers already.
     """
     body = _body(model)
-    if _places(model):
+    if _low_rank_layers(model):
         raise ValueError(
             "the model has low-rank layers already; call merge_low_rank(model) first"
         )
@@ -88,38 +89,40 @@ def add_low_rank(
             f"names={names!r}: {', '.join(unknown) or 'nothing'} cannot be given a "
             f"low-rank summand; give a tuple of {', '.join(NAMES)}"
         )
-    chosen = {
+    linears = {
         path: module
         for path, module in body.encoder.named_modules()
         if isinstance(module, nn.Linear) and path.rpartition(".")[2] in names
     }
-    _check_rank(rank, chosen)
+    _check_rank(rank, linears)
     alpha = rank if alpha is None else alpha
     if not alpha > 0:
         raise ValueError(f"alpha={alpha!r} must be more than 0, such as the rank")
+    # Frozen first: the matrices of the new layers are parameters that must learn.
     for parameter in _frozen(body):
         parameter.requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
-    for path, linear in chosen.items():
+    for path, linear in linears.items():
         body.encoder.set_submodule(path, LowRank(linear, rank, alpha, generator))
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def merge_low_rank(model: nn.Module) -> None:
-    """Add what was learnt to the matrices, in place: plain linear layers again.
+    """Add the low-rank matrices to the frozen ones, which are plain layers again.
 
-    The model computes the same as before, can be saved, and all of it learns again.
-    An optimiser made before knows nothing of these matrices; make a new one.
+    The model is changed in place; it computes the same as before, can be saved, and all
+    of it learns again.
+    An optimiser made before does not update the merged matrices; make a new one.
 
     Raises:
         ValueError: if there is nothing to merge.
     """
-    body, places = _body(model), _places(model)
-    if not places:
+    body, layers = _body(model), _low_rank_layers(model)
+    if not layers:
         raise ValueError(
             "the model has no low-rank layers; call add_low_rank(model) and train first"
         )
-    for path, layer in places.items():
+    for path, layer in layers.items():
         model.set_submodule(path, layer.merged())
     for parameter in _frozen(body):
         parameter.requires_grad_(True)
@@ -134,13 +137,14 @@ def _body(model: nn.Module) -> nn.Module:
     return model.bert
 
 
-def _places(model: nn.Module) -> dict[str, LowRank]:
+def _low_rank_layers(model: nn.Module) -> dict[str, LowRank]:
+    """By the path of each in the model."""
     named = model.named_modules()
     return {path: module for path, module in named if isinstance(module, LowRank)}
 
 
 def _frozen(body: nn.Module) -> chain[nn.Parameter]:
-    """What stays as it is: all but the pooler."""
+    """The parameters that stay as they are: those of all but the pooler."""
     return chain(body.embeddings.parameters(), body.encoder.parameters())
 
 

@@ -24,7 +24,7 @@ class Pooler(nn.Module):
 
 
 def cls_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
-    """The state of each text's first token, [CLS]; otherwise as `mean_pool`."""
+    """The state of each text's first token, [CLS]: `b s w` and `b s` to `b w`."""
     check_places(hidden, attention_mask)
     first = attention_mask.int().argmax(dim=1)  # padding may stand on the left
     return hidden[torch.arange(len(hidden)), first]  # b w
@@ -52,7 +52,7 @@ def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
 
 
 def max_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
-    """The largest value of each feature over the tokens; otherwise as `mean_pool`."""
+    """Each feature's largest value over the tokens: `b s w` and `b s` to `b w`."""
     check_places(hidden, attention_mask)
     padding = rearrange(attention_mask, "b s -> b s 1") == 0
     return hidden.masked_fill(padding, -torch.inf).amax(dim=1)  # b w
@@ -61,14 +61,14 @@ def max_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
 def check_places(hidden: Tensor, attention_mask: Tensor) -> None:
     """Refuse a mask that does not say which states belong to each text.
 
-    Shapes are always checked, values on the CPU only, as for `Bert`.
+    Shapes are always checked, values on the CPU only.
 
     Raises:
         ValueError: naming what was given and what to do.
     """
-    for name, given in (("hidden", hidden), ("attention_mask", attention_mask)):
-        if not isinstance(given, Tensor):
-            raise ValueError(f"{name} is a {type(given).__name__}; give a tensor")
+    for name, value in (("hidden", hidden), ("attention_mask", attention_mask)):
+        if not isinstance(value, Tensor):
+            raise ValueError(f"{name} is a {type(value).__name__}; give a tensor")
     if not hidden.is_floating_point():
         raise ValueError(
             f"hidden has dtype {hidden.dtype}; states are floating-point numbers"
@@ -78,7 +78,7 @@ def check_places(hidden: Tensor, attention_mask: Tensor) -> None:
             f"attention_mask has shape {tuple(attention_mask.shape)} for states of "
             f"{tuple(hidden.shape)}; give states b s w and the mask b s they came with"
         )
-    if not readable(attention_mask):
+    if not readable(attention_mask):  # on a GPU to look at values would stop the queue
         return
     if bool((attention_mask > 1).any()):
         raise ValueError(
@@ -86,6 +86,7 @@ def check_places(hidden: Tensor, attention_mask: Tensor) -> None:
             "them; unpack the states first, and pool each text's"
         )
     if not bool(((attention_mask == 0) | (attention_mask == 1)).all()):
+        # In a mask that is added to scores tokens have 0: just the wrong way round.
         raise ValueError(
             "attention_mask holds values other than 0 and 1; give 1 for a token and 0 "
             "for padding, not the numbers that are added to the scores"

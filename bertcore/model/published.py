@@ -84,12 +84,16 @@ class Published(NamedTuple):
     """The `config.json` and the tensors of a family, as the transformers library has
     them.
 
-    `model_type` is the family's name, `keys` are our field and the key of config.json,
-    `allowed` says what other keys may hold, `activation` is the key that names it.
-    `body` is what stands before the names of the body in a file of a model with a head.
-    `names` are our module and the module's name in files; `{n}` is a layer's number.
-    `again` are names under which files hold a tensor once more, `table` is the name of
-    the token table, `needed` are the beginnings of what a file must hold.
+    Attributes:
+        model_type: the family's name.
+        keys: our field -> its key in config.json.
+        names: our module -> its name in files; `{n}` is a layer's number.
+        body: the prefix of the body's names in the file of a model with a head.
+        again: a name under which files hold a tensor once more -> its own name.
+        allowed: other keys of config.json -> the values that we can compute with.
+        activation: the key that names the activation.
+        table: the token table's name.
+        needed: prefixes of names, of each of which a file must hold one.
     """
 
     model_type: str
@@ -130,9 +134,10 @@ class Published(NamedTuple):
             ValueError: if files have no such part.
         """
         part = part_of(ours)
-        body = ours[len(part) :]
-        name = body.removeprefix("bert.")
-        prefix = part + (f"{self.body}." if name != body else "")
+        whole = ours[len(part) :]
+        name = whole.removeprefix("bert.")
+        prefix = part + (f"{self.body}." if name != whole else "")
+        # The table has a line for all layers: look up with {n} in the number's place.
         module, _, kind = name.rpartition(".")
         number = re.search(r"\.(\d+)\.", f"{module}.")
         template = re.sub(r"\.\d+(?=\.|$)", ".{n}", module, count=1)
@@ -146,8 +151,8 @@ class Published(NamedTuple):
     def canonical(self, published: str) -> str:
         """One spelling of a published name; an encoder-decoder's part stays before it.
 
-        Without the prefixes `module.` and that of the body, with the norm's names of
-        today instead of those of the first release.
+        Without the prefix `module.` (of `DataParallel`) and that of the body; and a
+        norm's `gamma` and `beta`, as in the first release, are `weight` and `bias`.
         """
         whole = published.removeprefix("module.")
         part = part_of(whole)
@@ -158,18 +163,18 @@ class Published(NamedTuple):
         return part + (bias or name)
 
     def copies(self) -> set[str]:
-        """Names in files that hold nothing of their own."""
+        """Names in files whose tensors need not be read: they are copies or counts."""
         return {"embeddings.position_ids", *self.again}
 
 
 def part_of(name: str) -> str:
-    """The part of an encoder-decoder that a name begins with; mostly nothing.
+    """The prefix of an encoder-decoder's part, if a name begins with one, else "".
 
     >>> part_of("encoder.bert.pooler.dense.bias"), part_of("encoder.layer.3.bias")
     ('encoder.', '')
     """
-    found = _PART.match(name)
-    return found[0] if found else ""
+    match = _PART.match(name)
+    return match[0] if match else ""
 
 
 BERT = Published(
@@ -208,7 +213,7 @@ def published_name(ours: str) -> str:
 
 
 def canonical(published: str) -> str:
-    """One spelling of a BERT's published name; see `Published.canonical`.
+    """One spelling of a BERT's published name, without prefixes or former names.
 
     >>> canonical("module.bert.embeddings.LayerNorm.gamma")
     'embeddings.LayerNorm.weight'

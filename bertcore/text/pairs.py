@@ -8,7 +8,8 @@ neighbouring stretches is kept or swapped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from bertcore.text.fast_tokenizer import AnyTokenizer
 
 FOLLOWS, RANDOM = 0, 1  # run_pretraining.py, `get_next_sentence_output`
-# A sentence is the range of the places of its tokens in one long array, and a document
-# its sentences. A stretch of text is a range again, and no token is copied.
+# A sentence is the range of its tokens in one long array of ids, and a document is the
+# list of its sentences. A stretch of text is a range again, so no token is copied.
 Documents = Sequence[Sequence[range]]
 IN_ORDER, SWAPPED = 0, 1
 
@@ -45,15 +46,15 @@ def training_pairs(
 ) -> Iterator[Pair]:
     """Pairs of all documents in random order, `repeats` times over.
 
-    Each time the documents are cut anew, and get new random partners: Google's
-    `dupe_factor`, 10 as released.
+    Each time the documents are cut anew and get new random partners (Google's
+    `dupe_factor`, 10 as released).
 
     Args:
         documents: of sentences, each with one token at least; none is empty.
         length: of a pair with its three special tokens, in tokens.
         repeats: how many times to go through all documents.
         rng: where the random numbers come from.
-        short: as for `document_pairs`.
+        short: the share of documents that are cut to a random shorter length.
 
     Raises:
         ValueError: if there is nothing to pair, or a number makes no sense.
@@ -78,7 +79,8 @@ def document_pairs(
     sentence has no rest, so its partner is always random.
 
     Args:
-        documents: as for `training_pairs`; random partners come from them.
+        documents: of sentences, each with one token at least; random partners come
+            from them, too.
         index: the document to cut up.
         length: of a pair with its three special tokens, in tokens.
         rng: where the random numbers come from. Between two pairs the caller may
@@ -123,7 +125,7 @@ def joined(sentences: Sequence[range]) -> range:
 def elsewhere(documents: Documents, index: int, size: int, rng: Random) -> range:
     """Sentences of another document, from a random one on, up to a size.
 
-    With ten tries: a small corpus may give the document itself after all.
+    After ten tries it is the document itself after all, as in Google's code.
     """
     for _ in range(10):
         other = rng.randint(0, len(documents) - 1)
@@ -131,10 +133,10 @@ def elsewhere(documents: Documents, index: int, size: int, rng: Random) -> range
             break
     document = documents[other]
     start = rng.randint(0, len(document) - 1)
-    found = 0
+    tokens = 0
     for end in range(start, len(document)):
-        found += len(document[end])
-        if found >= size:
+        tokens += len(document[end])
+        if tokens >= size:
             break
     return joined(document[start : end + 1])
 
@@ -167,12 +169,13 @@ def check_pairing(documents: Documents, length: int, short: float) -> None:
 
 
 class Examples(NamedTuple):
-    """A table of examples.
+    """A table of examples, one per row.
 
-    `spans`, four places each: the first stretch from the first to before the second,
-    the second stretch from the third to before the fourth; it may be empty. `labels`:
-    0 if the second follows, 1 if it is random, or in `order_examples` swapped; None if
-    nothing is asked of it.
+    Attributes:
+        spans: start and end of the first stretch, then start and end of the second,
+            which may be empty, as positions in the store.
+        labels: 0 if the second follows, 1 if it is random, or in `order_examples`
+            swapped. None without such an objective.
     """
 
     spans: np.ndarray
@@ -188,7 +191,7 @@ class Examples(NamedTuple):
 def pair_examples(
     store: Store, length: int = 128, repeats: int = 1, seed: int = 0, short: float = 0.1
 ) -> Examples:
-    """Pairs for next-sentence prediction, as `pairs.training_pairs` makes them.
+    """Pairs for next-sentence prediction, of all documents in random order.
 
     Args:
         store: the documents.
@@ -200,13 +203,7 @@ def pair_examples(
     Raises:
         ValueError: if there is nothing to pair, or a number makes no sense.
     """
-    pairs = training_pairs(store, length, repeats, Random(seed), short)
-    rows = [
-        (first.start, first.stop, second.start, second.stop, label)
-        for first, second, label in pairs
-    ]
-    table = np.array(rows, dtype=np.int64)
-    return Examples(table[:, :4], table[:, 4])
+    return _table(training_pairs(store, length, repeats, Random(seed), short))
 
 
 def window_examples(store: Store, length: int = 128) -> Examples:
@@ -226,11 +223,11 @@ def window_examples(store: Store, length: int = 128) -> Examples:
         raise ValueError(
             f"length={length}; give 3 or more: two special tokens, and one"
         )
-    ends = np.asarray(store.sentences[store.documents])  # of documents, in tokens
+    bounds = np.asarray(store.sentences[store.documents]).tolist()  # of documents
     rows = [
         (begin, min(begin + length - 2, end))
-        for first, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
-        for begin in range(first, end, length - 2)
+        for start, end in pairwise(bounds)
+        for begin in range(start, end, length - 2)
     ]
     spans = np.zeros((len(rows), 4), dtype=np.int64)
     spans[:, :2] = rows
@@ -248,24 +245,27 @@ def assembled(
         tokenizer: knows the special tokens.
 
     Returns:
-        `input_ids`, `token_type_ids` and `attention_mask`, `b s` each, as `padded`
-        makes them.
+        Three tensors, `b s` each: `input_ids`; `token_type_ids`, 1 for the second
+        stretch and its [SEP], else 0; `attention_mask`, 1 for a token and 0 for
+        padding.
     """
     begin_a, end_a, begin_b, end_b = (column[:, None] for column in spans.T)
     size_b = end_b - begin_b
-    sep_a = end_a - begin_a + 1  # the place of the first [SEP] in its row
-    sep_b = sep_a + size_b + (size_b > 0)
-    place = np.arange(int(sep_b.max()) + 1)
-    second, inside = place > sep_a, place <= sep_b
-    source = place + (begin_a - 1) + second * (begin_b - begin_a - sep_a)
-    found = ids.take(source, mode="clip").astype(np.int64)
+    sep_a = end_a - begin_a + 1  # the position of the first [SEP] in its row
+    sep_b = sep_a + size_b + (size_b > 0)  # the same one if there is no second
+    position = np.arange(int(sep_b.max()) + 1)
+    second, inside = position > sep_a, position <= sep_b
+    # Where in the store each position's token is. The special tokens and the padding
+    # take some token, too, which is overwritten; "clip" keeps them inside the array.
+    source = position + (begin_a - 1) + second * (begin_b - begin_a - sep_a)
+    input_ids = ids.take(source, mode="clip").astype(np.int64)
     rows = np.arange(len(spans))
-    found[:, 0] = tokenizer.cls_id
-    found[rows, sep_a[:, 0]] = found[rows, sep_b[:, 0]] = tokenizer.sep_id
-    found[~inside] = tokenizer.pad_id
+    input_ids[:, 0] = tokenizer.cls_id
+    input_ids[rows, sep_a[:, 0]] = input_ids[rows, sep_b[:, 0]] = tokenizer.sep_id
+    input_ids[~inside] = tokenizer.pad_id
     second &= inside
     return {
-        "input_ids": torch.from_numpy(found),
+        "input_ids": torch.from_numpy(input_ids),
         "token_type_ids": torch.from_numpy(second.astype(np.int64)),
         "attention_mask": torch.from_numpy(inside.astype(np.int64)),
     }
@@ -274,9 +274,9 @@ def assembled(
 def order_examples(
     store: Store, length: int = 128, repeats: int = 1, seed: int = 0, short: float = 0.1
 ) -> Examples:
-    """Pairs for sentence-order prediction, of all documents in random order.
+    """Pairs for sentence-order prediction (ALBERT), of all documents in random order.
 
-    A document of one sentence is left out: there is nothing to swap.
+    A document of one sentence is left out, because there is nothing to swap.
 
     Args:
         store: the documents.
@@ -286,7 +286,7 @@ def order_examples(
         short: the share of documents that are cut to a random shorter length.
 
     Returns:
-        As `pair_examples`; the label is 0 if the stretches are in order, 1 if swapped.
+        The examples; the label is 0 if the stretches are in order, 1 if swapped.
 
     Raises:
         ValueError: if no document has two sentences, or a number makes no sense.
@@ -294,27 +294,38 @@ def order_examples(
     check_pairing(store, length, short)
     if repeats < 1:
         raise ValueError(f"repeats={repeats}; give 1 or more")
-    rng, numbers, rows = Random(seed), list(range(len(store))), []
-    rng.shuffle(numbers)
-    for number in numbers * repeats:
-        for first, second, label in document_orders(store[number], length, rng, short):
-            rows.append((first.start, first.stop, second.start, second.stop, label))
-    if not rows:
+    rng, order = Random(seed), list(range(len(store)))
+    rng.shuffle(order)
+    pairs = [
+        pair
+        for index in order * repeats
+        for pair in document_orders(store[index], length, rng, short)
+    ]
+    if not pairs:
         raise ValueError(
             "no document has two sentences; sentence order needs some that have"
         )
+    return _table(pairs)
+
+
+def _table(pairs: Iterable[Pair]) -> Examples:
+    rows = [
+        (first.start, first.stop, second.start, second.stop, label)
+        for first, second, label in pairs
+    ]
     table = np.array(rows, dtype=np.int64)
-    return Examples(table[:, :4], table[:, 4])
+    return Examples(spans=table[:, :4], labels=table[:, 4])
 
 
 def document_orders(
     document: Sequence[range], length: int, rng: Random, short: float = 0.1
 ) -> Iterator[Pair]:
-    """The pairs that one document gives.
+    """The pairs that one document gives for sentence-order prediction.
 
     Sentences are collected while they fit, two at least, and cut in two between two of
-    them. A last one that is left alone gets the one before it again. Only two sentences
-    that are too long by themselves lose tokens: the longer its outer ones.
+    them. A last one that is left alone gets the one before it again. Two sentences lose
+    tokens only if they are too long by themselves: the longer one those at its outer
+    end, because the border between the two is what the objective is about.
 
     Args:
         document: its sentences, one after the other.
@@ -326,9 +337,9 @@ def document_orders(
     target = rng.randint(2, room) if rng.random() < short else room
     begin = 0
     while begin < len(document) and len(document) > 1:
-        begin = min(begin, len(document) - 2)
+        begin = min(begin, len(document) - 2)  # a lone last one: with its neighbour
         end = begin + 2
-        while end < len(document) and _size(document[begin : end + 1]) <= target:
+        while end < len(document) and len(joined(document[begin : end + 1])) <= target:
             end += 1
         middle = rng.randint(begin + 1, end - 1)
         first, second = joined(document[begin:middle]), joined(document[middle:end])
@@ -340,11 +351,8 @@ def document_orders(
         begin = end
 
 
-def _size(sentences: Sequence[range]) -> int:
-    return len(joined(sentences))
-
-
 def _fitted(first: range, second: range, room: int) -> tuple[range, range]:
-    """The longer one shorter at its outer end, until both fit."""
-    keep = min(len(second), max(room - len(first), room // 2))
-    return first[-min(len(first), room - keep) :], second[:keep]
+    """Both, the longer one shortened at its outer end until they fit."""
+    # Half of the room is the second's in any case, more if the first leaves it.
+    kept = min(len(second), max(room - len(first), room // 2))
+    return first[-min(len(first), room - kept) :], second[:kept]

@@ -596,28 +596,28 @@ def test_a_decoder_that_sees_no_source_is_the_same_for_all() -> None:
 
 @pytest.mark.parametrize("cross", [False, True])
 @pytest.mark.parametrize("steps", [[1] * 7, [3, 1, 3], [7]])
-def test_memories_continue_what_was_there(cross: bool, steps: list[int]) -> None:
+def test_caches_continue_what_was_there(cross: bool, steps: list[int]) -> None:
     """Positions, too, if none are given."""
     model, ids = deepcopy(DECODERS[cross]).double(), ids_like(torch.ones(2, 7))
     source = random_states(2, 4, 24).double() if cross else None
-    memories = [KeyValueCache() for _ in range(2)]
+    caches = [KeyValueCache() for _ in range(2)]
     with torch.no_grad():
         expected = model.states(ids, source=source)
         parts = [
-            model.states(part, source=source, memories=memories)
+            model.states(part, source=source, caches=caches)
             for part in ids.split(steps, dim=1)
         ]
-    assert memories[0].length == memories[1].length == 7
+    assert caches[0].length == caches[1].length == 7
     assert (torch.cat(parts, dim=1) - expected).abs().max() < 1e-12
 
 
-def test_memories_that_are_full_say_so() -> None:
-    model, memories = DECODERS[False], [KeyValueCache() for _ in range(2)]
+def test_caches_that_are_full_say_so() -> None:
+    model, caches = DECODERS[False], [KeyValueCache() for _ in range(2)]
     ids = ids_like(torch.ones(1, 16))
     with torch.no_grad():
-        model.states(ids, memories=memories)
+        model.states(ids, caches=caches)
         with pytest.raises(ValueError, match="16, but there are 16 positions"):
-            model.states(ids[:, :1], memories=memories)
+            model.states(ids[:, :1], caches=caches)
 
 
 # --- What is refused -----------------------------------------------------------------

@@ -550,7 +550,7 @@ def forgets_positions(patch: Patch) -> None:
     states = Decoder.states
 
     def forgetful(self: Decoder, ids: Tensor, **more: Any) -> Tensor:
-        if more["memories"] is not None and more["memories"][0].length:
+        if more["caches"] is not None and more["caches"][0].length:
             more["position_ids"] = torch.zeros_like(ids)
         return states(self, ids, **more)
 
@@ -564,7 +564,7 @@ def forgets_a_token(patch: Patch) -> None:
         self: KeyValueCache, key: Tensor, value: Tensor
     ) -> tuple[Tensor, Tensor]:
         if self.length == 8:
-            self.own[0][:, :, -1] = 0
+            self.target[0][:, :, -1] = 0
         return extend(self, key, value)
 
     patch.setattr(KeyValueCache, "extend", forgetful)
@@ -576,8 +576,8 @@ def forgets_the_last_bit(patch: Patch) -> None:
     def forgetful(
         self: KeyValueCache, key: Tensor, value: Tensor
     ) -> tuple[Tensor, Tensor]:
-        if self.own is not None:
-            self.own = self.own[0], self.own[1] * (1 + 2.0**-52)
+        if self.target is not None:
+            self.target = self.target[0], self.target[1] * (1 + 2.0**-52)
         return extend(self, key, value)
 
     patch.setattr(KeyValueCache, "extend", forgetful)

@@ -341,5 +341,5 @@ def test_bounds_of_nothing_and_of_what_has_no_neighbour() -> None:
     for column in (0, 4):
         labels = nothing.clone()
         labels[1, column] = 3
-        with pytest.raises(ValueError, match="row 1 of the labels asks for its first"):
+        with pytest.raises(ValueError, match="row 1 has a label at its first"):
             span_bounds(labels)
