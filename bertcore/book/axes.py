@@ -75,13 +75,11 @@ def read_claims(source: str, file: str) -> list[Claim]:
         line = getattr(node, "end_lineno", None)
         if line not in comments or not isinstance(node, (ast.stmt, ast.arg)):
             continue
-        if isinstance(node, ast.arg) and not lines[line - 1].strip().startswith(
-            node.arg
-        ):
-            continue  # a parameter claims only on a line of its own
-        for name in _claimed(node):
-            axes = tuple(comments[line].split())
-            parameter = isinstance(node, ast.arg)
+        parameter = isinstance(node, ast.arg)
+        if parameter and not lines[line - 1].strip().startswith(node.arg):
+            continue  # the comment of a line with several parameters is of none
+        axes = tuple(comments[line].split())
+        for name in _assigned(node):
             claims.append(Claim(file, line, node.lineno, name, axes, parameter))
     undecidable = set(comments) - {claim.line for claim in claims}
     if undecidable:
@@ -109,7 +107,7 @@ def check_axes(
     if not isinstance(sources, Mapping):
         sources = {str(path): path.read_text(encoding="utf8") for path in sources}
     by_file = {file: read_claims(text, file) for file, text in sources.items()}
-    claims = Claims([claim for found in by_file.values() for claim in found])
+    claims = Claims([claim for in_file in by_file.values() for claim in in_file])
     wrong: list[str] = []
     # A notebook runs each statement of a cell as a module of its own, so the sizes of
     # top-level letters are kept for the whole file.
@@ -139,22 +137,24 @@ class _Watch:
     def __init__(
         self,
         frame: FrameType,
-        found: list[Claim],
+        in_file: list[Claim],
         sizes: dict[str, int],
         claims: Claims,
         wrong: list[str],
     ) -> None:
         first = frame.f_code.co_firstlineno
-        self.last = max((line or 0 for *_, line in frame.f_code.co_lines()), default=0)
-        self.found = [c for c in found if first <= c.line <= self.last]
+        last = max((line or 0 for *_, line in frame.f_code.co_lines()), default=0)
+        self.own = [claim for claim in in_file if first <= claim.line <= last]
         self.sizes, self.claims, self.wrong = sizes, claims, wrong
         self.pending: list[Claim] = []
         self.raised = False
-        for claim in found:
-            if claim.parameter and first <= claim.line and claim.line <= self.last:
+        for claim in self.own:
+            if claim.parameter:
                 self._decide(claim, frame.f_locals.get(claim.name))
 
     def __call__(self, frame: FrameType, event: str, arg: Any) -> "_Watch":
+        # Python reports a line before it runs. A claim is pending while its statement
+        # runs, and is decided when the next event comes from elsewhere.
         self.raised = event == "exception" or (self.raised and event != "line")
         here = frame.f_lineno
         left = [c for c in self.pending if not c.first_line <= here <= c.line]
@@ -168,14 +168,14 @@ class _Watch:
         if event == "line":
             self.pending += [
                 c
-                for c in self.found
+                for c in self.own
                 if c.name and not c.parameter and c not in self.pending
                 if c.first_line <= here <= c.line
             ]
         return self
 
     def _decide_return(self, here: int, value: Any) -> None:
-        for claim in self.found:
+        for claim in self.own:
             if claim.name is None and claim.first_line <= here <= claim.line:
                 self._decide(claim, value)
 
@@ -198,14 +198,14 @@ class _Watch:
 
 def _comments(source: str) -> dict[int, str]:
     """Axis comments by line, found by the tokenizer so that strings do not count."""
-    found = {}
+    comments = {}
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT and token.line[: token.start[1]].strip():
             match = _CLAIM.fullmatch(token.string)
             if match:
                 _check_letters(match[1], token.start[0])
-                found[token.start[0]] = match[1]
-    return found
+                comments[token.start[0]] = match[1]
+    return comments
 
 
 def _check_letters(axes: str, line: int) -> None:
@@ -217,7 +217,7 @@ def _check_letters(axes: str, line: int) -> None:
         )
 
 
-def _claimed(node: ast.AST) -> list[str | None]:
+def _assigned(node: ast.AST) -> list[str | None]:
     """The names that a node gives a value to; None stands for the return value."""
     if isinstance(node, ast.arg):
         return [node.arg]

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bertcore.model.inference import evaluation
+
 
 @dataclass(frozen=True)
 class Same:
@@ -62,33 +64,35 @@ def assert_same(
         AssertionError: naming the first output or gradient that differs.
         ValueError: if the parameters cannot be matched, or nothing is compared.
     """
+    # Copies, because the caller's models must not change.
     if isinstance(mine, nn.Module):
         mine, theirs = deepcopy(mine).eval(), deepcopy(theirs).eval()
         parameters = _copy_weights(mine, theirs, names or (lambda name: name))
     else:
         parameters = {name: (p, p) for name, p in theirs.named_parameters()}
-    ours = _Run(mine, inputs, keyword_inputs)
-    with _evaluating(theirs):
-        expected = _Run(theirs, inputs, keyword_inputs, pick)
-    worst_output = _compare_outputs(
-        ours.counted(where), expected.counted(where), forward
-    )
-    pairs = {**parameters, **_paired_inputs(ours, expected)}
-    unpaired = [
-        (name, parameter)
-        for name, parameter in theirs.named_parameters()
-        if not any(parameter is their for _, their in parameters.values())
-    ]
-    gradients = ours.gradients([our for our, _ in pairs.values()], where)
-    wanted = [their for _, their in pairs.values()] + [p for _, p in unpaired]
-    references = expected.gradients(wanted, where)
-    for (name, _), gradient in zip(unpaired, references[len(pairs) :], strict=True):
+    our_run = _Run(mine, inputs, keyword_inputs)
+    with evaluation(theirs):
+        their_run = _Run(theirs, inputs, keyword_inputs, pick)
+    outputs = our_run.counted(where)
+    worst_output = _compare_outputs(outputs, their_run.counted(where), forward)
+    leaves = {name: (x, their_run.leaves[name]) for name, x in our_run.leaves.items()}
+    pairs = {**parameters, **leaves}
+    paired = {id(their) for _, their in parameters.values()}
+    unpaired = {n: p for n, p in theirs.named_parameters() if id(p) not in paired}
+    our_gradients = our_run.gradients([our for our, _ in pairs.values()], where)
+    # All in one call, because the first one frees the graph.
+    variables = [*(their for _, their in pairs.values()), *unpaired.values()]
+    their_gradients = their_run.gradients(variables, where)
+    for name, gradient in zip(unpaired, their_gradients[len(pairs) :], strict=True):
         if gradient is not None:
             raise AssertionError(f"the reference learns {name}, which mine lacks")
-    found = dict(zip(pairs, zip(gradients, references, strict=False), strict=True))
-    met = {name: pair for name, pair in found.items() if pair != (None, None)}
-    worst = _compare_gradients(met, backward)
-    return Same(len(ours.counted(where)), len(met), worst_output, worst)
+    gradients = {
+        name: (our, their)
+        for name, our, their in zip(pairs, our_gradients, their_gradients, strict=False)
+        if our is not None or their is not None
+    }
+    worst_gradient = _compare_gradients(gradients, backward)
+    return Same(len(outputs), len(gradients), worst_output, worst_gradient)
 
 
 class _Run:
@@ -145,10 +149,6 @@ def _differentiable(value: Any) -> bool:
     return isinstance(value, Tensor) and value.requires_grad
 
 
-def _paired_inputs(ours: _Run, theirs: _Run) -> dict[str, tuple[Tensor, Tensor]]:
-    return {name: (x, theirs.leaves[name]) for name, x in ours.leaves.items()}
-
-
 def _copy_weights(
     mine: nn.Module, theirs: nn.Module, names: Callable[[str], str]
 ) -> dict[str, tuple[Tensor, Tensor]]:
@@ -158,29 +158,16 @@ def _copy_weights(
     for name, parameter in mine.named_parameters():
         source = available.get(names(name))
         if source is None or source.shape != parameter.shape:
-            found = "nothing of that name" if source is None else tuple(source.shape)
+            there = "nothing of that name" if source is None else tuple(source.shape)
             raise ValueError(
                 f"{name} {tuple(parameter.shape)} needs {names(name)!r} of the same "
-                f"shape in {type(theirs).__name__}, which has {found}; pass `names` "
+                f"shape in {type(theirs).__name__}, which has {there}; pass `names` "
                 "to translate"
             )
         with torch.no_grad():
             parameter.copy_(source)
         pairs[name] = (parameter, source)
     return pairs
-
-
-class _evaluating:
-    """Evaluation mode for a while."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self.module, self.training = module, module.training
-
-    def __enter__(self) -> None:
-        self.module.eval()
-
-    def __exit__(self, *_: object) -> None:
-        self.module.train(self.training)
 
 
 def _walk(output: Any) -> Iterator[Tensor]:
@@ -210,7 +197,7 @@ def _compare_outputs(ours: list[Tensor], theirs: list[Tensor], limit: float) -> 
                 f"the reference's is {tuple(their.shape)} {their.dtype}"
             )
         difference = _largest(our - their)
-        if not difference <= limit:
+        if not difference <= limit:  # not ">", which lets NaN pass
             raise AssertionError(
                 f"output {index} differs by up to {difference:.1e}, allowed {limit:.0e}"
             )
@@ -233,7 +220,7 @@ def _compare_gradients(
         their = torch.zeros_like(our) if their is None else their
         our = torch.zeros_like(their) if our is None else our
         difference = _largest(our - their)
-        if difference == 0:
+        if difference == 0:  # also where both are 0, which has no size to divide by
             continue
         noise = difference <= 0.01 * limit * largest
         size = largest if noise else _largest(their)

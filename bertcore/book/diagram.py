@@ -31,7 +31,7 @@ _SHOWN = 6  # tries at either end of a long row
 
 
 def architecture(config: BertConfig | None = None) -> Picture:
-    """The way of a sentence through BERT, with the numbers of `config`."""
+    """The way of a sentence through BERT, with the sizes of `config`."""
     config = config or BertConfig()
     figure, (axes,) = panels(5.8, 8.2)
     axes.set(xlim=(0, 10), ylim=(0, 16.6))
@@ -73,7 +73,7 @@ def norm_orders() -> Picture:
 def _block(
     axes: Axes, x: float, y: float, label: str, colour: str, first: bool
 ) -> None:
-    """A sub-layer on the right, the way around it on the left, the sum below."""
+    """A sub-layer on the right, the residual around it on the left, the sum below."""
     middle, way = x + 3.6, x + 0.8
     if first:
         _box(axes, x + 2.1, y + 2.75, 3.0, 0.6, "LayerNorm", PURPLE, 10)
@@ -130,7 +130,7 @@ def _layers(axes: Axes, config: BertConfig) -> None:
 
 
 def _sublayer(axes: Axes, y: float, label: str, colour: str, chapter: int) -> None:
-    """A box, the way around it, and the norm after the two meet."""
+    """A sub-layer, the residual around it, and the norm where the two meet."""
     _box(axes, 1.6, y + 1.05, 5.6, 1.05, label, colour)
     _box(axes, 1.6, y + 0.05, 5.6, 0.6, "add, LayerNorm", PURPLE)
     _arrow(axes, (4.4, y + 2.7), (4.4, y + 2.15))
@@ -213,8 +213,8 @@ def steps(word: str, tokenizer: Tokenizer) -> list[Step]:
     """
     if len(word) > tokenizer.max_word_characters:
         return [Step(word, [], None)]
-    found = []
-    rest, prefix = word, 0
+    matches = []
+    rest, prefix = word, 0  # `prefix`: of what is left, the ## that is not in the text
     while len(rest) > prefix:
         tries = []
         for end in range(len(rest), prefix, -1):
@@ -222,11 +222,11 @@ def steps(word: str, tokenizer: Tokenizer) -> list[Step]:
             if rest[:end] in tokenizer.ids:
                 break
         piece = tries[-1] if tries[-1] in tokenizer.ids else None
-        found.append(Step(rest, tries, piece))
+        matches.append(Step(rest, tries, piece))
         if piece is None:
             break
         rest, prefix = "##" + rest[end:], 2
-    return found
+    return matches
 
 
 class Walk:
@@ -251,7 +251,7 @@ class Walk:
         ids = self.tokenizer.ids
         pieces = self.tokenizer.tokenize(self.text)
         boxes = strip(pieces, [ids[piece] for piece in pieces])._repr_html_()
-        rows = "".join(_row(step, ids) for _, found in self.words for step in found)
+        rows = "".join(_row(step, ids) for _, matches in self.words for step in matches)
         return (
             f'<div class="{kind}" data-text="{html.escape(self.text)}">'
             f'{boxes}<table><thead><tr><th scope="col">Left of the word</th>'
@@ -262,17 +262,16 @@ class Walk:
 
 
 def _row(step: Step, ids: dict[str, int]) -> str:
-    tries = step.tries
-    if step.piece is not None:
-        tries = tries[:-1]
-    shown = [html.escape(one) for one in tries]
+    """A match as a row of the table: what was left, tried in vain, and found."""
+    failed, match = step.tries, "nothing: the whole word is [UNK]"
+    if step.piece is not None:  # then it is the last that was tried
+        failed = failed[:-1]
+        match = f"<code>{html.escape(step.piece)}</code> {ids[step.piece]}"
+    shown = [html.escape(candidate) for candidate in failed]
     if len(shown) > 2 * _SHOWN:
         hidden = len(shown) - 2 * _SHOWN
         shown[_SHOWN:-_SHOWN] = [f"… {hidden} more …"]
-    found = "nothing: the whole word is [UNK]"
-    if step.piece is not None:
-        found = f"<code>{html.escape(step.piece)}</code> {ids[step.piece]}"
     return (
         f"<tr><td><code>{html.escape(step.rest)}</code></td>"
-        f"<td>{' · '.join(shown)}</td><td>{found}</td></tr>"
+        f"<td>{' · '.join(shown)}</td><td>{match}</td></tr>"
     )

@@ -50,10 +50,10 @@ class Explorer:
 
         Args:
             examples: for each sentence its pieces, and its weights `layers heads q k`.
-            sentence: the one that is shown first.
+            sentence: the sentence that is shown first.
             layer: the layer that is shown first.
             head: the head that is shown first.
-            token: the place of the piece that asks first; [CLS] has place 1.
+            token: the position of the piece whose query is shown first; [CLS] has 1.
 
         Raises:
             ValueError: if pieces and weights do not fit together, a row of weights
@@ -64,7 +64,8 @@ class Explorer:
         self.examples = [
             _example(number, *example) for number, example in enumerate(examples, 1)
         ]
-        sizes = {tuple(one.weights.shape[:2]) for one in self.examples}
+        # The page has one choice of layers and heads for all of its sentences.
+        sizes = {tuple(example.weights.shape[:2]) for example in self.examples}
         if len(sizes) > 1:
             raise ValueError(
                 f"examples of {' and '.join(map(str, sorted(sizes)))} layers and "
@@ -92,12 +93,12 @@ class Explorer:
     def __repr__(self) -> str:
         pieces, shares = self.examples[self.sentence - 1].pieces, self.shares
         order = sorted(range(len(shares)), key=lambda place: -shares[place])[:TOP]
-        found = [
+        parts = [
             f"{percent(shares[place])} from {_name(pieces, place)}"
             for place in order
             if percent(shares[place]) != "0%"
         ]
-        taken = " and ".join(filter(None, [", ".join(found[:-1]), *found[-1:]]))
+        taken = " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
         return (
             f"Layer {self.layer}, head {self.head}: {_name(pieces, self.token - 1)} "
             f"takes {taken or 'less than 1% from every token'}."
@@ -166,9 +167,9 @@ def _example(number: int, pieces: list[str], weights: Tensor) -> Example:
     return Example(list(pieces), weights.round().to(torch.uint8))
 
 
-def _check_choice(name: str, given: int, last: int) -> None:
-    if given not in range(1, last + 1):
-        raise ValueError(f"{name}={given}; choose from 1 to {last}")
+def _check_choice(name: str, number: int, last: int) -> None:
+    if number not in range(1, last + 1):
+        raise ValueError(f"{name}={number}; choose from 1 to {last}")
 
 
 def _name(pieces: list[str], place: int) -> str:
@@ -180,7 +181,7 @@ def _name(pieces: list[str], place: int) -> str:
 
 def _box(piece: str, share: int, asks: bool) -> str:
     """A piece over its share, tinted by it; "asks" above the one that asks."""
-    # A bar, and behind it half of its colour at most: on more, text is hard to read.
+    # A bar below, and a tint of half its colour at most: on more, text is hard to read.
     tint = f"{percent(share)} 4px no-repeat {BLUE}{share // 2:02x}"
     style = f"{_BOX}{tint}{_ASKS if asks else ''}"
     return (

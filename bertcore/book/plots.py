@@ -162,6 +162,7 @@ def heatmap(
             f"{shape[0]} × {shape[1]}; give each row and each column its name"
         )
     low, high = limits or (min(map(min, values)), max(map(max, values)))
+    # Cells with edges rather than an image: they stay sharp in SVG at any size.
     axes.pcolormesh(values, cmap="cividis", vmin=low, vmax=high, ec=GREY, lw=0.5)
     axes.set_xticks(
         [j + 0.5 for j in range(shape[1])], columns, rotation=45, ha="right"
@@ -176,8 +177,8 @@ def heatmap(
         for j, value in enumerate(row):
             bright = value - low > 0.55 * (high - low)
             colour = "#111111" if bright else "#f2f2f2"
-            place = {"ha": "center", "va": "center"}
-            axes.text(j + 0.5, i + 0.5, format(value, numbers), c=colour, **place)
+            centred = {"ha": "center", "va": "center"}
+            axes.text(j + 0.5, i + 0.5, format(value, numbers), c=colour, **centred)
 
 
 def image(
@@ -185,7 +186,7 @@ def image(
     values: Sequence[Sequence[float]],
     limits: tuple[float, float] | None = None,
 ) -> None:
-    """A large matrix as a picture, one dot a value, in the colours of `heatmap`."""
+    """A large matrix as a picture, one dot per value, in the colours of `heatmap`."""
     low, high = limits or (None, None)
     axes.imshow(values, cmap="cividis", vmin=low, vmax=high, interpolation="none")
     axes.spines[:].set_visible(False)

@@ -172,7 +172,7 @@ class EncoderDecoder(Pretrained):
             position_ids=decoder_position_ids,
             source=source,
             source_mask=source_mask,
-        )  # b q w
+        )
 
     def read(
         self,

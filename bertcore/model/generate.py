@@ -20,15 +20,13 @@ from bertcore.model.inference import evaluation
 from bertcore.model.inputs import check_inputs
 
 Step = dict[int, tuple[int, float]]  # row -> token and its log-probability
-WritingModel = Decoder | EncoderDecoder
-CLS_ID, SEP_ID = 101, 102  # in BERT's published vocabularies
+# Of BERT's published vocabularies.
+CLS_ID, SEP_ID = 101, 102
 # The fields that count, or are an id, and the least that they may be.
-_INTEGERS = {
-    **{"max_tokens": 1, "beams": 1, "top_k": 1},
-    **{"start_id": 0, "stop_id": 0, "seed": 0},
-}
+_WHOLE = {"max_tokens": 1, "beams": 1, "top_k": 1}
 # Logits divided by less may be more than single precision holds.
-_LEAST_TEMPERATURE = 0.001
+_COLDEST = 0.001
+WritingModel = Decoder | EncoderDecoder
 _PROMPT = ("input_ids", "token_type_ids", "attention_mask")  # what a decoder reads
 _SOURCE = (*_PROMPT, "position_ids")  # what an encoder reads
 _NEVER = -1e9  # a score that loses to all others
@@ -55,18 +53,18 @@ class Search:
     many beginnings at once. A `temperature` above 0 draws.
 
     Args:
-        max_tokens: the most that are written, the one that ends a text included.
+        max_tokens: the most that are written; the one that ends counts.
         beams: beginnings that are followed at once.
         length_penalty: a finished beam's score is the sum of its log-probabilities
             divided by length ** length_penalty: 0 favours short texts, 1 compares
             means, more favours long ones.
         temperature: the logits are divided by it, and a token is drawn; 0 draws none.
-        top_k: draw from this many of the likeliest tokens only (Fan et al. 2018).
-        top_p: draw from the smallest set of likeliest tokens whose probabilities sum
-            to this (Holtzman et al. 2020).
-        start_id: the token that a target begins with: [CLS].
-        stop_id: the token that ends it: [SEP]. None: all texts have `max_tokens`.
-        seed: of the draws.
+        top_k: draw among so many likeliest only (Fan et al. 2018).
+        top_p: draw among the fewest likeliest that have this probability together
+            (Holtzman et al. 2020).
+        start_id: what a target begins with: [CLS].
+        stop_id: what ends it: [SEP]. None: all texts have `max_tokens`.
+        seed: of what is drawn.
 
     Raises:
         ValueError: naming the field that makes no sense, and what would.
@@ -83,11 +81,11 @@ class Search:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in _INTEGERS.items():
+        for name, least in _WHOLE.items():
             value = getattr(self, name)
             if value is None and name in ("top_k", "stop_id"):
                 continue
-            if type(value) is not int or value < least:  # `isinstance` lets True pass
+            if type(value) is not int or value < least:
                 raise ValueError(
                     f"{name}={value!r} must be an integer of {least} or more"
                 )
@@ -96,18 +94,17 @@ class Search:
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} must be a finite number"
                 )
-        if self.temperature and self.temperature < _LEAST_TEMPERATURE:
+        if self.temperature and self.temperature < _COLDEST:
             raise ValueError(
                 f"temperature={self.temperature!r} must be 0, which draws nothing, or "
-                f"{_LEAST_TEMPERATURE} or more"
+                f"{_COLDEST} or more"
             )
         if self.top_p is not None and not (
             _is_number(self.top_p) and 0 < self.top_p <= 1
         ):
             raise ValueError(f"top_p={self.top_p!r} must be above 0, and at most 1")
-        # Settings that contradict each other: one of them would be ignored silently.
-        filtered = self.top_k is not None or self.top_p is not None
-        if filtered and not self.temperature:
+        narrows = self.top_k is not None or self.top_p is not None
+        if narrows and not self.temperature:
             raise ValueError(
                 "top_k and top_p say among which tokens one is drawn, and with "
                 "temperature=0 none is; give temperature=1.0, or leave them out"
@@ -328,6 +325,9 @@ def _steps(state: GenerationState, search: Search) -> Iterator[Step]:
         if len(unfinished) < len(rows):  # what has ended costs no more
             state.choose(torch.tensor(unfinished, device=device))
             rows = [rows[n] for n in unfinished]
+
+
+_WHOLE |= {"start_id": 0, "stop_id": 0, "seed": 0}
 
 
 def _is_number(value: object) -> bool:

@@ -1,7 +1,7 @@
 """Facts: templated questions on countries, answered by their fields (chapter 10).
 
-The contexts are real text, the fields of the CIA's World Factbook without their names.
-The questions are templates with the name of the country, three or more for a field.
+The contexts are real text: the fields of the CIA's World Factbook without their names.
+The questions are templates with the name of the country, three or more for each field.
 """
 
 import json
@@ -23,8 +23,9 @@ from bertcore.text.corpora import (
 NO_ANSWER = 0.2  # of the questions, as a probability
 _FEWEST_FIELDS = 15  # that a country has; with fewer it is left out
 _SHORT_FIELDS = (3, 12)  # of a short context, at least and at most
-_SHORT_WORDS = (60, 130, 150)  # a context is full at one of the first two to the third
-_LONG_WORDS = (600, 1000)  # of which each is a piece or more, so more than 512 pieces
+_SHORT_WORDS = (60, 130)  # of a short context: its size is drawn from this range,
+_MOST_SHORT_WORDS = 150  # and its last field may exceed it up to here
+_LONG_WORDS = (600, 1000)  # each a piece or more, so they do not fit into 512
 _LONGEST_VALUE = 40  # words of a field in a short context
 _TRAIN, _VALID = 0.7, 0.1  # of the countries
 _NOTHING = {"none", "na", "n/a", "nan", "0", "no", "yes", "unknown", "-"}
@@ -44,9 +45,10 @@ class Field(NamedTuple):
     """A field of the World Factbook.
 
     Attributes:
-        name: ours.
+        name: the one that rows use.
         paths: to the field in a country's file; the first that is there counts.
-        questions: about it, with {} for the country; none for a filler.
+        questions: about it, with {} for the country; none for a field that only fills
+            long contexts.
         tells: the names of the fields whose questions this one might answer, too.
         first: whether the answer ends before the first semicolon.
     """
@@ -93,16 +95,15 @@ def facts(
     """Templated questions on countries, each with a context of the World Factbook.
 
     A context is the values of several fields of one country as sentences, in random
-    order and without the fields' names: most often 60 to 150 words for `train`,
-    `valid` and `test`; the `long` ones, at the end of the test part, have more than 600
-    words, so more than 512 pieces.
-    The answer is a field's value, without a year in brackets. About one
-    question in five has none: its field is not in the context, and no field is
-    that might tell. No country is in two parts, though a value, such as "presidential
-    republic", may be. The `id` of a row names the country, the field and a number.
+    order and without the fields' names. Most have 60 to 150 words; the `long` ones, at
+    the end of the test part, have more than 600 words, so more than 512 pieces.
+    The answer is a field's value, without a year in brackets. About one question in
+    five has no answer: neither its field is in the context, nor any that might tell.
+    No country is in two parts, though a value, such as "presidential republic", may be.
+    The `id` of a row names the country, the field and a number.
 
-    The questions are made by templates, not by people: a model learns them far
-    more easily than SQuAD's.
+    The questions are made by templates, not by people, so a model learns them far more
+    easily than SQuAD's.
 
     Args:
         seed: chooses countries, fields and words.
@@ -117,16 +118,21 @@ def facts(
     rng = random.Random(seed)
     countries = read_countries()
     rng.shuffle(countries)
-    a = round(_TRAIN * len(countries))
-    b = a + round(_VALID * len(countries))
+    first = round(_TRAIN * len(countries))
+    last = first + round(_VALID * len(countries))
+    package = CORPORA["factbook"].package
+    # One generator after another draws from `rng`: their order is part of the data.
     return TaskSet(
-        *("facts", "answers", ()),
-        _short_rows(countries[:a], train, rng),
-        _short_rows(countries[a:b], valid, rng),
-        _short_rows(countries[b:], test, rng) + _long_rows(countries[b:], long, rng),
-        "templated questions on The World Factbook, CIA; from the package "
-        f"{CORPORA['factbook'].package}",
-        CORPORA["factbook"].licence,
+        name="facts",
+        kind="answers",
+        labels=(),
+        train=_short_rows(countries[:first], train, rng),
+        valid=_short_rows(countries[first:last], valid, rng),
+        test=_short_rows(countries[last:], test, rng)
+        + _long_rows(countries[last:], long, rng),
+        source="templated questions on The World Factbook, CIA; from the package "
+        f"{package}",
+        licence=CORPORA["factbook"].licence,
     )
 
 
@@ -136,9 +142,9 @@ def read_countries() -> list[Country]:
     Raises:
         FileNotFoundError: if the package is not installed.
     """
-    shelved = CORPORA["factbook"]
-    pin = f"{shelved.package}=={shelved.version}"
-    folder = corpus_folder("the task 'facts'", shelved.module, pin)
+    corpus = CORPORA["factbook"]
+    pin = f"{corpus.package}=={corpus.version}"
+    folder = corpus_folder("the task 'facts'", corpus.module, pin)
     countries = []
     for path in sorted((folder / "data").glob("*/*.json")):
         if path.stem in NOT_COUNTRIES:
@@ -165,12 +171,12 @@ def _country(entry: dict[str, Any]) -> Country:
 
 
 def _value(entry: dict[str, Any], field: Field) -> str:
-    """The first paragraph of a field, or all that are no notes of a filler; or ""."""
+    """A field's first paragraph, or all of a field without questions; "" if unfit."""
     for path in field.paths:
-        found: Any = entry
+        node: Any = entry
         for key in path:
-            found = found.get(key, {}) if isinstance(found, dict) else {}
-        text = found.get("text") if isinstance(found, dict) else None
+            node = node.get(key, {}) if isinstance(node, dict) else {}
+        text = node.get("text") if isinstance(node, dict) else None
         if not isinstance(text, str):
             continue
         texts = [part for part in paragraphs(text) if part]
@@ -178,6 +184,7 @@ def _value(entry: dict[str, Any], field: Field) -> str:
             return " ".join(texts)
         first = texts[0] if texts else ""
         first = first.split(" per US dollar")[0].strip(" ;")
+        # A note explains the field, and a long value is no answer but a text.
         words = len(first.split())
         if first.lower().startswith(("note", "none")) or words > _LONGEST_VALUE:
             return ""
@@ -186,7 +193,7 @@ def _value(entry: dict[str, Any], field: Field) -> str:
 
 
 def _answer(value: str, field: Field) -> str:
-    """The part of a value that answers: without a year, perhaps without a "; …"."""
+    """The part of a value that answers: without a year, and if `first` a "; …"."""
     if field.first:
         value = value.split(";")[0]
     return _YEAR.sub("", value.strip().removesuffix("."))
@@ -195,19 +202,18 @@ def _answer(value: str, field: Field) -> str:
 def _short_rows(
     countries: list[Country], count: int, rng: random.Random
 ) -> list[Question]:
-    least, full, most = _SHORT_WORDS
     few, many = _SHORT_FIELDS
     rows = []
-    for country, field, number in _asked(countries, count, rng):
+    for country, field, number in _questions(countries, count, rng):
         answered = rng.random() >= NO_ANSWER
-        wanted = rng.randint(least, full)
+        enough = rng.randint(*_SHORT_WORDS)
         chosen = [field.name] if answered else []
         size = _words(country, chosen)
         for name in _others(country, field, FIELDS, rng):
-            if len(chosen) == many or (len(chosen) >= few and size >= wanted):
+            if len(chosen) == many or (len(chosen) >= few and size >= enough):
                 break
             words = _words(country, [name])
-            if size + words <= most:
+            if size + words <= _MOST_SHORT_WORDS:
                 chosen.append(name)
                 size += words
         rows.append(_row(country, field, number, chosen, answered, rng))
@@ -220,7 +226,7 @@ def _long_rows(
     least, most = _LONG_WORDS
     rows = []
     # Some countries have too little text: ask for more rows than are needed.
-    for country, field, number in _asked(countries, 4 * count, rng):
+    for country, field, number in _questions(countries, 4 * count, rng):
         answered = rng.random() >= NO_ANSWER
         chosen = [field.name] if answered else []
         size = _words(country, chosen)
@@ -234,10 +240,10 @@ def _long_rows(
     return rows
 
 
-def _asked(
+def _questions(
     countries: list[Country], count: int, rng: random.Random
 ) -> Iterator[tuple[Country, Field, str]]:
-    """Countries in turn, each with another of its fields every time."""
+    """What is asked: countries in turn, each time about another of the fields."""
     left: dict[str, list[Field]] = {}
     for number in range(count):
         country = countries[number % len(countries)]
@@ -250,7 +256,7 @@ def _asked(
 def _others(
     country: Country, asked: Field, fields: tuple[Field, ...], rng: random.Random
 ) -> list[str]:
-    """Names of the country's other fields that do not tell what is asked, shuffled."""
+    """Names of the country's other fields that do not tell the answer, shuffled."""
     answer = _answer(country.values[asked.name], asked).lower()
     names = [
         field.name
@@ -273,6 +279,7 @@ def _row(
     rng: random.Random,
 ) -> Question:
     rng.shuffle(chosen)
+    # The start of the answer is known only here, where the context is put together.
     context, start = "", 0
     for name in chosen:
         if name == field.name:

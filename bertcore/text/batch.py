@@ -53,7 +53,7 @@ def padded(
 
 
 class Slot(NamedTuple):
-    """Where a text stands in a packed batch: `input_ids[row, start:end]`."""
+    """Where a text is in a packed batch: `input_ids[row, start:end]`."""
 
     row: int
     start: int
@@ -61,13 +61,13 @@ class Slot(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """A packed batch, and the place of each text in it, in the order they came."""
+    """A packed batch, and the slot of each text in it, in the order they came."""
 
     batch: dict[str, Tensor]
     places: list[Slot]
 
     def unpack(self, states: Tensor) -> list[Tensor]:
-        """What belongs to each text, `s w` each, of the states `b s w` of the batch."""
+        """The states of each text, `s w` each, from those of the batch, `b s w`."""
         return [states[row, start:end] for row, start, end in self.places]
 
 
@@ -79,7 +79,8 @@ def packed(
     The longest text is placed first, each in the fullest row that has room for it.
 
     Args:
-        rows: as for `padded`.
+        rows: the ids of the first and of the second segment of each text, special
+            tokens included; the second may be empty.
         pad_id: the id that fills up.
         length: the length of a packed row, in tokens.
 
@@ -105,12 +106,12 @@ def packed(
 
 
 def pack(batch: Mapping[str, Tensor], length: int, pad_id: int) -> Packed:
-    """A padded batch, packed: as `packed`, from tensors.
+    """A padded batch, packed: several texts in a row.
 
     Args:
-        batch: what `padded` gives; besides, if they are there, `labels`, `b s`, which
-            are filled up with -100, and `next_sentence_label`, `b`, which comes out in
-            the order in which the texts now stand, row by row.
+        batch: `input_ids`, `token_type_ids` and `attention_mask`, `b s` each; perhaps
+            `labels`, `b s`, which are filled up with -100, and `next_sentence_label`,
+            `b`, which comes out in the order of the texts in the rows.
         length: the length of a packed row, in tokens.
         pad_id: the id that fills up.
 
@@ -124,23 +125,27 @@ def pack(batch: Mapping[str, Tensor], length: int, pad_id: int) -> Packed:
 def laid_out(
     batch: Mapping[str, Tensor], places: list[Slot], length: int, pad_id: int
 ) -> Packed:
-    """A padded batch with each text at its place; else as `pack`."""
+    """A padded batch, packed, with each text in the slot that is given for it."""
     mask = batch["attention_mask"].numpy() > 0
     row, start, _ = np.array(places).T
-    order = np.argsort(row * length + start)  # the texts as they now stand
-    number = np.empty_like(order)  # of a text in its row, from 1
+    order = np.argsort(row * length + start)  # of the texts in the rows
+    # A text's number in its row, from 1: its place in the order, less that of the first
+    # of its row.
+    number = np.empty_like(order)
     first = np.searchsorted(row[order], row[order])
     number[order] = np.arange(len(order)) - first + 1
-    inside = np.broadcast_to(np.arange(mask.shape[1]), mask.shape)
+    position = np.broadcast_to(np.arange(mask.shape[1]), mask.shape)
     filled = {
         "input_ids": (batch["input_ids"].numpy(), pad_id),
         "token_type_ids": (batch["token_type_ids"].numpy(), 0),
         "attention_mask": (np.broadcast_to(number[:, None], mask.shape), 0),
-        "position_ids": (inside, 0),
+        "position_ids": (position, 0),
     }
     if "labels" in batch:
         filled["labels"] = batch["labels"].numpy(), IGNORE_INDEX
-    target = ((row * length + start)[:, None] + inside)[mask]
+    # Where each token goes, as a number in the new rectangle read row by row: one index
+    # moves all tokens of all tensors.
+    target = ((row * length + start)[:, None] + position)[mask]
     result = {}
     for name, (values, fill) in filled.items():
         rows = np.full((row.max() + 1, length), fill)
@@ -170,13 +175,13 @@ def least_padding(sizes: Sequence[int], longest: int) -> int:
 
 
 def fullest_fit(sizes: list[int], length: int) -> list[Slot]:
-    """Places: the longest first, each in the fullest row that has room for it.
+    """The slot of each text: the longest first, in the fullest row with room for it.
 
     Raises:
         ValueError: if a text is empty or longer than a row.
     """
     places: dict[int, Slot] = {}
-    rooms: list[tuple[int, int]] = []  # what is free, and the row, in order
+    rooms: list[tuple[int, int]] = []  # free tokens and row, sorted
     rows = 0
     for index in sorted(range(len(sizes)), key=lambda index: -sizes[index]):
         size = sizes[index]
@@ -187,18 +192,19 @@ def fullest_fit(sizes: list[int], length: int) -> list[Slot]:
                 f"text {index} has {size} tokens, but a packed row has room for "
                 f"{length}; cut it with max_length={length}, or use longer rows"
             )
-        found = bisect_left(rooms, (size, 0))
-        if found == len(rooms):
+        # Sorted by what is free, so the first with room enough is the fullest.
+        fullest = bisect_left(rooms, (size, 0))
+        if fullest == len(rooms):
             free, row, rows = length, rows, rows + 1
         else:
-            free, row = rooms.pop(found)
+            free, row = rooms.pop(fullest)
         places[index] = Slot(row, length - free, length - free + size)
         insort(rooms, (free - size, row))
     return [places[index] for index in range(len(sizes))]
 
 
 class PackedPairs(NamedTuple):
-    """A packed batch; and where each source stands in it, and each target."""
+    """A packed batch, and the slots of the sources and of the targets in it."""
 
     batch: dict[str, Tensor]
     sources: list[Slot]
@@ -213,21 +219,22 @@ def packed_pairs(
 ) -> PackedPairs:
     """Put several texts in a row of sources, and their targets in the same of targets.
 
-    As `packed`, where the larger of source and target is the size of a text. A text has
-    the same number in both rows, which tells its target where its source is. Rows of
-    sources are as long as the fullest of them, and so are rows of targets.
+    A text is as large as the larger of its source and its target; the largest is placed
+    first, each in the fullest row that has room for it. Source and target have the same
+    number in their rows, which tells the target where its source is. Rows of sources
+    are as long as the fullest of them, and so are rows of targets.
 
     Args:
         sources: the ids of each, special tokens included.
-        targets: those of each source's target, as the decoder reads them.
+        targets: the ids of each source's target, as the decoder reads them.
         pad_id: the id that fills up.
         length: the most tokens of a packed row.
 
     Returns:
         What `EncoderDecoder.forward` takes. Of the sources, `b k` each: `input_ids`,
-        `token_type_ids`, `attention_mask` and `position_ids`, as `packed` gives them.
-        Of the targets, `b q` each: `decoder_input_ids`, `decoder_attention_mask` and
-        `decoder_position_ids`.
+        `token_type_ids`, `attention_mask` with the number of the token's text in its
+        row, and `position_ids`. Of the targets, `b q` each: `decoder_input_ids`,
+        `decoder_attention_mask` and `decoder_position_ids`.
 
     Raises:
         ValueError: if there is no text, there are not as many targets as sources, or
@@ -239,17 +246,18 @@ def packed_pairs(
     >>> batch["attention_mask"].tolist(), batch["decoder_attention_mask"].tolist()
     ([[1, 1, 1, 2]], [[1, 2, 2]])
     """
-    _check(sources, targets)
+    _check_pairs(sources, targets)
     sizes = [max(map(len, pair)) for pair in zip(sources, targets, strict=True)]
     shared = fullest_fit(sizes, length)
-    read, written = (_side(texts, shared, pad_id) for texts in (sources, targets))
-    del written.batch["token_type_ids"]
-    decoder = {f"decoder_{name}": value for name, value in written.batch.items()}
-    return PackedPairs({**read.batch, **decoder}, read.places, written.places)
+    encoder = _pack_side(sources, shared, pad_id)
+    decoder = _pack_side(targets, shared, pad_id)
+    del decoder.batch["token_type_ids"]  # a target has one segment
+    renamed = {f"decoder_{name}": value for name, value in decoder.batch.items()}
+    return PackedPairs({**encoder.batch, **renamed}, encoder.places, decoder.places)
 
 
-def _side(texts: Sequence[list[int]], shared: list[Slot], pad_id: int) -> Packed:
-    """The texts in the rows, and in the order, of the shared places."""
+def _pack_side(texts: Sequence[list[int]], shared: list[Slot], pad_id: int) -> Packed:
+    """Sources or targets in the rows, and in the order, of the slots they share."""
     ends = [0] * (1 + max(place.row for place in shared))
     places: dict[int, Slot] = {}
     for number in sorted(range(len(texts)), key=shared.__getitem__):
@@ -260,7 +268,7 @@ def _side(texts: Sequence[list[int]], shared: list[Slot], pad_id: int) -> Packed
     return laid_out(batch, [places[n] for n in range(len(texts))], max(ends), pad_id)
 
 
-def _check(sources: Sequence[list[int]], targets: Sequence[list[int]]) -> None:
+def _check_pairs(sources: Sequence[list[int]], targets: Sequence[list[int]]) -> None:
     if not sources:
         raise ValueError("no texts: an empty batch; give at least one text")
     if len(sources) != len(targets):

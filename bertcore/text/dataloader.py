@@ -25,13 +25,13 @@ _ORDER, _MASKS = 0, 1  # apart, so that the two do not draw the same random numb
 
 
 class Batches(Sequence):
-    """`steps[n]` is the batch of step n; there is one for every n from 0 on.
+    """`batches[n]` is the batch of step n; there is one for every n from 0 on.
 
     In each epoch every example comes once, in a new order and with new masks, but for
     the last few that do not fill a batch. `len` is the steps of one epoch. In a
     `DataLoader`:
 
-        DataLoader(steps, batch_size=None, sampler=range(first, last), num_workers=2)
+        DataLoader(batches, batch_size=None, sampler=range(first, last), num_workers=2)
     """
 
     def __init__(
@@ -46,9 +46,9 @@ class Batches(Sequence):
     ) -> None:
         """
         Args:
-            store: where the ids are.
+            store: holds the ids.
             examples: of this store.
-            tokenizer: that of the store.
+            tokenizer: the one that the store was made with.
             masker: hides tokens.
             size: examples in a batch.
             seed: of order and masks, 0 or more.
@@ -72,17 +72,21 @@ class Batches(Sequence):
             )
         self.store, self.examples, self.tokenizer = store, examples, tokenizer
         self.masker, self.size, self.seed, self.row = masker, size, seed, row
+        # The order of the present epoch is kept, because to shuffle all examples again
+        # for each batch would be slow.
         self._epoch, self._order = -1, np.zeros(0, dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.examples.spans) // self.size
 
     def __getitem__(self, step: int) -> dict[str, Tensor]:
-        """The batch.
+        """The batch of a step.
 
         Returns:
-            As `padded` or, with `row`, as `packed` makes it; besides `labels`, `b s`,
-            and for pairs `next_sentence_label`, one for each text in reading order.
+            `input_ids` with tokens hidden, `token_type_ids`, `attention_mask` and
+            `labels`, `b s` each; with `row` also `position_ids`, and the mask numbers
+            the texts of a row. For pairs `next_sentence_label`, one for each text, row
+            by row.
 
         Raises:
             ValueError: if the step is below 0.

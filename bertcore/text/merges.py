@@ -21,11 +21,11 @@ from itertools import groupby, pairwise
 from math import log
 from typing import NamedTuple
 
-from bertcore.text.characters import split_words
+from bertcore.text.characters import HALF, split_words
 from bertcore.text.vocabulary import LONGEST_WORD, SPECIAL
 
 Pair = tuple[int, int]
-_MANY = 1 << 20  # chunks that are kept at a time
+_MOST_CHUNKS = 1 << 20  # that are counted before they are split into words
 
 
 class Merge(NamedTuple):
@@ -144,19 +144,19 @@ class WordSplits:
         self.counts[new] += merged
         self.total -= merged
         risen = set()
-        for other, found in before.items():
-            risen.add(self._move((other, left), (other, new), found))
-        for other, found in after.items():
-            risen.add(self._move((right, other), (new, other), found))
+        for other, words in before.items():
+            risen.add(self._move((other, left), (other, new), words))
+        for other, words in after.items():
+            risen.add(self._move((right, other), (new, other), words))
         del self.pairs[pair]
         return new, risen
 
-    def _move(self, old: Pair, new: Pair, found: list[int]) -> Pair:
+    def _move(self, old: Pair, new: Pair, words: list[int]) -> Pair:
         """In these words the neighbours `old` are now `new`."""
-        moved = sum([self.frequencies[index] for index in found])
+        moved = sum([self.frequencies[index] for index in words])
         self.pairs[old] -= moved
         self.pairs[new] += moved
-        self.found_in[new] += found
+        self.found_in[new] += words
         return new
 
 
@@ -181,14 +181,17 @@ def merges(
     score = score_of(criterion)
     check_whole_number("min_frequency", min_frequency, 1)
     cuts = WordSplits(words)
+    pieces = cuts.pieces  # each merge adds one
     pairs_with: dict[int, set[Pair]] = defaultdict(set)
 
     def worth(pair: Pair) -> float | None:
         """Minus the score, as the smallest entry of a heap comes first."""
         left, right = pair
-        n, a, b = cuts.count(pair), cuts.counts[left], cuts.counts[right]
-        enough = n >= min_frequency
-        return -score(n, a, b, cuts.total, left == right) if enough else None
+        count = cuts.count(pair)
+        if count < min_frequency:
+            return None
+        parts = cuts.counts[left], cuts.counts[right]
+        return -score(count, *parts, cuts.total, left == right)
 
     def note(pairs: Iterable[Pair]) -> None:
         for pair in pairs:
@@ -209,7 +212,7 @@ def merges(
             continue
         (left, right), count = pair, cuts.count(pair)
         new, risen = cuts.merge(pair)
-        yield Merge(*(cuts.pieces[id] for id in (left, right, new)), count, -stored)
+        yield Merge(pieces[left], pieces[right], pieces[new], count, score=-stored)
         if score is not pair_count:
             note(risen)
             risen = risen | pairs_with[left] | pairs_with[right]
@@ -325,7 +328,7 @@ def count_words(texts: Iterable[str], lowercase: bool = True) -> Counter[str]:
         if not isinstance(text, str):
             raise ValueError(f"a text is a str, not {type(text).__name__}")
         chunks.update(text.split(" "))
-        if len(chunks) > _MANY:  # text without spaces, say: nothing repeats
+        if len(chunks) > _MOST_CHUNKS:  # text without spaces, say: nothing repeats
             _count_split(chunks, words, lowercase)
             chunks.clear()
     _count_split(chunks, words, lowercase)
@@ -339,23 +342,19 @@ def _count_split(chunks: Counter[str], words: Counter[str], lowercase: bool) -> 
 
 
 def _learnable(words: Mapping[str, int], alphabet_limit: int) -> dict[str, int]:
-    """Without the words that hold a rare character, half of one, or too many."""
+    """The words that are not too long and hold no rare character and no half of one."""
     kept = set("".join(words))
     if len(kept) > alphabet_limit:
-        seen: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for word, count in words.items():
             for character in word:
-                seen[character] += count
-        ranked = sorted(seen, key=lambda character: (-seen[character], character))
+                counts[character] += count
+        # Ties go by the character, so that the same texts give the same alphabet.
+        ranked = sorted(counts, key=lambda character: (-counts[character], character))
         kept = set(ranked[:alphabet_limit])
-    kept = set(filter(_is_text, kept))
+    kept = {character for character in kept if not HALF.match(character)}
     return {
         word: count
         for word, count in words.items()
         if len(word) <= LONGEST_WORD and kept.issuperset(word)
     }
-
-
-def _is_text(character: str) -> bool:
-    """Not half of a surrogate pair, which no file in UTF-8 can hold."""
-    return not "\ud800" <= character <= "\udfff"

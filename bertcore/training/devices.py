@@ -6,6 +6,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -27,7 +28,7 @@ def find_device() -> torch.device:
 
 
 def precision_for(device: torch.device | str) -> torch.dtype:
-    """In which numbers to multiply on this device; weights stay float32."""
+    """The dtype to multiply in on this device; weights stay float32."""
     device = torch.device(device)
     if device.type != "cuda":
         return torch.float32
@@ -35,7 +36,7 @@ def precision_for(device: torch.device | str) -> torch.dtype:
 
 
 def precision_of(capability: tuple[int, int]) -> torch.dtype:
-    """In which numbers a GPU of this compute capability multiplies fastest.
+    """The dtype that a GPU of this compute capability multiplies fastest.
 
     >>> precision_of((7, 5)), precision_of((9, 0))
     (torch.float16, torch.bfloat16)
@@ -52,11 +53,16 @@ def synchronise(device: torch.device) -> None:
 
 
 class Machine(NamedTuple):
-    """What was measured.
+    """What a device can do.
 
-    `operations` a second in products of matrices (a multiplication and an addition
-    are two), `bytes` a second read and written in a copy; `memory` of the device in
-    bytes, None for a CPU.
+    Attributes:
+        device: the one that was measured.
+        name: its own name.
+        precision: of the products.
+        operations: per second in products of matrices; a multiplication and an
+            addition are two.
+        bytes: per second, read and written in a copy.
+        memory: of the device in bytes; None for a CPU.
     """
 
     device: torch.device
@@ -87,20 +93,20 @@ def measure(
     device = torch.device(device) if device else find_device()
     precision = precision or precision_for(device)
     cuda = device.type == "cuda"
+    # Large enough to keep all of the device busy, and to leave its caches.
     size = 8192 if cuda else 1024
     left, right = torch.randn(2, size, size, device=device).to(precision)
-    product = _per_second(lambda: left @ right, device)
+    products = _per_second(lambda: left @ right, device)
     source = torch.randn(2**28 if cuda else 2**24, device=device)
     target = torch.empty_like(source)
     copies = _per_second(lambda: target.copy_(source), device)
-    memory = torch.cuda.get_device_properties(device).total_memory if cuda else None
     return Machine(
-        device,
-        device_name(device),
-        precision,
-        product * 2 * size**3,
-        copies * 2 * source.nbytes,
-        memory,
+        device=device,
+        name=device_name(device),
+        precision=precision,
+        operations=products * 2 * size**3,
+        bytes=copies * 2 * source.nbytes,
+        memory=torch.cuda.get_device_properties(device).total_memory if cuda else None,
     )
 
 
@@ -112,17 +118,18 @@ def device_name(device: torch.device) -> str:
     return f"{processor_name()}, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def _per_second(work, device: torch.device, seconds: float = 0.3) -> float:
-    """How many times a second, at best of three stretches."""
+def _per_second(work: Callable[[], object], device: torch.device) -> float:
+    """How many times per second it can be done: the best of three stretches."""
     for _ in range(3):
         work()
     synchronise(device)
     best = 0.0
     for _ in range(3):
         start, times = time.perf_counter(), 0
-        while time.perf_counter() - start < seconds / 3:
+        while time.perf_counter() - start < 0.1:
             work()
             times += 1
+            # A GPU only takes orders: without waiting the loop would order far ahead.
             if times % 4 == 0:
                 synchronise(device)
         synchronise(device)
@@ -163,7 +170,7 @@ class World(NamedTuple):
         return values
 
     def first(self, value: float, device: torch.device) -> float:
-        """What process 0 has, in each of them: their clocks differ."""
+        """The value of process 0, in all processes: their clocks differ."""
         if self.size == 1:
             return value
         shared = torch.tensor([value], dtype=torch.float64, device=device)
@@ -187,7 +194,7 @@ class World(NamedTuple):
             dist.barrier()
 
     def shared(self, objective: nn.Module, device: torch.device) -> nn.Module:
-        """The objective, with gradients that come together after each update."""
+        """The objective, with gradients averaged over the processes as it learns."""
         if self.size == 1:
             return objective
         devices = [device] if device.type == "cuda" else None
@@ -197,14 +204,14 @@ class World(NamedTuple):
 def join() -> tuple[World, torch.device]:
     """Find the other processes of a run that `torchrun` has started.
 
-    Without `torchrun` there is one. A process takes the GPU of its local rank, or the
-    CPU if there is none.
+    Without `torchrun` there is only this one. A process takes the GPU of its local
+    rank, or the CPU if there is no GPU.
 
     Raises:
         ValueError: if a host has fewer GPUs than processes.
     """
     if "WORLD_SIZE" not in os.environ:
-        return World(), torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return World(), find_device()
     local, device = int(os.environ["LOCAL_RANK"]), torch.device("cpu")
     if torch.cuda.is_available():
         if local >= torch.cuda.device_count():

@@ -15,7 +15,7 @@ from bertcore.training.recipe import Recipe
 
 
 def is_decayed(model: nn.Module) -> dict[str, bool]:
-    """Whether each parameter, by its name, is pulled towards 0: biases and norms not.
+    """Which parameters, by name, have weight decay: all but biases and norms.
 
     Tables of embeddings are, as in the released code.
     """
@@ -37,21 +37,18 @@ def decay_groups(
     """Two groups for an optimiser: with weight decay and without; none is empty."""
     parameters = list(parameters)
     groups = [
-        ([(n, p) for n, p in parameters if decayed[n] is with_decay], rate)
-        for with_decay, rate in ((True, decay), (False, 0.0))
+        {"params": [p for n, p in parameters if decayed[n] is with_decay]}
+        | {"weight_decay": decay if with_decay else 0.0}
+        for with_decay in (True, False)
     ]
-    return [
-        {"params": [p for _, p in named], "weight_decay": rate}
-        for named, rate in groups
-        if named
-    ]
+    return [group for group in groups if group["params"]]
 
 
 class ReleasedAdamW(Optimizer):
     """Adam with decoupled weight decay and without bias correction, as released.
 
-    The running means start at 0 and nothing makes up for it, so the first updates are
-    longer than AdamW's: by (1 - beta1^t) / sqrt(1 - beta2^t), 3.2 times at step 1.
+    Both moments start at 0 and nothing makes up for it, so the first updates are longer
+    than AdamW's: by (1 - beta1^t) / sqrt(1 - beta2^t), 3.2 times at step 1.
     """
 
     def __init__(
@@ -62,8 +59,8 @@ class ReleasedAdamW(Optimizer):
         eps: float = 1e-6,
         weight_decay: float = 0.01,
     ) -> None:
-        values = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
-        super().__init__(parameters, values)
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(parameters, defaults)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:
@@ -71,22 +68,23 @@ class ReleasedAdamW(Optimizer):
         if closure is not None:
             raise ValueError("no closure is called here; compute the gradients first")
         for group in self.param_groups:
-            learnt = [p for p in group["params"] if p.grad is not None]
-            if not learnt:
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if not parameters:
                 continue
-            gradients = [p.grad for p in learnt]
-            means, squares = zip(*map(self._means, learnt), strict=True)
-            first, second = group["betas"]
-            torch._foreach_lerp_(means, gradients, 1 - first)
-            torch._foreach_mul_(squares, second)
-            torch._foreach_addcmul_(squares, gradients, gradients, 1 - second)
-            lengths = torch._foreach_sqrt(squares)
+            gradients = [p.grad for p in parameters]
+            first, second = zip(*map(self._moments, parameters), strict=True)
+            beta1, beta2 = group["betas"]
+            # `_foreach_` takes all parameters in one call: a few kernels, not hundreds.
+            torch._foreach_lerp_(first, gradients, 1 - beta1)
+            torch._foreach_mul_(second, beta2)
+            torch._foreach_addcmul_(second, gradients, gradients, 1 - beta2)
+            lengths = torch._foreach_sqrt(second)
             torch._foreach_add_(lengths, group["eps"])
-            updates = torch._foreach_div(means, lengths)
-            torch._foreach_add_(updates, learnt, alpha=group["weight_decay"])
-            torch._foreach_add_(learnt, updates, alpha=-group["lr"])
+            updates = torch._foreach_div(first, lengths)
+            torch._foreach_add_(updates, parameters, alpha=group["weight_decay"])
+            torch._foreach_add_(parameters, updates, alpha=-group["lr"])
 
-    def _means(self, parameter: Tensor) -> tuple[Tensor, Tensor]:
+    def _moments(self, parameter: Tensor) -> tuple[Tensor, Tensor]:
         state = self.state[parameter]
         if not state:
             state["exp_avg"] = torch.zeros_like(parameter)
@@ -115,7 +113,7 @@ class Optimisers:
             optimiser.step()
 
     def state(self) -> dict[str, Tensor]:
-        """What the optimisers remember, as `parameter name/kind`."""
+        """The state of all parameters, such as moments, as `parameter name/kind`."""
         return {
             f"{self.names[parameter]}/{kind}": value
             for optimiser, _ in self.parts
@@ -124,13 +122,13 @@ class Optimisers:
         }
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Remember it again."""
-        found: dict[str, dict[str, Tensor]] = {}
+        """Take over what `state` returned."""
+        by_name: dict[str, dict[str, Tensor]] = {}
         for key, value in state.items():
             name, _, kind = key.rpartition("/")
-            found.setdefault(name, {})[kind] = value
+            by_name.setdefault(name, {})[kind] = value
         for optimiser, _ in self.parts:
-            _restore(optimiser, self.names, found)
+            _restore(optimiser, self.names, by_name)
 
 
 def make_optimisers(model: nn.Module, recipe: Recipe, shard: bool) -> Optimisers:
@@ -139,8 +137,8 @@ def make_optimisers(model: nn.Module, recipe: Recipe, shard: bool) -> Optimisers
     Args:
         model: to train.
         recipe: says which.
-        shard: each process keeps the running means of a part of the parameters only;
-            needs `torch.distributed`.
+        shard: each process keeps the moments of a part of the parameters only; needs
+            `torch.distributed`.
 
     Raises:
         ValueError: if Muon is to be sharded.
@@ -151,16 +149,17 @@ def make_optimisers(model: nn.Module, recipe: Recipe, shard: bool) -> Optimisers
     if recipe.optimiser == "muon":
         if shard:
             raise ValueError('optimiser="muon" cannot be sharded; take "adamw"')
-        matrices = [(n, p) for n, p in rest if _is_hidden_matrix(n, p)]
+        # Muon updates the layers' matrices; everything else (embeddings, biases, norms)
+        # uses AdamW.
+        muon = Muon(p for n, p in rest if _is_hidden_matrix(n, p))
         rest = [(n, p) for n, p in rest if not _is_hidden_matrix(n, p)]
-        muon = Muon(p for _, p in matrices)
         parts.append((muon, recipe.matrix_rate))
     groups = decay_groups(rest, decayed, recipe.weight_decay)
     released = recipe.optimiser == "released"
     kind = ReleasedAdamW if released else torch.optim.AdamW
     settings: dict[str, Any] = {"betas": recipe.betas, "eps": recipe.epsilon}
     if not released:
-        settings["fused"] = True
+        settings["fused"] = True  # one kernel for a whole update
     optimiser: Optimizer
     if shard:
         from torch.distributed.optim import ZeroRedundancyOptimizer
@@ -176,30 +175,31 @@ def _is_hidden_matrix(name: str, parameter: Tensor) -> bool:
 
 
 def _states(optimiser: Optimizer) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-    """The state of each parameter; a sharded one comes together in process 0."""
+    """The state of each parameter; if it is sharded, process 0 collects it."""
     if not hasattr(optimiser, "consolidate_state_dict"):
         yield from optimiser.state.items()
         return
     optimiser.consolidate_state_dict(to=0)
     if torch.distributed.get_rank() == 0:
-        gathered = optimiser.state_dict()["state"]
+        collected = optimiser.state_dict()["state"]
         for number, parameter in enumerate(_parameters(optimiser)):
-            yield parameter, gathered.get(number, {})
+            yield parameter, collected.get(number, {})
 
 
 def _restore(
     optimiser: Optimizer,
     names: dict[Tensor, str],
-    found: dict[str, dict[str, Tensor]],
+    by_name: dict[str, dict[str, Tensor]],
 ) -> None:
-    own = getattr(optimiser, "optim", optimiser)  # a sharded one's part of this process
-    whole = own.state_dict()
-    whole["state"] = {
-        number: found[names[parameter]]
-        for number, parameter in enumerate(_parameters(own))
-        if names[parameter] in found
+    # Of a sharded optimiser each process restores the part that it keeps.
+    local = getattr(optimiser, "optim", optimiser)
+    state_dict = local.state_dict()
+    state_dict["state"] = {
+        number: by_name[names[parameter]]
+        for number, parameter in enumerate(_parameters(local))
+        if names[parameter] in by_name
     }
-    own.load_state_dict(whole)
+    local.load_state_dict(state_dict)
 
 
 def _parameters(optimiser: Optimizer) -> list[Tensor]:
@@ -207,30 +207,30 @@ def _parameters(optimiser: Optimizer) -> list[Tensor]:
 
 
 def orthogonal(matrices: Tensor, rounds: int = 5) -> Tensor:
-    """Matrices with the same directions, and singular values near 1.
+    """Matrices with the same singular vectors, and singular values near 1.
 
-    Computed in bfloat16 where the device multiplies it fast: that is enough.
+    In bfloat16 where the device multiplies that fast: it is exact enough.
 
     Args:
         matrices: `n r c`.
-        rounds: of the iteration.
+        rounds: of the Newton–Schulz iteration.
 
     Returns:
         `n r c`.
     """
     fast = precision_for(matrices.device) == torch.bfloat16
-    found = matrices.bfloat16() if fast else matrices.float()
-    # Of the polynomial a·x + b·x³ + c·x⁵ of each singular value, by Jordan et al.
+    x = matrices.bfloat16() if fast else matrices.float()
+    tall = x.shape[-2] > x.shape[-1]
+    if tall:  # then the product below has the smaller of the two sizes
+        x = x.mT
+    # The norm is at least the largest singular value, so all are 1 or less.
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
+    # Each round turns every singular value x into a·x + b·x³ + c·x⁵ (Jordan et al.).
     a, b, c = 3.4445, -4.7750, 2.0315
-    tall = found.shape[-2] > found.shape[-1]
-    if tall:
-        found = found.mT
-    length = found.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
-    found = found / length
     for _ in range(rounds):
-        square = found @ found.mT
-        found = a * found + (b * square + c * square @ square) @ found
-    return found.mT if tall else found
+        square = x @ x.mT
+        x = a * x + (b * square + c * square @ square) @ x
+    return x.mT if tall else x
 
 
 class Muon(Optimizer):
@@ -256,8 +256,8 @@ class Muon(Optimizer):
         Raises:
             ValueError: if one is no matrix.
         """
-        values = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-        super().__init__(parameters, values)
+        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        super().__init__(parameters, defaults)
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.dim() != 2:
@@ -272,28 +272,29 @@ class Muon(Optimizer):
         if closure is not None:
             raise ValueError("no closure is called here; compute the gradients first")
         for group in self.param_groups:
-            shapes: dict[torch.Size, list[Tensor]] = {}
+            # All matrices of one shape are made orthogonal in one batch.
+            by_shape: dict[torch.Size, list[Tensor]] = {}
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    shapes.setdefault(parameter.shape, []).append(parameter)
-            for (rows, columns), some in shapes.items():
+                    by_shape.setdefault(parameter.shape, []).append(parameter)
+            for (rows, columns), matrices in by_shape.items():
                 factor = max(1, rows / columns) ** 0.5
-                updates = orthogonal(self._momentum(some, group["momentum"]))
-                torch._foreach_mul_(some, 1 - group["lr"] * group["weight_decay"])
+                updates = orthogonal(self._momentum(matrices, group["momentum"]))
+                torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
                 torch._foreach_add_(
-                    some,
-                    list(updates.to(some[0].dtype).unbind()),
+                    matrices,
+                    list(updates.to(matrices[0].dtype).unbind()),
                     alpha=-group["lr"] * factor,
                 )
 
-    def _momentum(self, some: list[Tensor], momentum: float) -> Tensor:
+    def _momentum(self, matrices: list[Tensor], momentum: float) -> Tensor:
         """The gradients, with Nesterov's momentum, `n r c`."""
-        means = []
-        for parameter in some:
+        buffers = []
+        for parameter in matrices:
             state = self.state[parameter]
             if not state:
                 state["momentum_buffer"] = torch.zeros_like(parameter)
-            means.append(state["momentum_buffer"])
-        gradients = [parameter.grad for parameter in some]
-        torch._foreach_lerp_(means, gradients, 1 - momentum)
-        return torch.stack(torch._foreach_lerp(gradients, means, momentum))
+            buffers.append(state["momentum_buffer"])
+        gradients = [parameter.grad for parameter in matrices]
+        torch._foreach_lerp_(buffers, gradients, 1 - momentum)
+        return torch.stack(torch._foreach_lerp(gradients, buffers, momentum))

@@ -76,21 +76,8 @@ def test_both_bibles_hold_out_the_same_chapters(shelf) -> None:
     assert is_held_out("Song of Songs 4") == is_held_out("Song of Solomon 4")
 
 
-def test_some_corpora_alone(shelf) -> None:
-    found = english(corpora=("bible-web", "bible-kjv"))
-    apart = english(held_out=True, corpora=("bible-web", "bible-kjv"))
-    web, kjv = (shelf[f"bible-{version}"].load() for version in ("web", "kjv"))
-    assert Counter(found + apart) == Counter(web.documents + kjv.documents)
-
-
-def test_an_unknown_corpus_is_refused() -> None:
-    wanted = "no corpus novels, diaries; the shelf has introductions, "
-    with pytest.raises(ValueError, match=wanted):
-        english(corpora=("novels", "bible-web", "diaries"))
-
-
 def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bertcore.text.corpora.CORPORA", CORPORA)
     monkeypatch.setattr("bertcore.text.corpora.module_folder", lambda name: None)
     with pytest.raises(FileNotFoundError, match="pip install"):
-        english(corpora=("speeches",))
+        english()

@@ -253,7 +253,7 @@ def test_wrong_texts(texts, message: str) -> None:
 
 def test_counting_forgets_what_does_not_repeat(monkeypatch, texts: list[str]) -> None:
     expected = count_words(texts)
-    monkeypatch.setattr("bertcore.text.merges._MANY", 50)
+    monkeypatch.setattr("bertcore.text.merges._MOST_CHUNKS", 50)
     assert count_words(texts) == expected
 
 
