@@ -160,8 +160,10 @@ class _Watch:
         left = [c for c in self.pending if not c.first_line <= here <= c.line]
         if event == "return" and not self.raised:
             left = self.pending
-            if not frame.f_code.co_name.startswith("<"):  # a lambda returns for itself
-                self._decide_return(here, arg)
+            named = not frame.f_code.co_name.startswith("<")
+            for claim in self.own if named else ():  # a lambda returns for itself
+                if claim.name is None and claim.first_line <= here <= claim.line:
+                    self._decide(claim, arg)
         for claim in left:
             self._decide(claim, frame.f_locals.get(claim.name))
         self.pending = [c for c in self.pending if c not in left]
@@ -173,11 +175,6 @@ class _Watch:
                 if c.first_line <= here <= c.line
             ]
         return self
-
-    def _decide_return(self, here: int, value: Any) -> None:
-        for claim in self.own:
-            if claim.name is None and claim.first_line <= here <= claim.line:
-                self._decide(claim, value)
 
     def _decide(self, claim: Claim, value: Any) -> None:
         shape = getattr(value, "shape", None)
@@ -200,21 +197,18 @@ def _comments(source: str) -> dict[int, str]:
     """Axis comments by line, found by the tokenizer so that strings do not count."""
     comments = {}
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT and token.line[: token.start[1]].strip():
-            match = _CLAIM.fullmatch(token.string)
-            if match:
-                _check_letters(match[1], token.start[0])
-                comments[token.start[0]] = match[1]
+        line, column = token.start
+        if token.type != tokenize.COMMENT or not token.line[:column].strip():
+            continue  # a comment on a line of its own claims nothing
+        if match := _CLAIM.fullmatch(token.string):
+            if unknown := set(match[1].split()) - set(AXES) - {"1"}:
+                raise ValueError(
+                    f"line {line}: `{match[1]}` looks like an axis comment, but there "
+                    f"is no axis {', '.join(sorted(unknown))}; the axes are "
+                    f"{' '.join(AXES)}"
+                )
+            comments[line] = match[1]
     return comments
-
-
-def _check_letters(axes: str, line: int) -> None:
-    unknown = set(axes.split()) - set(AXES) - {"1"}
-    if unknown:
-        raise ValueError(
-            f"line {line}: `{axes}` looks like an axis comment, but there is no axis "
-            f"{', '.join(sorted(unknown))}; the axes are {' '.join(AXES)}"
-        )
 
 
 def _assigned(node: ast.AST) -> list[str | None]:

@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -19,7 +19,6 @@ from bertcore.model.encoder_decoder import EncoderDecoder
 from bertcore.model.inference import evaluation
 from bertcore.model.inputs import check_inputs
 
-Step = dict[int, tuple[int, float]]  # row -> token and its log-probability
 # Of BERT's published vocabularies.
 CLS_ID, SEP_ID = 101, 102
 # The fields that count, or are an id, and the least that they may be.
@@ -147,62 +146,7 @@ def generate(
         state = GenerationState(model, batch, search, cached)
         if search.beams > 1:
             return beam_search(state, search)
-        texts = [Generated([], 0.0, ended=False) for _ in state.ids]
-        for step in _steps(state, search):
-            for row, (token, log_probability) in step.items():
-                ids, score, _ = texts[row]
-                ended = token == search.stop_id
-                if not ended:  # the token that ends a text is scored but no part of it
-                    ids.append(token)
-                texts[row] = Generated(ids, score + log_probability, ended)
-    return texts
-
-
-def stream(
-    model: WritingModel,
-    batch: Mapping[str, Tensor],
-    search: Search | None = None,
-    cached: bool = True,
-) -> Iterator[Step]:
-    """Write a text for each row, and yield the tokens as soon as they are known.
-
-    The model must not be changed in between. It is in evaluation mode only while it
-    computes.
-
-    Args:
-        model: an `EncoderDecoder`, or a `Decoder` without cross-attention.
-        batch: the sources or the beginnings, one per row, as `generate` takes them.
-        search: how; by default the likeliest token each time.
-        cached: keep keys and values of the tokens before.
-
-    Yields:
-        Row -> token and its log-probability, of the rows that have not ended before.
-
-    Raises:
-        ValueError: if a row is empty, too long or not of the vocabulary, what is to be
-            written does not fit into the position table, or the search has beams.
-    """
-    search = search or Search()
-    if search.beams > 1:
-        raise ValueError(
-            f"beams={search.beams}: which beam wins is known at the end only; stream "
-            "with beams=1, or call generate"
-        )
-    with evaluation(model), torch.inference_mode():
-        steps = _steps(GenerationState(model, batch, search, cached), search)
-    return _in_evaluation(model, steps)
-
-
-def _in_evaluation(model: WritingModel, steps: Iterator[Step]) -> Iterator[Step]:
-    """The steps; between two of them the model is in the mode that it had."""
-    while (
-        True
-    ):  # no `with` around a `yield`: it would hold while the caller's code runs
-        with evaluation(model), torch.inference_mode():
-            step = next(steps, None)
-        if step is None:
-            return
-        yield step
+        return _decode(state, search)
 
 
 class GenerationState:
@@ -305,26 +249,31 @@ class GenerationState:
             )
 
 
-def _steps(state: GenerationState, search: Search) -> Iterator[Step]:
-    """Greedy decoding or sampling, for all texts that have not ended."""
+def _decode(state: GenerationState, search: Search) -> list[Generated]:
+    """Greedy decoding or sampling, a token of each unfinished text at a time."""
     device = state.ids.device
     generator = torch.Generator(device).manual_seed(search.seed)
-    rows = list(range(len(state.ids)))
+    texts = [Generated([], 0.0, ended=False) for _ in state.ids]
+    rows = list(range(len(texts)))
     for _ in range(search.max_tokens):
         logits = state.logits()  # b v
         tokens = pick_tokens(logits, search, generator)  # b
         scores = logits.log_softmax(-1).gather(1, tokens[:, None])[:, 0]  # b
         state.append(tokens)
-        pairs = list(zip(tokens.tolist(), scores.tolist(), strict=True))
-        yield dict(zip(rows, pairs, strict=True))
-        unfinished = [
-            n for n, (token, _) in enumerate(pairs) if token != search.stop_id
-        ]
-        if not unfinished:
-            return
-        if len(unfinished) < len(rows):  # what has ended costs no more
-            state.choose(torch.tensor(unfinished, device=device))
-            rows = [rows[n] for n in unfinished]
+        step = zip(rows, tokens.tolist(), scores.tolist(), strict=True)
+        for row, token, log_probability in step:
+            ids, score, _ = texts[row]
+            ended = token == search.stop_id
+            if not ended:  # the token that ends a text is scored, but no part of it
+                ids.append(token)
+            texts[row] = Generated(ids, score + log_probability, ended)
+        going = [n for n, row in enumerate(rows) if not texts[row].ended]
+        if not going:
+            break
+        if len(going) < len(rows):  # what has ended costs no more
+            state.choose(torch.tensor(going, device=device))
+            rows = [rows[n] for n in going]
+    return texts
 
 
 _WHOLE |= {"start_id": 0, "stop_id": 0, "seed": 0}

@@ -153,6 +153,9 @@ class Published(NamedTuple):
 
         Without the prefix `module.` (of `DataParallel`) and that of the body; and a
         norm's `gamma` and `beta`, as in the first release, are `weight` and `bias`.
+
+        >>> BERT.canonical("module.bert.embeddings.LayerNorm.gamma")
+        'embeddings.LayerNorm.weight'
         """
         whole = published.removeprefix("module.")
         part = part_of(whole)
@@ -210,15 +213,6 @@ def published_name(ours: str) -> str:
     'bert.encoder.layer.3.attention.self.query.bias'
     """
     return BERT.published_name(ours)
-
-
-def canonical(published: str) -> str:
-    """One spelling of a BERT's published name, without prefixes or former names.
-
-    >>> canonical("module.bert.embeddings.LayerNorm.gamma")
-    'embeddings.LayerNorm.weight'
-    """
-    return BERT.canonical(published)
 
 
 def bare(name: str) -> str:

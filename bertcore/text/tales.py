@@ -17,6 +17,7 @@ _HEROES = {
     "she": "Anna Clara Edith Flora Greta Ida Maria Nora Rosa Tilda Vera Wilma",
     "he": "Adam Bruno David Emil Felix Hugo Jonas Karl Martin Oscar Paul Simon",
 }
+_ALL_HEROES = " ".join(_HEROES.values()).split()
 _OWN = {"she": "her", "he": "his"}
 _COLOURS = "red blue green yellow white black brown grey"
 _THINGS = "lantern basket coat hat boat cart kite bag"
@@ -102,7 +103,7 @@ def tales(count: int, seed: int = 0) -> list[list[str]]:
 def _tale(rng: Random) -> Iterator[str]:
     """From the morning to the night of one day."""
     who = rng.choice(("she", "he"))
-    name, friend = rng.choice(_HEROES[who].split()), rng.choice(_names())
+    name, friend = rng.choice(_HEROES[who].split()), rng.choice(_ALL_HEROES)
     trade, animal, place, weather = map(
         rng.choice, (_TRADES, _ANIMALS, _PLACES, _WEATHERS)
     )
@@ -140,7 +141,3 @@ def _tale(rng: Random) -> Iterator[str]:
         f"At the door the {animal.name} {animal.sound}.",
     ))  # fmt: skip
     yield f"At night {name} puts away the {colour} {thing} and sleeps."
-
-
-def _names() -> list[str]:
-    return [name for names in _HEROES.values() for name in names.split()]

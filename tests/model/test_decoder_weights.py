@@ -22,7 +22,7 @@ from bertcore import (
     Tokenizer,
     generate,
 )
-from bertcore.model.published import bare, canonical, published_name
+from bertcore.model.published import BERT, bare, published_name
 from bertcore.model.weights import published_weights
 from bertcore.sources import OUR_MODEL
 from tests.conftest import fill_with_large_weights, tiny_config
@@ -200,11 +200,11 @@ def test_the_table_of_names_covers_every_parameter() -> None:
         assert len(published_weights(model)) == count, name
         for parameter, _ in model.named_parameters():
             theirs = published_name(parameter)
-            assert canonical(f"module.{theirs}") == canonical(theirs)
+            assert BERT.canonical(f"module.{theirs}") == BERT.canonical(theirs)
             part = parameter.split(".")[0]
             if isinstance(model, EncoderDecoder):
-                assert canonical(theirs).startswith(f"{part}."), parameter
-            assert not bare(canonical(theirs)).startswith(("bert.", "decoder."))
+                assert BERT.canonical(theirs).startswith(f"{part}."), parameter
+            assert not bare(BERT.canonical(theirs)).startswith(("bert.", "decoder."))
 
 
 def test_files_of_the_first_release_and_of_wrapped_models(tmp_path: Path) -> None:

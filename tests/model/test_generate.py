@@ -1,6 +1,5 @@
 """What is written equals the transformers library, and the cache changes no bit."""
 
-import gc
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from bertcore import (
     generate,
 )
 from bertcore.model.decoder import KeyValueCache
-from bertcore.model.generate import Generated, filtered_logits, pick_tokens, stream
+from bertcore.model.generate import Generated, filtered_logits, pick_tokens
 from bertcore.model.published import published_name
 
 CONFIG = BertConfig(
@@ -658,40 +657,6 @@ def make_loss(model: nn.Module) -> Tensor:
     return model(**batch).square().mean()
 
 
-def test_a_stream_is_what_is_written_step_by_step() -> None:
-    """Also of a model in training, which goes on dropping in between."""
-    for make in (pair, alone):
-        for how in ({}, {"temperature": 1.0}, {"stop_id": None}):
-            search = search_for(**how)
-            texts = generate(make(), batch_of(), search)
-            steps = list(stream(dropping(make()), batch_of(), search))
-            assert list(steps[0]) == list(range(8)) and len(steps) <= 12
-            for row, text in enumerate(texts):
-                pairs = [step[row] for step in steps if row in step]
-                assert all(row in step for step in steps[: len(pairs)])
-                written = [token for token, _ in pairs]
-                assert written == ([*text.ids, 3] if text.ended else text.ids)
-                assert abs(sum(score for _, score in pairs) - text.score) < 1e-9
-
-
-def test_a_stream_left_in_the_middle_leaves_the_model_as_it_was() -> None:
-    model = dropping(pair())
-    before = modes(model)
-    steps = stream(model, batch_of(), search_for())
-    for _ in range(3):
-        next(steps)
-        assert modes(model) == before and torch.is_grad_enabled()
-        assert not torch.is_inference_mode_enabled()
-        make_loss(model).backward()  # training goes on in between
-        model.zero_grad()
-    del steps
-    gc.collect()
-    assert modes(model) == before
-    assert generate(model, batch_of(), search_for()) == generate(
-        pair(), batch_of(), search_for()
-    )
-
-
 def test_all_is_made_where_the_batch_is() -> None:
     """Whatever does not say where it is made would be made on another device here."""
     for model in (pair(), alone()):
@@ -742,7 +707,6 @@ def test_a_text_may_end_at_once() -> None:
         found = generate(model, batch_of(), search_for(beams=beams))
         assert all(text.ids == [] and text.ended for text in found)
         assert all(abs(text.score) < 1e-5 for text in found)
-    assert len(list(stream(model, batch_of(), search_for()))) == 1
 
 
 @pytest.mark.parametrize("beams", [1, 3])
@@ -875,9 +839,6 @@ def test_refused(batch: dict[str, Any], message: str, beams: int, cached: bool) 
     for model in REFUSING:
         with pytest.raises(ValueError, match=message):
             generate(model, batch, search_for(beams=beams), cached)
-        if beams == 1:
-            with pytest.raises(ValueError, match=message):
-                next(stream(model, batch, search_for(), cached))
 
 
 REFUSING = (
@@ -917,15 +878,6 @@ def test_ids_that_the_decoder_has_not_got() -> None:
 )
 def test_models_that_do_not_write(make: Callable[[], nn.Module], name: str) -> None:
     message = f"a {name} alone does not write; give an EncoderDecoder, or a Decoder wi"
-    for run in (generate, lambda *given: next(stream(*given))):
+    for beams in (1, 2):
         with pytest.raises(ValueError, match=message):
-            run(make(), batch_of(), search_for())
-    with pytest.raises(ValueError, match=message):
-        generate(make(), batch_of(), search_for(beams=2))
-
-
-def test_a_stream_of_beams_is_refused_at_once() -> None:
-    with pytest.raises(
-        ValueError, match="beams=2: which beam wins is known at the end"
-    ):
-        stream(pair(), batch_of(), search_for(beams=2))
+            generate(make(), batch_of(), search_for(beams=beams))
