@@ -113,7 +113,9 @@ class _Run:
             *((f"input {i}", x) for i, x in enumerate(arguments)),
             *keywords.items(),
         ]
-        self.leaves = {name: x for name, x in named if _differentiable(x)}
+        self.leaves = {
+            name: x for name, x in named if getattr(x, "requires_grad", False)
+        }
 
     def counted(self, where: Tensor | None) -> list[Tensor]:
         """The outputs, only where they count."""
@@ -143,10 +145,6 @@ class _Run:
 def _leaf(value: Any) -> Any:
     floating = isinstance(value, Tensor) and value.is_floating_point()
     return value.detach().clone().requires_grad_() if floating else value
-
-
-def _differentiable(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.requires_grad
 
 
 def _copy_weights(

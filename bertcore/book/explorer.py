@@ -156,11 +156,11 @@ def _example(number: int, pieces: list[str], weights: Tensor) -> Example:
             f"`layers heads q k`, here (layers, heads, {count}, {count})"
         )
     weights = weights.detach().float().cpu()
-    fault = (weights.sum(-1) - 1).abs().max().item()
-    if not fault < 1e-2 or weights.min() < 0:  # "not <", so that NaN is refused
+    error = (weights.sum(-1) - 1).abs().max().item()
+    if not error < 1e-2 or weights.min() < 0:  # "not <", so that NaN is refused
         raise ValueError(
             f"sentence {number}: its weights are not shares (a row misses the sum 1 by "
-            f"{fault:.2g}, the smallest weight is {weights.min().item():.2g}); give "
+            f"{error:.2g}, the smallest weight is {weights.min().item():.2g}); give "
             "them after the softmax, without dropout"
         )
     weights = weights.clamp(max=1) * 255

@@ -190,7 +190,8 @@ def source_map(
         old: tokens at the beginning of the target that are cached, so ask no more.
 
     Raises:
-        ValueError: if a text of the target has no source, or it is not said which.
+        ValueError: if a text of the target has no source, or which is its source is
+            not said.
     """
     if source_mask is None:
         return None
@@ -243,7 +244,7 @@ def back_map(
 
 
 class DecoderLayer(nn.Module):
-    """One layer: attention backwards, attention to a source, feed-forward; norms last.
+    """One layer, post-LN: attention backwards, attention to a source, feed-forward.
 
     Vaswani et al. 2017, 3.1. Without `cross` it is BERT's own layer.
     """

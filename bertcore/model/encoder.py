@@ -8,7 +8,7 @@ from bertcore.model.feedforward import FeedForward
 
 
 class EncoderLayer(nn.Module):
-    """One layer, norm last: LayerNorm(x + Dropout(F(x))), twice.
+    """One layer, post-LN (norm last): LayerNorm(x + Dropout(F(x))), twice.
 
     google-research/bert modeling.py, `transformer_model`; Vaswani et al. 2017, 3.1.
     """

@@ -361,7 +361,7 @@ def _left_padded(
         return ids, None
     mask = mask.to(ids)  # b s
     order = mask.argsort(dim=1, stable=True)  # b s
-    # Then the last token of every row is its newest, and the next goes behind it.
+    # Then the last token of every row is its newest, and the next one comes after it.
     order = order[:, -int(mask.sum(dim=1).max()) :]
     return ids.gather(1, order), mask.gather(1, order)
 

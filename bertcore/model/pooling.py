@@ -38,7 +38,7 @@ def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
         attention_mask: `b s`, 1 for a token and 0 for padding.
 
     Returns:
-        One vector a text, `b w`.
+        One vector per text, `b w`.
 
     Raises:
         ValueError: if the mask does not fit the states, numbers the texts of packed

@@ -253,17 +253,17 @@ def _questions(
 
 
 def _others(
-    country: Country, asked: Field, fields: tuple[Field, ...], rng: random.Random
+    country: Country, field: Field, fields: tuple[Field, ...], rng: random.Random
 ) -> list[str]:
     """Names of the country's other fields that do not tell the answer, shuffled."""
-    answer = _answer(country.values[asked.name], asked).lower()
+    answer = _answer(country.values[field.name], field).lower()
     names = [
-        field.name
-        for field in fields
-        if field.name in country.values
-        and field.name != asked.name
-        and asked.name not in field.tells
-        and answer not in country.values[field.name].lower()
+        other.name
+        for other in fields
+        if other.name in country.values
+        and other.name != field.name
+        and field.name not in other.tells
+        and answer not in country.values[other.name].lower()
     ]
     rng.shuffle(names)
     return names

@@ -52,8 +52,8 @@ class Batches(Sequence):
             masker: hides tokens.
             size: examples in a batch.
             seed: of order and masks, 0 or more.
-            row: pack the examples into rows of so many tokens; by default they are
-                padded, one in a row.
+            row: pack the examples into rows of this many tokens. Default: one example
+                per row, padded.
 
         Raises:
             ValueError: if there are fewer examples than a batch takes, or an example is
