@@ -29,9 +29,11 @@ from bertcore.files import (
 )
 from bertcore.model.bert import Bert
 from bertcore.model.encoder import EncoderLayer
+from bertcore.model.variants.electra import ElectraPair
 from bertcore.model.weights import Pretrained
 from bertcore.text.store import Store, vocabulary_digest
 from bertcore.text.wordpiece import Tokenizer
+from bertcore.training.objectives import models_for, objective_class
 from bertcore.training.recipe import Recipe
 
 FORMAT = "bertcore checkpoint 1"
@@ -194,7 +196,7 @@ def _changes(model: Pretrained) -> dict[str, Any]:
 
     `bertcore.model.variants.parts` has such layers.
     """
-    if hasattr(model, "generator"):
+    if isinstance(model, ElectraPair):
         return {"generator": model.generator.config.to_dict()}
     if type(model.bert) is not Bert:
         return {}
@@ -242,7 +244,11 @@ def check_fit(
     model: Pretrained, tokenizer: Tokenizer, store: Store, recipe: Recipe
 ) -> None:
     """ValueError if model, tokenizer, store and recipe do not fit together."""
-    _check_questions(model, recipe)
+    for field, needed in objective_class(model).needed_changes(recipe).items():
+        raise ValueError(
+            f"{type(model).__name__} for a recipe with {field}={not needed}; give a "
+            f"{models_for(recipe)[0].__name__}, or {field}={needed}"
+        )
     if recipe.length > model.config.max_positions:
         raise ValueError(
             f"length={recipe.length}, but the model has {model.config.max_positions} "
@@ -258,25 +264,4 @@ def check_fit(
         raise ValueError(
             f"the store was made with another vocabulary: its digest is {expected}, "
             f"that of this tokenizer {found}; load the tokenizer that made it"
-        )
-
-
-def _check_questions(model: Pretrained, recipe: Recipe) -> None:
-    """A model has the heads for what a recipe asks, and no others."""
-    name = type(model).__name__
-    for part, head, fitting in (
-        ("pairs", "nsp_head", "BertForPreTraining"),
-        ("order", "sop_head", "AlbertForPreTraining"),
-    ):
-        asks, wanted = hasattr(model, head), getattr(recipe, part)
-        if wanted != asks:
-            other = fitting if wanted else "BertForMaskedLM"
-            raise ValueError(
-                f"{name} for a recipe with {part}={wanted}; give a {other}, or "
-                f"{part}={asks}"
-            )
-    if hasattr(model, "boundary_head") and not recipe.spans:
-        raise ValueError(
-            f"{name} for a recipe with spans=False; give a BertForMaskedLM, or "
-            "spans=True"
         )

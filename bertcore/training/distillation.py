@@ -35,6 +35,7 @@ from bertcore.training.finetuning import (
     task_costs,
 )
 from bertcore.training.loop import Record, follow, seed_for
+from bertcore.training.objectives import Objective, states_and_logits
 from bertcore.training.predictor import Predictor, batches
 from bertcore.training.recipe import Tuning
 
@@ -256,7 +257,7 @@ def check_temperature(temperature: float) -> None:
 TRIPLE = LossWeights(hard=2.0, soft=5.0, states=1.0, temperature=2.0)
 
 
-class MaskedLMDistillation(nn.Module):
+class MaskedLMDistillation(Objective):
     """A student and the sum of DistilBERT's three losses, in one module.
 
     Sanh et al. 2019, section 3: against the hidden pieces, the teacher's distribution
@@ -279,7 +280,7 @@ class MaskedLMDistillation(nn.Module):
         Raises:
             ValueError: if the teacher has no such head, or other pieces.
         """
-        super().__init__()
+        super().__init__(model)
         if not hasattr(teacher, "mlm_head"):
             raise ValueError(
                 f"the teacher is a {type(teacher).__name__}, which guesses no pieces; "
@@ -290,7 +291,7 @@ class MaskedLMDistillation(nn.Module):
                 f"the teacher knows {teacher.config.vocab_size} pieces and the student "
                 f"{model.config.vocab_size}; give both the same vocabulary"
             )
-        self.model, self.mix = model, mix
+        self.mix = mix
         self.fit = width_projection(
             model.config.hidden_size, teacher.config.hidden_size
         )
@@ -307,24 +308,15 @@ class MaskedLMDistillation(nn.Module):
             inputs: those of `Bert.forward`.
         """
         (teacher,), mix = self._teacher, self.mix
-        own, guesses = _read(self.model, asked, inputs)
+        own, guesses = states_and_logits(self.model, asked, inputs)
         with evaluation(teacher), torch.no_grad():
-            states, wanted = _read(teacher, asked, inputs)
+            states, wanted = states_and_logits(teacher, asked, inputs)
         real = inputs["attention_mask"].flatten() > 0
         alike = hidden_state_loss(self.fit(own[real]).float(), states[real].float())
         loss = mix.states * alike * len(asked) / real.sum()
         loss += mix.hard * F.cross_entropy(guesses, labels, reduction="sum")
         loss += mix.soft * soft_target_loss(guesses, wanted, mix.temperature)
         return loss[None]
-
-
-def _read(
-    model: nn.Module, asked: Tensor, inputs: dict[str, Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Last states, `(b s) w`, and the scores of all pieces at the places, `t v`."""
-    hidden = rearrange(model.bert(**inputs), "b s w -> (b s) w")
-    table = model.bert.embeddings.token.weight
-    return hidden, model.mlm_head(hidden[asked], table).float()
 
 
 def soft_target_loss(

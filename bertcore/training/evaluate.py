@@ -1,11 +1,10 @@
 """Evaluate: how well a model predicts texts that it has not seen (chapter 9).
 
-The masks are the same each time, at 15 %, whatever the run was trained with: so that
-two runs, and two moments of one, can be compared.
+The masks are the same in each evaluation, at 15 %, whatever the run was trained with,
+because only then can two runs, or two moments of one run, be compared.
 """
 
 import math
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,30 +12,35 @@ import torch
 from torch import Tensor, nn
 
 from bertcore.model.inference import evaluation
+from bertcore.model.variants.families import masked_lm_of
 from bertcore.text.batch import TrainingBatch
 from bertcore.text.dataloader import Batches
 from bertcore.text.fast_tokenizer import AnyTokenizer
 from bertcore.text.masking import Masker, mark_of
 from bertcore.text.pairs import Examples
 from bertcore.text.store import Store
-from bertcore.training.objectives import PretrainingBatches, pair_head
+from bertcore.training.objectives import (
+    PretrainingBatches,
+    objective_class,
+    states_and_logits,
+)
 
-RATE = 0.15
-SEED = 15
+RATE, SEED = 0.15, 15  # the share of tokens that is masked; of the draw
 # How byte-level BPE writes the bytes 0x80 to 0xbf (openai/gpt-2 encoder.py,
-# `bytes_to_unicode`): in UTF-8 these go on with a character, and all others begin one.
+# `bytes_to_unicode`). In UTF-8 these continue a character, and all others begin one.
 _GOES_ON = {*map(chr, range(0x122, 0x144)), *map(chr, range(0xA1, 0xC0))} - {"\xad"}
-_SLICE = 10_000_000
+_SLICE = 10_000_000  # ids that are counted at once
 
 
 class HeldOutScores(NamedTuple):
     """What a model knows of held-out texts.
 
     `masked_lm` is the mean loss of the masked pieces in nats, `accuracy` the share of
-    them whose best guess is right. `bits_per_character` is the same loss for each
-    character of those pieces, the space before a word counted, so vocabularies can be
-    compared. `next_sentence` and `pairs_right` say the same of pairs; None if they are
-    not asked for. `pieces` and `pairs` were asked for.
+    them whose likeliest prediction is right. `bits_per_character` is the same loss per
+    character of those pieces, with the space before a word, so that vocabularies can be
+    compared. `next_sentence` and `pairs_right` are the loss and the accuracy of pairs,
+    or None for a model without a head for them. `pieces` and `pairs` are how many there
+    were.
     """
 
     masked_lm: float
@@ -62,7 +66,7 @@ class HeldOutScores(NamedTuple):
 
 
 class HeldOut:
-    """Held-out texts with fixed masks, ready to be asked about again and again."""
+    """Held-out texts with fixed masks, to evaluate a model on again and again."""
 
     def __init__(
         self,
@@ -77,8 +81,8 @@ class HeldOut:
             store: of texts that the model is not trained on.
             examples: of the store.
             tokenizer: that of the store.
-            most: examples that are used at most, drawn at random once.
-            size: examples in a pass.
+            most: the most examples that are used; they are drawn at random once.
+            size: examples in a batch.
 
         Raises:
             ValueError: if there is no example.
@@ -88,23 +92,22 @@ class HeldOut:
             raise ValueError("no examples to ask about; give texts that are not empty")
         size = min(size, most, found)
         row = examples.longest
-        steps = Batches(
-            store, examples, tokenizer, Masker(tokenizer, RATE), size, SEED, row
-        )
-        works = PretrainingBatches(steps)
+        masker = Masker(tokenizer, RATE)
+        batches = Batches(store, examples, tokenizer, masker, size, SEED, row)
+        works = PretrainingBatches(batches)
         self.works = [works[n] for n in range(max(1, min(most, found) // size))]
         self.characters = _characters(tokenizer)
 
     def labels(self) -> np.ndarray:
-        """All pieces that are asked for."""
+        """The ids of all masked pieces."""
         return np.concatenate([work.arguments["labels"].numpy() for work in self.works])
 
     def unigram(self, store: Store) -> float:
-        """The loss of one who knows only how frequent each piece is in a store."""
+        """The loss of a model that knows only how frequent each piece is in a store."""
         return unigram_loss(np.asarray(store.ids), self.labels(), len(self.characters))
 
     def bits(self, loss: float) -> float:
-        """Bits per character, of a mean loss in nats of what is asked."""
+        """Bits per character, from a mean loss of the masked pieces in nats."""
         labels = self.labels()
         return loss * len(labels) / math.log(2) / self.characters[labels].sum().item()
 
@@ -112,48 +115,50 @@ class HeldOut:
     def ask(
         self, model: nn.Module, device: torch.device | str = "cpu"
     ) -> HeldOutScores:
-        """How well a model does; it is left as it was.
+        """The scores of a model, which is left as it was.
 
         Args:
-            model: one with a head for masked pieces; of an ElectraPair the generator
-                is asked, which is the smaller part.
+            model: one with a head for masked pieces. Of an ElectraPair it is the
+                generator that is evaluated, the smaller part.
             device: where it is.
+
+        Raises:
+            ValueError: if the model has no such head.
         """
-        model = getattr(model, "generator", model)
+        head, model = objective_class(model).pair_head(model), masked_lm_of(model)
         device, sums = torch.device(device), np.zeros(5)
         with evaluation(model):
             for work in self.works:
-                sums += _asked(model, work.to(device))
+                sums += _sums(model, head, work.to(device))
+        # Sums are divided here, once: batches differ in how many pieces they mask.
         loss, right, pair_loss, pairs_right, pairs = sums.tolist()
-        asked = len(self.labels())
-        mean = loss / asked
-        quality = HeldOutScores(mean, right / asked, self.bits(mean), asked)
-        if not pairs:
-            return quality
-        return quality._replace(
-            next_sentence=pair_loss / pairs,
-            pairs_right=pairs_right / pairs,
+        pieces = len(self.labels())
+        return HeldOutScores(
+            masked_lm=loss / pieces,
+            accuracy=right / pieces,
+            bits_per_character=self.bits(loss / pieces),
+            pieces=pieces,
+            next_sentence=pair_loss / pairs if pairs else None,
+            pairs_right=pairs_right / pairs if pairs else None,
             pairs=int(pairs),
         )
 
 
-def _asked(model: nn.Module, work: TrainingBatch) -> np.ndarray:
-    """Sums over one pass: losses and right answers, of pieces and of pairs."""
+def _sums(model: nn.Module, head: nn.Module | None, work: TrainingBatch) -> np.ndarray:
+    """Losses and right predictions of pieces, the same of pairs, number of pairs."""
     targets = ("asked", "labels", "first", "follows")
-    given = {k: v for k, v in work.arguments.items() if k not in targets}
-    asked, labels = work.arguments["asked"], work.arguments["labels"]
-    hidden = model.bert(**given).flatten(0, 1)
-    table = model.bert.embeddings.token.weight
-    sums = _score(model.mlm_head(hidden[asked], table), labels)
-    head = pair_head(model)
+    inputs = {k: v for k, v in work.arguments.items() if k not in targets}
+    hidden, pieces = states_and_logits(model, work.arguments["asked"], inputs)
+    sums = _loss_and_right(pieces, work.arguments["labels"])
     if "first" not in work.arguments or head is None:
         return np.array([*sums, 0, 0, 0])
     follows = work.arguments["follows"]
     pooled = model.bert.pooler(hidden[work.arguments["first"]][:, None])
-    return np.array([*sums, *_score(head(pooled), follows), len(follows)])
+    of_pairs = _loss_and_right(head(pooled), follows)
+    return np.array([*sums, *of_pairs, len(follows)])
 
 
-def _score(logits: Tensor, labels: Tensor) -> Iterable[float]:
+def _loss_and_right(logits: Tensor, labels: Tensor) -> tuple[float, int]:
     loss = nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
     return loss.item(), (logits.argmax(-1) == labels).sum().item()
 
@@ -166,8 +171,7 @@ def _characters(tokenizer: AnyTokenizer) -> np.ndarray:
         return np.array(
             [len(p) - 2 if p.startswith(mark) else len(p) + 1 for p in pieces]
         )
-    # The other two marks stand for the space themselves. Of the bytes of é, which Ġ's
-    # vocabulary has as two letters, one counts.
+    # Ġ and ▁ are the space. With Ġ, é is written as two bytes, of which one counts.
     inside = _GOES_ON if mark == "Ġ" else set()
     return np.array([sum(letter not in inside for letter in p) for p in pieces])
 
@@ -175,7 +179,7 @@ def _characters(tokenizer: AnyTokenizer) -> np.ndarray:
 def unigram_loss(train: np.ndarray, held_out: np.ndarray, pieces: int) -> float:
     """The cross-entropy of held-out ids under the frequencies of others, in nats.
 
-    Each piece counts once more than it was seen, so that none is impossible.
+    Each piece counts once more than it was seen, so that none has probability 0.
 
     Args:
         train: ids to count, in one row.

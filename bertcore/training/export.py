@@ -14,6 +14,7 @@ from bertcore.model.encoder import EncoderLayer
 from bertcore.model.variants.families import masked_lm_of
 from bertcore.model.weights import Pretrained
 from bertcore.text.wordpiece import Tokenizer
+from bertcore.training.objectives import OBJECTIVE_CLASSES
 
 
 def export(
@@ -53,7 +54,8 @@ def export(
 
 def _check_layers(model: Pretrained) -> None:
     """Layers may differ from BERT's though their parameters have the same names."""
-    if not isinstance(model, Pretrained) or not hasattr(model, "mlm_head"):
+    kinds = tuple(kind for kind in OBJECTIVE_CLASSES if issubclass(kind, Pretrained))
+    if not isinstance(model, kinds):
         raise ValueError(
             f"{type(model).__name__} is no one model with a head for masked pieces; "
             "save its parts with save_pretrained"

@@ -11,13 +11,11 @@ from torch import Tensor, nn
 
 from bertcore.cards import make_card, write_card
 from bertcore.model.config import BertConfig
-from bertcore.model.variants.electra import ElectraPair
-from bertcore.model.variants.families import OF_PAIRS, family_with
-from bertcore.model.variants.spanbert import SpanBertForMaskedLM
+from bertcore.model.variants.families import family_with
 from bertcore.model.weights import Pretrained
 from bertcore.text.dataloader import Batches
 from bertcore.text.masking import Masker, SpanMasker
-from bertcore.text.pairs import Examples, order_examples, pair_examples, window_examples
+from bertcore.text.pairs import Examples
 from bertcore.text.store import Store
 from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.checkpoint import (
@@ -37,7 +35,13 @@ from bertcore.training.loop import (
     default_compute_settings,
     train,
 )
-from bertcore.training.objectives import PretrainingBatches, pretraining_objective
+from bertcore.training.objectives import (
+    OBJECTIVE_CLASSES,
+    Objective,
+    PretrainingBatches,
+    models_for,
+    pretraining_objective,
+)
 from bertcore.training.optim import make_optimisers
 from bertcore.training.recipe import Recipe
 
@@ -222,48 +226,41 @@ def _take(objective: nn.Module, weights: dict[str, Tensor]) -> None:
 
 def make_examples(store: Store, recipe: Recipe) -> Examples:
     """Pairs, perhaps swapped ones, or windows, as the recipe says."""
-    if recipe.pairs:
-        return pair_examples(store, recipe.length, seed=recipe.seed)
-    if recipe.order:
-        return order_examples(store, recipe.length, seed=recipe.seed)
-    return window_examples(store, recipe.length)
+    return OBJECTIVE_CLASSES[models_for(recipe)[0]].examples(store, recipe)
 
 
 def make_masker(
-    model: nn.Module, tokenizer: Tokenizer, recipe: Recipe
+    objective: Objective, tokenizer: Tokenizer, recipe: Recipe
 ) -> Masker | SpanMasker:
-    """What hides pieces; all of them behind [MASK] where others are put there later.
-
-    So it is for a generator with its discriminator (Clark et al. 2020, section 3.1).
-    """
-    how: dict[str, float] = {}
-    if hasattr(model, "discriminator"):
-        how = {"masked": 1.0, "random": 0.0}
+    """Hides the pieces that a recipe asks for, behind what suits the objective."""
+    shares = {"masked": objective.masked, "random": objective.random}
     if recipe.spans:
-        return SpanMasker(tokenizer, recipe.mask_rate, recipe.mask_limit, **how)
-    own = recipe.mask_rate, recipe.mask_limit, recipe.whole_words
-    return Masker(tokenizer, *own, **how)
+        return SpanMasker(tokenizer, recipe.mask_rate, recipe.mask_limit, **shares)
+    whole = recipe.whole_words
+    return Masker(tokenizer, recipe.mask_rate, recipe.mask_limit, whole, **shares)
 
 
 def make_batches(
-    objective: nn.Module, tokenizer: Tokenizer, store: Store, recipe: Recipe
+    objective: Objective, tokenizer: Tokenizer, store: Store, recipe: Recipe
 ) -> PretrainingBatches:
-    """The passes of a run: packed rows, masked anew in every epoch.
+    """The batches of a run: packed rows, masked anew in every epoch.
 
     Args:
-        objective: of a model.
-        tokenizer, store, recipe: as for `Pretraining`.
+        objective: with the model that is trained.
+        tokenizer: that of the store.
+        store: the texts.
+        recipe: how to train.
     """
-    steps = Batches(
+    batches = Batches(
         store,
-        make_examples(store, recipe),
+        objective.examples(store, recipe),
         tokenizer,
-        make_masker(objective.model, tokenizer, recipe),
-        recipe.one_pass,
-        recipe.seed,
-        recipe.length,
+        make_masker(objective, tokenizer, recipe),
+        size=recipe.one_pass,
+        seed=recipe.seed,
+        row=recipe.length,
     )
-    return PretrainingBatches(steps, getattr(objective, "also", None))
+    return PretrainingBatches(batches, objective.extra_arguments)
 
 
 class Evaluation(NamedTuple):
@@ -354,20 +351,16 @@ def pretraining_class(config: BertConfig, recipe: Recipe) -> type[nn.Module]:
     Raises:
         ValueError: if no model of the family can be asked what the recipe asks.
     """
-    family = family_with(config)
-    if recipe.pairs or recipe.order:
-        asked, fitting = ("pairs", "order")[recipe.order], OF_PAIRS[recipe.order]
-        if family.config is not fitting.config_class:
-            raise ValueError(
-                f"{asked}=True is asked of {fitting.__name__}, and the config is a "
-                f"{type(config).__name__}; give {asked}=False"
-            )
-        return fitting
-    if family.name == "electra":
-        return ElectraPair
-    if family.name == "bert" and recipe.spans:
-        return SpanBertForMaskedLM
-    return family.masked_lm
+    family, fitting = family_with(config), models_for(recipe)
+    for kind in fitting:
+        if kind.config_class is family.config:
+            return kind
+    # Every family has a model for masked pieces alone, so a second loss was asked for.
+    asked = "pairs" if recipe.pairs else "order"
+    raise ValueError(
+        f"{asked}=True is asked of {fitting[0].__name__}, and the config is a "
+        f"{type(config).__name__}; give {asked}=False"
+    )
 
 
 def new_model(config: BertConfig, recipe: Recipe) -> nn.Module:

@@ -26,6 +26,7 @@ from bertcore.training.devices import find_device
 from bertcore.training.evaluate import HeldOut, HeldOutScores
 from bertcore.training.export import export
 from bertcore.training.finetuning import CARD as FINETUNING_CARD
+from bertcore.training.objectives import objective_class
 from bertcore.training.predictor import TASK
 from bertcore.training.pretraining import (
     CARD,
@@ -355,7 +356,11 @@ def evaluate_run(name: str, data: Path | None, length: int | None) -> HeldOutSco
         raise ValueError(f"{name} is no run, so say on which texts: --data FOLDER")
     else:
         store = _own(run, Path(name).expanduser())
-    recipe = run.recipe if run else _recipe(model, model.config)
+    if run is not None:
+        recipe = run.recipe
+    else:  # what the model has heads for
+        recipe = Recipe(steps=1, length=min(128, model.config.max_positions))
+        recipe = recipe.replace(**objective_class(model).needed_changes(recipe))
     if length is not None:
         recipe = recipe.replace(length=length)
     if recipe.length > model.config.max_positions:
@@ -366,13 +371,6 @@ def evaluate_run(name: str, data: Path | None, length: int | None) -> HeldOutSco
     device = find_device()
     asked = HeldOut(store, make_examples(store, recipe), tokenizer)
     return asked.ask(model.to(device), device)
-
-
-def _recipe(model: nn.Module, config: BertConfig) -> Recipe:
-    """That which asks what the model has heads for."""
-    pairs, order = hasattr(model, "nsp_head"), hasattr(model, "sop_head")
-    length = min(128, config.max_positions)
-    return Recipe(steps=1, pairs=pairs, order=order, length=length)
 
 
 def _held_out(data: Path, tokenizer: AnyTokenizer) -> Store:

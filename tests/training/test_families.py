@@ -13,7 +13,8 @@ from bertcore import BertConfig, BertForMaskedLM
 from bertcore.model.bert import Bert
 from bertcore.model.counts import Costs
 from bertcore.model.encoder_decoder import EncoderDecoder
-from bertcore.model.variants.families import FAMILIES, family_with
+from bertcore.model.variants.families import FAMILIES, family_with, masked_lm_of
+from bertcore.model.variants.spanbert import SpanBertForMaskedLM
 from bertcore.model.weights import Pretrained
 from bertcore.tasks.kinds import features_of, task_batch
 from bertcore.tasks.rows import Answer, Question, Source, TaskSet, Text, Words
@@ -21,10 +22,12 @@ from bertcore.text.batch import TrainingBatch
 from bertcore.text.dataloader import Batches
 from bertcore.training.checkpoint import check_identity
 from bertcore.training.distillation import Distillation, MaskedLMDistillation
+from bertcore.training.evaluate import HeldOut
 from bertcore.training.export import export
 from bertcore.training.finetuning import FineTuning, headed, task_model
 from bertcore.training.loop import seed_for
 from bertcore.training.objectives import (
+    BoundaryObjective,
     ReplacedTokenObjective,
     pretraining_costs,
     pretraining_objective,
@@ -159,6 +162,24 @@ def test_a_model_that_cannot_be_asked_that(name, changes, message) -> None:
     model, own = made(name)
     with pytest.raises(ValueError, match=message):
         run(own.replace(**changes), model=model)
+
+
+@pytest.mark.parametrize("name", ["electra", "spanbert"])
+def test_what_is_evaluated_is_the_part_that_predicts_pieces(name: str) -> None:
+    model, own = made(name)
+    held_out = HeldOut(store(), make_examples(store(), own), tokenizer(), most=32)
+    before = torch.get_rng_state()
+    part = masked_lm_of(model)
+    assert held_out.ask(model) == held_out.ask(part)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(each.training for each in part.modules())
+
+
+def test_a_class_built_on_a_model_is_trained_as_that_model_is() -> None:
+    class Own(SpanBertForMaskedLM):
+        pass
+
+    assert isinstance(pretraining_objective(Own(config())), BoundaryObjective)
 
 
 def test_recipes_that_make_no_sense() -> None:
@@ -303,7 +324,8 @@ def test_operations_of_pretraining_are_those_that_pytorch_counts(name: str) -> N
     model, own = made(name)
     objective = pretraining_objective(model)
     works = make_batches(objective, tokenizer(), store(), own)
-    examples, masker = make_examples(store(), own), make_masker(model, tokenizer(), own)
+    examples = make_examples(store(), own)
+    masker = make_masker(objective, tokenizer(), own)
     alone = Batches(store(), examples, tokenizer(), masker, size=1, seed=0)
     works.steps = alone  # each text by itself needs no padding
     costs = works.costs(objective)

@@ -142,6 +142,8 @@ class ElectraPair(nn.Module):
     Save each by itself; `generator` shares `discriminator`'s tables in memory only.
     """
 
+    config_class = ElectraConfig
+
     def __init__(
         self, config: ElectraConfig, generator: ElectraConfig | None = None
     ) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 
 from bertcore.model import bert
@@ -16,9 +17,11 @@ from bertcore.model.variants import (
     roberta,
 )
 from bertcore.model.variants.albert import AlbertForPreTraining
+from bertcore.model.variants.electra import ElectraPair
+from bertcore.model.variants.spanbert import SpanBertForMaskedLM
 from bertcore.model.weights import Pretrained, published_class
 
-OF_PAIRS = BertForPreTraining, AlbertForPreTraining  # asked for pairs, for order
+OF_PAIRS = BertForPreTraining, AlbertForPreTraining  # with a second head, for pairs
 
 
 class Family(NamedTuple):
@@ -64,13 +67,15 @@ def masked_lm_of(model: nn.Module) -> Pretrained:
     Of generator and discriminator it is the generator; of SpanBERT a BertForMaskedLM,
     since files keep no second head. Weights are shared with the model.
     """
-    if hasattr(model, "generator"):
+    if isinstance(model, ElectraPair):
         return model.generator
-    if not hasattr(model, "boundary_head"):
+    if not isinstance(model, SpanBertForMaskedLM):
         return model
-    plain = BertForMaskedLM(model.config)
+    with torch.device("meta"):  # both parts are replaced: draw no starting weights
+        plain = BertForMaskedLM(model.config)
     plain.bert, plain.mlm_head = model.bert, model.mlm_head
-    return plain.train(model.training)
+    plain.training = model.training
+    return plain
 
 
 FAMILIES = {
