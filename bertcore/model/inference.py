@@ -62,12 +62,12 @@ def row_states(bert: Bert, texts: Sequence[list[int]]) -> list[Tensor]:
     """
     runs = [(len([*run]), length) for length, run in groupby(map(len, texts))]
     device = bert.embeddings.token.weight.device
-    ids = torch.tensor([[*chain(*texts)]], device=device)  # 1 t
+    ids = torch.tensor([[*chain(*texts)]], device=device)
     # Each text counts its positions from 0, as if it stood alone.
     positions = torch.cat([torch.arange(length).repeat(n) for n, length in runs])
-    positions = positions[None].to(device)  # 1 t
+    positions = positions[None].to(device)
     check_inputs(bert.config, ids, None, None, positions)
-    hidden = bert.embeddings(ids, None, positions)[0]  # t w
+    hidden = bert.embeddings(ids, None, positions)[0]
     for layer in bert.encoder.layers:
         attended = _attention_in_runs(layer.attention, hidden, runs)
         hidden = layer.attention_norm(hidden + attended)
@@ -86,7 +86,7 @@ def _attention_in_runs(
         query, key, value = (
             rearrange(part, "b s (h d) -> b h s d", h=attention.heads) for part in run
         )
-        run_mixed = F.scaled_dot_product_attention(query, key, value)  # b h s d
+        run_mixed = F.scaled_dot_product_attention(query, key, value)
         mixed.append(rearrange(run_mixed, "b h s d -> (b s) (h d)"))
     return attention.output(torch.cat(mixed))
 
