@@ -19,12 +19,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bertcore.files import read_any_json, read_json
-from bertcore.model.bert import Bert
 from bertcore.model.inference import evaluation, fits_in_rows, row_states
 from bertcore.model.pooling import cls_pool, max_pool, mean_pool
+from bertcore.model.variants.families import load_model
+from bertcore.model.weights import Pretrained
 from bertcore.sources import ENCODER, find_file, find_optional
 from bertcore.text.batch import padded
-from bertcore.text.wordpiece import Tokenizer
+from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
 
 WINDOW = 8192  # texts that are read, and sorted, at a time
 # Tokens of a batch. On a CPU its states should fit into the cache; an accelerator
@@ -43,7 +44,7 @@ _REMEDY = "give the parts yourself: SentenceEncoder(tokenizer, bert, pool=…)"
 
 
 class SentenceEncoder:
-    """A tokenizer, a BERT and a way to make one vector of its states.
+    """A tokenizer, a BERT of any family and a way to make one vector of its states.
 
     Args:
         tokenizer: the one that the weights came with.
@@ -61,8 +62,8 @@ class SentenceEncoder:
 
     def __init__(
         self,
-        tokenizer: Tokenizer,
-        bert: Bert,
+        tokenizer: AnyTokenizer,
+        bert: Pretrained,
         pool: Callable[[Tensor, Tensor], Tensor] = mean_pool,
         normalise: bool = True,
         max_length: int | None = None,
@@ -103,10 +104,10 @@ class SentenceEncoder:
             ValueError: if its files ask for what we do not have, or are damaged.
         """
         recipe = read_pooling_settings(folder_or_name)
-        tokenizer = Tokenizer.from_pretrained(folder_or_name)
+        tokenizer = load_tokenizer(folder_or_name)
         with warnings.catch_warnings():  # it may lack a pooler, and none is needed
             warnings.filterwarnings("ignore", "(?s).* has no pooler")
-            bert = Bert.from_pretrained(folder_or_name)
+            bert = load_model(folder_or_name, lambda family: family.body)
         bert.pooler = None
         if max_length is None and recipe.max_length is not None:
             max_length = min(recipe.max_length, bert.config.max_positions)

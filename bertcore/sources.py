@@ -64,8 +64,8 @@ def find_file(folder_or_name: str | Path, *names: str) -> Path:
     if not _HUB_NAME.fullmatch(name):
         raise FileNotFoundError(
             f"no folder {name!r}, and it is not a hub name, which has the form "
-            "owner/model; check the path. (A size without weights is a preset: "
-            'BertConfig.preset("tiny").)'
+            "owner/model; check the path. (Presets such as tiny are sizes without "
+            "weights.)"
         )
     return _from_hub(name, names)
 

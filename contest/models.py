@@ -6,7 +6,6 @@ learning rate, batch, length and time are the same for all.
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
 from itertools import islice
 from random import Random
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from bertcore.model.config import BertConfig
-from bertcore.model.variants.families import FAMILIES
+from bertcore.model.variants.families import config_like
 from bertcore.tasks.rows import TaskSet, Text
 from bertcore.tasks.sets import NAMED_TASKS
 from bertcore.text.tales import LICENCE, SOURCE, tales
@@ -41,43 +40,8 @@ class Entry(NamedTuple):
 
     def model(self, sizes: BertConfig, recipe: Recipe) -> nn.Module:
         """A new one of these sizes, with the starting weights of the recipe's seed."""
-        config = of_family(self.family, sizes, **_changes(self.family, sizes))
+        config = config_like(self.family, sizes)
         return new_model(config, recipe.replace(**(self.changes or {})))
-
-
-def of_family(name: str, sizes: BertConfig, **changes: Any) -> BertConfig:
-    """The config of a family with the sizes of a BERT.
-
-    >>> of_family("albert", BertConfig.preset("mini"), embedding_size=128).layers
-    4
-    """
-    if name == "bert":
-        return sizes.replace(**changes)
-    own = asdict(sizes)
-    # What a family does not have keeps the family's own value.
-    for field in ("segments", "gelu", "layer_norm_eps"):
-        own.pop(field)
-    return FAMILIES[name].config(**{**own, **changes})
-
-
-def _changes(family: str, bert: BertConfig) -> dict[str, Any]:
-    """What a family needs beside a BERT's sizes."""
-    rate = bert.dropout
-    if family == "distilbert":
-        return {"layers": max(1, bert.layers // 2), "text_dropout": rate}
-    if family == "albert":
-        narrow = min(128, bert.hidden_size // 2)  # Lan et al. 2019, table 3, at most
-        own = {"head_dropout": rate, "segments": bert.segments}
-        return {"embedding_size": narrow, **own}
-    if family == "electra":
-        return {"embedding_size": bert.hidden_size}
-    if family == "deberta-v2":
-        # As published: 256 buckets of distances for 512 positions.
-        return {"position_buckets": max(2, bert.max_positions // 2)}
-    if family == "modernbert":
-        # A gated unit has three matrices where another has two: as many parameters.
-        return {"feedforward_size": 2 * bert.feedforward_size // 3}
-    return {}
 
 
 _REPLACED = "ELECTRA: replaced pieces, a generator a quarter as wide"

@@ -6,16 +6,19 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args, get_type_hints
 
 import pytest
 
 from bertcore import Tokenizer, __version__
 from bertcore.command.app import main
-from bertcore.model.config import PRESETS
+from bertcore.command.options import field_docs, flag_of
+from bertcore.command.pretrain import pretrain
+from bertcore.model.config import Search
+from bertcore.sources import OUR_MODEL
 from bertcore.text.corpora import introductions
-from bertcore.text.merges import CRITERIA
 from bertcore.text.wordpiece import train_tokenizer
+from bertcore.training.finetuning import LENGTH, TARGET
+from bertcore.training.recipe import PLANS, Recipe, SessionSettings, Tuning
 from tests.conftest import ROOT
 
 
@@ -94,9 +97,9 @@ def test_vocabulary_harms_nothing(tmp_path: Path, capsys) -> None:
     assert "no file none.txt" in capsys.readouterr().err
     new = str(tmp_path / "b")
     for option, message in (
-        (["--size", "0"], "size=0; give a whole number"),
+        (["--size", "0"], "--size 0; give a whole number"),
         (["--size", "900"], "these texts give"),
-        (["--size", "15", "--min-frequency", "0"], "min_frequency=0; give"),
+        (["--size", "15", "--min-frequency", "0"], "--min-frequency 0; give"),
     ):
         assert main(["vocabulary", str(text), "--out", new, *option]) == 1
         assert message in capsys.readouterr().err
@@ -197,27 +200,50 @@ def test_wrong_usage_ends_with_2(arguments, message, capsys) -> None:
     assert not captured.out
 
 
-def test_what_is_offered_is_what_there_is() -> None:
-    """Choices stand in the commands themselves, so that --help needs no torch."""
-    from bertcore.command import predict, pretrain, text
-    from bertcore.training.recipe import OPTIMISERS, PLANS, RECIPES
+@pytest.mark.parametrize(
+    ("command", "settings", "without"),
+    [
+        ("pretrain", (Recipe, SessionSettings), ()),
+        ("resume", (SessionSettings,), ()),
+        ("finetune", (Tuning,), ()),
+        ("predict", (Search,), ("start_id", "stop_id")),  # which the tokenizer says
+    ],
+)
+def test_each_field_is_an_option(command, settings, without, capsys) -> None:
+    """With what its docstring says; the fields of one command have one name each."""
+    assert main([command, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.partition("Options:")[2].splitlines())) <= 80
+    told = " ".join(shown.split())
+    fields = {
+        name: said for kind in settings for name, said in field_docs(kind).items()
+    }
+    assert {n for kind in settings for n in kind.__dataclass_fields__} == fields.keys()
+    for name, said in fields.items():
+        if name not in without:
+            assert re.search(rf"^  {flag_of(name)}\b", shown, re.MULTILINE), name
+            assert said in told
 
-    def choices(hint: object) -> set[str]:
-        inner = get_args(hint)[0]  # of Annotated[Literal[…] | None, …]
-        literal = get_args(inner)[0] if type(None) in get_args(inner) else inner
-        return set(get_args(literal))
 
-    assert set(get_args(text.Criterion)) == set(CRITERIA) == set(text.CRITERIA)
-    assert choices(pretrain.Plan) == set(PLANS)
-    assert choices(pretrain.Recipe) == set(RECIPES)
-    assert choices(pretrain.Optimiser) == set(OPTIMISERS)
-    assert choices(pretrain.Preset) == set(PRESETS)
-    plan = get_type_hints(predict.benchmark, include_extras=True)["plan"]
-    assert choices(plan) == set(PLANS)
-    assert set(get_args(text.Kind)) == {plan.texts for plan in PLANS.values()}
-    shown = " ".join(pretrain.pretrain.__doc__.split())
+def test_help_says_what_is_usual(capsys) -> None:
+    assert main(["finetune", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    tuning = Tuning()
+    assert f"At its highest ({tuning.learning_rate:g})." in told
+    assert f"({OUR_MODEL})" in told and f"up to {LENGTH})" in told
+    assert f"up to {TARGET})" in told
+    shown = " ".join(pretrain.__doc__.split())
     for name, plan in PLANS.items():
         assert f" {name} {plan.about} " in shown
+
+
+def test_help_needs_no_torch() -> None:
+    code = (
+        "import sys; from bertcore.command.app import main; "
+        "[main([name, '--help']) for name in ('pretrain', 'finetune', 'predict')]; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def test_without_typer_it_says_what_to_install() -> None:
@@ -235,5 +261,5 @@ def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bertcore.command.predict.describe", interrupted)
+    monkeypatch.setattr("bertcore.command.pretrain.describe", interrupted)
     assert main(["info"]) == 130

@@ -13,6 +13,7 @@ import torch
 
 from bertcore.command.log import say, scores_in_words
 from bertcore.files import COMPRESSED, TABLES, ending_of, read_records
+from bertcore.model.variants.families import masked_lm_of
 from bertcore.sources import Absent
 from bertcore.tasks.answers import FoundAnswer
 from bertcore.tasks.classification import Prediction
@@ -342,6 +343,7 @@ def guesses(text: str, name: str, top: int) -> Iterator[list[tuple[str, float]]]
         ValueError: if there is no mask, or the text is too long for the model.
     """
     model, tokenizer, *_ = load_trained(name)
+    model = masked_lm_of(model)
     own = tokenizer.vocabulary[tokenizer.mask_id]  # RoBERTa's is <mask>
     if MASK not in text and own not in text:
         raise ValueError(f"no {MASK} in {text!r}; write {MASK} for the piece to guess")

@@ -78,7 +78,8 @@ def _assembled() -> Any:
     import typer
 
     from bertcore import __version__
-    from bertcore.command import finetune, predict, pretrain, text
+    from bertcore.command import finetune, pretrain, text
+    from bertcore.command.options import PanelCommand
 
     app = typer.Typer(
         add_completion=False,
@@ -100,9 +101,10 @@ def _assembled() -> Any:
     ) -> None:
         pass
 
-    for module in (text, pretrain, finetune, predict):
+    for module in (text, pretrain, finetune):
         for name, function in module.COMMANDS.items():
-            app.command(name, no_args_is_help=name not in ALONE)(function)
+            lonely = name not in ALONE
+            app.command(name, cls=PanelCommand, no_args_is_help=lonely)(function)
     return app
 
 

@@ -1,114 +1,74 @@
-"""Finetune: the options of `bertcore finetune`, `score` and `tasks`."""
+"""Finetune: fit a model to a task, score it, and ask it."""
 
+import os
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import typer
 
 from bertcore.command.log import say
+from bertcore.command.options import field_options, given_options, with_options
+from bertcore.files import ending_of, read_text
+from bertcore.model.config import Search
 from bertcore.sources import OUR_MODEL
-from bertcore.tasks.loading import HUB_TASKS
+from bertcore.tasks.loading import HUB_TASKS, is_named
+from bertcore.tasks.rows import KINDS, ON_FAULT
 from bertcore.tasks.sets import NAMED_TASKS, NamedTask
+from bertcore.training.recipe import Precision, Tuning
 
-Kind = Literal["classification", "regression", "tagging", "answers", "writing"]
-OnFault = Literal["stop", "skip"]
+Model = Annotated[str, typer.Argument(help="What bertcore finetune wrote.")]
 TaskName = Annotated[
     str, typer.Argument(help="A set that bertcore tasks lists, or rows of your own.")
 ]
-OwnKind = Annotated[Kind | None, typer.Option(help="Of rows of your own.")]
-WhenFaulty = Annotated[OnFault, typer.Option(help="At rows that cannot be used.")]
-Out = Annotated[Path, typer.Option(help="A folder for the model.")]
-Model = Annotated[
-    str | None,
-    typer.Option(help=f"To start from: a folder, a run, a hub name ({OUR_MODEL})."),
+OnFault = Annotated[
+    Literal[tuple(ON_FAULT)], typer.Option(help="At rows that cannot be used.")
 ]
-Random = Annotated[
-    bool, typer.Option("--random", help="Its sizes, but random weights.")
-]
-Frozen = Annotated[
-    bool, typer.Option("--frozen", help="Only the head learns; to write, the decoder.")
-]
-Rank = Annotated[
-    int | None, typer.Option(help="Low-rank changes (LoRA), not all weights.", min=1)
-]
-Epochs = Annotated[float | None, typer.Option(help="How often each row is read (3).")]
-Batch = Annotated[int | None, typer.Option(help="Rows in an update (32).", min=1)]
-PassSize = Annotated[
-    int | None, typer.Option(help="Rows in memory at once; divides the batch.", min=1)
-]
-LearningRate = Annotated[float | None, typer.Option(help="At its highest (0.0003).")]
-Warmup = Annotated[
-    float | None, typer.Option(help="Share of the run in which it rises (0.1).")
-]
-Length = Annotated[
-    int | None, typer.Option(help="Tokens at once, at most (128).", min=3)
-]
-Stride = Annotated[
-    int | None,
-    typer.Option(help="Of windows over a context (half the length).", min=1),
-]
-TargetLength = Annotated[
-    int | None, typer.Option(help="Tokens that are written, at most (64).", min=3)
-]
-LabelSmoothing = Annotated[
-    float | None, typer.Option(help="Of what is to be written: a share (0).")
-]
-Tied = Annotated[
-    bool, typer.Option("--tied", help="Encoder and decoder share their weights.")
-]
-Evaluations = Annotated[
-    int | None, typer.Option(help="At the validation rows, an epoch (1).", min=1)
-]
-Patience = Annotated[
-    int | None, typer.Option(help="Looks without a better one before it ends.", min=1)
-]
-Seed = Annotated[int | None, typer.Option(help="Of the head, order, dropout (0).")]
-Seeds = Annotated[int, typer.Option(help="Runs, of as many seeds.", min=1)]
-RowCount = Annotated[
-    int | None, typer.Option(help="Train on so many rows only.", min=1)
-]
-Precision = Annotated[
-    Literal["float32", "bfloat16", "float16"] | None,
-    typer.Option(help="Of products of matrices (the device's fastest)."),
-]
-Baselines = Annotated[
-    bool,
-    typer.Option("--baselines/--no-baselines", help="Majority and counted words."),
-]
+EVERYDAY = "epochs", "batch", "pass_size", "learning_rate", "length", "seed"
+# How a model writes; where a text begins and ends its tokenizer says.
+SEARCH = field_options(
+    Search,
+    "How a model writes (else as it was saved)",
+    leave_out=("start_id", "stop_id"),
+    usual=False,
+)
 _WIDE = 2 + max(map(len, (*NAMED_TASKS, *HUB_TASKS)))
 _IN = " " * (2 + _WIDE)  # before the second line of a set
 
 
+@with_options(field_options(Tuning, "The training, in detail", first=EVERYDAY))
 def finetune(
     context: typer.Context,
     task: TaskName,
-    out: Out,
-    kind: OwnKind = None,
-    model: Model = None,
-    random: Random = False,
-    frozen: Frozen = False,
-    rank: Rank = None,
-    tied: Tied = False,
-    epochs: Epochs = None,
-    batch: Batch = None,
-    pass_size: PassSize = None,
-    learning_rate: LearningRate = None,
-    warmup: Warmup = None,
-    length: Length = None,
-    stride: Stride = None,
-    target_length: TargetLength = None,
-    label_smoothing: LabelSmoothing = None,
-    looks: Evaluations = None,
-    patience: Patience = None,
-    seed: Seed = None,
-    seeds: Seeds = 1,
-    rows: RowCount = None,
-    on_fault: WhenFaulty = "stop",
-    precision: Precision = None,
-    baselines: Baselines = True,
+    out: Annotated[Path, typer.Option(help="A folder for the model.")],
+    kind: Annotated[
+        Literal[tuple(KINDS)] | None, typer.Option(help="Of rows of your own.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help=f"To start from: a folder, a run, a hub name ({OUR_MODEL})."),
+    ] = None,
+    random: Annotated[
+        bool, typer.Option("--random", help="Its sizes, but random weights.")
+    ] = False,
+    rows: Annotated[
+        int | None, typer.Option(help="Train on so many rows only.", min=1)
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Runs, of as many seeds.", min=1)] = 1,
+    baselines: Annotated[
+        bool,
+        typer.Option("--baselines/--no-baselines", help="Majority and counted words."),
+    ] = True,
+    on_fault: OnFault = "stop",
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="Of products of matrices (the device's fastest)."),
+    ] = None,
+    **others: Any,
 ) -> None:
     """Fit a pretrained model to a task.
 
@@ -157,29 +117,16 @@ def finetune(
     """
     from bertcore.command.tuning import tune
 
-    if kind is None:
-        _check_named(task, context)
-    tune({key: value for key, value in context.params.items() if value is not None})
-
-
-def _check_named(task: str, context: typer.Context) -> None:
-    """Of rows of one's own the kind must be said."""
-    from bertcore.tasks.loading import is_named
-
-    if not is_named(task) and Path(task).expanduser().exists():
-        *most, last = get_args(Kind)
+    if kind is None and not is_named(task) and Path(task).expanduser().exists():
         message = (
-            f"{task} holds rows of your own; say of which kind: {', '.join(most)} or "
-            f"{last}"
+            f"{task} holds rows of your own; say of which kind: "
+            f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
         )
         raise typer.BadParameter(message, ctx=context, param_hint="--kind")
+    tune(given_options(context))
 
 
-def score(
-    model: Annotated[str, typer.Argument(help="What bertcore finetune wrote.")],
-    task: TaskName,
-    on_fault: WhenFaulty = "stop",
-) -> None:
+def score(model: Model, task: TaskName, on_fault: OnFault = "stop") -> None:
     """How good a fine-tuned model is on test rows.
 
     Of a file of your own all rows count; of a folder those of test.jsonl.
@@ -194,6 +141,107 @@ def score(
         say(line)
 
 
+@with_options(SEARCH)
+def predict(
+    context_: typer.Context,
+    model: Model,
+    text: Annotated[
+        list[str] | None, typer.Argument(help="Each in quotes; else lines are read.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="Of lines, or .jsonl, .csv, .tsv, .parquet; perhaps .gz."),
+    ] = None,
+    context: Annotated[
+        Path | None, typer.Option(help="A text of any length, for all questions.")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="An object a line, in and out.")
+    ] = False,
+    on_fault: OnFault = "stop",
+    **others: Any,
+) -> None:
+    """Ask a fine-tuned model.
+
+    Of a text it tells the class, the number or the names; to a question, the answer; or
+    it writes what it has learnt to write.
+
+    Without TEXT and --file it reads lines from its input, and answers each as soon as
+    it is there. Blank lines are passed over.
+
+    \b
+    A line is, as the model's task wants it:
+      a text, or two with a TAB between               classes and numbers
+      words with white space between                  names
+      a question, a TAB and a context                 answers
+      a question, with --context FILE                 answers from one text
+      a text                                          to write from
+      with --json also an object, as bertcore finetune reads them
+
+    \b
+      bertcore predict my-topics "A river in the north of Portugal."
+      bertcore predict my-topics --file texts.txt.gz --json > answers.jsonl
+      printf 'One text.\\tAnother.\\n' | bertcore predict my-pairs
+      bertcore predict my-answers "Who wrote it?" --context report.txt
+      bertcore predict my-sounds "hello" --beams 4
+      bertcore predict my-summaries --file texts.txt --temperature 0.7 --top-p 0.9
+
+    The share before a class is its probability, as the model sees it. The options
+    under the last title are for models that write.
+    """
+    if text and file is not None:
+        message = "TEXT and --file; give one of the two"
+        raise typer.BadParameter(message, ctx=context_)
+    from bertcore.command import answering
+
+    given = given_options(context_)
+    wishes = {each.name: given[each.name] for each in SEARCH if each.name in given}
+    predictor = answering.predictor_of(model)
+    answering.ask_to_write(predictor, wishes)
+    objects = file is not None and ending_of(file) in (".jsonl", ".json")
+    how = "always" if objects else "perhaps" if json else "never"
+    form = answering.Form(predictor.kind, how, _text_of(context, predictor.kind))
+    show = answering.as_object if json else answering.shown
+    skip = on_fault == "skip"
+    if text:
+        groups = [answering.texts_given(text)]
+    elif file is not None:
+        groups = answering.groups_in(file.expanduser())
+    else:
+        groups = answering.arriving(sys.stdin.buffer)
+        if sys.stdin.buffer.isatty():
+            say("a text a line, please; Ctrl-D ends", error=True)
+            skip = True
+    with _quiet_pipe():
+        for row, answer in answering.answers(predictor, groups, form, skip):
+            typer.echo(show(row, answer))
+
+
+def _text_of(context: Path | None, kind: str) -> str | None:
+    """The context of all questions, if one was given."""
+    if context is None:
+        return None
+    if kind != "answers":
+        raise ValueError(f"a model for {kind} reads no context; leave --context out")
+    path = context.expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {context}; give --context a text in UTF-8")
+    text = read_text(path)
+    if not text.strip():
+        raise ValueError(f"{context} is empty; give --context a text")
+    return text
+
+
+@contextmanager
+def _quiet_pipe() -> Iterator[None]:
+    """Who reads the answers may have had enough, as `head` has: that is no fault."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Python writes what is left when it ends, and must not complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def tasks() -> None:
     """The sets to fine-tune on that go by a name.
 
@@ -205,7 +253,12 @@ def tasks() -> None:
         typer.echo(line)
 
 
-COMMANDS = {"tasks": tasks, "finetune": finetune, "score": score}
+COMMANDS = {
+    "tasks": tasks,
+    "finetune": finetune,
+    "score": score,
+    "predict": predict,
+}
 
 
 def task_table() -> Iterator[str]:

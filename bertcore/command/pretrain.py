@@ -1,110 +1,67 @@
-"""Pretrain: the options of `bertcore pretrain`, `resume`, `evaluate`, `export`."""
+"""Pretrain: train a model, evaluate and export it, ask it, and say what it is."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from bertcore import __version__
 from bertcore.command.log import say
+from bertcore.command.options import field_options, given_options, with_options
+from bertcore.model.config import PRESETS
+from bertcore.sources import ENCODER, OUR_MODEL, describe
+from bertcore.training.recipe import (
+    OBJECTIVES,
+    PLANS,
+    RECIPES,
+    Recipe,
+    SessionSettings,
+)
 
 Run = Annotated[Path, typer.Argument(help="The folder of a run.")]
-Out = Annotated[Path, typer.Option(help="The folder of the run.")]
 Data = Annotated[
-    Path | None, typer.Option(help="What bertcore prepare wrote, instead of --plan's.")
+    Path | None, typer.Option(help="What bertcore prepare wrote, not the plan's texts.")
 ]
-Plan = Annotated[
-    Literal["minute", "mini", "base"] | None,
-    typer.Option(help="Sizes, texts and recipe (what the machine can afford)."),
-]
-Preset = Annotated[
-    Literal["tiny", "mini", "small", "medium", "base", "large"] | None,
-    typer.Option(help="A published size of model, instead of --plan's."),
-]
-Recipe = Annotated[
-    Literal["faithful", "fast"] | None,
-    typer.Option(help="As BERT was trained, or with what is better in a short run."),
-]
-Seconds = Annotated[
-    float | None, typer.Option(help="Of training in all, pauses not counted.")
-]
-Steps = Annotated[int | None, typer.Option(help="Updates in all, instead.")]
-Batch = Annotated[int | None, typer.Option(help="Texts in an update.")]
-PassSize = Annotated[
-    int | None, typer.Option(help="Texts in memory at once; divides the batch.")
-]
-Length = Annotated[int | None, typer.Option(help="Tokens in a text at most.")]
-LearningRate = Annotated[float | None, typer.Option(help="At its highest.")]
-MatrixRate = Annotated[
-    float | None, typer.Option(help="With muon: that of the layers' matrices.")
-]
-Optimiser = Annotated[
-    Literal["adamw", "released", "muon"] | None,
-    typer.Option(help="released: as Google's code has it."),
-]
-MaskRate = Annotated[
-    float | None, typer.Option(help="Share of the tokens that is hidden.")
-]
-Pairs = Annotated[
-    bool | None, typer.Option("--pairs/--no-pairs", help="Ask for the next sentence.")
-]
-Seed = Annotated[int | None, typer.Option(help="Of weights, order, masks, dropout.")]
-Precision = Annotated[
-    Literal["float32", "bfloat16", "float16"] | None,
-    typer.Option(help="Of products of matrices (the device's fastest)."),
-]
-Compile = Annotated[
-    bool | None, typer.Option("--compile/--no-compile", help="On a GPU, for long runs.")
-]
-Shard = Annotated[
-    bool | None,
-    typer.Option("--shard/--no-shard", help="Share the optimiser among processes."),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(help="Processes that make batches (GPU: 4, CPU: 0).", min=0),
-]
-SaveEvery = Annotated[
-    float | None, typer.Option(help="Seconds between two checkpoints (300).", min=0.0)
-]
-Evaluations = Annotated[
-    int | None, typer.Option(help="Times to ask about held-out texts (20).", min=1)
-]
-TensorBoard = Annotated[
-    bool | None,
-    typer.Option("--tensorboard/--no-tensorboard", help="Write curves to OUT."),
-]
+ANY_MODEL = "A run, a model's folder or a hub name."
+PlanName = Literal[tuple(PLANS)]
+MASK = "[MASK]"
+EVERYDAY = tuple(
+    "seconds steps batch pass_size length learning_rate optimiser mask_rate pairs "
+    "seed".split()
+)
+SESSION = field_options(SessionSettings, "The session: where and how fast")
 
 
+@with_options(
+    field_options(Recipe, "The recipe, in detail", first=EVERYDAY, usual=False), SESSION
+)
 def pretrain(
     context: typer.Context,
-    out: Out,
-    plan: Plan = None,
+    out: Annotated[Path, typer.Option(help="The folder of the run.")],
+    plan: Annotated[
+        PlanName | None,
+        typer.Option(help="Sizes, texts and recipe (what the machine can afford)."),
+    ] = None,
     data: Data = None,
-    preset: Preset = None,
-    recipe: Recipe = None,
-    seconds: Seconds = None,
-    steps: Steps = None,
-    batch: Batch = None,
-    pass_size: PassSize = None,
-    length: Length = None,
-    learning_rate: LearningRate = None,
-    matrix_rate: MatrixRate = None,
-    optimiser: Optimiser = None,
-    mask_rate: MaskRate = None,
-    pairs: Pairs = None,
-    seed: Seed = None,
-    precision: Precision = None,
-    compile: Compile = None,
-    shard: Shard = None,
-    workers: Workers = None,
-    save_every: SaveEvery = None,
-    looks: Evaluations = None,
-    tensorboard: TensorBoard = None,
+    family: Annotated[
+        Literal[tuple(OBJECTIVES)] | None,
+        typer.Option(metavar="<name>", help=f"One of {', '.join(OBJECTIVES)} (bert)."),
+    ] = None,
+    preset: Annotated[
+        Literal[tuple(PRESETS)] | None,
+        typer.Option(help="A published size of model, not the plan's."),
+    ] = None,
+    recipe: Annotated[
+        Literal[tuple(RECIPES)] | None,
+        typer.Option(help="As BERT was trained, or what is better in a short run."),
+    ] = None,
+    **others: Any,
 ) -> None:
-    """Train a BERT from random weights.
+    """Train a BERT, or another of its family, from random weights.
 
     A plan says everything: the sizes of the model, the texts, the recipe. Each other
-    option changes one thing of it. --recipe keeps the plan's time and length of texts.
+    option changes one thing of it. --recipe keeps the plan's time and length of texts;
+    --family has objectives of its own, such as ALBERT's order of texts.
 
     \b
       minute  1 layer of 96 on made-up tales: a minute on a CPU
@@ -114,6 +71,7 @@ def pretrain(
     \b
       bertcore pretrain --out my-run --plan minute
       bertcore pretrain --out my-run --data my-texts --preset tiny --seconds 600
+      bertcore pretrain --out my-run --family electra --steps 1000
       bertcore pretrain --out my-run --recipe faithful --steps 100000 --tensorboard
       torchrun --nproc-per-node 4 -m bertcore pretrain --out my-run --plan base
 
@@ -128,25 +86,15 @@ def pretrain(
       bertcore evaluate my-run
       tensorboard --logdir my-run/tensorboard
     """
-    given = _given(context)
+    given = given_options(context)
     if "steps" in given and "seconds" in given:
         message = "--steps and --seconds; give one of the two"
         raise typer.BadParameter(message, ctx=context)
     _session(given.pop("out"), given)
 
 
-def resume(
-    context: typer.Context,
-    run: Run,
-    data: Data = None,
-    precision: Precision = None,
-    compile: Compile = None,
-    shard: Shard = None,
-    workers: Workers = None,
-    save_every: SaveEvery = None,
-    looks: Evaluations = None,
-    tensorboard: TensorBoard = None,
-) -> None:
+@with_options(SESSION)
+def resume(context: typer.Context, run: Run, data: Data = None, **others: Any) -> None:
     """Go on with a run from its newest sound checkpoint.
 
     What is learnt stays as it was asked for when the run began; it may be computed
@@ -157,16 +105,22 @@ def resume(
       bertcore resume my-run
       torchrun --nproc-per-node 4 -m bertcore resume my-run
     """
-    from bertcore.training.run import RunDescription as Described
+    from bertcore.training.run import RunDescription
 
-    given = _given(context)
+    given = given_options(context)
     folder = given.pop("run")
-    Described.read(folder)  # or say that there is none
+    RunDescription.read(folder)  # or say that there is none
     _session(folder, given)
 
 
+def _session(folder: Path, given: dict[str, Any]) -> None:
+    from bertcore.command.session import session
+
+    session(folder.expanduser(), given)
+
+
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A run, a model's folder or hub name.")],
+    model: Annotated[str, typer.Argument(help=ANY_MODEL)],
     data: Annotated[
         Path | None,
         typer.Option(help="What bertcore prepare wrote (a run: its own held-out)."),
@@ -216,15 +170,99 @@ def export(
     say(f'what next: bertcore fill-mask "Some [MASK] text." --model {out}')
 
 
-def _given(context: typer.Context) -> dict[str, Any]:
-    """The options that were given, or that have a value by default."""
-    return {k: v for k, v in context.params.items() if v is not None}
+def fill_mask(
+    text: Annotated[str, typer.Argument(help=f"With {MASK}, once or more often.")],
+    model: Annotated[str, typer.Option(help=ANY_MODEL)] = OUR_MODEL,
+    top: Annotated[int, typer.Option(help="How many guesses.", min=1)] = 5,
+) -> None:
+    """Which pieces a model expects where the text says [MASK].
+
+    Without --model a small English one guesses, which comes with the course.
+
+    \b
+      bertcore fill-mask "The capital of France is [MASK]."
+      bertcore fill-mask "The [MASK] barks." --model my-run
+      bertcore fill-mask "Paris is the [MASK] of [MASK]." --top 3 --model my-model
+    """
+    from bertcore.command.answering import guesses
+
+    hidden = list(guesses(text, model, top))
+    for number, found in enumerate(hidden, 1):
+        if len(hidden) > 1:
+            typer.echo(f"{MASK} {number}")
+        for piece, share in found:
+            typer.echo(f"{share:>7.1%}  {piece}")
 
 
-def _session(folder: Path, given: dict[str, Any]) -> None:
-    from bertcore.command.session import session
+def parameters(
+    model: Annotated[str, typer.Argument(help=f"A preset (tiny … large). {ANY_MODEL}")],
+) -> None:
+    """Count parameters, part by part; of a variant, those of its masked LM.
 
-    session(folder.expanduser(), given)
+    \b
+      bertcore parameters base
+    """
+    from bertcore.model.counts import parts_of
+    from bertcore.training.run import read_config
+
+    for name, count in parts_of(read_config(model)).items():
+        typer.echo(f"{name:<22}{count:>14,}")
+
+
+def info(
+    name: Annotated[
+        str | None, typer.Argument(help="What you want to know of: a path or a name.")
+    ] = None,
+) -> None:
+    """What something is: a run, a model, prepared texts, a vocabulary.
+
+    Without a NAME: versions, device, and where weights are.
+
+    \b
+      bertcore info my-run
+      bertcore info my-model
+    """
+    if name is not None:
+        from bertcore.training.run import describe_name
+
+        for line in describe_name(name):
+            typer.echo(line)
+        return
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    typer.echo(f"bertcore {__version__}, torch {torch.__version__}, {device}")
+    typer.echo(f"{ENCODER}, from {describe(ENCODER)}")
+
+
+def benchmark(
+    plan: Annotated[PlanName, typer.Option(help="Whose model to train.")] = "mini",
+    seconds: Annotated[float, typer.Option(help="Of training.", min=0.0)] = 10.0,
+    pass_size: Annotated[
+        int | None, typer.Option(help="Texts in an update (GPU: 256, CPU: 4).", min=1)
+    ] = None,
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Compile first, on a GPU.")
+    ] = False,
+) -> None:
+    """How fast this machine multiplies, copies and trains.
+
+    The share of peak is that of the products which the machine did in the test before
+    that went into useful ones: padding is not. The texts are tales, the model has the
+    size of a plan, and what it learnt is thrown away.
+
+    \b
+      bertcore benchmark
+      bertcore benchmark --plan base --seconds 30 --compile
+
+    \b
+    Beside the transformers library, from a checkout of the course:
+      python benchmarks/pretraining.py
+    """
+    from bertcore.command.session import speed
+
+    for line in speed(plan, seconds, pass_size, compile):
+        say(line)
 
 
 COMMANDS = {
@@ -232,4 +270,8 @@ COMMANDS = {
     "resume": resume,
     "evaluate": evaluate,
     "export": export,
+    "fill-mask": fill_mask,
+    "parameters": parameters,
+    "info": info,
+    "benchmark": benchmark,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,31 +13,18 @@ from tqdm import tqdm
 
 from bertcore.command.log import say
 from bertcore.sources import ENCODER
+from bertcore.text.merges import CRITERIA, VocabularySizeError
 
 if TYPE_CHECKING:
-    from bertcore import Tokenizer
     from bertcore.text.prepare import Prepared
 
-CRITERIA = ("count", "likelihood", "ratio")
-Criterion = Literal["count", "likelihood", "ratio"]
-Kind = Literal["tales", "english"]
 FORMS = ".txt, .jsonl, .json, .csv, .tsv or .parquet, perhaps .gz, .bz2 or .xz."
-Files = Annotated[list[Path] | None, typer.Argument(help=FORMS)]
-Hub = Annotated[
-    str | None,
-    typer.Option(help="Stream a data set of the Hugging Face hub, or a folder."),
-]
-Config = Annotated[str | None, typer.Option(help="Part of that data set.")]
-Texts = Annotated[Kind | None, typer.Option(help="Take the texts that packages carry.")]
 Field = Annotated[str, typer.Option(help="Which field or column holds the text.")]
-Known = Annotated[
-    Path | None, typer.Option(help="Folder or vocab.txt; without it one is learnt.")
-]
-Size = Annotated[int | None, typer.Option(help="Pieces to learn (8192; tales: 560).")]
 HoldOut = Annotated[
     int, typer.Option(help="Hold out one document in so many; 0 holds none out.")
 ]
 Limit = Annotated[int | None, typer.Option(help="Stop after so many documents.", min=1)]
+Size = Annotated[int | None, typer.Option(help="Pieces to learn (8192; tales: 560).")]
 Workers = Annotated[int | None, typer.Option(help="Processes (all cores).")]
 SIZE = 8192
 
@@ -45,7 +32,7 @@ SIZE = 8192
 def pieces(
     text: Annotated[list[str], typer.Argument(help="One text, in quotes or not.")],
     model: Annotated[
-        str, typer.Option(help="Folder, vocab.txt or hub name.")
+        str, typer.Option(help="A run, a folder, a vocab.txt or a hub name.")
     ] = ENCODER,
 ) -> None:
     """Cut a text into pieces.
@@ -60,7 +47,8 @@ def pieces(
     """
     from bertcore.text.fast_tokenizer import load_tokenizer
 
-    tokenizer = load_tokenizer(model)
+    beside = Path(model).expanduser() / "vocabulary"  # of a run, or of prepared texts
+    tokenizer = load_tokenizer(beside if beside.is_dir() else model)
     whole = " ".join(text)
     for piece in tokenizer.pieces(whole):
         quoted = whole[piece.start : piece.end]
@@ -73,7 +61,7 @@ def vocabulary(
     out: Annotated[str, typer.Option(help="A new folder for it.")],
     size: Annotated[int, typer.Option(help="How many pieces.")] = 8192,
     criterion: Annotated[
-        Criterion, typer.Option(help="Which pair is merged next.")
+        Literal[tuple(CRITERIA)], typer.Option(help="Which pair is merged next.")
     ] = "likelihood",
     cased: Annotated[bool, typer.Option("--cased", help="Keep capitals.")] = False,
     min_frequency: Annotated[int, typer.Option(help="Of a pair.")] = 2,
@@ -114,12 +102,24 @@ def vocabulary(
 def prepare(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="A new folder for all of it.")],
-    files: Files = None,
-    hub: Hub = None,
-    config: Config = None,
-    texts: Texts = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help=FORMS),
+    ] = None,
+    hub: Annotated[
+        str | None,
+        typer.Option(help="Stream a data set of the Hugging Face hub, or a folder."),
+    ] = None,
+    config: Annotated[str | None, typer.Option(help="Part of that data set.")] = None,
+    texts: Annotated[
+        Literal["tales", "english"] | None,
+        typer.Option(help="Take the texts that packages carry."),
+    ] = None,
     field: Field = "text",
-    vocabulary: Known = None,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(help="A folder or vocab.txt; without it one is learnt."),
+    ] = None,
     size: Size = None,
     hold_out: HoldOut = 50,
     limit: Limit = None,
@@ -149,9 +149,12 @@ def prepare(
     What next:
       bertcore pretrain --data my-texts --out my-run
     """
-
     _check_sources(context)
-    prepared = prepare_corpus(context.params)
+    try:
+        prepared = prepare_corpus(context.params)
+    except VocabularySizeError as error:
+        reason = str(error).partition(";")[0]
+        raise ValueError(f"{reason}; give --size {error.possible}") from error
     say(f"{out / 'vocabulary'}: {prepared.tokenizer}")
     say(f"{out / 'train'}: {prepared.train}")
     if prepared.held_out is not None:
@@ -177,61 +180,43 @@ def _check_sources(context: typer.Context) -> None:
             raise typer.BadParameter(message, ctx=context)
 
 
-COMMANDS = {"pieces": pieces, "vocabulary": vocabulary, "prepare": prepare}
-
-
 def prepare_corpus(asked: Mapping[str, Any]) -> Prepared:
     """Prepare what the options of the command ask for."""
-    from bertcore.text.prepare import Texts, check_new, packaged, prepare_texts
+    from bertcore.text.documents import read_documents, stream
+    from bertcore.text.fast_tokenizer import load_tokenizer
+    from bertcore.text.prepare import (
+        Texts,
+        check_new,
+        holding_out,
+        learnable,
+        packaged,
+        prepare_texts,
+    )
+    from bertcore.text.wordpiece import train_tokenizer
 
-    out = check_new(asked["out"])
-    seen = sys.stderr.isatty()
+    out, seen = check_new(asked["out"]), sys.stderr.isatty()
     if asked["texts"]:
         say(f"learning pieces from {asked['texts']}, then preparing it …", error=True)
         return packaged(asked["texts"], out, asked["size"], asked["workers"], seen)
-    documents, apart = _documents(asked), []
-    tokenizer = _tokenizer(asked, documents)
-    train = _split(asked, documents(), apart)
-    texts = Texts(train, apart, _source(asked), "")
-    return prepare_texts(texts, tokenizer, out, asked["workers"], seen)
 
-
-def _documents(asked: Mapping[str, Any]) -> Callable[[], Iterator[str]]:
-    """A function that reads the texts from the first on, as often as it is called."""
-    from bertcore.text.documents import read_documents, stream
-
-    def read() -> Iterator[str]:
+    def training_texts(apart: list[str]) -> Iterator[str]:
+        """From the first on, as often as it is called; those held out go apart."""
         if asked["files"]:
             found = read_documents(asked["files"], asked["field"])
         else:
             found = stream(asked["hub"], asked["config"], field=asked["field"])
-        for document in islice(found, asked["limit"]):
-            yield document.text
-
-    return read
-
-
-def _split(
-    asked: Mapping[str, Any], documents: Iterator[str], apart: list[str]
-) -> Iterator[str]:
-    from bertcore.text.prepare import holding_out
-
-    return holding_out(documents, asked["hold_out"], apart)
-
-
-def _tokenizer(
-    asked: Mapping[str, Any], documents: Callable[[], Iterator[str]]
-) -> Tokenizer:
-    """The one that was given, or one learnt from the texts that are not held out."""
-    from bertcore import Tokenizer
-    from bertcore.text.prepare import learnable
-    from bertcore.text.wordpiece import train_tokenizer
+        texts = (document.text for document in islice(found, asked["limit"]))
+        return holding_out(texts, asked["hold_out"], apart)
 
     if asked["vocabulary"] is not None:
-        return Tokenizer.from_pretrained(asked["vocabulary"])
-    size = asked["size"] or SIZE
-    say(f"learning {size:,} pieces …", error=True)
-    return train_tokenizer(learnable(_split(asked, documents(), [])), size)
+        tokenizer = load_tokenizer(asked["vocabulary"])
+    else:
+        size = asked["size"] or SIZE
+        say(f"learning {size:,} pieces …", error=True)
+        tokenizer = train_tokenizer(learnable(training_texts([])), size)
+    apart: list[str] = []
+    texts = Texts(training_texts(apart), apart, _source(asked), "")
+    return prepare_texts(texts, tokenizer, out, asked["workers"], seen)
 
 
 def _source(asked: Mapping[str, Any]) -> str:
@@ -241,3 +226,6 @@ def _source(asked: Mapping[str, Any]) -> str:
         return ", ".join(names[:8]) + more
     part = f", {asked['config']}" if asked["config"] else ""
     return f"{asked['hub']}{part}"
+
+
+COMMANDS = {"pieces": pieces, "vocabulary": vocabulary, "prepare": prepare}

@@ -134,6 +134,7 @@ def _job(given: Mapping[str, Any], world: World) -> TuningJob:
         )
     rows = read_set(given["task"], given.get("kind"), given["on_fault"])
     rows = rows._replace(data=first_rows(rows.data, given.get("rows")))
+    start.check_kind(rows.data.kind)
     tuning.check_kind(rows.data.kind)
     check_scores(rows.data)
     seeds = range(tuning.seed, tuning.seed + given["seeds"])

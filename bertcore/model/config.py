@@ -1,5 +1,10 @@
-"""Config: the numbers that make one BERT different from another (chapter 0)."""
+"""Config: the numbers that make one BERT different from another (chapter 0).
 
+`BertConfig` are its sizes, `Search` is how it writes (chapter 7). Nothing here needs
+torch, so that the command line can show their fields as options.
+"""
+
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,6 +36,14 @@ _RATES = {
     "initializer_range": (1e-30, 10),
 }
 Settings = TypeVar("Settings")
+CLS_ID, SEP_ID = 101, 102  # of BERT's published vocabularies
+# The fields of a search that count, or are an id, and the least that they may be.
+_WHOLE = {
+    **{"max_tokens": 1, "beams": 1, "top_k": 1},
+    **{"start_id": 0, "stop_id": 0, "seed": 0},
+}
+# Logits divided by less may be more than single precision holds.
+_COLDEST = 0.001
 
 
 @dataclass(frozen=True)
@@ -254,3 +267,83 @@ def changed(settings: Settings, changes: dict[str, Any]) -> Settings:
     """
     check_fields(type(settings), changes)
     return replace(settings, **changes)
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a text is written, token by token.
+
+    The default takes the likeliest token each time (greedy). More `beams` follow as
+    many beginnings at once. A `temperature` above 0 draws.
+
+    Args:
+        max_tokens: the most that are written; the one that ends counts.
+        beams: beginnings that are followed at once.
+        length_penalty: of beams: 0 favours short texts, 1 compares means, more favours
+            long ones. A finished beam's score is the sum of its log-probabilities
+            divided by length ** length_penalty.
+        temperature: above 0 each token is drawn; the logits are divided by it.
+        top_k: draw among so many likeliest only. Fan et al. 2018.
+        top_p: draw among the fewest likeliest that have this probability together.
+            Holtzman et al. 2020.
+        start_id: what a target begins with: [CLS].
+        stop_id: what ends it: [SEP]. None: all texts have `max_tokens`.
+        seed: of what is drawn.
+
+    Raises:
+        ValueError: naming the field that makes no sense, and what would.
+    """
+
+    max_tokens: int = 64
+    beams: int = 1
+    length_penalty: float = 1.0
+    temperature: float = 0.0
+    top_k: int | None = None
+    top_p: float | None = None
+    start_id: int = CLS_ID
+    stop_id: int | None = SEP_ID
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in _WHOLE.items():
+            value = getattr(self, name)
+            if value is None and name in ("top_k", "stop_id"):
+                continue
+            if type(value) is not int or value < least:
+                raise ValueError(
+                    f"{name}={value!r} must be an integer of {least} or more"
+                )
+        for name in ("temperature", "length_penalty"):
+            if not _is_number(getattr(self, name)):
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} must be a finite number"
+                )
+        if self.temperature and self.temperature < _COLDEST:
+            raise ValueError(
+                f"temperature={self.temperature!r} must be 0, which draws nothing, or "
+                f"{_COLDEST} or more"
+            )
+        if self.top_p is not None and not (
+            _is_number(self.top_p) and 0 < self.top_p <= 1
+        ):
+            raise ValueError(f"top_p={self.top_p!r} must be above 0, and at most 1")
+        narrows = self.top_k is not None or self.top_p is not None
+        if narrows and not self.temperature:
+            raise ValueError(
+                "top_k and top_p say among which tokens one is drawn, and with "
+                "temperature=0 none is; give temperature=1.0, or leave them out"
+            )
+        if self.beams > 1 and self.temperature:
+            raise ValueError(
+                f"beams={self.beams} and temperature={self.temperature}: beams follow "
+                "the likeliest, a temperature draws; give one of the two"
+            )
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed."""
+        return changed(self, changes)
+
+
+def _is_number(value: object) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and math.isfinite(value)

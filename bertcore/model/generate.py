@@ -3,28 +3,20 @@
 `generate` takes a batch of sources and writes one text for each, as `Search` says.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from bertcore.model.config import BertConfig, changed
+from bertcore.model.config import BertConfig, Search
 from bertcore.model.decoder import Decoder, KeyValueCache
 from bertcore.model.encoder_decoder import EncoderDecoder
 from bertcore.model.inference import evaluation
 from bertcore.model.inputs import check_inputs
 
-# Of BERT's published vocabularies.
-CLS_ID, SEP_ID = 101, 102
-# The fields that count, or are an id, and the least that they may be.
-_WHOLE = {"max_tokens": 1, "beams": 1, "top_k": 1}
-# Logits divided by less may be more than single precision holds.
-_COLDEST = 0.001
 WritingModel = Decoder | EncoderDecoder
 _PROMPT = ("input_ids", "token_type_ids", "attention_mask")  # what a decoder reads
 _SOURCE = (*_PROMPT, "position_ids")  # what an encoder reads
@@ -42,81 +34,6 @@ class Generated(NamedTuple):
     ids: list[int]
     score: float
     ended: bool
-
-
-@dataclass(frozen=True)
-class Search:
-    """How a text is written, token by token.
-
-    The default takes the likeliest token each time (greedy). More `beams` follow as
-    many beginnings at once. A `temperature` above 0 draws.
-
-    Args:
-        max_tokens: the most that are written; the one that ends counts.
-        beams: beginnings that are followed at once.
-        length_penalty: a finished beam's score is the sum of its log-probabilities
-            divided by length ** length_penalty: 0 favours short texts, 1 compares
-            means, more favours long ones.
-        temperature: the logits are divided by it, and a token is drawn; 0 draws none.
-        top_k: draw among so many likeliest only (Fan et al. 2018).
-        top_p: draw among the fewest likeliest that have this probability together
-            (Holtzman et al. 2020).
-        start_id: what a target begins with: [CLS].
-        stop_id: what ends it: [SEP]. None: all texts have `max_tokens`.
-        seed: of what is drawn.
-
-    Raises:
-        ValueError: naming the field that makes no sense, and what would.
-    """
-
-    max_tokens: int = 64
-    beams: int = 1
-    length_penalty: float = 1.0
-    temperature: float = 0.0
-    top_k: int | None = None
-    top_p: float | None = None
-    start_id: int = CLS_ID
-    stop_id: int | None = SEP_ID
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, least in _WHOLE.items():
-            value = getattr(self, name)
-            if value is None and name in ("top_k", "stop_id"):
-                continue
-            if type(value) is not int or value < least:
-                raise ValueError(
-                    f"{name}={value!r} must be an integer of {least} or more"
-                )
-        for name in ("temperature", "length_penalty"):
-            if not _is_number(getattr(self, name)):
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} must be a finite number"
-                )
-        if self.temperature and self.temperature < _COLDEST:
-            raise ValueError(
-                f"temperature={self.temperature!r} must be 0, which draws nothing, or "
-                f"{_COLDEST} or more"
-            )
-        if self.top_p is not None and not (
-            _is_number(self.top_p) and 0 < self.top_p <= 1
-        ):
-            raise ValueError(f"top_p={self.top_p!r} must be above 0, and at most 1")
-        narrows = self.top_k is not None or self.top_p is not None
-        if narrows and not self.temperature:
-            raise ValueError(
-                "top_k and top_p say among which tokens one is drawn, and with "
-                "temperature=0 none is; give temperature=1.0, or leave them out"
-            )
-        if self.beams > 1 and self.temperature:
-            raise ValueError(
-                f"beams={self.beams} and temperature={self.temperature}: beams follow "
-                "the likeliest, a temperature draws; give one of the two"
-            )
-
-    def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed."""
-        return changed(self, changes)
 
 
 def generate(
@@ -274,14 +191,6 @@ def _decode(state: GenerationState, search: Search) -> list[Generated]:
             state.choose(torch.tensor(going, device=device))
             rows = [rows[n] for n in going]
     return texts
-
-
-_WHOLE |= {"start_id": 0, "stop_id": 0, "seed": 0}
-
-
-def _is_number(value: object) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value)
 
 
 def filtered_logits(

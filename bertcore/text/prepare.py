@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from bertcore.files import new_folder, write_manifest
 from bertcore.text.corpora import english
+from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
 from bertcore.text.store import (
     BOUNDS,
     FILES,
@@ -32,10 +33,7 @@ from bertcore.text.store import (
     vocabulary_digest,
 )
 from bertcore.text.tales import LICENCE, SOURCE, tales
-from bertcore.text.wordpiece import Tokenizer, train_tokenizer
-
-if TYPE_CHECKING:
-    from bertcore.text.fast_tokenizer import AnyTokenizer
+from bertcore.text.wordpiece import train_tokenizer
 
 _CHUNK = 500_000  # characters that a worker gets at a time
 _TOKENIZER: AnyTokenizer
@@ -205,7 +203,7 @@ def _cores() -> int:
 class Prepared(NamedTuple):
     """A tokenizer, the store to train on, and the one that is held out, if any is."""
 
-    tokenizer: Tokenizer
+    tokenizer: AnyTokenizer
     train: Store
     held_out: Store | None
 
@@ -223,7 +221,7 @@ def open_prepared(folder: str | Path) -> Prepared:
             f"{folder} holds no prepared texts: it has no folder {VOCABULARY}; write "
             f"it with bertcore prepare FILES --out {folder}"
         )
-    tokenizer = Tokenizer.from_pretrained(folder / VOCABULARY)
+    tokenizer = load_tokenizer(folder / VOCABULARY)
     apart = folder / HELD_OUT
     held_out = Store.open(apart, tokenizer) if apart.is_dir() else None
     return Prepared(tokenizer, Store.open(folder / TRAIN, tokenizer), held_out)
@@ -231,7 +229,7 @@ def open_prepared(folder: str | Path) -> Prepared:
 
 def prepare_texts(
     texts: Texts,
-    tokenizer: Tokenizer,
+    tokenizer: AnyTokenizer,
     folder: str | Path,
     workers: int | None = None,
     progress: bool = False,

@@ -11,10 +11,13 @@ from bertcore.cards import write_card
 from bertcore.files import new_file, write_text
 from bertcore.model.bert import Bert
 from bertcore.model.encoder import EncoderLayer
+from bertcore.model.variants.electra import ElectraForPreTraining, ElectraPair
 from bertcore.model.variants.families import masked_lm_of
 from bertcore.model.weights import Pretrained
 from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.objectives import OBJECTIVE_CLASSES
+
+GENERATOR = "generator"  # the folder of an ELECTRA's, beside the discriminator's files
 
 
 def export(
@@ -27,7 +30,9 @@ def export(
     """Write weights, config, vocabulary and a model card into a folder.
 
     `transformers` opens it: `pipeline("fill-mask", folder)`; so does
-    `BertForMaskedLM.from_pretrained(folder)` here.
+    `BertForMaskedLM.from_pretrained(folder)` here. Of an ELECTRA the folder holds the
+    discriminator, which is fine-tuned, and a folder in it the generator, which says
+    what is masked.
 
     Args:
         model: trained.
@@ -39,14 +44,18 @@ def export(
     Raises:
         ValueError: if the model has parts that no published format knows.
     """
-    _check_layers(model)
-    model = masked_lm_of(model)
     folder = Path(folder).expanduser()
-    model.save_pretrained(folder)
-    if half:
-        _halve(folder / "model.safetensors")
-    tokenizer.save_pretrained(folder)
-    text = model_card(model, tokenizer, card)
+    if isinstance(model, ElectraPair):
+        parts = {folder: model.discriminator, folder / GENERATOR: model.generator}
+    else:
+        _check_layers(model)
+        parts = {folder: masked_lm_of(model)}
+    for place, part in parts.items():
+        part.save_pretrained(place)
+        tokenizer.save_pretrained(place)
+        if half:
+            _halve(place / "model.safetensors")
+    text = model_card(parts[folder], tokenizer, card)
     write_text(folder / "README.md", text)
     write_card(folder / "card.json", card)
     return folder
@@ -99,7 +108,7 @@ tags: [{family}, masked-lm]
 ```python
 from transformers import pipeline
 
-fill = pipeline("fill-mask", "this-folder")
+fill = pipeline("fill-mask", "{filled}")
 fill("The capital of France is [MASK].")
 ```
 
@@ -128,6 +137,7 @@ _QUALITY = """
 def model_card(model: Pretrained, tokenizer: Tokenizer, card: Mapping[str, Any]) -> str:
     """A page about the model, in the form that hubs of models show."""
     results, setting, config = card["results"], card["setting"], model.config
+    electra = isinstance(model, ElectraForPreTraining)
     quality = ""
     if "held_out" in results:
         unigram = results.get("unigram_loss", float("nan"))
@@ -135,6 +145,7 @@ def model_card(model: Pretrained, tokenizer: Tokenizer, card: Mapping[str, Any])
     return _PAGE.format(
         name=type(model).__name__,
         family=config.published.model_type,
+        filled=f"this-folder/{GENERATOR}" if electra else "this-folder",
         millions=sum(p.numel() for p in model.parameters()) / 1e6,
         layers=config.layers,
         width=config.hidden_size,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bertcore.files import read_json, write_json
 from bertcore.model.generate import Search, generate
 from bertcore.model.inference import evaluation
-from bertcore.model.variants.families import family_of
+from bertcore.model.variants.families import load_model
 from bertcore.model.weights import Pretrained
 from bertcore.sources import find_file
 from bertcore.tasks.kinds import (
@@ -91,7 +91,7 @@ class Predictor:
         if kind == "writing":
             how = (*how, about["target"])
         return cls(
-            _model_class(kind, folder).from_pretrained(folder),
+            _model(kind, folder),
             kind,
             FeatureSettings(load_tokenizer(folder), *how),
             about["labels"],
@@ -203,12 +203,12 @@ class Predictor:
         return {name: value.to(device) for name, value in batch.items()}
 
 
-def _model_class(kind: str, folder: str | Path) -> type[Pretrained]:
-    """The one that the folder's `config.json` asks for."""
-    if not task_kind(kind).part:
-        return task_kind(kind).model
-    family = family_of(read_json(find_file(folder, "config.json")))
-    return task_kind(kind).model_of(family)
+def _model(kind: str, folder: str | Path) -> Pretrained:
+    """That of the folder, of whatever family; what writes is of none."""
+    how = task_kind(kind)
+    if not how.part:
+        return how.model.from_pretrained(folder)
+    return load_model(folder, how.model_of)
 
 
 def _check_sizes(

@@ -1,18 +1,26 @@
 """Recipe: the numbers of a training run, and plans that name all of it (chapter 9).
 
 `Recipe` says how a model is pretrained, `Tuning` how it is fine-tuned; a `Plan` adds a
-size and texts. The architecture is in `BertConfig`.
+size and texts. The architecture is in `BertConfig`. Their fields, with the first
+sentence that the docstring says of each, are options of the command line: so nothing
+here may import torch.
 """
+
+from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
 
 from bertcore.model.config import BertConfig, changed
-from bertcore.training.devices import Machine
 
-SCHEDULES = ("linear", "released", "constant")
-OPTIMISERS = ("adamw", "released", "muon")
+if TYPE_CHECKING:
+    from bertcore.training.devices import Machine
+
+Schedule = Literal["linear", "released", "constant"]
+Optimiser = Literal["adamw", "released", "muon"]
+Precision = Literal["float32", "bfloat16", "float16"]
+SCHEDULES, OPTIMISERS = get_args(Schedule), get_args(Optimiser)
 
 
 @dataclass(frozen=True)
@@ -26,28 +34,28 @@ class Recipe:
         steps: updates in all.
         seconds: of training in all, pauses not counted.
         batch: examples in an update.
-        pass_size: examples that are in memory at once; gradients are summed over as
-            many passes as an update takes. Default: all.
-        length: tokens in an example with its special tokens, and in a packed row.
+        pass_size: examples in memory at once; divides the batch. Gradients are summed
+            over as many passes as an update takes. Default: all.
+        length: tokens in an example, special ones included, and in a packed row.
         pairs: ask for the next sentence, too, as BERT does.
         order: ask whether two stretches of text were swapped, as ALBERT does.
-        mask_rate: the share of a text's tokens that is hidden.
-        mask_limit: the most that are hidden in a text.
+        mask_rate: share of a text's tokens that is hidden.
+        mask_limit: the most tokens that are hidden in a text.
         whole_words: hide whole words.
         spans: hide spans of words, as SpanBERT does.
-        learning_rate: at its highest; for `muon` that of the parameters that are not
-            matrices.
-        matrix_rate: with `muon`, that of the matrices of the layers.
-        optimiser: "adamw"; "released", as Google's code has it, without bias
-            correction; "muon" for the matrices of the layers and AdamW for the rest.
-        betas, epsilon: of Adam.
-        weight_decay: of matrices and tables, decoupled; biases and norms have none.
-        clip: the longest that the gradient may be, over all parameters; 0 is no limit.
-        schedule: "linear", up and down in straight lines; "released", where the decay
-            counts from the first step, so the rate drops when warm-up ends;
-            "constant" after warm-up.
-        warmup: the share of the run in which the rate rises.
-        ramp: the share of the run in which the batch grows from one pass to all.
+        learning_rate: at its highest. For `muon` it is that of the parameters that are
+            not matrices.
+        matrix_rate: with `muon`, the learning rate of the layers' matrices.
+        optimiser: "released" is AdamW as in Google's code, without bias correction;
+            "muon" updates the layers' matrices, and AdamW the rest.
+        betas: of Adam: how slowly the first and the second moments change.
+        epsilon: of Adam, beside the root of the second moments.
+        weight_decay: of matrices and tables, decoupled. Biases and norms have none.
+        clip: the longest that the gradient over all parameters may be; 0 is no limit.
+        schedule: after warm-up "linear" falls to 0; "released" does, too, but counts
+            from the first step, so it drops when warm-up ends; "constant" stays.
+        warmup: share of the run in which the learning rate rises.
+        ramp: share of the run in which the batch grows from one pass to all.
         seed: of order, masks, dropout and starting weights.
 
     Raises:
@@ -67,12 +75,12 @@ class Recipe:
     spans: bool = False
     learning_rate: float = 1e-4
     matrix_rate: float = 0.02
-    optimiser: str = "adamw"
+    optimiser: Optimiser = "adamw"
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-6
     weight_decay: float = 0.01
     clip: float = 1.0
-    schedule: str = "linear"
+    schedule: Schedule = "linear"
     warmup: float = 0.01
     ramp: float = 0.0
     seed: int = 0
@@ -170,6 +178,63 @@ FAST = Recipe(
     warmup=0.06,
 )
 RECIPES = {"faithful": FAITHFUL, "fast": FAST}
+
+
+class Objectives(NamedTuple):
+    """What a family is pretrained with.
+
+    `family` is its name in `bertcore.model.variants.families`; `changes` are those that
+    its paper makes to a recipe, mostly to predict masked pieces alone.
+    """
+
+    family: str
+    changes: dict[str, Any]
+
+
+OBJECTIVES = {
+    "bert": Objectives("bert", {}),
+    "roberta": Objectives("roberta", {"pairs": False}),
+    "albert": Objectives("albert", {"pairs": False, "order": True}),
+    "distilbert": Objectives("distilbert", {"pairs": False}),
+    "electra": Objectives("electra", {"pairs": False}),
+    "spanbert": Objectives("bert", {"pairs": False, "spans": True}),
+    "deberta": Objectives("deberta-v2", {"pairs": False}),
+    "modernbert": Objectives("modernbert", {"pairs": False, "mask_rate": 0.3}),
+}
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """How one session of a run computes; the next may choose anew.
+
+    Args:
+        precision: of products of matrices (the device's fastest).
+        compile: compile the model first, on a GPU, for long runs.
+        shard: share the optimiser among processes.
+        workers: processes that make batches (GPU: 4, CPU: 0).
+        save_every: seconds between two checkpoints.
+        looks: times to ask about held-out texts.
+        tensorboard: write curves to OUT.
+
+    Raises:
+        ValueError: naming the field that makes no sense, and what would.
+    """
+
+    precision: Precision | None = None
+    compile: bool = False
+    shard: bool = False
+    workers: int | None = None
+    save_every: float = 300.0
+    looks: int = 20
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("workers", 0), ("save_every", 0), ("looks", 1)):
+            value = getattr(self, name)
+            if value is not None and not value >= least:
+                raise ValueError(f"{name}={value!r} must be {least} or more")
+
+
 _WHOLE = (
     *("batch", "pass_size", "length", "stride", "patience", "looks", "rank"),
     "target_length",
@@ -190,23 +255,23 @@ class Tuning:
         batch: rows in an update; of long ones, their parts.
         pass_size: rows in memory at once; divides the batch. Default: all.
         learning_rate: at its highest.
-        warmup: the share of the run in which the rate rises.
+        warmup: share of the run in which the learning rate rises.
         weight_decay: of matrices, decoupled.
-        optimiser: "adamw", or "released" without bias correction, as Google's.
-        clip: the longest that the gradient may be.
-        length: the most tokens of a text, pair or window; None is what the model can
-            take, up to 128.
-        stride: of windows, for answers; None is half of what fits beside a question.
-        target_length: for writing, the most tokens of what is written; None is what
-            the decoder can take, up to 64.
+        optimiser: "released" is AdamW as in Google's code, without bias correction.
+        clip: the longest that the gradient may be; 0 is no limit.
+        length: the most tokens of a text, pair or window (what the model can take, up
+            to 128).
+        stride: of windows over a context, for answers (half of what fits beside a
+            question).
+        target_length: for writing, the most tokens of what is written (what the
+            decoder can take, up to 64).
         label_smoothing: for writing, the share of each token's truth that is spread
             over the whole vocabulary.
         patience: looks at the validation rows without a better one before the run
-            ends; None goes on to the end. The best weights are kept in any case.
+            ends. None goes on to the end; the best weights are kept in any case.
         looks: looks at the validation rows in an epoch.
-        frozen: embeddings and encoder stay as they are; only the head learns, for
-            writing the decoder.
-        rank: of low-rank changes (LoRA) in place of full ones; None is full, the only
+        frozen: only the head learns; for writing, the decoder.
+        rank: of low-rank changes (LoRA) in place of full ones. None is full, the only
             choice for writing.
         tied: for writing, encoder and decoder share their weights.
         seed: of the head's starting weights, order and dropout.
@@ -221,7 +286,7 @@ class Tuning:
     learning_rate: float = 3e-4
     warmup: float = 0.1
     weight_decay: float = 0.01
-    optimiser: str = "adamw"
+    optimiser: Literal["adamw", "released"] = "adamw"
     clip: float = 1.0
     length: int | None = None
     stride: int | None = None

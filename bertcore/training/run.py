@@ -4,7 +4,7 @@
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import gcd
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -13,21 +13,35 @@ import torch
 from torch import nn
 
 from bertcore.files import MANIFEST, read_json, write_json, write_text
-from bertcore.model.config import BertConfig
-from bertcore.model.variants.families import config_from, family_of, masked_lm_classes
-from bertcore.sources import OUR_MODEL, find_file
+from bertcore.model.config import PRESETS, BertConfig
+from bertcore.model.published import TITLES
+from bertcore.model.variants.families import (
+    FAMILIES,
+    config_from,
+    config_like,
+    describe_model,
+    family_at,
+    in_words,
+    load_model,
+    masked_lm_classes,
+)
+from bertcore.sources import OUR_MODEL, find_file, find_optional
 from bertcore.tasks.sets import sounds_tokenizer
 from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
-from bertcore.text.prepare import HELD_OUT, Prepared, open_prepared, packaged
+from bertcore.text.prepare import HELD_OUT, TRAIN, Prepared, open_prepared, packaged
 from bertcore.text.store import Store
-from bertcore.text.wordpiece import Tokenizer
-from bertcore.training.checkpoint import Checkpoint, data_digest, newest_checkpoint
+from bertcore.training.checkpoint import (
+    Checkpoint,
+    checkpoints,
+    data_digest,
+    newest_checkpoint,
+)
 from bertcore.training.devices import find_device
 from bertcore.training.evaluate import HeldOut, HeldOutScores
-from bertcore.training.export import export
+from bertcore.training.export import GENERATOR, export
 from bertcore.training.finetuning import CARD as FINETUNING_CARD
 from bertcore.training.objectives import objective_class
-from bertcore.training.predictor import TASK
+from bertcore.training.predictor import TASK, read_task
 from bertcore.training.pretraining import (
     CARD,
     CHECKPOINTS,
@@ -35,7 +49,14 @@ from bertcore.training.pretraining import (
     make_examples,
     new_model,
 )
-from bertcore.training.recipe import PLANS, RECIPES, Plan, Recipe
+from bertcore.training.recipe import (
+    OBJECTIVES,
+    PLANS,
+    RECIPES,
+    Plan,
+    Recipe,
+    SessionSettings,
+)
 
 PREFIX = "model."  # the objective's name for the model, in front of each parameter's
 FORMAT = "bertcore run 1"
@@ -43,20 +64,9 @@ RUN, TEXTS, VOCABULARY, MODEL, CURVES = (
     "run.json", "texts", "vocabulary", "model", "tensorboard"
 )  # fmt: skip
 # What a run learns depends on these; they stay as they were.
-FIXED = (
-    "plan", "preset", "recipe", "seconds", "steps", "batch", "pass_size", "length",
-    "learning_rate", "matrix_rate", "optimiser", "mask_rate", "pairs", "seed",
-)  # fmt: skip
+FIXED = ("plan", "preset", "family", "recipe", *Recipe.__dataclass_fields__)
 # Only where and how fast; each session may choose anew.
-FREE = (
-    "precision",
-    "compile",
-    "shard",
-    "workers",
-    "save_every",
-    "looks",
-    "tensorboard",
-)
+FREE = tuple(SessionSettings.__dataclass_fields__)
 FAULTS = "faults.txt"
 # Sets whose texts are not English, as the vocabularies of published models are.
 OWN_PIECES = {"sounds": sounds_tokenizer}
@@ -181,6 +191,7 @@ def begin_run(
     """Prepare what a new run takes, and write `run.json` last."""
     asked = {key: given[key] for key in (*FIXED, *FREE) if key in given}
     recipe = recipe_for(plan, asked, processes)
+    SessionSettings(**{key: asked[key] for key in FREE if key in asked})
     sizes = config_for(plan, asked, plan.pieces)  # faults show before the long work
     if recipe.length > sizes.max_positions:
         raise ValueError(
@@ -189,10 +200,7 @@ def begin_run(
         )
     _check_place(folder)
     data = given.get("data")
-    if data is not None:
-        prepared = open_prepared(data)
-    else:
-        prepared = _packaged(folder, plan, progress)
+    prepared = open_prepared(data) if data else _packaged(folder, plan, progress)
     folder.mkdir(parents=True, exist_ok=True)
     prepared.tokenizer.save_pretrained(folder / VOCABULARY)
     config = config_for(plan, asked, len(prepared.tokenizer))
@@ -239,14 +247,22 @@ def continue_run(folder: Path, given: Mapping[str, Any]) -> RunDescription:
 def recipe_for(plan: Plan, asked: Mapping[str, Any], processes: int = 1) -> Recipe:
     """The plan's recipe, or the one asked for, with what else was asked for.
 
-    A recipe by name keeps the plan's length of texts, and its time.
+    A recipe by name keeps the plan's length of texts, and its time. A family has
+    objectives of its own, which an option may change again.
     """
     recipe = plan.recipe
     if "recipe" in asked:
         named = RECIPES[asked["recipe"]]
         recipe = named.replace(length=recipe.length, seconds=recipe.seconds)
-    fields = {key: asked[key] for key in FIXED if key in Recipe.__dataclass_fields__
-              and key in asked}  # fmt: skip
+    family = asked.get("family", "bert")
+    for objective, fitting in (("pairs", "bert"), ("order", "albert")):
+        if asked.get(objective) and family != fitting:
+            raise ValueError(
+                f"--{objective} is an objective of --family {fitting}, and this is "
+                f"--family {family}; leave --{objective} out"
+            )
+    recipe = recipe.replace(**OBJECTIVES[family].changes)
+    fields = {key: asked[key] for key in Recipe.__dataclass_fields__ if key in asked}
     if "steps" in fields and "seconds" in fields:
         raise ValueError("--steps and --seconds; give one of the two")
     if "pass_size" not in asked:
@@ -257,13 +273,17 @@ def recipe_for(plan: Plan, asked: Mapping[str, Any], processes: int = 1) -> Reci
 
 
 def config_for(plan: Plan, asked: Mapping[str, Any], pieces: int) -> BertConfig:
-    """The plan's sizes, or those of a preset; dropout as the faithful recipe has it."""
-    if "preset" not in asked:
-        return plan.config(pieces)
-    dropout = 0.1 if asked.get("recipe") == "faithful" else 0.0
-    return BertConfig.preset(
-        asked["preset"], vocab_size=pieces, dropout=dropout, attention_dropout=dropout
-    )
+    """The plan's sizes, or those of a preset, in the family that was asked for.
+
+    Of a preset the dropout is that of the faithful recipe, if that was asked for.
+    """
+    sizes = plan.config(pieces)
+    if "preset" in asked:
+        rate = 0.1 if asked.get("recipe") == "faithful" else 0.0
+        sizes = BertConfig.preset(
+            asked["preset"], vocab_size=pieces, dropout=rate, attention_dropout=rate
+        )
+    return config_like(OBJECTIVES[asked.get("family", "bert")].family, sizes)
 
 
 def _check_place(folder: Path) -> None:
@@ -317,33 +337,31 @@ class TrainedModel(NamedTuple):
 def load_trained(name: str | Path) -> TrainedModel:
     """The model of a run's newest checkpoint, or of a folder or hub name.
 
+    It has a head for masked pieces, or is an ElectraPair, whose generator has one.
+
     Raises:
         FileNotFoundError: if there is no such model.
         ValueError: if it has no trained head for masked pieces, or is damaged.
     """
     folder = Path(name).expanduser()
-    if not (folder / RUN).is_file():
-        return _from_folder(name)
-    run = RunDescription.read(folder)
-    found, faults = newest_of_run(folder)
-    for fault in faults:
-        warnings.warn(f"an earlier checkpoint is used: {fault}", stacklevel=2)
-    model = trained_model(found, run.config, run.recipe)
-    tokenizer = Tokenizer.from_pretrained(folder / VOCABULARY)
-    return TrainedModel(model, tokenizer, run, found)
-
-
-def _from_folder(name: str | Path) -> TrainedModel:
-    """Of published form; what it lacks must not be made up from random weights."""
-    config = read_json(find_file(name, "config.json"))
-    classes = config.get("architectures") or ["BertModel"]
-    kinds = masked_lm_classes(family_of(config))
-    if classes[0] not in kinds:
+    if (folder / RUN).is_file():
+        run = RunDescription.read(folder)
+        found, faults = newest_of_run(folder)
+        for fault in faults:
+            warnings.warn(f"an earlier checkpoint is used: {fault}", stacklevel=2)
+        model = trained_model(found, run.config, run.recipe)
+        return TrainedModel(model, load_tokenizer(folder / VOCABULARY), run, found)
+    # What a file of published form lacks must not be made up from random weights. An
+    # ELECTRA's own has no head for masked pieces; its generator stands beside it.
+    place = folder / GENERATOR if (folder / GENERATOR).is_dir() else name
+    found = read_json(find_file(place, "config.json")).get("architectures")
+    kinds = masked_lm_classes(family_at(place))
+    if not found or found[0] not in kinds:
         raise ValueError(
-            f"{name} is a {classes[0]}, which has no head for masked pieces; give a "
-            f"{' or a '.join(kinds)}"
+            f"{name} is {f'a {found[0]}' if found else 'a body alone'}, which has no "
+            f"head for masked pieces; give a {' or a '.join(kinds)}"
         )
-    model = kinds[classes[0]].from_pretrained(name)
+    model = load_model(place, lambda family: kinds[found[0]])
     return TrainedModel(model, load_tokenizer(name))
 
 
@@ -400,11 +418,35 @@ def export_run(folder: Path, out: Path, half: bool) -> int:
         raise ValueError(
             f"{out} holds something else than an earlier export; give a new folder"
         )
-    model, tokenizer, run, found = load_trained(folder)
-    step = found.state["progress"]["step"]
-    card = _card(folder.expanduser(), run, step)
-    export(model, tokenizer, out, card, half)
+    return _write_model(folder.expanduser(), load_trained(folder), out, half)
+
+
+def _write_model(folder: Path, trained: TrainedModel, out: Path, half: bool) -> int:
+    step = trained.found.state["progress"]["step"]
+    card = _card(folder, trained.run, step)
+    export(trained.model, trained.tokenizer, out, card, half)
     return step
+
+
+def model_files(name: str) -> str:
+    """The folder or name under which the files of a model are.
+
+    A run that has ended has them in a folder of its own. Of any other run the newest
+    checkpoint is written out first, once, so that what starts from it can do so again.
+
+    Raises:
+        FileNotFoundError: if the run has no checkpoint.
+    """
+    folder = Path(name).expanduser()
+    if not (folder / RUN).is_file():
+        return name
+    if (folder / MODEL).is_dir():
+        return str(folder / MODEL)
+    trained = load_trained(folder)
+    out = folder / f"{MODEL}-{trained.found.state['progress']['step']}"
+    if not _is_model(out):
+        _write_model(folder, trained, out, half=False)
+    return str(out)
 
 
 def _is_model(folder: Path) -> bool:
@@ -420,13 +462,82 @@ def _card(folder: Path, run: RunDescription, step: int) -> dict:
     return start_run(run.texts(folder), run.recipe, run.config, folder).card()
 
 
+def read_config(name: str) -> BertConfig:
+    """The config of a preset, a run, or a model's folder or hub name.
+
+    Raises:
+        FileNotFoundError: if there is none of these.
+        ValueError: if it is of no family of ours.
+    """
+    if name in PRESETS:
+        return BertConfig.preset(name)
+    folder = Path(name).expanduser()
+    if (folder / RUN).is_file():
+        return RunDescription.read(folder).config
+    return family_at(name).config.from_pretrained(name)
+
+
+def describe_name(name: str) -> Iterator[str]:
+    """What stands under a name, in lines, the last of which says what to do with it.
+
+    Args:
+        name: of a preset, a run, prepared texts, a vocabulary or a model.
+
+    Raises:
+        FileNotFoundError: if there is nothing of that name.
+        ValueError: if its files are damaged, or of no family of ours.
+    """
+    folder = Path(name).expanduser()
+    # Runs and prepared texts are asked first: what they hold would pass for others.
+    if (folder / RUN).is_file():
+        run, steps = RunDescription.read(folder), checkpoints(folder / CHECKPOINTS)
+        yield f"{name}: a run of bertcore pretrain, plan {run.plan}"
+        yield in_words(run.config)
+        ended, newest = (folder / MODEL).is_dir(), steps[0].name if steps else "none"
+        yield "it has ended" if ended else f"its newest checkpoint: {newest}"
+        next_step = f"fill-mask TEXT --model {name}" if ended else f"resume {name}"
+    elif (folder / TRAIN).is_dir():
+        yield f"{name}: prepared texts: {open_prepared(folder).train}"
+        next_step = f"pretrain --data {name} --out FOLDER"
+    elif name in PRESETS:
+        yield f"{name}: a size without weights"
+        yield in_words(BertConfig.preset(name))
+        next_step = f"pretrain --preset {name} --out FOLDER"
+    elif folder.is_file() or find_optional(name, "config.json") is None:
+        yield f"{name}: a vocabulary: {load_tokenizer(name)}"
+        next_step = f"pieces --model {name} TEXT"
+    else:
+        yield f"{name}: {describe_model(name)}"
+        next_step = f"finetune TASK --model {name} --out FOLDER"
+        if find_optional(name, TASK) is not None:
+            task = read_task(name)
+            labels = f": {', '.join(task['labels'][:12])}" if task["labels"] else ""
+            yield f"fine-tuned for {task['kind']}{labels}"
+            next_step = f"predict {name} TEXT"
+    yield f"what next: bertcore {next_step}"
+
+
 class StartingModel(NamedTuple):
     """What `FineTuning` starts from, what it is called, and what to say of it."""
 
     weights: str | BertConfig
     tokenizer: AnyTokenizer
     name: str
+    family: str = "bert"
     note: str = ""
+
+    def check_kind(self, kind: str) -> None:
+        """ValueError if a model of this family cannot learn this kind of task."""
+        if kind == "writing" and self.family not in ("bert", "encoder-decoder"):
+            raise ValueError(
+                f"{self.name} is a {TITLES[self.family]}, and to write only a BERT "
+                "becomes encoder and decoder; give --model a BERT, or leave it out"
+            )
+        if kind != "writing" and self.family == "encoder-decoder":
+            raise ValueError(
+                f"{self.name} is an encoder-decoder, which learns to write alone, and "
+                f"this task is {kind}; give --model one of {', '.join(FAMILIES)}"
+            )
 
 
 def check_out_folder(folder: Path, model: str | None) -> None:
@@ -469,7 +580,7 @@ def starting_model(task: str, model: str | None, random: bool) -> StartingModel:
         random: whether its weights are left behind.
 
     Raises:
-        FileNotFoundError: if there is no such model, or the run has not ended.
+        FileNotFoundError: if there is no such model, or the run has no checkpoint yet.
         ValueError: if it is of no family that bertcore reads, or an encoder-decoder
             with `random`.
     """
@@ -482,34 +593,25 @@ def starting_model(task: str, model: str | None, random: bool) -> StartingModel:
             f"so this starts from random weights, {config.layers} layers to read and "
             f"{config.layers} to write, {config.hidden_size} wide"
         )
-        return StartingModel(config, own, "random weights", note)
+        return StartingModel(config, own, "random weights", note=note)
     name = model or OUR_MODEL
-    weights = _of_run(name)
-    published = read_json(find_file(weights, "config.json"))
-    two = published.get("model_type") == "encoder-decoder"
-    if two and random:
-        raise ValueError(
-            f"--random takes the sizes of one BERT, and {name} is an encoder-decoder; "
-            "give --model a BERT, or leave --random out"
-        )
+    weights = model_files(name)
     # Of its own family, as in Python: a RoBERTa has other tables and other pieces.
-    config = None if two else config_from(published)
-    tokenizer = load_tokenizer(weights)
+    published = read_json(find_file(weights, "config.json"))
+    family = published.get("model_type")
+    if family == "encoder-decoder":
+        if random:
+            raise ValueError(
+                f"--random takes the sizes of one BERT, and {name} is an "
+                "encoder-decoder; give --model a BERT, or leave --random out"
+            )
+        return StartingModel(weights, load_tokenizer(weights), name, family)
+    family, tokenizer = family_at(weights), load_tokenizer(weights)
     if not random:
-        return StartingModel(weights, tokenizer, name)
+        so_far = weights != name and Path(weights).name != MODEL
+        note = f"{name} has not ended: this starts from {weights}" if so_far else ""
+        return StartingModel(weights, tokenizer, name, family.name, note)
+    config = family.config.from_dict(published)
     if own is not None:
         tokenizer, config = own, config.replace(vocab_size=len(own))
-    return StartingModel(config, tokenizer, f"{name}, random weights")
-
-
-def _of_run(model: str) -> str:
-    """The model of a run of `bertcore pretrain`; any other is itself."""
-    folder = Path(model).expanduser()
-    if (folder / RUN).is_file():
-        if not (folder / MODEL).is_dir():
-            raise FileNotFoundError(
-                f"the run {model} has not ended; write its model first: bertcore "
-                f"export {model} FOLDER, then give --model FOLDER"
-            )
-        model = str(folder / MODEL)
-    return model
+    return StartingModel(config, tokenizer, f"{name}, random weights", family.name)

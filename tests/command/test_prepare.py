@@ -90,12 +90,13 @@ def test_packaged_texts(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     [
         (["none.txt"], "no file none.txt"),
         (["README.md"], "should end with .txt"),
-        (["FILE", "--hold-out", "9"], "these texts give"),
+        (["FILE", "--hold-out", "9"], "no other pair of pieces occurs min_frequency=2 "
+         "times; give --size"),
         (["FILE", "--size", "250", "--hold-out", "40"],
-         "hold_out=40 takes one document in 40, and there are 30; give 7, or 0"),
+         "--hold-out 40 takes one document in 40, and there are 30; give 7, or 0"),
         (["FILE", "--size", "250", "--hold-out", "1"], "give 2 or more, or 0"),
         (["FILE", "--size", "250", "--hold-out", "9", "--workers", "0"],
-         "workers=0; give 1 or more"),
+         "--workers 0; give 1 or more"),
         (["FILE", "--vocabulary", "none"], "no folder 'none'"),
     ],
 )  # fmt: skip

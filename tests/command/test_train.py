@@ -258,10 +258,10 @@ def test_faults_before_the_long_work(tmp_path: Path, monkeypatch, capsys) -> Non
     out = tmp_path / "run"
     for given, message in (
         (["--data", "none"], "none holds no prepared texts"),
-        (["--batch", "0"], "batch=0 must be more than 0"),
+        (["--batch", "0"], "--batch 0 must be more than 0"),
         (["--length", "99"], "the model has 64 positions"),
-        (["--mask-rate", "2"], "mask_rate=2.0 is a share"),
-        (["--pass-size", "5"], "batch=16 is no multiple of pass_size=5"),
+        (["--mask-rate", "2"], "--mask-rate 2.0 is a share"),
+        (["--pass-size", "5"], "--batch 16 is no multiple of --pass-size 5"),
         (["--compile"], "--compile gains nothing on a CPU"),
     ):
         assert main(["pretrain", "--plan", "minute", "--out", str(out), *given]) == 1

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bertcore import BertConfig, BertForMaskedLM
+from bertcore import BertForMaskedLM
 from bertcore.command import answering
 from bertcore.command.app import main
 from bertcore.model.encoder_decoder import EncoderDecoder
@@ -20,7 +20,6 @@ from bertcore.tasks.rows import Source, TaskSet
 from bertcore.tasks.sets import own_sounds, sounds_tokenizer
 from bertcore.training import run
 from bertcore.training.predictor import Predictor
-from bertcore.training.recipe import Tuning
 from tests.training import small
 
 
@@ -102,8 +101,8 @@ def test_what_is_in_the_way_of_weights(done, model, tmp_path, capsys) -> None:
     data, out = write(tmp_path / "my.jsonl", rows(30)), tmp_path / "out"
     for start, options, message in (
         (str(done), ["--random"], "--random takes the sizes of one BERT, and"),
-        (str(done), ["--tied"], "tied=True, but these are the weights of an encoder-d"),
-        (model, ["--rank", "2"], "rank=2 for writing, but low-rank changes are for"),
+        (str(done), ["--tied"], "--tied, but these are the weights of an encoder-d"),
+        (model, ["--rank", "2"], "--rank 2 for writing, but low-rank changes are for"),
         (model, ["--target-length", "40"], "target=40, but the decoder has 32 posit"),
     ):
         assert main(tune(data, out, start, *options)) == 1
@@ -112,7 +111,7 @@ def test_what_is_in_the_way_of_weights(done, model, tmp_path, capsys) -> None:
     some = [{"text": f"dog {n}", "label": "ab"[n % 2]} for n in range(20)]
     data = write(tmp_path / "other.jsonl", some)
     assert main(["finetune", data, "--out", str(out), *given]) == 1
-    assert "label_smoothing=0.1 for classification: it is" in capsys.readouterr().err
+    assert "--label-smoothing 0.1 for classification: it is" in capsys.readouterr().err
     spoilt = write(tmp_path / "spoilt.jsonl", [{"text": "a"}, {"target": "b"}])
     assert main(tune(spoilt, out, model)) == 1
     error = capsys.readouterr().err
@@ -145,19 +144,20 @@ def test_sounds_start_from_random_weights(monkeypatch, tmp_path, capsys) -> None
 
 def test_what_a_run_starts_from(model: str, done: Path) -> None:
     own = sounds_tokenizer().vocabulary
-    weights, tokenizer, name, note = run.starting_model("sounds", None, False)
-    assert isinstance(weights, BertConfig) and weights.vocab_size == len(own) == 97
-    assert (weights.layers, name) == (2, "random weights") and "97 pieces" in note
-    weights, tokenizer, name, note = run.starting_model("sounds", model, True)
-    assert weights == small.config(layers=1, vocab_size=97) and not note
-    assert tokenizer.vocabulary == own and name == f"{model}, random weights"
-    weights, tokenizer, name, note = run.starting_model("sounds", model, False)
-    assert (weights, name, note) == (model, model, "")
-    assert tokenizer.vocabulary == small.tokenizer().vocabulary
-    weights, _, name, _ = run.starting_model("summaries", None, False)
-    assert weights == name == OUR_MODEL
-    weights, _, _, _ = run.starting_model("summaries", str(done), False)
-    assert weights == str(done)
+    start = run.starting_model("sounds", None, False)
+    assert start.weights.vocab_size == len(own) == 97 and start.weights.layers == 2
+    assert start.name == "random weights" and "97 pieces" in start.note
+    start = run.starting_model("sounds", model, True)
+    assert start.weights == small.config(layers=1, vocab_size=97) and not start.note
+    assert start.tokenizer.vocabulary == own
+    assert start.name == f"{model}, random weights"
+    start = run.starting_model("sounds", model, False)
+    assert (start.weights, start.name, start.note) == (model, model, "")
+    assert start.tokenizer.vocabulary == small.tokenizer().vocabulary
+    start = run.starting_model("summaries", None, False)
+    assert start.weights == start.name == OUR_MODEL
+    start = run.starting_model("summaries", str(done), False)
+    assert (start.weights, start.family) == (str(done), "encoder-decoder")
 
 
 # Predict -----------------------------------------------------------------------------
@@ -207,10 +207,13 @@ def test_how_it_writes(done, monkeypatch, capsys) -> None:
     ("options", "message"),
     [
         (["--top-k", "3"], "top_k and top_p say among which tokens one is drawn"),
-        (["--beams", "2", "--temperature", "1"], "beams=2 and temperature=1.0: beams"),
+        (
+            ["--beams", "2", "--temperature", "1"],
+            "--beams 2 and --temperature 1.0: beams",
+        ),
         (
             ["--max-tokens", "99"],
-            "max_tokens=99 after 1 token, but the decoder's posit",
+            "--max-tokens 99 after 1 token, but the decoder's posit",
         ),
         (["a\tb"], "text 2: 1 TAB; give a text"),
         ([" "], "text 2: the text is empty"),
@@ -230,28 +233,9 @@ def test_other_models_do_not_write(tmp_path, capsys) -> None:
     assert main(["predict", str(tmp_path), "a tree", *given]) == 1
     error = capsys.readouterr().err
     wanted = (
-        "a model for classification writes nothing; leave --beams, --max-tokens out"
+        "a model for classification writes nothing; leave --max-tokens, --beams out"
     )
     assert error == f"bertcore: {wanted}\n"
-
-
-def test_the_hints_are_true() -> None:
-    from typing import get_args
-
-    from bertcore.command import finetune, predict
-    from bertcore.training.finetuning import TARGET
-
-    search = Search()
-    for hint, value in (
-        (finetune.TargetLength, f"({TARGET})"),
-        (finetune.LabelSmoothing, f"({Tuning().label_smoothing:g})"),
-        (finetune.Model, f"({OUR_MODEL})"),
-        (predict.Beams, f"({search.beams})"),
-        (predict.LengthPenalty, f"({search.length_penalty:g})"),
-        (predict.Temperature, f"({search.temperature:g})"),
-        (predict.Seed, f"({search.seed})"),
-    ):
-        assert value in get_args(hint)[1].help
 
 
 def test_a_tied_model(model, tmp_path, capsys) -> None:

@@ -1,13 +1,18 @@
 """Families: each variant's classes under its name in config.json (chapter 8)."""
 
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from bertcore.files import read_json
 from bertcore.model import bert
 from bertcore.model.bert import Bert, BertForMaskedLM, BertForPreTraining
 from bertcore.model.config import BertConfig
+from bertcore.model.published import TITLES
 from bertcore.model.variants import (
     albert,
     deberta,
@@ -20,6 +25,7 @@ from bertcore.model.variants.albert import AlbertForPreTraining
 from bertcore.model.variants.electra import ElectraPair
 from bertcore.model.variants.spanbert import SpanBertForMaskedLM
 from bertcore.model.weights import Pretrained, published_class
+from bertcore.sources import describe, find_file
 
 OF_PAIRS = BertForPreTraining, AlbertForPreTraining  # with a second head, for pairs
 
@@ -53,6 +59,38 @@ def family_with(config: BertConfig) -> Family:
 def config_from(published: dict[str, Any]) -> BertConfig:
     """The config of any family from the keys of a published `config.json`."""
     return family_of(published).config.from_dict(published)
+
+
+def config_like(name: str, bert: BertConfig) -> BertConfig:
+    """The config of a family with the sizes of a BERT.
+
+    What the family does not share keeps its own value, or one that is to its sizes as
+    the published model's is.
+
+    >>> config_like("albert", BertConfig.preset("mini")).embedding_size
+    128
+    """
+    if name == "bert":
+        return bert
+    own = asdict(bert)
+    for field in ("segments", "gelu", "layer_norm_eps"):
+        own.pop(field)
+    rate, width = bert.dropout, bert.hidden_size
+    # Lan et al. 2019, table 3: tables of 128 at most. DeBERTa has 256 buckets of
+    # distances for 512 positions. A gated unit has three matrices where another has
+    # two: at two thirds of the width there are as many parameters.
+    own |= {
+        "distilbert": {"layers": max(1, bert.layers // 2), "text_dropout": rate},
+        "albert": {
+            "embedding_size": min(128, width // 2),
+            "head_dropout": rate,
+            "segments": bert.segments,
+        },
+        "electra": {"embedding_size": width},
+        "deberta-v2": {"position_buckets": max(2, bert.max_positions // 2)},
+        "modernbert": {"feedforward_size": 2 * bert.feedforward_size // 3},
+    }.get(name, {})
+    return FAMILIES[name].config(**own)
 
 
 def masked_lm_classes(family: Family) -> dict[str, type[Pretrained]]:
@@ -161,3 +199,61 @@ def family_of(published: dict[str, Any]) -> Family:
             f"{', '.join(FAMILIES)}"
         )
     return FAMILIES[name]
+
+
+def family_at(folder_or_name: str | Path) -> Family:
+    """The family of a checkpoint.
+
+    Raises:
+        FileNotFoundError: if there is no such checkpoint.
+        ValueError: if it is of none of ours.
+    """
+    published = read_json(find_file(folder_or_name, "config.json"))
+    try:
+        return family_of(published)
+    except ValueError as error:
+        raise ValueError(f"{folder_or_name}: {error}") from error
+
+
+def load_model(
+    folder_or_name: str | Path,
+    head: Callable[[Family], type[Pretrained]],
+    **changes: Any,
+) -> Pretrained:
+    """The model of a checkpoint, of whatever family.
+
+    Args:
+        folder_or_name: a folder, or a name in a package or on the hub.
+        head: picks the class of a family, as `lambda family: family.body` does.
+        changes: fields of the config to change.
+
+    Raises:
+        FileNotFoundError: if there is no such checkpoint.
+        ValueError: if it is of none of our families, or its files are damaged.
+    """
+    return head(family_at(folder_or_name)).from_pretrained(folder_or_name, **changes)
+
+
+def in_words(config: BertConfig) -> str:
+    """The family and the sizes of a model.
+
+    >>> in_words(BertConfig.preset("mini"))
+    'BERT: 4 layers of 256, 4 heads, 30,522 pieces, texts of up to 512 tokens'
+    """
+    layers = f"{config.layers} layer{'s' if config.layers > 1 else ''}"
+    return (
+        f"{TITLES[config.published.model_type]}: {layers} of "
+        f"{config.hidden_size}, {config.heads} heads, {config.vocab_size:,} pieces, "
+        f"texts of up to {config.max_positions:,} tokens"
+    )
+
+
+def describe_model(folder_or_name: str | Path) -> str:
+    """What a checkpoint holds, where from, and its sizes; no weights are read."""
+    published = read_json(find_file(folder_or_name, "config.json"))
+    kind = (published.get("architectures") or ["a model"])[0]
+    found = f"{kind}, from {describe(folder_or_name)}"
+    if "encoder" in published:  # of an encoder-decoder, whose parts are BERTs
+        sizes = in_words(BertConfig.from_dict(published["encoder"]))
+        return f"{found}; each of its two parts is a {sizes}"
+    return f"{found}; {in_words(config_from(published))}"
