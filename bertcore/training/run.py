@@ -487,8 +487,7 @@ def describe_name(name: str) -> Iterator[str]:
         FileNotFoundError: if there is nothing of that name.
         ValueError: if its files are damaged, or of no family of ours.
     """
-    folder = Path(name).expanduser()
-    # Runs and prepared texts are asked first: what they hold would pass for others.
+    folder = Path(name).expanduser()  # which may hold a model, a vocabulary inside
     if (folder / RUN).is_file():
         run, steps = RunDescription.read(folder), checkpoints(folder / CHECKPOINTS)
         yield f"{name}: a run of bertcore pretrain, plan {run.plan}"

@@ -128,28 +128,22 @@ def test_the_folder_of_a_family(
     assert f"ForSequenceClassification, which has no head for masked {''}" in error
 
 
-def test_to_write_only_a_bert_will_do(tmp_path: Path, capsys) -> None:
-    """Said before anything is announced or made; so is what a writer cannot learn."""
-    model, out = tmp_path / "model", tmp_path / "out"
-    sizes = config_like("roberta", small.config(vocab_size=300))
-    FAMILIES["roberta"].masked_lm(sizes).save_pretrained(model)
-    train_byte_bpe(TALES, 300).save_pretrained(model)
+def test_a_writer_learns_nothing_else(tmp_path: Path, capsys) -> None:
     some = [{"text": f"text {n}", "target": f"{n}"} for n in range(30)]
-    data = write(tmp_path / "rows.jsonl", some)
-    arguments = ["finetune", data, "--kind", "writing", "--model", model, "--out", out]
-    capsys.readouterr()
-    assert main([str(each) for each in arguments]) == 1
-    shown, error = capsys.readouterr()
-    assert f"{model} is a RoBERTa, and to write only a BERT" in error
-    assert not shown and not out.exists()
-    BertForMaskedLM(small.config()).save_pretrained(tmp_path / "bert")
-    small.tokenizer().save_pretrained(tmp_path / "bert")
-    arguments[5:] = [tmp_path / "bert", "--out", out, "--epochs", "0.1"]
-    assert main([str(each) for each in (*arguments, "--no-baselines")]) == 0
-    assert "EncoderDecoderModel, from" in printed(capsys, "info", out)
-    options = ["--model", out, "--out", tmp_path / "other", *TUNE]
-    error = printed(capsys, "finetune", data, *options, status=1)
-    assert f"{out} is an encoder-decoder, which learns to write alone" in error
+    data, bert = write(tmp_path / "rows.jsonl", some), tmp_path / "bert"
+    BertForMaskedLM(small.config()).save_pretrained(bert)
+    small.tokenizer().save_pretrained(bert)
+    writer, out = tmp_path / "writer", tmp_path / "out"
+    options = ["--kind", "writing", "--epochs", "0.1", "--no-baselines"]
+    tune = ["finetune", data, "--model", bert, "--out", writer, *options]
+    assert "finished" in printed(capsys, *tune)
+    about = printed(capsys, "info", writer)
+    assert "EncoderDecoderModel, from" in about and "fine-tuned for writing" in about
+    data = write(tmp_path / "others.jsonl", rows("classification", 30))
+    tune = ["finetune", data, "--model", writer, "--out", out, *TUNE]
+    error = printed(capsys, *tune, status=1)
+    assert f"{writer} is an encoder-decoder, which learns to write alone" in error
+    assert not out.exists()
 
 
 def test_a_packaged_albert(my_rows: str, tmp_path: Path, capsys) -> None:
