@@ -22,6 +22,7 @@ From texts to a model of your own:
   bertcore prepare *.txt --out my-texts              texts of your own
   bertcore pretrain --out my-run --data my-texts     Ctrl-C stops it, and
   bertcore resume my-run                             nothing is lost
+  bertcore info my-run                               what is that?
   bertcore evaluate my-run
   bertcore export my-run my-model                    for transformers, too
 

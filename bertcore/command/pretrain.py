@@ -11,7 +11,6 @@ from bertcore.command.options import field_options, given_options, with_options
 from bertcore.model.config import PRESETS
 from bertcore.sources import ENCODER, OUR_MODEL, describe
 from bertcore.training.recipe import (
-    OBJECTIVES,
     PLANS,
     RECIPES,
     Recipe,
@@ -44,8 +43,11 @@ def pretrain(
     ] = None,
     data: Data = None,
     family: Annotated[
-        Literal[tuple(OBJECTIVES)] | None,
-        typer.Option(metavar="<name>", help=f"One of {', '.join(OBJECTIVES)} (bert)."),
+        str | None,
+        typer.Option(
+            help="Whose model and objectives: roberta, albert, distilbert, electra, "
+            "spanbert, deberta, modernbert (bert)."
+        ),
     ] = None,
     preset: Annotated[
         Literal[tuple(PRESETS)] | None,

@@ -118,7 +118,9 @@ def _describe(
         continue_run(folder, given)
         return
     plan = PLANS[given["plan"]] if "plan" in given else choose_plan(machine)
-    own = [f"--{name}" for name in ("data", "preset", "recipe") if name in given]
+    own = [
+        f"--{name}" for name in ("data", "family", "preset", "recipe") if name in given
+    ]
     but = f"; but with what {' and '.join(own)} says" if own else ""
     say(f"plan {plan.name}: {plan.about}{but}")
     begin_run(folder, given, plan, processes, sys.stderr.isatty())

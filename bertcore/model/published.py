@@ -10,31 +10,12 @@ from typing import Any, NamedTuple
 # A published activation -> the `approximate` argument of torch's GELU.
 # PyTorch ports use the exact form; Google's code has used tanh since 2019-02-07.
 GELU_FORMS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
-# A `model_type` or `is_decoder` that is not BERT's -> the class that reads it.
-_READERS = {
-    "'encoder-decoder'": "EncoderDecoder",
-    "True": "Decoder",
-    "'roberta'": "bertcore.model.variants.roberta.Roberta",
-    "'albert'": "bertcore.model.variants.albert.Albert",
-    "'distilbert'": "bertcore.model.variants.distilbert.DistilBert",
-    "'electra'": "bertcore.model.variants.electra.Electra",
-    "'deberta-v2'": "bertcore.model.variants.deberta.DebertaV2",
-    "'modernbert'": "bertcore.model.variants.modernbert.ModernBert",
-}
+# A `model_type` or `is_decoder` that is no family's -> the class that reads it.
+_READERS = {"'encoder-decoder'": "EncoderDecoder", "True": "Decoder"}
 # The two parts of an encoder-decoder, before the names of a whole BERT each.
 _PART = re.compile(
     r"(?:encoder|decoder)\.(?=(?:bert|embeddings|encoder|pooler|mlm_head|cls)\.)"
 )
-# A family's name in files -> its name in words.
-TITLES = {
-    "bert": "BERT",
-    "roberta": "RoBERTa",
-    "albert": "ALBERT",
-    "distilbert": "DistilBERT",
-    "electra": "ELECTRA",
-    "deberta-v2": "DeBERTa",
-    "modernbert": "ModernBERT",
-}
 # Our field -> the key of a published config.json.
 KEYS = {
     "vocab_size": "vocab_size",
@@ -86,6 +67,7 @@ class Published(NamedTuple):
 
     Attributes:
         model_type: the family's name.
+        title: that name in words.
         keys: our field -> its key in config.json.
         names: our module -> its name in files; `{n}` is a layer's number.
         body: the prefix of the body's names in the file of a model with a head.
@@ -97,6 +79,7 @@ class Published(NamedTuple):
     """
 
     model_type: str
+    title: str
     keys: dict[str, str]
     names: dict[str, str]
     body: str
@@ -121,10 +104,12 @@ class Published(NamedTuple):
         for key, values in allowed.items():
             if key in published and published[key] not in values:
                 reader = _READERS.get(repr(published[key]))
+                remedy = f"; {reader}.from_pretrained reads it" if reader else ""
+                if key == "model_type" and not reader:
+                    remedy = "; bertcore.model.variants has the classes of others"
                 raise ValueError(
                     f"config.json says {key}={published[key]!r}; bertcore's "
-                    f"{TITLES[self.model_type]} needs {' or '.join(map(repr, values))}"
-                    + (f"; {reader}.from_pretrained reads it" if reader else "")
+                    f"{self.title} needs {' or '.join(map(repr, values))}{remedy}"
                 )
 
     def published_name(self, ours: str) -> str:
@@ -182,6 +167,7 @@ def part_of(name: str) -> str:
 
 BERT = Published(
     model_type="bert",
+    title="BERT",
     keys=KEYS,
     names=NAMES,
     body="bert",

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from bertcore.files import new_file, write_json
 from bertcore.model.config import BertConfig
-from bertcore.model.published import TITLES, Published, bare
+from bertcore.model.published import Published, bare
 from bertcore.sources import find_file
 
 Model = TypeVar("Model", bound="Pretrained")
@@ -53,7 +53,7 @@ class Pretrained(nn.Module):
         if type(config) is not wanted:
             given = repr(config)
             if isinstance(config, BertConfig):
-                given = f"that of {TITLES[config.published.model_type]}"
+                given = f"that of {config.published.title}"
             raise ValueError(
                 f"{type(self).__name__} is built from a {wanted.__name__}, not "
                 f'{given}; try {wanted.__name__}.preset("tiny") or '

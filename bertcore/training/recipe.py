@@ -180,27 +180,16 @@ FAST = Recipe(
 RECIPES = {"faithful": FAITHFUL, "fast": FAST}
 
 
-class Objectives(NamedTuple):
-    """What a family is pretrained with.
-
-    `family` is its name in `bertcore.model.variants.families`; `changes` are those that
-    its paper makes to a recipe, mostly to predict masked pieces alone.
-    """
-
-    family: str
-    changes: dict[str, Any]
-
-
-OBJECTIVES = {
-    "bert": Objectives("bert", {}),
-    "roberta": Objectives("roberta", {"pairs": False}),
-    "albert": Objectives("albert", {"pairs": False, "order": True}),
-    "distilbert": Objectives("distilbert", {"pairs": False}),
-    "electra": Objectives("electra", {"pairs": False}),
-    "spanbert": Objectives("bert", {"pairs": False, "spans": True}),
-    "deberta": Objectives("deberta-v2", {"pairs": False}),
-    "modernbert": Objectives("modernbert", {"pairs": False, "mask_rate": 0.3}),
+# What `--family` names beside the families' own names, and what their papers change
+# in a recipe. All others predict masked pieces alone.
+ALIASES = {"spanbert": "bert", "deberta": "deberta-v2"}
+OBJECTIVES: dict[str, dict[str, Any]] = {
+    "bert": {},
+    "albert": {"pairs": False, "order": True},
+    "spanbert": {"pairs": False, "spans": True},
+    "modernbert": {"pairs": False, "mask_rate": 0.3},
 }
+ALONE = {"pairs": False}
 
 
 @dataclass(frozen=True)

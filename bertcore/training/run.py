@@ -14,7 +14,6 @@ from torch import nn
 
 from bertcore.files import MANIFEST, read_json, write_json, write_text
 from bertcore.model.config import PRESETS, BertConfig
-from bertcore.model.published import TITLES
 from bertcore.model.variants.families import (
     FAMILIES,
     config_from,
@@ -50,6 +49,8 @@ from bertcore.training.pretraining import (
     new_model,
 )
 from bertcore.training.recipe import (
+    ALIASES,
+    ALONE,
     OBJECTIVES,
     PLANS,
     RECIPES,
@@ -261,7 +262,7 @@ def recipe_for(plan: Plan, asked: Mapping[str, Any], processes: int = 1) -> Reci
                 f"--{objective} is an objective of --family {fitting}, and this is "
                 f"--family {family}; leave --{objective} out"
             )
-    recipe = recipe.replace(**OBJECTIVES[family].changes)
+    recipe = recipe.replace(**OBJECTIVES.get(family, ALONE))
     fields = {key: asked[key] for key in Recipe.__dataclass_fields__ if key in asked}
     if "steps" in fields and "seconds" in fields:
         raise ValueError("--steps and --seconds; give one of the two")
@@ -283,7 +284,8 @@ def config_for(plan: Plan, asked: Mapping[str, Any], pieces: int) -> BertConfig:
         sizes = BertConfig.preset(
             asked["preset"], vocab_size=pieces, dropout=rate, attention_dropout=rate
         )
-    return config_like(OBJECTIVES[asked.get("family", "bert")].family, sizes)
+    family = asked.get("family", "bert")
+    return config_like(ALIASES.get(family, family), sizes)
 
 
 def _check_place(folder: Path) -> None:
@@ -431,8 +433,8 @@ def _write_model(folder: Path, trained: TrainedModel, out: Path, half: bool) -> 
 def model_files(name: str) -> str:
     """The folder or name under which the files of a model are.
 
-    A run that has ended has them in a folder of its own. Of any other run the newest
-    checkpoint is written out first, once, so that what starts from it can do so again.
+    Of a run that has not ended the newest checkpoint is written out first, once, so
+    that what starts from it can do so again.
 
     Raises:
         FileNotFoundError: if the run has no checkpoint.
@@ -469,19 +471,16 @@ def read_config(name: str) -> BertConfig:
         FileNotFoundError: if there is none of these.
         ValueError: if it is of no family of ours.
     """
-    if name in PRESETS:
-        return BertConfig.preset(name)
     folder = Path(name).expanduser()
     if (folder / RUN).is_file():
         return RunDescription.read(folder).config
+    if name in PRESETS:
+        return BertConfig.preset(name)
     return family_at(name).config.from_pretrained(name)
 
 
 def describe_name(name: str) -> Iterator[str]:
-    """What stands under a name, in lines, the last of which says what to do with it.
-
-    Args:
-        name: of a preset, a run, prepared texts, a vocabulary or a model.
+    """What a preset, run, prepared texts, vocabulary or model is, and what to do next.
 
     Raises:
         FileNotFoundError: if there is nothing of that name.
@@ -529,8 +528,8 @@ class StartingModel(NamedTuple):
         """ValueError if a model of this family cannot learn this kind of task."""
         if kind == "writing" and self.family not in ("bert", "encoder-decoder"):
             raise ValueError(
-                f"{self.name} is a {TITLES[self.family]}, and to write only a BERT "
-                "becomes encoder and decoder; give --model a BERT, or leave it out"
+                f"{self.name} is a {FAMILIES[self.family].title}, and to write only a "
+                "BERT becomes encoder and decoder; give --model a BERT, or leave it out"
             )
         if kind != "writing" and self.family == "encoder-decoder":
             raise ValueError(

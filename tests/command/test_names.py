@@ -20,7 +20,7 @@ from bertcore.model.variants.families import FAMILIES, config_like
 from bertcore.sources import REACTIONS
 from bertcore.text.fast_tokenizer import FastTokenizer, train_byte_bpe
 from bertcore.text.tales import tales
-from bertcore.training.recipe import OBJECTIVES
+from bertcore.training.recipe import ALIASES
 from tests.command.test_finetune import rows, write
 from tests.command.test_train import quick
 from tests.model.test_variants_real import packaged, real_numbers
@@ -186,7 +186,7 @@ def test_a_packaged_distilbert(my_rows: str, tmp_path: Path, capsys) -> None:
 # Runs of every family ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", OBJECTIVES)
+@pytest.mark.parametrize("family", sorted({*FAMILIES, *ALIASES}))
 def test_a_run_of_a_family(family: str, texts: str, my_rows, tmp_path, capsys) -> None:
     """From random weights to an export, and every command on the way."""
     run, out = tmp_path / "run", tmp_path / "out"
@@ -258,6 +258,7 @@ def test_the_parts_of_an_electra(texts: str, tmp_path: Path) -> None:
             "--pairs is an objective of --family bert",
         ),
         (["--order"], "--order is an objective of --family albert, and this is --fam"),
+        (["--family", "bart"], "no family 'bart'; there are bert, roberta, albert"),
         (
             ["--spans", "--whole-words"],
             "--spans and --whole-words; give one of the two",

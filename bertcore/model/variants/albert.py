@@ -20,6 +20,7 @@ from bertcore.model.weights import Pretrained, initialise
 _GROUP = "encoder.albert_layer_groups.0.albert_layers.0"
 ALBERT = BERT._replace(
     model_type="albert",
+    title="ALBERT",
     body="albert",
     keys={**BERT.keys, "embedding_size": "embedding_size",
           "head_dropout": "classifier_dropout_prob"},

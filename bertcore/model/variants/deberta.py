@@ -24,6 +24,7 @@ from bertcore.model.weights import Pretrained, initialise
 
 DEBERTA = BERT._replace(
     model_type="deberta-v2",
+    title="DeBERTa",
     body="deberta",
     keys={
         **{ours: key for ours, key in BERT.keys.items() if ours != "segments"},

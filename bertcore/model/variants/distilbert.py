@@ -20,6 +20,7 @@ from bertcore.model.weights import Pretrained, initialise
 
 DISTILBERT = BERT._replace(
     model_type="distilbert",
+    title="DistilBERT",
     body="distilbert",
     keys={
         "vocab_size": "vocab_size",

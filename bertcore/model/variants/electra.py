@@ -20,6 +20,7 @@ from bertcore.model.weights import Pretrained, initialise
 
 ELECTRA = BERT._replace(
     model_type="electra",
+    title="ELECTRA",
     body="electra",
     keys={**BERT.keys, "embedding_size": "embedding_size"},
     names={

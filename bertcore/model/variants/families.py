@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
@@ -10,9 +11,8 @@ from torch import nn
 
 from bertcore.files import read_json
 from bertcore.model import bert
-from bertcore.model.bert import Bert, BertForMaskedLM, BertForPreTraining
+from bertcore.model.bert import BertForMaskedLM, BertForPreTraining
 from bertcore.model.config import BertConfig
-from bertcore.model.published import TITLES
 from bertcore.model.variants import (
     albert,
     deberta,
@@ -33,13 +33,22 @@ OF_PAIRS = BertForPreTraining, AlbertForPreTraining  # with a second head, for p
 class Family(NamedTuple):
     """The classes of a family: its config, its body, and the body with each head."""
 
-    name: str
     config: type[BertConfig]
     body: type[Pretrained]
     masked_lm: type[Pretrained]
     classification: type[Pretrained]
     tagging: type[Pretrained]
     answers: type[Pretrained]
+
+    @property
+    def name(self) -> str:
+        """What `model_type` in a config.json calls it."""
+        return self.config.published.model_type
+
+    @property
+    def title(self) -> str:
+        """Its name in words."""
+        return self.config.published.title
 
 
 def family_with(config: BertConfig) -> Family:
@@ -67,9 +76,14 @@ def config_like(name: str, bert: BertConfig) -> BertConfig:
     What the family does not share keeps its own value, or one that is to its sizes as
     the published model's is.
 
+    Raises:
+        ValueError: if there is no such family.
+
     >>> config_like("albert", BertConfig.preset("mini")).embedding_size
     128
     """
+    if name not in FAMILIES:
+        raise ValueError(f"no family {name!r}; there are {', '.join(FAMILIES)}")
     if name == "bert":
         return bert
     own = asdict(bert)
@@ -116,72 +130,25 @@ def masked_lm_of(model: nn.Module) -> Pretrained:
     return plain
 
 
+def _in_module(module: ModuleType, prefix: str) -> Family:
+    """The classes of a module, whose names begin alike."""
+    names = (
+        *("Config", "", "ForMaskedLM", "ForSequenceClassification"),
+        *("ForTokenClassification", "ForQuestionAnswering"),
+    )
+    return Family(*(getattr(module, f"{prefix}{name}") for name in names))
+
+
 FAMILIES = {
     family.name: family
     for family in (
-        Family(
-            "bert",
-            BertConfig,
-            Bert,
-            bert.BertForMaskedLM,
-            bert.BertForSequenceClassification,
-            bert.BertForTokenClassification,
-            bert.BertForQuestionAnswering,
-        ),
-        Family(
-            "roberta",
-            roberta.RobertaConfig,
-            roberta.Roberta,
-            roberta.RobertaForMaskedLM,
-            roberta.RobertaForSequenceClassification,
-            roberta.RobertaForTokenClassification,
-            roberta.RobertaForQuestionAnswering,
-        ),
-        Family(
-            "albert",
-            albert.AlbertConfig,
-            albert.Albert,
-            albert.AlbertForMaskedLM,
-            albert.AlbertForSequenceClassification,
-            albert.AlbertForTokenClassification,
-            albert.AlbertForQuestionAnswering,
-        ),
-        Family(
-            "distilbert",
-            distilbert.DistilBertConfig,
-            distilbert.DistilBert,
-            distilbert.DistilBertForMaskedLM,
-            distilbert.DistilBertForSequenceClassification,
-            distilbert.DistilBertForTokenClassification,
-            distilbert.DistilBertForQuestionAnswering,
-        ),
-        Family(
-            "electra",
-            electra.ElectraConfig,
-            electra.Electra,
-            electra.ElectraForMaskedLM,
-            electra.ElectraForSequenceClassification,
-            electra.ElectraForTokenClassification,
-            electra.ElectraForQuestionAnswering,
-        ),
-        Family(
-            "deberta-v2",
-            deberta.DebertaV2Config,
-            deberta.DebertaV2,
-            deberta.DebertaV2ForMaskedLM,
-            deberta.DebertaV2ForSequenceClassification,
-            deberta.DebertaV2ForTokenClassification,
-            deberta.DebertaV2ForQuestionAnswering,
-        ),
-        Family(
-            "modernbert",
-            modernbert.ModernBertConfig,
-            modernbert.ModernBert,
-            modernbert.ModernBertForMaskedLM,
-            modernbert.ModernBertForSequenceClassification,
-            modernbert.ModernBertForTokenClassification,
-            modernbert.ModernBertForQuestionAnswering,
-        ),
+        _in_module(bert, "Bert"),
+        _in_module(roberta, "Roberta"),
+        _in_module(albert, "Albert"),
+        _in_module(distilbert, "DistilBert"),
+        _in_module(electra, "Electra"),
+        _in_module(deberta, "DebertaV2"),
+        _in_module(modernbert, "ModernBert"),
     )
 }
 
@@ -242,7 +209,7 @@ def in_words(config: BertConfig) -> str:
     """
     layers = f"{config.layers} layer{'s' if config.layers > 1 else ''}"
     return (
-        f"{TITLES[config.published.model_type]}: {layers} of "
+        f"{config.published.title}: {layers} of "
         f"{config.hidden_size}, {config.heads} heads, {config.vocab_size:,} pieces, "
         f"texts of up to {config.max_positions:,} tokens"
     )

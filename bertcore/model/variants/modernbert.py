@@ -22,6 +22,7 @@ from bertcore.model.weights import Pretrained, initialise
 
 MODERNBERT = BERT._replace(
     model_type="modernbert",
+    title="ModernBERT",
     body="model",
     keys={
         "vocab_size": "vocab_size",

@@ -24,6 +24,7 @@ from bertcore.model.weights import Pretrained, initialise
 
 ROBERTA = BERT._replace(
     model_type="roberta",
+    title="RoBERTa",
     body="roberta",
     names={
         **BERT.names,
