@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
@@ -202,19 +202,27 @@ def predict(
     how = "always" if objects else "perhaps" if json else "never"
     form = answering.Form(predictor.kind, how, _text_of(context, predictor.kind))
     show = answering.as_object if json else answering.shown
-    skip = on_fault == "skip"
-    if text:
-        groups = [answering.texts_given(text)]
-    elif file is not None:
-        groups = answering.groups_in(file.expanduser())
-    else:
-        groups = answering.arriving(sys.stdin.buffer)
-        if sys.stdin.buffer.isatty():
-            say("a text a line, please; Ctrl-D ends", error=True)
-            skip = True
+    groups, keyboard = _groups(text, file)
+    skip = keyboard or on_fault == "skip"
     with _quiet_pipe():
         for row, answer in answering.answers(predictor, groups, form, skip):
             typer.echo(show(row, answer))
+
+
+def _groups(
+    texts: list[str] | None, file: Path | None
+) -> tuple[Iterable[list[Any]], bool]:
+    """What is to be answered, in groups, and whether somebody types it."""
+    from bertcore.command import answering
+
+    if texts:
+        return [answering.texts_given(texts)], False
+    if file is not None:
+        return answering.groups_in(file.expanduser()), False
+    keyboard = sys.stdin.buffer.isatty()
+    if keyboard:
+        say("a text a line, please; Ctrl-D ends", error=True)
+    return answering.arriving(sys.stdin.buffer), keyboard
 
 
 def _text_of(context: Path | None, kind: str) -> str | None:

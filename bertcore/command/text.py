@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from bertcore.command.log import say
 from bertcore.sources import ENCODER
-from bertcore.text.merges import CRITERIA, VocabularySizeError
+from bertcore.text.merges import CRITERIA
 
 if TYPE_CHECKING:
     from bertcore.text.prepare import Prepared
@@ -150,11 +150,7 @@ def prepare(
       bertcore pretrain --data my-texts --out my-run
     """
     _check_sources(context)
-    try:
-        prepared = prepare_corpus(context.params)
-    except VocabularySizeError as error:
-        reason = str(error).partition(";")[0]
-        raise ValueError(f"{reason}; give --size {error.possible}") from error
+    prepared = prepare_corpus(context.params)
     say(f"{out / 'vocabulary'}: {prepared.tokenizer}")
     say(f"{out / 'train'}: {prepared.train}")
     if prepared.held_out is not None:

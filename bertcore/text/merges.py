@@ -250,14 +250,6 @@ def _xlogx(x: int) -> float:
     return x * log(x) if x else 0.0
 
 
-class VocabularySizeError(ValueError):
-    """Texts that do not give so many pieces; `possible` is a number that they give."""
-
-    def __init__(self, possible: int, message: str) -> None:
-        super().__init__(message)
-        self.possible = possible
-
-
 def learn_vocabulary(
     texts: Iterable[str],
     size: int,
@@ -295,11 +287,11 @@ def learn_vocabulary(
     words = _learnable(count_words(texts, lowercase), alphabet_limit)
     start = [*SPECIAL, *alphabet(words)]
     if size < len(start):
-        raise VocabularySizeError(
-            len(start),
+        raise ValueError(
             f"size={size} has no room for the {len(SPECIAL)} special tokens and the "
             f"{(len(start) - len(SPECIAL)) // 2} characters of these texts, each bare "
-            f"and with ##; give {len(start)} or more, or a smaller alphabet_limit",
+            f"and with ##; give size={len(start)} or more (alphabet_limit bounds the "
+            "characters)"
         )
     yield from start
     known = set(start)
@@ -310,11 +302,10 @@ def learn_vocabulary(
             known.add(merge.piece)
             yield merge.piece
     if len(known) < size:
-        raise VocabularySizeError(
-            len(known),
+        raise ValueError(
             f"these texts give {len(known)} pieces, not size={size}: no other pair "
-            f"of pieces occurs min_frequency={min_frequency} times; give more text, a "
-            "lower min_frequency, or a smaller size",
+            f"of pieces occurs min_frequency={min_frequency} times; give more text, "
+            f"or size={len(known)}"
         )
 
 

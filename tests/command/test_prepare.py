@@ -91,7 +91,7 @@ def test_packaged_texts(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         (["none.txt"], "no file none.txt"),
         (["README.md"], "should end with .txt"),
         (["FILE", "--hold-out", "9"], "no other pair of pieces occurs min_frequency=2 "
-         "times; give --size"),
+         "times; give more text, or --size"),
         (["FILE", "--size", "250", "--hold-out", "40"],
          "--hold-out 40 takes one document in 40, and there are 30; give 7, or 0"),
         (["FILE", "--size", "250", "--hold-out", "1"], "give 2 or more, or 0"),
