@@ -36,7 +36,7 @@ from bertcore.model.counts import Costs
 from bertcore.model.published import published_name
 from bertcore.sources import ENCODER
 from bertcore.tasks.classification import TextObjective
-from bertcore.tasks.kinds import task_batch
+from bertcore.tasks.kinds import KINDS
 from bertcore.tasks.task import Feature, class_loss
 from bertcore.text.batch import TrainingBatch
 from bertcore.text.corpora import introductions
@@ -110,7 +110,7 @@ class Engine:
             first = ids[keep & (types == 0)].tolist()
             second = ids[keep & (types == 1)].tolist()
             features.append(Feature(n, first, second, [0], [int(labels[n])]))
-        return task_batch("classification", features, 0)
+        return KINDS["classification"].batch(features, 0)
 
     def __getitem__(self, _: int) -> TrainingBatch:
         return self.work(*self.given)

@@ -18,8 +18,8 @@ from pathlib import Path
 from bertcore.cards import make_card, write_card
 from bertcore.tasks.baselines import bag_of_words
 from bertcore.tasks.kinds import score
-from bertcore.tasks.rows import TaskSet, Text
-from bertcore.tasks.sets import normal, questions, repeated_questions, unique
+from bertcore.tasks.rows import TaskSet, Text, normal
+from bertcore.tasks.sets import questions, repeated_questions, unique
 
 SEEDS = 5
 

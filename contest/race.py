@@ -24,7 +24,7 @@ from bertcore.cards import make_card, write_card
 from bertcore.command.log import say
 from bertcore.files import read_json, write_json
 from bertcore.model.config import BertConfig
-from bertcore.tasks.kinds import MAIN
+from bertcore.tasks.kinds import KINDS
 from bertcore.tasks.rows import TaskSet
 from bertcore.text.pairs import window_examples
 from bertcore.text.prepare import Prepared, open_prepared, packaged
@@ -150,7 +150,7 @@ class Race:
             setting=replace(self.setting, workers=0),
             tokenizer=self.prepared.tokenizer,
         )
-        return run.run().score(self.task.test)[MAIN[self.task.kind]]
+        return run.run().score(self.task.test)[KINDS[self.task.kind].main]
 
 
 def operations_per_token(objective: nn.Module, recipe: Recipe) -> float:

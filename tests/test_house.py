@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "bertcore"
-MODULES = 91
-LINES = 22_000
+MODULES = 92
+LINES = 22_900
 # Of one module, with its docstrings; of a function or a class, without them.
-MODULE, FUNCTION, CLASS = 620, 40, 135
+MODULE, FUNCTION, CLASS = 620, 40, 170
 
 
 @cache

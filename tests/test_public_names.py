@@ -48,7 +48,6 @@ RENAMED: dict[str, str] = {
     "soft_loss": "soft_target_loss",
     "start": "start_run",
     "student_of": "make_student",
-    "task_work": "task_batch",
     "train_bytes": "train_byte_bpe",
     "useful_operations": "pretraining_costs",
 }

@@ -4,7 +4,7 @@ Also how lines of text or JSON become rows, and what `bertcore fill-mask` prints
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice, starmap
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -15,28 +15,16 @@ from bertcore.command.log import say, scores_in_words
 from bertcore.files import COMPRESSED, TABLES, ending_of, read_records
 from bertcore.model.variants.families import masked_lm_of
 from bertcore.sources import Absent
-from bertcore.tasks.answers import FoundAnswer
-from bertcore.tasks.classification import Prediction
-from bertcore.tasks.kinds import check_scores, plain, score
-from bertcore.tasks.loading import read_test, typed
-from bertcore.tasks.rows import Question, Row, Source, Text, Words, row_from, sound_rows
-from bertcore.tasks.tagging import TaggedWords
-from bertcore.tasks.writing import WrittenTarget
+from bertcore.tasks.kinds import plain
+from bertcore.tasks.loading import read_test
+from bertcore.tasks.rows import Row
+from bertcore.tasks.task import Task
 from bertcore.training.devices import find_device
 from bertcore.training.predictor import TASK, Predictor
 from bertcore.training.run import RUN, load_trained
 
-Show = Callable[[Any, Any], str]
-_WIDE = 60  # characters of a text beside its answer
 GROUP = 256  # lines that are answered together, if so many are there
 _CHUNK = 1 << 16  # bytes read at a time
-_FORM = {
-    "classification": "a text, or two with a TAB between",
-    "regression": "a text, or two with a TAB between",
-    "tagging": "words with white space between",
-    "answers": "a question, a TAB and its context; or a question, with --context FILE",
-    "writing": "a text",
-}
 MASK = "[MASK]"
 
 
@@ -71,12 +59,13 @@ def ask_to_write(predictor: Predictor, wishes: Mapping[str, Any]) -> None:
     """
     if not wishes:
         return
-    if predictor.search is None:
+    if "search" not in predictor.settings:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in wishes)
         raise ValueError(
             f"a model for {predictor.kind} writes nothing; leave {options} out"
         )
-    predictor.search = predictor.search.replace(**wishes)
+    search = predictor.settings["search"].replace(**wishes)
+    predictor.settings = {**predictor.settings, "search": search}
 
 
 class Line(NamedTuple):
@@ -93,7 +82,7 @@ class Form(NamedTuple):
     `context` is that of all questions, or None.
     """
 
-    kind: str
+    task: Task
     json: str
     context: str | None = None
 
@@ -151,72 +140,24 @@ def scored(name: str, task: str, on_fault: str) -> Iterator[str]:
     """The scores of a model on the test rows of a set, in lines."""
     predictor = predictor_of(name)
     data, faults, _ = read_test(task, predictor.kind, predictor.labels, on_fault)
-    check_scores(data._replace(valid=[]))
+    predictor.task.check_scores(data.test)
     for fault in faults:
         say(f"bertcore: left out: {fault}", error=True)
-    found = score(data.kind, data.test, plain(predictor.predict(data.test)))
+    guesses = plain(predictor.predict(data.test))
+    found = predictor.task.score(data.test, guesses)
     rows = f"{len(data.test):,} test rows of {data.name}"
     yield f"{name} on {rows}: {scores_in_words(found)}"
+    for label, each in predictor.task.details(
+        data.test, guesses, predictor.labels
+    ).items():
+        yield f"  {label}: {scores_in_words(each)}"
 
 
-def shown(row: Row, answer: Any) -> str:
-    """An answer as a line to read."""
-    if isinstance(answer, Prediction):
-        return f"{answer.probability:>7.1%}  {answer.label}  {_brief(row)}"
-    if isinstance(answer, TaggedWords):
-        return _marked(answer)
-    if isinstance(answer, FoundAnswer):
-        place = f" ({answer.start}–{answer.end})" if answer.text else ""
-        return f"{answer.text or 'no answer'}{place}  {_brief(row)}"
-    if isinstance(answer, WrittenTarget):
-        return answer.text
-    return f"{answer:>7.3f}  {_brief(row)}"
-
-
-def as_object(row: Row, answer: Any) -> str:
-    """An answer as a JSON object in a line, with what was asked.
-
-    Of a question its context is left out.
-    """
-    if isinstance(row, Question):
-        asked = {"id": row.id} if row.id else {}
-        about = {**asked, "question": row.question, **answer._asdict()}
-        about["answer"] = about.pop("text")
-    elif isinstance(answer, TaggedWords):
-        entities = [{"type": kind, "text": text} for kind, text in answer.entities()]
-        about = {**answer._asdict(), "entities": entities}
-    elif isinstance(row, Source):
-        about = {"text": row.text, "written": answer.text, "score": answer.score}
-    else:
-        found = (
-            answer._asdict() if isinstance(answer, Prediction) else {"label": answer}
-        )
-        pair = {"pair": row.pair} if row.pair is not None else {}
-        about = {"text": row.text, **pair, **found}
-    return json.dumps(about, ensure_ascii=False)
-
-
-def _brief(row: Text | Question) -> str:
-    texts = [row.question] if isinstance(row, Question) else [row.text, row.pair]
-    texts = [" ".join(text.split()) for text in texts if text is not None]
-    return " | ".join(t if len(t) <= _WIDE else f"{t[: _WIDE - 1]}…" for t in texts)
-
-
-def _marked(answer: TaggedWords) -> str:
-    """Words in their order, entities in brackets after their type."""
-    found: list[str] = []
-    before = "O"
-    for word, tag in zip(answer.words, answer.tags, strict=True):
-        if before != "O" and (tag == "O" or _begins(tag, before)):
-            found[-1] += "]"
-        found.append(f"[{tag[2:]}: {word}" if _begins(tag, before) else word)
-        before = tag
-    return " ".join(found) + ("]" if before != "O" else "")
-
-
-def _begins(tag: str, before: str) -> bool:
-    """Whether an entity begins with this tag."""
-    return tag != "O" and (tag[0] == "B" or before[2:] != tag[2:])
+def said(task: Task, row: Row, answer: Any, as_object: bool) -> str:
+    """An answer in a line: to read, or as a JSON object."""
+    if as_object:
+        return json.dumps(task.as_object(row, answer), ensure_ascii=False)
+    return task.shown(row, answer)
 
 
 def groups_in(path: Path) -> Iterator[list[Line]]:
@@ -287,9 +228,9 @@ def row_of(line: Line, form: Form) -> Row:
         ) from error
     except ValueError as error:
         raise ValueError(f"{line.place}: {error}") from error
-    _, faults = sound_rows([row], form.kind, on_fault="skip", labelled=False)
+    _, faults = form.task.sound_rows([row], None, "skip", False, [line.place])
     if faults:
-        raise ValueError(f"{line.place}: {faults[0].removeprefix('row 0: ')}")
+        raise ValueError(faults[0])
     return row
 
 
@@ -299,7 +240,7 @@ def _row_in(content: bytes | dict[str, Any], form: Form) -> Row:
         text = content.decode("utf8").strip("\r\n")
         brace = text.lstrip().startswith("{")
         if form.json == "never" or (form.json == "perhaps" and not brace):
-            return _row_in_text(text, form)
+            return form.task.from_line(text, form.context)
         try:
             record = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -308,27 +249,8 @@ def _row_in(content: bytes | dict[str, Any], form: Form) -> Row:
             raise ValueError(f"a {type(record).__name__}; give an object")
     if form.context is not None:
         record = {**record, "context": form.context}
-    for name in ("label", "tags", "answers", "target"):  # anything: nobody looks
-        record.pop(name, None)
-    return row_from(form.kind, typed(form.kind, record))
-
-
-def _row_in_text(text: str, form: Form) -> Row:
-    parts = text.split("\t")
-    if form.kind == "tagging":
-        return Words(tuple(text.split()))
-    if form.kind == "answers" and form.context is not None:
-        return Question(text, form.context)
-    if form.kind == "answers" and len(parts) == 2:
-        return Question(*parts)
-    if form.kind == "writing" and len(parts) == 1:
-        return Source(text)
-    if form.kind in ("classification", "regression") and len(parts) < 3:
-        return Text(parts[0], None, *parts[1:])
-    count = len(parts) - 1
-    raise ValueError(
-        f"{count or 'no'} TAB{'s' if count > 1 else ''}; give {_FORM[form.kind]}"
-    )
+    record.pop(form.task.right, None)  # anything: nobody looks
+    return form.task.from_dict(form.task.from_cells(record))
 
 
 def guesses(text: str, name: str, top: int) -> Iterator[list[tuple[str, float]]]:

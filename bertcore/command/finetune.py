@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,10 +16,14 @@ from bertcore.command.options import field_options, given_options, with_options
 from bertcore.files import ending_of, read_text
 from bertcore.model.config import Search
 from bertcore.sources import OUR_MODEL
+from bertcore.tasks.kinds import KINDS
 from bertcore.tasks.loading import HUB_TASKS, is_named
-from bertcore.tasks.rows import KINDS, ON_FAULT
+from bertcore.tasks.rows import ON_FAULT
 from bertcore.tasks.sets import NAMED_TASKS, NamedTask
 from bertcore.training.recipe import Precision, Tuning
+
+if TYPE_CHECKING:
+    from bertcore.tasks.task import Task
 
 Model = Annotated[str, typer.Argument(help="What bertcore finetune wrote.")]
 TaskName = Annotated[
@@ -83,15 +87,10 @@ def finetune(
 
     \b
     A line is an object:
-      classification  {"text": "A fine film.", "label": "good"}, perhaps "pair", too
-      regression      {"text": "One text.", "pair": "Another.", "label": 0.5}
-      tagging         {"words": ["Ada", "wrote"], "tags": ["B-person", "O"]}
-      answers         {"question": "Who wrote?", "context": "Ada wrote.",
-                       "answers": {"text": ["Ada"], "answer_start": [0]}}
-      writing         {"text": "A long text.", "target": "What is to be written."}
+      ROWS
     Other files hold the same fields as columns: .csv and .tsv, whose first line
-    names them, and .parquet. In a cell, words and tags have spaces between, and
-    answers are as in JSON.
+    names them, and .parquet. In a cell, words and tags have spaces between, labels
+    commas, and answers are as in JSON.
 
     \b
       bertcore finetune topics --out my-topics
@@ -120,10 +119,21 @@ def finetune(
     if kind is None and not is_named(task) and Path(task).expanduser().exists():
         message = (
             f"{task} holds rows of your own; say of which kind: "
-            f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
+            f"{', '.join([*KINDS][:-1])} or {[*KINDS][-1]}"
         )
         raise typer.BadParameter(message, ctx=context, param_hint="--kind")
     tune(given_options(context))
+
+
+# Each kind with a row of its, so that --help knows all kinds there are.
+finetune.__doc__ = (finetune.__doc__ or "").replace(
+    "ROWS",
+    "\n      ".join(
+        f"{name if not number else '':<16}{line}"
+        for name, example in KINDS.examples.items()
+        for number, line in enumerate(example.split("\n"))
+    ),
+)
 
 
 def score(model: Model, task: TaskName, on_fault: OnFault = "stop") -> None:
@@ -171,7 +181,7 @@ def predict(
 
     \b
     A line is, as the model's task wants it:
-      a text, or two with a TAB between               classes and numbers
+      a text, or two with a TAB between               classes, labels and numbers
       words with white space between                  names
       a question, a TAB and a context                 answers
       a question, with --context FILE                 answers from one text
@@ -200,13 +210,12 @@ def predict(
     answering.ask_to_write(predictor, wishes)
     objects = file is not None and ending_of(file) in (".jsonl", ".json")
     how = "always" if objects else "perhaps" if json else "never"
-    form = answering.Form(predictor.kind, how, _text_of(context, predictor.kind))
-    show = answering.as_object if json else answering.shown
+    form = answering.Form(predictor.task, how, _text_of(context, predictor.task))
     groups, keyboard = _groups(text, file)
     skip = keyboard or on_fault == "skip"
     with _quiet_pipe():
         for row, answer in answering.answers(predictor, groups, form, skip):
-            typer.echo(show(row, answer))
+            typer.echo(answering.said(predictor.task, row, answer, json))
 
 
 def _groups(
@@ -225,12 +234,14 @@ def _groups(
     return answering.arriving(sys.stdin.buffer), keyboard
 
 
-def _text_of(context: Path | None, kind: str) -> str | None:
+def _text_of(context: Path | None, task: "Task") -> str | None:
     """The context of all questions, if one was given."""
     if context is None:
         return None
-    if kind != "answers":
-        raise ValueError(f"a model for {kind} reads no context; leave --context out")
+    if not task.reads_context:
+        raise ValueError(
+            f"a model for {task.name} reads no context; leave --context out"
+        )
     path = context.expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"no file {context}; give --context a text in UTF-8")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 from tqdm import tqdm
 
+from bertcore.tasks.kinds import find_task
+
 if TYPE_CHECKING:
     from bertcore.tasks.rows import TaskSet
     from bertcore.training.finetuning import FineTuning, TaskEvaluation
@@ -188,14 +190,8 @@ def rows_in_words(data: TaskSet) -> str:
     """How many rows, and of which classes."""
     train, valid, test = (f"{len(part):,}" for part in data[3:6])
     found = f"{train} rows to train on, {valid} to validate, {test} to test"
-    if data.kind == "classification":
-        some = ", ".join(data.labels[:12]) + (", …" if data.labels[12:] else "")
-        found += f"; {len(data.labels)} classes: {some}"
-    if data.kind == "tagging":
-        types = dict.fromkeys(tag[2:] for tag in data.labels if tag != "O")
-        found += (
-            f"; {len(types)} type{'s' if len(types) > 1 else ''}: {', '.join(types)}"
-        )
+    if labels := find_task(data.kind).labels_in_words(data.labels):
+        found += f"; {labels}"
     return f"{data.name}, {data.kind}: {found}"
 
 

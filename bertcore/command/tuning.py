@@ -12,10 +12,9 @@ import typer
 from bertcore.cards import write_card
 from bertcore.command.log import SeedResult, logged_tuning, rows_in_words, say, table
 from bertcore.command.session import DIVERGED, FAULT, followed
-from bertcore.tasks.baselines import bag_of_words, majority
-from bertcore.tasks.kinds import MAIN, check_scores, score
-from bertcore.tasks.loading import LoadedRows, first_rows, read_set
-from bertcore.tasks.rows import TaskSet
+from bertcore.tasks.kinds import find_task
+from bertcore.tasks.loading import first_rows, read_set
+from bertcore.tasks.rows import CheckedSet, TaskSet
 from bertcore.training.devices import World, device_name, join, leave, precision_for
 from bertcore.training.finetuning import CARD, FineTuning
 from bertcore.training.loop import ComputeSettings, Diverged
@@ -105,7 +104,7 @@ def _together(make: Callable[[], Made], world: World, device: torch.device) -> M
 class TuningJob(NamedTuple):
     """What was asked for, checked: all that a run of one seed takes."""
 
-    rows: LoadedRows
+    rows: CheckedSet
     start: StartingModel
     tuning: Tuning
     seeds: range
@@ -135,8 +134,9 @@ def _job(given: Mapping[str, Any], world: World) -> TuningJob:
     rows = read_set(given["task"], given.get("kind"), given["on_fault"])
     rows = rows._replace(data=first_rows(rows.data, given.get("rows")))
     start.check_kind(rows.data.kind)
-    tuning.check_kind(rows.data.kind)
-    check_scores(rows.data)
+    task = find_task(rows.data.kind)
+    task.check_tuning(tuning)
+    task.check_scores([*rows.data.valid[:1], *rows.data.test[:1]])
     seeds = range(tuning.seed, tuning.seed + given["seeds"])
     return TuningJob(rows, start, tuning, seeds, folder, given["baselines"])
 
@@ -177,7 +177,7 @@ def _announce(job: TuningJob, device: torch.device) -> None:
 
 def _run(job: TuningJob, seed: int, setting: ComputeSettings) -> FineTuning:
     run = FineTuning(
-        job.data,
+        job.rows,
         job.start.weights,
         job.tuning.replace(seed=seed),
         setting=setting,
@@ -189,7 +189,9 @@ def _run(job: TuningJob, seed: int, setting: ComputeSettings) -> FineTuning:
         learnt = sum(p.numel() for p in run.model.parameters() if p.requires_grad)
         learns = f"{learnt:,} of {count:,}" if learnt < count else f"all {count:,}"
         recipe, reading = run.recipe, run.predictor.reading
-        written = f", {reading.target} to write" if job.data.kind == "writing" else ""
+        written = (
+            f", {reading.target} to write" if "search" in run.predictor.settings else ""
+        )
         say(
             f"{job.start.name}: {learns} parameters learn; {recipe.steps:,} updates of "
             f"{recipe.batch}, up to {reading.length} tokens at once{written}"
@@ -255,7 +257,7 @@ class TuningResults:
     def _better(self, run: FineTuning) -> bool:
         if run.best is None or self.kept.best is None:
             return False
-        main = MAIN[self.job.data.kind]
+        main = self.kept.predictor.task.main
         return run.best.scores[main] > self.kept.best.scores[main]
 
     def _which(self) -> str:
@@ -278,16 +280,15 @@ class TuningResults:
     def _baselines(self) -> dict[str, dict[str, float]]:
         if not self.job.compared:
             return {}
-        data = self.job.data
-        ways = {"majority": majority}
+        data, task = self.job.data, self.kept.predictor.task
+        ways = {"majority": task.majority}
         if find_spec("sklearn") is not None:
-            named = "nearest row" if data.kind == "writing" else "bag of words"
-            ways[named] = bag_of_words
+            ways[task.counted] = task.bag_of_words
             say("counting words, to compare …", error=True)
         found = {}
         for name, way in ways.items():
             try:
-                found[name] = score(data.kind, data.test, way(data, data.test))
+                found[name] = task.score(data.test, way(data, data.test))
             except ValueError as error:  # too few rows, or all alike
                 fault = str(error).splitlines()[0]
                 say(f"bertcore: no {name} to compare: {fault}", error=True)
@@ -295,7 +296,7 @@ class TuningResults:
 
     def _next(self) -> str:
         folder, data = self.job.folder, self.job.data
-        if data.kind == "answers":
+        if self.kept.predictor.task.reads_context:
             return f'bertcore predict {folder} "Some question?" --context FILE'
         if getattr(data.train[0], "pair", None) is not None:
             return rf"printf 'One text.\tAnother.\n' | bertcore predict {folder}"

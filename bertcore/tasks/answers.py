@@ -4,9 +4,9 @@ A long context is read in overlapping windows. The reference is google-research/
 run_squad.py, `convert_examples_to_features`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unicodedata import category
 
 import torch
@@ -14,10 +14,25 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from bertcore.model.bert import BertForQuestionAnswering
-from bertcore.tasks.rows import Question
+from bertcore.tasks import baselines
+from bertcore.tasks.rows import (
+    Answer,
+    Labels,
+    Question,
+    Settings,
+    are_texts,
+    brief,
+    cell,
+    field,
+    fields_of,
+    listed,
+    text_faults,
+)
 from bertcore.tasks.task import (
     Feature,
     FeatureSettings,
+    Fitted,
+    HeadedTask,
     Scored,
     class_loss,
     metrics_library,
@@ -63,27 +78,6 @@ class SpanObjective(nn.Module):
         )
 
 
-def question_features(
-    rows: Sequence[Question], reading: FeatureSettings, labels: Sequence[str] = ()
-) -> Iterator[Feature]:
-    """The windows of each question: asked is every place.
-
-    Of several answers the first is taught. A window that does not hold it is taught to
-    point to [CLS]: nothing is answered here.
-    """
-    length, stride = reading.length, reading.stride
-    for row, (question, context, answers, _) in enumerate(rows):
-        for window in windows(question, context, reading.tokenizer, length, stride):
-            targets: list[int] = []
-            if answers is not None:
-                targets = [0, 0]
-            if answers:
-                start = answers[0].start
-                targets = [*answer_places(window, start, start + len(answers[0].text))]
-            everywhere = list(range(len(window.first) + len(window.second)))
-            yield Feature(row, *window[:2], everywhere, targets, window.places)
-
-
 class FoundAnswer(NamedTuple):
     """An answer, `context[start:end]`, or "" if the context has none.
 
@@ -95,32 +89,10 @@ class FoundAnswer(NamedTuple):
     end: int
     margin: float
 
-
-def decode_answers(
-    rows: list[Question], scored: Scored, _: tuple[str, ...]
-) -> list[FoundAnswer]:
-    """The best answer of all windows, or none.
-
-    None if the lowest score of none, over all windows, is above the answer's
-    (google-research/bert run_squad.py, `write_predictions`).
-    """
-    best: list[tuple[float, int, int]] = [(-torch.inf, 0, 0)] * len(rows)
-    none = [torch.inf] * len(rows)
-    for feature, scores in scored:
-        begin = len(feature.first)
-        part = scores[0, begin : begin + len(feature.places)]
-        first, last, total = best_span(*part.unbind(-1))
-        none[feature.row] = min(none[feature.row], scores[0, 0].sum().item())
-        if total > best[feature.row][0]:
-            start, end = feature.places[first][0], feature.places[last][1]
-            best[feature.row] = total, start, end
-    found = []
-    for row, (total, start, end), empty in zip(rows, best, none, strict=True):
-        margin = total - empty
-        if margin < 0:
-            start = end = 0
-        found.append(FoundAnswer(row.context[start:end], start, end, margin))
-    return found
+    @property
+    def plain(self) -> str:
+        """What scores compare."""
+        return self.text
 
 
 def answer_scores(rows: Sequence[Question], guesses: Sequence[str]) -> dict[str, float]:
@@ -144,23 +116,188 @@ def answer_scores(rows: Sequence[Question], guesses: Sequence[str]) -> dict[str,
     return {"f1": float(found["f1"]) / 100, "exact": float(found["exact_match"]) / 100}
 
 
-def span_places(
-    places: Sequence[Slot], features: Sequence[Feature], length: int
-) -> dict[str, Tensor]:
-    """The arguments of `SpanObjective.scores`, besides the batch."""
-    sizes = torch.tensor([place.end - place.start for place in places])
-    starts = torch.tensor([place.row * length + place.start for place in places])
-    steps = torch.arange(int(sizes.max()))[None]
-    inside = steps < sizes[:, None]
-    return {
-        "asked": (starts[:, None] + steps).where(inside, starts[:, None]),
-        "inside": inside,
-    }
+class Answers(HeadedTask):
+    """The part of a context that answers a question, or that there is none."""
+
+    name = "answers"
+    row = Question
+    right = "answers"
+    part = "answers"
+    main = "f1"
+    line = "a question, a TAB and its context; or a question, with --context FILE"
+    apart = "context"
+    metrics = staticmethod(answer_scores)
+    majority = staticmethod(baselines.no_answer)
+    bag_of_words = staticmethod(baselines.sentences_that_answer)
+    reads_context = True
+
+    def from_dict(self, mapping: Mapping[str, Any]) -> Question:
+        """As SQuAD's: {"id", "question", "context", "answers"}."""
+        question, context = field(mapping, "question"), field(mapping, "context")
+        answers, name = mapping.get("answers"), mapping.get("id")
+        return Question(
+            question,
+            context,
+            None if answers is None else _answers_in(answers),
+            "" if name is None else str(name),
+        )
+
+    def from_cells(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Answers as a JSON object."""
+        return {**record, "answers": cell(record, "answers")}
+
+    def from_line(self, line: str, context: str | None = None) -> Question:
+        if context is not None:
+            return Question(line, context)
+        return Question(*fields_of(line, 2, 2, self.line))
+
+    def faults(
+        self, row: Question, labels: Labels | None, labelled: bool
+    ) -> Iterator[str]:
+        yield from text_faults(row.question, "the question")
+        context = list(text_faults(row.context, "the context"))
+        yield from context
+        if not labelled:
+            return
+        if row.answers is None:
+            yield "no answers; give them, with () if the context has none"
+        elif not isinstance(row.answers, tuple | list):
+            given = type(row.answers).__name__
+            yield f"answers are of type {given}; give a tuple of Answer"
+        elif not context:
+            for answer in row.answers:
+                yield from _answer_faults(answer, row.context)
+
+    def unlabelled(self, given: Any, settings: Settings) -> Question:
+        if isinstance(given, Question):
+            given = given.question, given.context
+        if are_texts(given, 2) and given[1].strip():
+            return Question(*given)
+        raise ValueError("a question and its context, which is not empty")
+
+    def key(self, row: Question) -> str:
+        return row.context
+
+    def truth(self, row: Question) -> str | None:
+        if row.answers is None:
+            return None
+        return row.answers[0].text if row.answers else ""
+
+    def features(
+        self, rows: Sequence[Question], reading: FeatureSettings, labels: Labels = ()
+    ) -> Iterator[Feature]:
+        """The windows of each question: every place of a window is asked.
+
+        Of several answers the first is taught. A window that does not hold it is taught
+        to point to [CLS]: nothing is answered here.
+        """
+        length, stride = reading.length, reading.stride
+        for row, (question, context, answers, _) in enumerate(rows):
+            for window in windows(question, context, reading.tokenizer, length, stride):
+                targets: list[int] = []
+                if answers is not None:
+                    targets = [0, 0]
+                if answers:
+                    start = answers[0].start
+                    end = start + len(answers[0].text)
+                    targets = [*answer_places(window, start, end)]
+                places = list(range(len(window.first) + len(window.second)))
+                yield Feature(
+                    row, window.first, window.second, places, targets, window.places
+                )
+
+    def places(
+        self, slots: Sequence[Slot], features: Sequence[Feature], length: int
+    ) -> dict[str, Tensor]:
+        """The arguments of `SpanObjective.scores`, besides the batch."""
+        sizes = torch.tensor([slot.end - slot.start for slot in slots])
+        starts = torch.tensor([slot.row * length + slot.start for slot in slots])
+        steps = torch.arange(int(sizes.max()))[None]
+        inside = steps < sizes[:, None]
+        return {
+            "asked": (starts[:, None] + steps).where(inside, starts[:, None]),
+            "inside": inside,
+        }
+
+    def targets(self, features: Sequence[Feature]) -> Tensor:
+        """The first and the last place of each answer, `p 2`."""
+        return torch.tensor([feature.targets for feature in features])
+
+    def objective(self, model: Any, smoothing: float = 0.0) -> nn.Module:
+        return SpanObjective(model)
+
+    def head(self, labels: Labels) -> dict[str, Any]:
+        return {}
+
+    def answers(
+        self, rows: Sequence[Question], scored: Scored, fitted: Fitted
+    ) -> list[FoundAnswer]:
+        """The best answer of all windows, or none.
+
+        None if the lowest score of none, over all windows, is above the answer's
+        (google-research/bert run_squad.py, `write_predictions`).
+        """
+        best: list[tuple[float, int, int]] = [(-torch.inf, 0, 0)] * len(rows)
+        none = [torch.inf] * len(rows)
+        for feature, scores in scored:
+            begin = len(feature.first)
+            part = scores[0, begin : begin + len(feature.places)]
+            first, last, total = best_span(*part.unbind(-1))
+            none[feature.row] = min(none[feature.row], scores[0, 0].sum().item())
+            if total > best[feature.row][0]:
+                start, end = feature.places[first][0], feature.places[last][1]
+                best[feature.row] = total, start, end
+        found = []
+        for row, (total, start, end), empty in zip(rows, best, none, strict=True):
+            margin = total - empty
+            if margin < 0:
+                start = end = 0
+            found.append(FoundAnswer(row.context[start:end], start, end, margin))
+        return found
+
+    def shown(self, row: Question, answer: FoundAnswer) -> str:
+        place = f" ({answer.start}–{answer.end})" if answer.text else ""
+        return f"{answer.text or 'no answer'}{place}  {brief(row.question)}"
+
+    def as_object(self, row: Question, answer: FoundAnswer) -> dict[str, Any]:
+        """Its context is left out."""
+        asked = {"id": row.id} if row.id else {}
+        about = {**asked, "question": row.question, **answer._asdict()}
+        about["answer"] = about.pop("text")
+        return about
 
 
-def ends(features: Sequence[Feature]) -> Tensor:
-    """The first and the last place of each answer, `p 2`."""
-    return torch.tensor([feature.targets for feature in features])
+def _answers_in(answers: Any) -> tuple[Answer, ...]:
+    if not isinstance(answers, Mapping):
+        raise ValueError(
+            f"'answers' is {answers!r:.60}; give "
+            '{"text": [...], "answer_start": [...]}, with [] twice for no answer'
+        )
+    texts = listed(field(answers, "text"), "text")
+    starts = listed(field(answers, "answer_start"), "answer_start")
+    if len(texts) != len(starts):
+        raise ValueError(
+            f"its answers have {len(texts)} texts and {len(starts)} starts; give one "
+            "start for each text"
+        )
+    return tuple(map(Answer, texts, starts))
+
+
+def _answer_faults(answer: Any, context: str) -> Iterator[str]:
+    if not isinstance(answer, Answer) or type(answer.start) is not int:
+        yield (
+            f"the answer {answer!r:.80} is none; give Answer(text, start), text and a "
+            "whole number"
+        )
+        return
+    faults = list(text_faults(answer.text, "an answer"))
+    yield from faults
+    text, start = answer
+    if faults or (start >= 0 and context.startswith(text, start)):
+        return
+    where = context.find(text)
+    remedy = f"it stands at {where}" if where >= 0 else "it stands nowhere in it"
+    yield f"the answer {text!r:.60} is not at {start} of the context; {remedy}"
 
 
 class Window(NamedTuple):

@@ -11,7 +11,8 @@ from itertools import pairwise
 from statistics import mean
 from typing import Any
 
-from bertcore.tasks.rows import Question, Source, TaskSet, Text, Words
+from bertcore.tasks.kinds import find_task
+from bertcore.tasks.rows import OUTSIDE, Question, Source, TaskSet, Text, Words
 
 _YEAR = re.compile(r"\s*\([^()]*\d{4}[^()]*\)$")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -25,17 +26,7 @@ def majority(data: TaskSet, rows: Sequence[Any]) -> list[Any]:
 
     For tagging all tags are "O"; for answers there is none.
     """
-    if data.kind == "tagging":
-        return [("O",) * len(row.words) for row in rows]
-    if data.kind == "answers":
-        return [""] * len(rows)
-    if data.kind == "writing":
-        targets = Counter(row.target for row in data.train)
-        return [targets.most_common(1)[0][0]] * len(rows)
-    labels = [row.label for row in data.train]
-    if data.kind == "regression":
-        return [mean(labels)] * len(rows)
-    return [Counter(labels).most_common(1)[0][0]] * len(rows)
+    return find_task(data.kind).majority(data, rows)
 
 
 def bag_of_words(data: TaskSet, rows: Sequence[Any]) -> list[Any]:
@@ -51,15 +42,7 @@ def bag_of_words(data: TaskSet, rows: Sequence[Any]) -> list[Any]:
     the row to train on whose text is nearest, by the cosine of tf-idf of two to four
     characters in a row within a word. Of a text the first 500 characters are read.
     """
-    if data.kind == "answers":
-        return _sentences(data, rows)
-    kinds = {
-        "classification": _classes,
-        "regression": _numbers,
-        "tagging": _tags,
-        "writing": _nearest,
-    }
-    return kinds[data.kind](data.train, rows)
+    return find_task(data.kind).bag_of_words(data, rows)
 
 
 def copied(data: TaskSet, rows: Sequence[Source]) -> list[str]:
@@ -68,7 +51,7 @@ def copied(data: TaskSet, rows: Sequence[Source]) -> list[str]:
     Raises:
         ValueError: if the kind of the set is not writing.
     """
-    if data.kind != "writing":
+    if find_task(data.kind).row is not Source:
         raise ValueError(
             f"{data.name} is a set for {data.kind}, where nothing is copied; give one "
             "for writing"
@@ -77,7 +60,28 @@ def copied(data: TaskSet, rows: Sequence[Source]) -> list[str]:
     return [" ".join(row.text.split()[:count]) for row in rows]
 
 
-def _logistic(right: Sequence[Any], strength: float, **settings: Any) -> Any:
+def most_frequent(data: TaskSet, rows: Sequence[Any]) -> list[Any]:
+    """What is right most often."""
+    truth = map(find_task(data.kind).truth, data.train)
+    return [Counter(truth).most_common(1)[0][0]] * len(rows)
+
+
+def mean_number(data: TaskSet, rows: Sequence[Text]) -> list[float]:
+    """The mean of the numbers."""
+    return [mean(row.label for row in data.train)] * len(rows)
+
+
+def all_outside(data: TaskSet, rows: Sequence[Words]) -> list[tuple[str, ...]]:
+    """All tags are "O"."""
+    return [(OUTSIDE,) * len(row.words) for row in rows]
+
+
+def no_answer(data: TaskSet, rows: Sequence[Question]) -> list[str]:
+    """No question has an answer."""
+    return [""] * len(rows)
+
+
+def logistic(right: Sequence[Any], strength: float, **settings: Any) -> Any:
     """Logistic regression; where there is only one class, that class."""
     from sklearn.dummy import DummyClassifier
     from sklearn.linear_model import LogisticRegression
@@ -87,19 +91,20 @@ def _logistic(right: Sequence[Any], strength: float, **settings: Any) -> Any:
     return LogisticRegression(C=strength, max_iter=2000, **settings)
 
 
-def _classes(train: Sequence[Text], rows: Sequence[Text]) -> list[str]:
+def classes(data: TaskSet, rows: Sequence[Text]) -> list[str]:
+    """Classes by logistic regression on words and neighbours."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_pipeline
 
-    labels = [row.label for row in train]
+    labels = [row.label for row in data.train]
     model = make_pipeline(
-        TfidfVectorizer(analyzer=_counted, sublinear_tf=True), _logistic(labels, 10)
+        TfidfVectorizer(analyzer=counted, sublinear_tf=True), logistic(labels, 10)
     )
-    model.fit(list(train), labels)
+    model.fit(data.train, labels)
     return model.predict(list(rows)).tolist()
 
 
-def _counted(row: Text) -> Iterator[str]:
+def counted(row: Text) -> Iterator[str]:
     """What is counted of a text or a pair."""
     first = _words(row.text)
     if row.pair is None:
@@ -115,11 +120,12 @@ def _counted(row: Text) -> Iterator[str]:
     yield f"share {round(10 * len(one & other) / max(1, len(one | other)))}"
 
 
-def _numbers(train: Sequence[Text], rows: Sequence[Text]) -> list[float]:
+def numbers(data: TaskSet, rows: Sequence[Text]) -> list[float]:
+    """Numbers by ridge regression on how alike the two texts are."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import Ridge
 
-    texts = sorted({text for row in train for text in (row.text, row.pair or "")})
+    texts = sorted({text for row in data.train for text in (row.text, row.pair or "")})
     vectors = TfidfVectorizer(analyzer=_words).fit(texts)
 
     def cosines(some: Sequence[Text]) -> Any:
@@ -128,7 +134,7 @@ def _numbers(train: Sequence[Text], rows: Sequence[Text]) -> list[float]:
         return first.multiply(second).sum(axis=1).reshape(-1, 1)
 
     model = Ridge(alpha=1e-3).fit(
-        _array(cosines(train)), [float(row.label) for row in train]
+        _array(cosines(data.train)), [float(row.label) for row in data.train]
     )
     return model.predict(_array(cosines(rows))).tolist()
 
@@ -139,30 +145,32 @@ def _array(matrix: Any) -> Any:
     return np.asarray(matrix)
 
 
-def _tags(train: Sequence[Words], rows: Sequence[Words]) -> list[list[str]]:
+def tags(data: TaskSet, rows: Sequence[Words]) -> list[list[str]]:
+    """Tags by logistic regression on each word and those beside it."""
     from sklearn.feature_extraction import DictVectorizer
     from sklearn.pipeline import make_pipeline
 
-    tags = [tag for row in train for tag in row.tags]
-    model = make_pipeline(DictVectorizer(), _logistic(tags, 10))
-    model.fit([seen for row in train for seen in _around(row.words)], tags)
+    right = [tag for row in data.train for tag in row.tags]
+    model = make_pipeline(DictVectorizer(), logistic(right, 10))
+    model.fit([seen for row in data.train for seen in _around(row.words)], right)
     guesses = iter(model.predict([seen for r in rows for seen in _around(r.words)]))
     return [[str(next(guesses)) for _ in row.words] for row in rows]
 
 
-def _nearest(train: Sequence[Source], rows: Sequence[Source]) -> list[str]:
+def nearest(data: TaskSet, rows: Sequence[Source]) -> list[str]:
+    """Targets of the nearest texts."""
     import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectors = TfidfVectorizer(
         analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, dtype=np.float32
     )
-    seen = vectors.fit_transform([row.text[:_READ] for row in train]).T.tocsr()
+    seen = vectors.fit_transform([row.text[:_READ] for row in data.train]).T.tocsr()
     asked = vectors.transform([row.text[:_READ] for row in rows])
     guesses = []
     for start in range(0, len(rows), _AT_ONCE):
         cosines = (asked[start : start + _AT_ONCE] @ seen).toarray()
-        guesses += [train[number].target for number in cosines.argmax(axis=1)]
+        guesses += [data.train[number].target for number in cosines.argmax(axis=1)]
     return guesses
 
 
@@ -178,8 +186,11 @@ def _around(words: Sequence[str]) -> Iterator[dict[str, str]]:
         }
 
 
-def _sentences(data: TaskSet, rows: Sequence[Question]) -> list[str]:
-    """How likely an answer must be to be given is chosen on the validation rows."""
+def sentences_that_answer(data: TaskSet, rows: Sequence[Question]) -> list[str]:
+    """Sentences whose words go best with the question's, or "" where none does.
+
+    How likely an answer must be to be given is chosen on the validation rows.
+    """
     from sklearn.feature_extraction.text import HashingVectorizer
 
     vectors = HashingVectorizer(
@@ -194,7 +205,7 @@ def _sentences(data: TaskSet, rows: Sequence[Question]) -> list[str]:
         any(a.start < end and a.start + len(a.text) > start for a in q.answers)
         for q, (start, end) in seen
     ]
-    model = _logistic(right, 1, class_weight="balanced")
+    model = logistic(right, 1, class_weight="balanced")
     model.fit(vectors.transform(seen), right)
 
     def best(question: Question) -> tuple[float, str]:

@@ -3,24 +3,42 @@
 From rows to features, the objective, answers and scores (chapter 10).
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
 from bertcore.model.bert import BertForSequenceClassification
 from bertcore.model.inference import states_at
-from bertcore.tasks.rows import Text
+from bertcore.tasks import baselines
+from bertcore.tasks.rows import (
+    Labels,
+    Row,
+    Settings,
+    Text,
+    allowed,
+    are_texts,
+    brief,
+    field,
+    fields_of,
+    normal,
+    text_faults,
+)
 from bertcore.tasks.task import (
     Feature,
     FeatureSettings,
+    Fitted,
+    HeadedTask,
     Loss,
     Scored,
-    are_texts,
+    class_loss,
     metrics_library,
-    row_error,
 )
 from bertcore.text.batch import Slot
 
@@ -29,6 +47,11 @@ _WANTED = {
     True: "a pair of texts: this task compares two",
     False: "one text: this task reads no pairs",
 }
+
+
+def number_loss(scores: Tensor, targets: Tensor) -> Tensor:
+    """The sum of the squares of the differences; scores are `p 1`."""
+    return F.mse_loss(scores[:, 0], targets, reduction="sum")
 
 
 class TextObjective(nn.Module):
@@ -62,64 +85,6 @@ class TextObjective(nn.Module):
         return self.loss(self.scores(**given).float(), targets)[None]
 
 
-def text_features(
-    rows: Sequence[Text], reading: FeatureSettings, labels: Sequence[str] = ()
-) -> Iterator[Feature]:
-    """A text or a pair each; what is too long is cut as the tokenizer cuts it.
-
-    Args:
-        rows: with a class or, if there are no `labels`, a number.
-        reading: how.
-        labels: the classes, in the order of the model's scores.
-    """
-    tokenizer, numbers = reading.tokenizer, {name: n for n, name in enumerate(labels)}
-    for row, (text, label, pair) in enumerate(rows):
-        pieces = tokenizer.encode_pieces(text, pair, reading.length)
-        first = [piece.id for piece in pieces if not piece.segment]
-        second = [piece.id for piece in pieces if piece.segment]
-        targets = []
-        if label is not None:
-            targets = [numbers[label] if numbers else float(label)]
-        yield Feature(row, first, second, [0], targets)
-
-
-class Prediction(NamedTuple):
-    """A class, its probability, and that of each."""
-
-    label: str
-    probability: float
-    probabilities: dict[str, float]
-
-
-def text_of_row(number: int, row: Any, pairs: bool | None) -> Text:
-    text = None
-    if isinstance(row, str):
-        text = Text(row)
-    elif isinstance(row, Text):
-        text = Text(row.text, None, row.pair)
-    elif are_texts(row, 2):
-        text = Text(row[0], None, row[1])
-    if text is None or pairs not in (None, text.pair is not None):
-        raise row_error(number, row, _WANTED[pairs])
-    return text
-
-
-def decode_classes(
-    _: list[Text], scored: Scored, labels: tuple[str, ...]
-) -> list[Prediction]:
-    guesses = []
-    for _, scores in scored:
-        shares = scores[0].softmax(-1).tolist()
-        best = max(range(len(shares)), key=shares.__getitem__)
-        named = dict(zip(labels, shares, strict=True))
-        guesses.append(Prediction(labels[best], shares[best], named))
-    return guesses
-
-
-def decode_numbers(_: list[Text], scored: Scored, __: tuple[str, ...]) -> list[float]:
-    return [scores.item() for _, scores in scored]
-
-
 def class_scores(rows: Sequence[Text], guesses: Sequence[str]) -> dict[str, float]:
     """Accuracy, and F1 as the mean over the classes, by scikit-learn."""
     metrics = metrics_library("sklearn.metrics")
@@ -147,29 +112,217 @@ def number_scores(rows: Sequence[Text], guesses: Sequence[float]) -> dict[str, f
     }
 
 
-def text_places(
-    places: Sequence[Slot], _: Sequence[Feature], length: int
-) -> dict[str, Tensor]:
-    """The arguments of `TextObjective.scores`, besides the batch."""
-    rows: list[list[int]] = [[] for _ in range(1 + max(place.row for place in places))]
-    for place in places:
-        rows[place.row].append(place.start)
-    columns = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
-    for row, starts in enumerate(rows):
-        columns[row, : len(starts)] = torch.tensor(starts)
-    seen = [0] * len(rows)
-    taken = []
-    for place in places:
-        taken.append(place.row * columns.shape[1] + seen[place.row])
-        seen[place.row] += 1
-    return {"columns": columns, "taken": torch.tensor(taken)}
+class TextTask(HeadedTask):
+    """A kind that reads a text or a pair, and answers once: to be filled in.
+
+    A model that has learnt from pairs alone takes nothing else, and so for single
+    texts: that is its setting `pairs`, which is None if it has learnt from both.
+    """
+
+    part = "classification"
+    line = "a text, or two with a TAB between"
+    settings = ("pairs",)
+    loss: Loss
+    whole: Callable[[int], Any] = int  # makes a label of a whole number in a file
+
+    @abstractmethod
+    def targets_of(self, row: Any, numbers: dict[str, int]) -> list[int] | list[float]:
+        """What is right for a row, in numbers.
+
+        Args:
+            row: that says so.
+            numbers: that of each label.
+        """
+
+    @abstractmethod
+    def label_faults(self, label: Any, labels: Labels | None) -> Iterator[str]:
+        """What is wrong with what a row says is right; see `faults`."""
+
+    def from_dict(self, mapping: Mapping[str, Any]) -> Row:
+        label = mapping.get(self.right)
+        if isinstance(label, int) and not isinstance(label, bool):
+            label = self.whole(label)
+        return self.row(field(mapping, "text"), label, mapping.get("pair"))
+
+    def from_line(self, line: str, context: str | None = None) -> Row:
+        text, *pair = fields_of(line, 1, 2, self.line)
+        return self.row(text, None, *pair)
+
+    def faults(self, row: Any, labels: Labels | None, labelled: bool) -> Iterator[str]:
+        yield from text_faults(row.text, "the text")
+        if row.pair is not None:
+            yield from text_faults(row.pair, "the second text")
+        if labelled:
+            yield from self.label_faults(getattr(row, self.right), labels)
+
+    def unlabelled(self, given: Any, settings: Settings) -> Row:
+        text, pairs = None, settings["pairs"]
+        if isinstance(given, str):
+            text = self.row(given)
+        elif isinstance(given, self.row):
+            text = given._replace(**{self.right: None})
+        elif are_texts(given, 2):
+            text = self.row(given[0], None, given[1])
+        if text is None or pairs not in (None, text.pair is not None):
+            raise ValueError(_WANTED[pairs])
+        return text
+
+    def key(self, row: Any) -> str:
+        return normal(row.text)
+
+    def features(
+        self, rows: Sequence[Any], reading: FeatureSettings, labels: Labels = ()
+    ) -> Iterator[Feature]:
+        """A text or a pair each; what is too long is cut as the tokenizer cuts it."""
+        numbers = {name: number for number, name in enumerate(labels)}
+        for number, row in enumerate(rows):
+            pieces = reading.tokenizer.encode_pieces(row.text, row.pair, reading.length)
+            first = [piece.id for piece in pieces if not piece.segment]
+            second = [piece.id for piece in pieces if piece.segment]
+            known = getattr(row, self.right) is not None
+            targets = self.targets_of(row, numbers) if known else []
+            yield Feature(number, first, second, [0], targets)
+
+    def places(
+        self, slots: Sequence[Slot], features: Sequence[Feature], length: int
+    ) -> dict[str, Tensor]:
+        """The arguments of `TextObjective.scores`, besides the batch."""
+        rows: list[list[int]] = [[] for _ in range(1 + max(slot.row for slot in slots))]
+        for slot in slots:
+            rows[slot.row].append(slot.start)
+        columns = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
+        for row, starts in enumerate(rows):
+            columns[row, : len(starts)] = torch.tensor(starts)
+        seen = [0] * len(rows)
+        taken = []
+        for slot in slots:
+            taken.append(slot.row * columns.shape[1] + seen[slot.row])
+            seen[slot.row] += 1
+        return {"columns": columns, "taken": torch.tensor(taken)}
+
+    def objective(self, model: Any, smoothing: float = 0.0) -> nn.Module:
+        return TextObjective(model, self.loss)
+
+    def fit(self, rows: Sequence[Any]) -> Settings:
+        found = {row.pair is not None for row in rows}
+        return {"pairs": found.pop() if len(found) == 1 else None}
+
+    def as_object(self, row: Any, answer: Any) -> dict[str, Any]:
+        return {**_given(row), **answer._asdict()}
 
 
-def classes(features: Sequence[Feature]) -> Tensor:
-    """The class at each place, feature by feature."""
-    return torch.tensor([n for feature in features for n in feature.targets]).long()
+def _given(row: Any) -> dict[str, str]:
+    """The text, or the pair, for JSON."""
+    pair = {"pair": row.pair} if row.pair is not None else {}
+    return {"text": row.text, **pair}
 
 
-def numbers(features: Sequence[Feature]) -> Tensor:
-    """The number of each feature."""
-    return torch.tensor([n for feature in features for n in feature.targets]).float()
+class Prediction(NamedTuple):
+    """A class, its probability, and that of each."""
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+
+    @property
+    def plain(self) -> str:
+        """What scores compare."""
+        return self.label
+
+
+class Classification(TextTask):
+    """The class of a text or a pair."""
+
+    name = "classification"
+    row = Text
+    right = "label"
+    main = "accuracy"
+    loss = distilled = staticmethod(class_loss)
+    metrics = staticmethod(class_scores)
+    majority = staticmethod(baselines.most_frequent)
+    bag_of_words = staticmethod(baselines.classes)
+    label_words = "class", "classes"
+    whole = str  # a whole number is the class of that name
+    from_types = (None, "single_label_classification")
+
+    def label_faults(self, label: Any, labels: Labels | None) -> Iterator[str]:
+        if label is None or label == "":
+            yield "no label; give one, or leave the row out"
+        elif not isinstance(label, str):
+            yield (
+                f"the label {label!r} is of type {type(label).__name__}; a class is "
+                f"text: {str(label)!r}"
+            )
+        elif labels is not None and label not in labels:
+            yield f"the label {label!r} is unknown; {allowed(labels)}"
+
+    def labels_of(self, rows: Sequence[Text]) -> tuple[str, ...]:
+        """The classes in alphabetical order."""
+        return tuple(sorted({row.label for row in rows if row.label is not None}))
+
+    def targets_of(self, row: Text, numbers: dict[str, int]) -> list[int]:
+        return [numbers[row.label]]
+
+    def answers(
+        self, rows: Sequence[Text], scored: Scored, fitted: Fitted
+    ) -> list[Prediction]:
+        labels, guesses = fitted.labels, []
+        for _, scores in scored:
+            shares = scores[0].softmax(-1).tolist()
+            best = max(range(len(shares)), key=shares.__getitem__)
+            named = dict(zip(labels, shares, strict=True))
+            guesses.append(Prediction(labels[best], shares[best], named))
+        return guesses
+
+    def shown(self, row: Text, answer: Prediction) -> str:
+        about = brief(row.text, row.pair)
+        return f"{answer.probability:>7.1%}  {answer.label}  {about}"
+
+
+class Regression(TextTask):
+    """A number for a text or a pair."""
+
+    name = "regression"
+    row = Text
+    right = "label"
+    main = "spearman"
+    loss = distilled = staticmethod(number_loss)
+    metrics = staticmethod(number_scores)
+    majority = staticmethod(baselines.mean_number)
+    bag_of_words = staticmethod(baselines.numbers)
+    whole = float
+    target_type = torch.float
+    problem_type = "regression"  # else transformers would give a probability
+    from_types = (None, "regression")
+
+    def from_cells(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        label = record.get("label")
+        if isinstance(label, str):
+            with suppress(ValueError):  # the check of the row will say what it is
+                label = float(label) if label else None
+        return {**record, "label": label}
+
+    def label_faults(self, label: Any, labels: Labels | None) -> Iterator[str]:
+        if label is None:
+            yield "no label; give a number, or leave the row out"
+        elif isinstance(label, bool) or not isinstance(label, int | float):
+            yield (
+                f"the label {label!r} is of type {type(label).__name__}; give a "
+                "number, such as 0.5"
+            )
+        elif not math.isfinite(label):
+            yield f"the label {label} is not finite; give a number, such as 0.5"
+
+    def targets_of(self, row: Text, numbers: dict[str, int]) -> list[float]:
+        return [float(row.label)]
+
+    def answers(
+        self, rows: Sequence[Text], scored: Scored, fitted: Fitted
+    ) -> list[float]:
+        return [scores.item() for _, scores in scored]
+
+    def as_object(self, row: Text, answer: float) -> dict[str, Any]:
+        return {**_given(row), "label": answer}
+
+    def shown(self, row: Text, answer: float) -> str:
+        return f"{answer:>7.3f}  {brief(row.text, row.pair)}"

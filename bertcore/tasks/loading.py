@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from bertcore.files import COMPRESSED, ROWS, read_records
-from bertcore.tasks.rows import (
-    ROW_OF,
-    Question,
-    Row,
-    TaskSet,
-    Words,
-    checked_kind,
-    labels_of,
-    row_from,
-    sound_rows,
-)
-from bertcore.tasks.sets import NAMED_TASKS, NamedTask, normal, parts
+from bertcore.tasks.kinds import KINDS, checked, find_task
+from bertcore.tasks.rows import PARTS, CheckedSet, Labels, Row, TaskSet
+from bertcore.tasks.sets import NAMED_TASKS, NamedTask, parts
 from bertcore.text.documents import load
 
-PARTS = ("train", "valid", "test")
+if TYPE_CHECKING:
+    from bertcore.tasks.task import Task
+
 OWN = "your own"
 _SHOWN = 5
 _UNLABELLED = -1  # what GLUE has for a label that it keeps to itself
@@ -37,20 +28,12 @@ _SQUAD = {name: name for name in ("id", "question", "context", "answers")}
 _CONLL = ("PER", "ORG", "LOC", "MISC")
 
 
-class LoadedRows(NamedTuple):
-    """Sound rows, a sentence on each fault of the others, and how they were split."""
-
-    data: TaskSet
-    faults: list[str]
-    note: str = ""
-
-
 def is_named(asked: str) -> bool:
     """Whether this is the name of a set, and not the path of rows of one's own."""
     return asked in NAMED_TASKS or asked in HUB_TASKS
 
 
-def read_set(asked: str, kind: str | None, on_fault: str) -> LoadedRows:
+def read_set(asked: str, kind: str | None, on_fault: str) -> CheckedSet:
     """A set by its name, or rows of one's own by their path.
 
     Args:
@@ -80,7 +63,12 @@ def read_set(asked: str, kind: str | None, on_fault: str) -> LoadedRows:
     data, faults, _ = found
     if faults and on_fault == "stop":
         raise ValueError(_stopped(asked, faults))
-    _check_labels(data)
+    if not data.train:
+        raise ValueError(
+            f"{data.name} has no rows to train on; give more rows, or a folder of "
+            "train.jsonl, valid.jsonl and test.jsonl"
+        )
+    KINDS[data.kind].check_labels(data.name, data.labels)
     return found
 
 
@@ -97,9 +85,7 @@ def first_rows(data: TaskSet, count: int | None) -> TaskSet:
     return data._replace(train=train[:count])
 
 
-def read_test(
-    asked: str, kind: str, labels: Sequence[str], on_fault: str
-) -> LoadedRows:
+def read_test(asked: str, kind: str, labels: Labels, on_fault: str) -> CheckedSet:
     """Rows to score: the test rows of a set or folder, or all rows of a file.
 
     Raises:
@@ -112,56 +98,51 @@ def read_test(
             f"{asked} is a set for {_about(asked).kind}, and the model is for {kind}; "
             "bertcore tasks lists others"
         )
+    task = find_task(kind)
     if is_named(asked) or not path.is_file():
-        found = read_set(asked, kind, "skip")
-        rows, places = found.data.test, [f"{asked}, test"] * len(found.data.test)
-        data, faults, _ = found
+        data, faults, _ = read_set(asked, kind, "skip")
+        places = [f"{asked}, test"] * len(data.test)
+        # Once more, as the model may not know all labels that the set has.
+        sound = task.sound_rows(data.test, labels or None, "skip", places=places)
+        rows, faults = sound[0], faults + sound[1]
     else:
-        rows, places, faults = _read(path, kind)
         data = TaskSet(path.stem, kind, (), [], [], [], str(path), OWN)
-    rows, more = _sift(rows, places, kind, labels)
-    faults = faults + more
+        rows, faults = _read(path, task, labels)
     if faults and on_fault == "stop":
         raise ValueError(_stopped(asked, faults))
     if not rows:
         raise ValueError(f"{asked} has no rows to score; give one at least")
-    return LoadedRows(data._replace(test=rows), faults)
+    return CheckedSet(data._replace(test=rows), faults)
 
 
 def _about(name: str) -> NamedTask | HubTask:
     return NAMED_TASKS[name] if name in NAMED_TASKS else HUB_TASKS[name]
 
 
-def _named(name: str, kind: str | None) -> LoadedRows:
+def _named(name: str, kind: str | None) -> CheckedSet:
     if kind not in (None, _about(name).kind):
         raise ValueError(
             f"{name} is a set for {_about(name).kind}, not {kind}; for rows of your "
             f"own of that name give ./{name}"
         )
     data = NAMED_TASKS[name].load() if name in NAMED_TASKS else hub_task(name)
-    kept: dict[str, list[Row]] = {}
-    faults: list[str] = []
-    for part in PARTS:
-        rows = getattr(data, part)
-        places = [f"{name}, {part}, row {number}" for number in range(len(rows))]
-        kept[part], found = _sift(rows, places, data.kind, data.labels)
-        faults += found
-    return LoadedRows(data._replace(**kept), faults)
+    data, faults, _ = checked(data, "skip")
+    return CheckedSet(data, [f"{name}, {fault}" for fault in faults])
 
 
-def _folder(folder: Path, kind: str) -> LoadedRows:
+def _folder(folder: Path, kind: str) -> CheckedSet:
     """Three files. What is a label is for the rows to train on to say."""
+    task = find_task(kind)
     kept: dict[str, list[Row]] = {}
     faults: list[str] = []
     labels: tuple[str, ...] = ()
     for part in PARTS:
-        rows, places, found = _read(_part(folder, part), kind)
-        kept[part], more = _sift(rows, places, kind, labels)
-        faults += found + more
+        kept[part], found = _read(_part(folder, part), task, labels)
+        faults += found
         if part == "train":
-            labels = labels_of(kept[part], kind)
+            labels = task.labels_of(kept[part])
     data = TaskSet(folder.name, kind, labels, **kept, source=str(folder), licence=OWN)
-    return LoadedRows(data, faults)
+    return CheckedSet(data, faults)
 
 
 def _part(folder: Path, part: str) -> Path:
@@ -177,90 +158,39 @@ def _part(folder: Path, part: str) -> Path:
     )
 
 
-def _file(path: Path, kind: str) -> LoadedRows:
+def _file(path: Path, kind: str) -> CheckedSet:
     """One file, split by a digest: what has the same text or context stays together."""
-    rows, places, faults = _read(path, kind)
-    rows, more = _sift(rows, places, kind, ())
-    split = dict(zip(PARTS, parts(rows, _key), strict=True))
+    task = find_task(kind)
+    rows, faults = _read(path, task)
+    split = dict(zip(PARTS, parts(rows, task.key), strict=True))
     data = TaskSet(
         path.name.split(".")[0],
         kind,
-        labels_of(rows, kind),
+        task.labels_of(rows),
         **split,
         source=str(path),
         licence=OWN,
     )
     note = (
         f"{path} is split by a digest: 8 parts to train on, 1 to validate, 1 to test; "
-        f"rows with the same {'context' if kind == 'answers' else 'text'} stay together"
+        f"rows with the same {task.apart} stay together"
     )
-    return LoadedRows(data, faults + more, note)
+    return CheckedSet(data, faults, note)
 
 
-def _key(row: Row) -> str:
-    if isinstance(row, Question):
-        return row.context
-    return normal(" ".join(row.words) if isinstance(row, Words) else row.text)
-
-
-def _read(path: Path, kind: str) -> tuple[list[Row], list[str], list[str]]:
-    """Rows, the place of each, and the faults of what is no row."""
+def _read(path: Path, task: Task, labels: Labels = ()) -> tuple[list[Row], list[str]]:
+    """The rows of a file that are sound, and the faults of all that is not."""
     rows, places, faults = [], [], []
-    fields = ROW_OF[checked_kind(kind)]
-    needed = [name for name in fields._fields if name not in fields._field_defaults]
+    defaults = task.row._field_defaults
+    needed = [name for name in task.row._fields if name not in defaults]
     for place, record in read_records(path, needed):
         try:
-            rows.append(row_from(kind, typed(kind, record)))
+            rows.append(task.from_dict(task.from_cells(record)))
             places.append(place)
         except ValueError as error:
-            faults.append(f"{place}: no row for {kind}: {error}")
-    return rows, places, faults
-
-
-def typed(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record in which texts that stand for something else are what they stand for.
-
-    The cells of a table are texts. Words and tags stand in them with spaces between, or
-    as a JSON list, answers as a JSON object; an empty label or answer is none.
-
-    Raises:
-        ValueError: if a list or an object is not JSON.
-    """
-    found = dict(record)
-    for name in ("words", "tags", "answers"):
-        value = found.get(name)
-        if isinstance(value, str):
-            listed = name == "answers" or value.startswith(('["', "['", "[]"))
-            found[name] = _from_json(value, name) if listed else value.split()
-    if found.get("label") == "":
-        del found["label"]
-    elif kind == "regression" and isinstance(found.get("label"), str):
-        with suppress(ValueError):  # the check of the row will say what it is
-            found["label"] = float(found["label"])
-    return found
-
-
-def _from_json(cell: str, name: str) -> Any:
-    try:
-        return json.loads(cell) if cell else None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{name!r} is {cell:.60}, which is not JSON ({error}); give it as JSON has "
-            'it, such as ["one", "two"]'
-        ) from error
-
-
-def _sift(
-    rows: Iterable[Row], places: Iterable[str], kind: str, labels: Sequence[str]
-) -> tuple[list[Row], list[str]]:
-    """Sound rows, and the faults of the others under their places in the file."""
-    sound: list[Row] = []
-    faults: list[str] = []
-    for row, place in zip(rows, places, strict=True):
-        kept, found = sound_rows([row], kind, labels or None, "skip")
-        sound += kept
-        faults += [f"{place}: {fault.removeprefix('row 0: ')}" for fault in found]
-    return sound, faults
+            faults.append(f"{place}: no row for {task.name}: {error}")
+    sound, more = task.sound_rows(rows, labels or None, "skip", places=places)
+    return sound, faults + more
 
 
 def _stopped(asked: str, faults: list[str]) -> str:
@@ -270,21 +200,6 @@ def _stopped(asked: str, faults: list[str]) -> str:
         f"{count:,} fault{'s' if count > 1 else ''} in the rows of {asked}; mend them, "
         "or leave these rows out with --on-fault skip\n" + "\n".join(shown)
     )
-
-
-def _check_labels(data: TaskSet) -> None:
-    """Enough to learn from."""
-    if not data.train:
-        raise ValueError(
-            f"{data.name} has no rows to train on; give more rows, or a folder of "
-            "train.jsonl, valid.jsonl and test.jsonl"
-        )
-    if data.kind in ("classification", "tagging") and len(data.labels) < 2:
-        what: Any = "tag" if data.kind == "tagging" else "class"
-        raise ValueError(
-            f"all rows of {data.name} have the {what} {data.labels[0]!r}; there is "
-            "nothing to tell apart: give rows of two at least"
-        )
 
 
 class HubTask(NamedTuple):
@@ -405,7 +320,7 @@ def hub_task(
     return TaskSet(
         name,
         task.kind,
-        labels_of(train, task.kind),
+        KINDS[task.kind].labels_of(train),
         *(train, valid, test),
         where if folder is not None else f"{where} on the Hugging Face hub",
         task.licence,
@@ -416,7 +331,8 @@ def _parts(
     found: Any, task: HubTask, where: str, rows: int | None
 ) -> tuple[list[Row], list[Row], list[Row]]:
     test = list(_rows(found["test"], task, where, rows)) if "test" in found else []
-    if any(map(_is_labelled, test)):
+    kind = KINDS[task.kind]
+    if any(kind.truth(row) is not None for row in test):
         return (
             list(_rows(found["train"], task, where, rows)),
             list(_rows(found["validation"], task, where, rows)),
@@ -452,7 +368,7 @@ def _rows(
         random.Random(0).shuffle(order)
     taken = 0
     for number in order:
-        row = row_from(task.kind, _mapping(part[number], part.features, task))
+        row = KINDS[task.kind].from_dict(_mapping(part[number], part.features, task))
         if wanted(row):
             yield row
             taken += 1
@@ -466,14 +382,10 @@ def _mapping(values: dict[str, Any], features: Any, task: HubTask) -> dict[str, 
     if "tags" in mapping:
         names = _label_names(features[task.columns["tags"]]) or task.names
         mapping["tags"] = [_name_of(tag, names) for tag in mapping["tags"]]
-    elif "label" in mapping and task.kind == "classification":
+    elif "label" in mapping:
         label = mapping["label"]
         names = _label_names(features[task.columns["label"]]) or task.names
         mapping["label"] = None if label == _UNLABELLED else _name_of(label, names)
-    elif "label" in mapping:
-        number = mapping["label"]
-        hidden = number is None or number == _UNLABELLED
-        mapping["label"] = None if hidden else float(number)
     return mapping
 
 
@@ -486,10 +398,3 @@ def _label_names(feature: Any) -> list[str]:
 
 def _name_of(label: Any, names: list[str] | tuple[str, ...]) -> Any:
     return names[label] if names and isinstance(label, int) else label
-
-
-def _is_labelled(row: Any) -> bool:
-    for name in ("label", "tags", "answers", "target"):
-        if hasattr(row, name):
-            return getattr(row, name) is not None
-    return False

@@ -1,21 +1,23 @@
-"""Rows: labelled examples, and the check of each row (chapter 10).
+"""Rows: labelled examples, in three parts (chapter 10).
 
 A row is a text or a pair with its class or its number, a sentence with a tag for each
 word, a question with a context that answers it, or a text with another to be written
-for it. In files a row is a line, a JSON object in the format of the Hugging Face hub;
-as SQuAD's for questions.
+for it. A kind of task that has rows of its own defines them in its module.
 """
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 from bertcore.text.characters import HALF
 
-KINDS = ("classification", "regression", "tagging", "answers", "writing")
 OUTSIDE = "O"
 ON_FAULT = ("stop", "skip")
-_SHOWN = 5
+PARTS = ("train", "valid", "test")
+_SHOWN = 5  # faults in a message
+_WIDE = 60  # characters of a text beside its answer
 
 
 class Text(NamedTuple):
@@ -59,20 +61,16 @@ class Source(NamedTuple):
     target: str | None = None
 
 
-Row = Text | Words | Question | Source
-ROW_OF = {
-    "classification": Text,
-    "regression": Text,
-    "tagging": Words,
-    "answers": Question,
-    "writing": Source,
-}
+Labels = Sequence[str]  # in the order of a model's scores
+Settings = dict[str, Any]  # of a fitted model; see `Task`
+Row = Any  # a NamedTuple; each kind of task says which
 
 
 class TaskSet(NamedTuple):
     """The rows of a task in three parts; where they come from, and on which terms.
 
-    `kind` is one of `KINDS`; `labels` are () for regression, answers and writing.
+    `kind` is one of `bertcore.tasks.kinds.KINDS`; `labels` are () for kinds that have
+    none, such as regression, answers and writing.
     """
 
     name: str
@@ -85,285 +83,216 @@ class TaskSet(NamedTuple):
     licence: str
 
 
-def checked_kind(kind: str) -> str:
-    """The kind itself, or ValueError if there is no such kind of row."""
-    if kind not in KINDS:
-        raise ValueError(f"kind={kind!r}; give {', '.join(KINDS)}")
-    return kind
+class CheckedSet(NamedTuple):
+    """A set in which all rows are sound, and a sentence on each fault of the others.
 
-
-def row_from(kind: str, mapping: Mapping[str, Any]) -> Row:
-    """The row that a dict holds, in the format of the hub.
-
-    Values are taken as they are; `sound_rows` checks them. A whole number becomes the
-    class of that name, or for regression a float. A field that is not asked for is
-    ignored, and a label that is missing or null is None.
-
-    Args:
-        kind: "classification" or "regression": {"text", "label"} and perhaps "pair";
-            "tagging": {"words", "tags"}; "answers": {"id", "question", "context",
-            "answers": {"text": [...], "answer_start": [...]}}; "writing": {"text",
-            "target"}.
-        mapping: the dict.
-
-    Raises:
-        ValueError: if there is no such kind, a field is missing, or a list is not one.
-
-    >>> row_from("classification", {"text": "A fine film.", "label": "positive"})
-    Text(text='A fine film.', label='positive', pair=None)
+    `note` says how the rows were split, if that was done here.
     """
-    if checked_kind(kind) == "tagging":
-        words, tags = _field(mapping, "words"), mapping.get("tags")
-        return Words(
-            tuple(_list(words, "words")),
-            None if tags is None else tuple(_list(tags, "tags")),
-        )
-    if kind == "answers":
-        question, context = _field(mapping, "question"), _field(mapping, "context")
-        answers, name = mapping.get("answers"), mapping.get("id")
-        return Question(
-            question,
-            context,
-            None if answers is None else tuple(_answers(answers)),
-            "" if name is None else str(name),
-        )
-    if kind == "writing":
-        return Source(_field(mapping, "text"), mapping.get("target"))
-    label = mapping.get("label")
-    if isinstance(label, int) and not isinstance(label, bool):
-        label = float(label) if kind == "regression" else str(label)
-    return Text(_field(mapping, "text"), label, mapping.get("pair"))
+
+    data: TaskSet
+    faults: list[str]
+    note: str = ""
 
 
-def labels_of(rows: Iterable[Row], kind: str) -> tuple[str, ...]:
-    """The labels of rows in alphabetical order; () for the kinds without.
+class RowKind(ABC):
+    """The half of a `Task` that is about its rows.
 
-    For tagging "O" comes first, and each type that occurs has both of its tags, so that
-    an I- that is rare does not surprise in another part.
-
-    Raises:
-        ValueError: if there is no such kind of row.
-
-    >>> labels_of([Words(("Ada", "wrote"), ("B-person", "O"))], "tagging")
-    ('O', 'B-person', 'I-person')
+    Attributes:
+        name: of the kind, in files and on the command line.
+        row: the type of its rows, a NamedTuple.
+        right: the field of a row that says what is right; it has the same name in JSON.
+        line: what a line of plain text holds, in words.
+        apart: what rows have in common that stay in one part of a set; see `key`.
+        reads_context: whether a line may be about a text that is given apart.
+        label_words: what its labels are called, one and several; "" if it has none.
     """
-    if checked_kind(kind) == "classification":
-        return tuple(sorted({row.label for row in rows if row.label is not None}))
-    if kind != "tagging":
+
+    name: ClassVar[str]
+    row: ClassVar[type]
+    right: ClassVar[str]
+    line: ClassVar[str]
+    apart: ClassVar[str] = "text"
+    reads_context: ClassVar[bool] = False
+    label_words: ClassVar[tuple[str, str]] = ("", "")
+
+    @abstractmethod
+    def from_dict(self, mapping: Mapping[str, Any]) -> Row:
+        """The row that a dict holds, in the format of the Hugging Face hub.
+
+        Values are taken as they are; `faults` tells what is wrong with them. A field
+        that is not asked for is ignored; what is right is None if it is missing.
+
+        Raises:
+            ValueError: if a field is missing, or a list is not one.
+        """
+
+    def from_cells(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """A record in which the texts of a table's cells are what they stand for.
+
+        Raises:
+            ValueError: if a list or an object is not JSON.
+        """
+        return dict(record)
+
+    @abstractmethod
+    def from_line(self, line: str, context: str | None = None) -> Row:
+        """The row in a line of plain text, as `line` describes it.
+
+        Args:
+            line: without its end.
+            context: a text that the line is about, if `reads_context`.
+
+        Raises:
+            ValueError: if the line has another form.
+        """
+
+    @abstractmethod
+    def faults(self, row: Row, labels: Labels | None, labelled: bool) -> Iterator[str]:
+        """A sentence on each thing that is wrong with a row, and what to do about it.
+
+        Args:
+            row: of the right type, with anything in it.
+            labels: those that are allowed; None allows any.
+            labelled: whether what is right is wanted, and checked.
+        """
+
+    @abstractmethod
+    def unlabelled(self, given: Any, settings: Settings) -> Row:
+        """A row as a model reads it, without what is right.
+
+        Args:
+            given: a row, or plain Python in its place, such as a text.
+            settings: of the model.
+
+        Raises:
+            ValueError: beginning with what to give, if it is something else.
+        """
+
+    @abstractmethod
+    def key(self, row: Row) -> str:
+        """What must not be in two parts of a set: rows that share it stay together."""
+
+    def truth(self, row: Row) -> Any:
+        """What is right, as a guess would say it; None if the row does not tell."""
+        return getattr(row, self.right)
+
+    def sound_rows(
+        self,
+        rows: Sequence[Row],
+        labels: Labels | None = None,
+        on_fault: str = "stop",
+        labelled: bool = True,
+        places: Sequence[str] | None = None,
+    ) -> tuple[list[Row], list[str]]:
+        """The rows in which nothing is wrong, and the faults of the others.
+
+        Args:
+            rows: of this kind.
+            labels: those that are allowed; by default any.
+            on_fault: "stop" raises, "skip" leaves such rows out.
+            labelled: whether what is right is wanted. If not, it is not looked at.
+            places: what to call each row; by default "row 0", "row 1", …, so that
+                rows[17] is the one.
+
+        Raises:
+            ValueError: if `on_fault` is "stop", with the first faults and how many
+                there are; if it is unknown.
+        """
+        if on_fault not in ON_FAULT:
+            raise ValueError(f"on_fault={on_fault!r}; give {' or '.join(ON_FAULT)}")
+        sound: list[Row] = []
+        faults: list[str] = []
+        for number, row in enumerate(rows):
+            if isinstance(row, self.row):
+                found = list(self.faults(row, labels, labelled))
+            else:
+                found = [
+                    f"of type {type(row).__name__}, where {self.name} takes "
+                    f"{self.row.__name__}; give {self.row.__name__}(…), or "
+                    f'KINDS["{self.name}"].from_dict(…) of a dict'
+                ]
+            if not found:
+                sound.append(row)
+            place = f"row {number}" if places is None else places[number]
+            faults += [f"{place}: {fault}" for fault in found]
+        if faults and on_fault == "stop":
+            wrong, more = len(rows) - len(sound), len(faults) - _SHOWN
+            shown = "\n".join(faults[:_SHOWN]) + (
+                f"\nand {more:,} more" if more > 0 else ""
+            )
+            raise ValueError(
+                f"{wrong:,} of {len(rows):,} rows cannot be used; mend them, or leave "
+                f'them out with on_fault="skip"\n{shown}'
+            )
+        return sound, faults
+
+    def labels_of(self, rows: Sequence[Row]) -> tuple[str, ...]:
+        """The labels of rows, in the order of the model's scores; () if it has none."""
         return ()
-    tags = {tag for row in rows for tag in row.tags or ()} - {OUTSIDE}
-    return OUTSIDE, *sorted({f"{b}{tag[1:]}" for tag in tags for b in "BI"})
+
+    def labels_in_words(self, labels: Labels) -> str:
+        """How many there are, and the first of them; "" if there are none."""
+        one, several = self.label_words
+        shown = ", ".join(labels[:12]) + (", …" if labels[12:] else "")
+        return f"{len(labels)} {several if labels[1:] else one}: {shown}" if one else ""
+
+    def check_labels(self, name: str, labels: Labels) -> None:
+        """ValueError if the labels of the set of this name leave nothing to learn."""
+        if self.label_words[0] and len(labels) < 2:
+            raise ValueError(
+                f"all rows of {name} have the {self.label_words[0]} {labels[0]!r}; "
+                "there is nothing to tell apart: give rows of two at least"
+            )
 
 
-def _field(mapping: Mapping[str, Any], name: str) -> Any:
+def field(mapping: Mapping[str, Any], name: str) -> Any:
+    """A field of a dict, or ValueError if it has none of that name."""
     if name not in mapping:
         raise ValueError(f"it has no {name!r}, but {', '.join(mapping) or 'nothing'}")
     return mapping[name]
 
 
-def _list(value: Any, name: str) -> Sequence[Any]:
+def listed(value: Any, name: str) -> tuple[Any, ...]:
+    """A field that is a list, or ValueError if it is something else."""
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise ValueError(f"{name!r} is {value!r:.60}; give a list")
-    return value
+    return tuple(value)
 
 
-def _answers(answers: Any) -> Iterator[Answer]:
-    if not isinstance(answers, Mapping):
-        raise ValueError(
-            f"'answers' is {answers!r:.60}; give "
-            '{"text": [...], "answer_start": [...]}, with [] twice for no answer'
-        )
-    texts = _list(_field(answers, "text"), "text")
-    starts = _list(_field(answers, "answer_start"), "answer_start")
-    if len(texts) != len(starts):
-        raise ValueError(
-            f"its answers have {len(texts)} texts and {len(starts)} starts; "
-            "give one start for each text"
-        )
-    return map(Answer, texts, starts)
-
-
-def sound_rows(
-    rows: Sequence[Row],
-    kind: str,
-    labels: Sequence[str] | None = None,
-    on_fault: str = "stop",
-    labelled: bool = True,
-) -> tuple[list[Row], list[str]]:
-    """The rows in which nothing is wrong, and a sentence on each fault of the others.
-
-    A sentence begins "row 17: …"; rows are counted from 0, as in a list, so rows[17]
-    is the one. Wrong are texts, words, contexts and targets that are empty or hold half
-    a character, labels and targets that are missing, labels that are unknown, numbers
-    that are not finite, tags that are not as many as the words or not of the form O,
-    B-x, I-x, and answers that do not stand where they should.
-
-    An I-x that follows no B-x or I-x is no fault: it begins a span, as in conlleval,
-    the script of CoNLL-2000 that scored the shared tasks on named entities.
+def cell(record: Mapping[str, Any], name: str, apart: str | None = None) -> Any:
+    """The list or the object in a field, where a cell of a table holds it as a text.
 
     Args:
-        rows: of one kind.
-        kind: one of `KINDS`.
-        labels: the classes or tags that are allowed; by default any.
-        on_fault: "stop" raises, "skip" leaves such rows out.
-        labelled: whether labels, tags, answers and targets are wanted. If not, they
-            are not looked at.
+        record: that may have the field.
+        name: of the field.
+        apart: what stands between the texts of a list that is not JSON; "" is any white
+            space, and None allows JSON only.
 
     Raises:
-        ValueError: if on_fault is "stop", with the first faults and their number; if
-            `kind` or `on_fault` is unknown.
+        ValueError: if it is not JSON.
     """
-    if on_fault not in ON_FAULT:
-        raise ValueError(f"on_fault={on_fault!r}; give {' or '.join(ON_FAULT)}")
-    check = _CHECKS[checked_kind(kind)]
-    sound: list[Row] = []
-    faults: list[str] = []
-    for number, row in enumerate(rows):
-        before = len(faults)
-        if isinstance(row, ROW_OF[kind]):
-            found = check(row, labels, labelled)
-        else:
-            found = iter([_no_row(row, kind)])
-        faults += [f"row {number}: {fault}" for fault in found]
-        if len(faults) == before:
-            sound.append(row)
-    if faults and on_fault == "stop":
-        wrong, more = len(rows) - len(sound), len(faults) - _SHOWN
-        shown = "\n".join(faults[:_SHOWN]) + (
-            f"\nand {more:,} more" if more > 0 else ""
-        )
+    value = record.get(name)
+    if not isinstance(value, str):
+        return value
+    if apart is not None and not value.startswith(('["', "['", "[]")):
+        texts = value.split(apart or None)
+        return [text.strip() for text in texts if text.strip()]
+    try:
+        return json.loads(value) if value else None
+    except (ValueError, RecursionError) as error:
         raise ValueError(
-            f"{wrong:,} of {len(rows):,} rows cannot be used; mend them, or leave them "
-            f'out with on_fault="skip"\n{shown}'
-        )
-    return sound, faults
+            f"{name!r} is {value:.60}, which is not JSON ({error}); give it as JSON "
+            'has it, such as ["one", "two"]'
+        ) from error
 
 
-def _class_faults(
-    row: Text, labels: Sequence[str] | None, labelled: bool
-) -> Iterator[str]:
-    yield from _pair_faults(row)
-    if not labelled:
-        return
-    if row.label is None or row.label == "":
-        yield "no label; give one, or leave the row out"
-    elif not isinstance(row.label, str):
-        yield (
-            f"the label {row.label!r} is of type {type(row.label).__name__}; "
-            f"a class is text: {str(row.label)!r}"
-        )
-    elif labels is not None and row.label not in labels:
-        yield f"the label {row.label!r} is unknown; {_allowed(labels)}"
+def text_faults(text: Any, name: str) -> Iterator[str]:
+    """What is wrong with a text: it is none, it is empty, or it holds half a character.
 
-
-def _number_faults(
-    row: Text, labels: Sequence[str] | None, labelled: bool
-) -> Iterator[str]:
-    yield from _pair_faults(row)
-    if not labelled:
-        return
-    if row.label is None:
-        yield "no label; give a number, or leave the row out"
-    elif isinstance(row.label, bool) or not isinstance(row.label, int | float):
-        yield (
-            f"the label {row.label!r} is of type {type(row.label).__name__}; "
-            "give a number, such as 0.5"
-        )
-    elif not math.isfinite(row.label):
-        yield f"the label {row.label} is not finite; give a number, such as 0.5"
-
-
-def _word_faults(
-    row: Words, labels: Sequence[str] | None, labelled: bool
-) -> Iterator[str]:
-    if not isinstance(row.words, tuple | list):
-        yield f"words are of type {type(row.words).__name__}; give a tuple of words"
-        return
-    if not row.words:
-        yield "no words; leave the row out"
-    for place, word in enumerate(row.words):
-        yield from _text_faults(word, f"word {place}")
-    if not labelled:
-        return
-    if row.tags is None:
-        yield "no tags; give one for each word, or leave the row out"
-    elif not isinstance(row.tags, tuple | list):
-        yield f"tags are of type {type(row.tags).__name__}; give a tuple of tags"
-    elif len(row.tags) != len(row.words):
-        yield (
-            f"{len(row.words)} words and {len(row.tags)} tags; give one for each word"
-        )
-    else:
-        yield from _tag_faults(row.tags, labels)
-
-
-def _tag_faults(tags: Sequence[Any], labels: Sequence[str] | None) -> Iterator[str]:
-    for place, tag in enumerate(tags):
-        if not isinstance(tag, str):
-            yield (
-                f"tag {place} is {tag!r}, of type {type(tag).__name__}; "
-                "give text: O, B-x or I-x"
-            )
-        elif tag != OUTSIDE and not (tag[:2] in ("B-", "I-") and tag[2:]):
-            yield f"tag {place} is {tag!r}; give O, or B-x or I-x with the type for x"
-        elif labels is not None and tag not in labels:
-            yield f"tag {place}, {tag!r}, is unknown; {_allowed(labels)}"
-
-
-def _question_faults(
-    row: Question, labels: Sequence[str] | None, labelled: bool
-) -> Iterator[str]:
-    yield from _text_faults(row.question, "the question")
-    context = list(_text_faults(row.context, "the context"))
-    yield from context
-    if not labelled:
-        return
-    if row.answers is None:
-        yield "no answers; give them, with () if the context has none"
-    elif not isinstance(row.answers, tuple | list):
-        given = type(row.answers).__name__
-        yield f"answers are of type {given}; give a tuple of Answer"
-    elif not context:
-        for answer in row.answers:
-            yield from _answer_faults(answer, row.context)
-
-
-def _answer_faults(answer: Any, context: str) -> Iterator[str]:
-    if not isinstance(answer, Answer) or type(answer.start) is not int:
-        yield (
-            f"the answer {answer!r:.80} is none; give Answer(text, start), "
-            "text and a whole number"
-        )
-        return
-    faults = list(_text_faults(answer.text, "an answer"))
-    yield from faults
-    text, start = answer
-    if faults or (start >= 0 and context.startswith(text, start)):
-        return
-    where = context.find(text)
-    remedy = f"it stands at {where}" if where >= 0 else "it stands nowhere in it"
-    yield f"the answer {text!r:.60} is not at {start} of the context; {remedy}"
-
-
-def _source_faults(
-    row: Source, labels: Sequence[str] | None, labelled: bool
-) -> Iterator[str]:
-    yield from _text_faults(row.text, "the text")
-    if not labelled:
-        return
-    if row.target is None:
-        yield "no target; give what is to be written, or leave the row out"
-    else:
-        yield from _text_faults(row.target, "the target")
-
-
-def _pair_faults(row: Text) -> Iterator[str]:
-    yield from _text_faults(row.text, "the text")
-    if row.pair is not None:
-        yield from _text_faults(row.pair, "the second text")
-
-
-def _text_faults(text: Any, name: str) -> Iterator[str]:
+    Args:
+        text: of a row.
+        name: what to call it, such as "the second text".
+    """
     if not isinstance(text, str):
         yield f"{name} is {text!r:.60}, of type {type(text).__name__}; give text"
     elif not text.strip():
@@ -372,56 +301,38 @@ def _text_faults(text: Any, name: str) -> Iterator[str]:
         yield f"{name} holds half a character, \\u{ord(half[0]):x}; mend it"
 
 
-def _no_row(row: Any, kind: str) -> str:
-    wanted = ROW_OF[kind].__name__
-    return (
-        f"of type {type(row).__name__}, where {kind} takes {wanted}; "
-        f'give {wanted}(…), or row_from("{kind}", …) of a dict'
-    )
-
-
-def _allowed(labels: Sequence[str]) -> str:
+def allowed(labels: Labels) -> str:
+    """What one may give in place of an unknown label: the first of them."""
     shown = ", ".join(labels[:20]) + (", …" if len(labels) > 20 else "")
     return f"give one of {shown}"
 
 
-_CHECKS: dict[str, Callable[..., Iterator[str]]] = {
-    "classification": _class_faults,
-    "regression": _number_faults,
-    "tagging": _word_faults,
-    "answers": _question_faults,
-    "writing": _source_faults,
-}
+def are_texts(row: Any, count: int | None = None) -> bool:
+    """Whether this is a list of texts, and of so many, if it matters."""
+    if not isinstance(row, Sequence) or isinstance(row, (str, bytes)):
+        return False
+    return all(isinstance(each, str) for each in row) and count in (None, len(row))
 
 
-def ready(data: TaskSet, on_fault: str) -> tuple[TaskSet, list[str]]:
-    """The set with its labels, without rows that are not sound, and their faults.
+def normal(text: str) -> str:
+    """A text's words in small letters: what is the same for finding doubles.
 
-    Args:
-        data: if it names no labels, they are those of its sound rows to train on.
-        on_fault: see `sound_rows`.
-
-    Raises:
-        ValueError: naming the part and the rows, if `on_fault` is "stop".
+    >>> normal("Who's there? -- ME!")
+    'who s there me'
     """
-    if not data.labels and data.kind in ("classification", "tagging"):
-        sound, _ = sound_rows(data.train, data.kind, None, "skip")
-        data = data._replace(labels=labels_of(sound, data.kind))
-    parts, faults = {}, []
-    for name in ("train", "valid", "test"):
-        rows = getattr(data, name)
-        try:
-            kept, found = sound_rows(rows, data.kind, data.labels or None, on_fault)
-        except ValueError as error:
-            raise ValueError(f"{data.name}, {name}: {error}") from error
-        parts[name] = kept
-        faults += [f"{name}, {fault}" for fault in found]
-    return data._replace(**parts), faults
+    return " ".join(re.findall(r"\w+", text.lower()))
 
 
-def are_pairs(data: TaskSet) -> bool | None:
-    """Whether all texts are pairs, or none; None if some are, or there are no texts."""
-    if data.kind not in ("classification", "regression"):
-        return None
-    found = {row.pair is not None for row in data.train}
-    return found.pop() if len(found) == 1 else None
+def fields_of(line: str, least: int, most: int, form: str) -> list[str]:
+    """The texts of a line with a TAB between, or ValueError if they are not so many."""
+    texts = line.split("\t")
+    if not least <= len(texts) <= most:
+        count = len(texts) - 1
+        raise ValueError(f"{count or 'no'} TAB{'s' if count > 1 else ''}; give {form}")
+    return texts
+
+
+def brief(*texts: str | None) -> str:
+    """The beginnings of texts, to stand beside an answer."""
+    each = [" ".join(text.split()) for text in texts if text is not None]
+    return " | ".join(t if len(t) <= _WIDE else f"{t[: _WIDE - 1]}…" for t in each)

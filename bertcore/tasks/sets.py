@@ -20,7 +20,8 @@ from typing import NamedTuple, TypeVar
 from zlib import crc32
 
 from bertcore.tasks.facts import facts
-from bertcore.tasks.rows import Row, Source, TaskSet, Text, Words, labels_of
+from bertcore.tasks.kinds import KINDS
+from bertcore.tasks.rows import Row, Source, TaskSet, Text, Words
 from bertcore.text.corpora import corpus_folder, introductions, is_held_out
 from bertcore.text.documents import Document
 from bertcore.text.vocabulary import SPECIAL
@@ -69,7 +70,8 @@ def sentiment() -> TaskSet:
         for text, rating in read_ratings(folder / "movieReviewSnippets_GroundTruth.txt")
         if rating
     ]
-    return task_set("sentiment", parts(unique(rows, _normal), _normal))
+    key = KINDS["classification"].key
+    return task_set("sentiment", parts(unique(rows, key), key))
 
 
 def questions(official: bool = True) -> TaskSet:
@@ -86,11 +88,12 @@ def questions(official: bool = True) -> TaskSet:
         FileNotFoundError: if the package is not installed.
     """
     rows = read_trec(_folder("questions") / "data" / "trec.csv")
+    key = KINDS["classification"].key
     train, test = rows[:_TRAIN_QUESTIONS], rows[_TRAIN_QUESTIONS:]
     if not official:
-        return task_set("questions", parts(unique(rows, _normal), _normal))
-    others = unique(train, _normal, map(_normal, test))
-    train, valid, tenth = parts(others, _normal)
+        return task_set("questions", parts(unique(rows, key), key))
+    others = unique(train, key, map(key, test))
+    train, valid, tenth = parts(others, key)
     return task_set("questions", (train + tenth, valid, test))
 
 
@@ -123,7 +126,8 @@ def entities() -> TaskSet:
         FileNotFoundError: if the package is not installed.
     """
     rows = read_tagged(_folder("entities") / "data" / "ner.txt")
-    return task_set("entities", parts(unique(rows, _normal), _normal))
+    key = KINDS["tagging"].key
+    return task_set("entities", parts(unique(rows, key), key))
 
 
 def similarity(seed: int = 0) -> TaskSet:
@@ -332,10 +336,6 @@ def _folder(name: str) -> Path:
     return corpus_folder(f"the task {name!r}", about.module, about.pins[0])
 
 
-def _normal(row: Row) -> str:
-    return normal(row.text if isinstance(row, Text) else " ".join(row.words))
-
-
 def task_set(
     name: str, split: tuple[list, ...], source: str = "", licence: str = ""
 ) -> TaskSet:
@@ -353,7 +353,7 @@ def task_set(
     return TaskSet(
         name,
         about.kind,
-        labels_of(train + valid + test, about.kind),
+        KINDS[about.kind].labels_of(train + valid + test),
         *(train, valid, test),
         source or f"{about.origin}; from the package {package}",
         licence or about.licence,
@@ -415,15 +415,6 @@ def _read(path: Path) -> list[Source]:
             plain = (phoneme.rstrip("012") for phoneme in phonemes)
             rows.append(Source(word, " ".join(plain)))
     return rows
-
-
-def normal(text: str) -> str:
-    """A text's words in small letters: what is the same for finding doubles.
-
-    >>> normal("Who's there? -- ME!")
-    'who s there me'
-    """
-    return " ".join(re.findall(r"\w+", text.lower()))
 
 
 def parts(

@@ -4,18 +4,33 @@ A tag belongs to a word, and a word may become several pieces. The first piece s
 for the word: its state is read, and the others have no label (Devlin et al. 2019, 5.3).
 """
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
 from bertcore.model.bert import BertForTokenClassification
-from bertcore.tasks.rows import Words
+from bertcore.tasks import baselines
+from bertcore.tasks.rows import (
+    OUTSIDE,
+    Labels,
+    Settings,
+    Words,
+    allowed,
+    are_texts,
+    cell,
+    field,
+    listed,
+    normal,
+    text_faults,
+)
 from bertcore.tasks.task import (
     Feature,
     FeatureSettings,
+    Fitted,
+    HeadedTask,
     Scored,
     class_loss,
     metrics_library,
@@ -46,24 +61,16 @@ class TokenObjective(nn.Module):
         return class_loss(self.scores(**given).float(), targets)[None]
 
 
-def word_features(
-    rows: Sequence[Words], reading: FeatureSettings, labels: Sequence[str]
-) -> Iterator[Feature]:
-    """A sentence each, or its parts if it is long: asked is each word's first piece."""
-    numbers = {name: n for n, name in enumerate(labels)}
-    for row, (words, tags) in enumerate(rows):
-        # As they stand in a sentence: RoBERTa has pieces that begin with a space.
-        spaced = [f" {word}" if n and word else word for n, word in enumerate(words)]
-        for ids, firsts, start in align(spaced, reading.tokenizer, reading.length):
-            own = (tags or ())[start : start + len(firsts)]
-            yield Feature(row, ids, [], firsts, [numbers[tag] for tag in own])
-
-
 class TaggedWords(NamedTuple):
     """Words, and the tag of each."""
 
     words: tuple[str, ...]
     tags: tuple[str, ...]
+
+    @property
+    def plain(self) -> tuple[str, ...]:
+        """What scores compare."""
+        return self.tags
 
     def entities(self) -> list[tuple[str, str]]:
         """Type and words of each entity.
@@ -72,26 +79,14 @@ class TaggedWords(NamedTuple):
         [('place', 'New York')]
         """
         found: list[tuple[str, list[str]]] = []
-        before = "O"
+        before = OUTSIDE
         for word, tag in zip(self.words, self.tags, strict=True):
-            if tag != "O":
-                if tag[0] == "B" or before[2:] != tag[2:]:
-                    found.append((tag[2:], []))
+            if _begins(tag, before):
+                found.append((tag[2:], []))
+            if tag != OUTSIDE:
                 found[-1][1].append(word)
             before = tag
         return [(kind, " ".join(words)) for kind, words in found]
-
-
-def decode_tags(
-    rows: list[Words], scored: Scored, labels: tuple[str, ...]
-) -> list[TaggedWords]:
-    found: list[list[str]] = [[] for _ in rows]
-    for feature, scores in scored:
-        found[feature.row] += [labels[n] for n in scores.argmax(-1).tolist()]
-    return [
-        TaggedWords(row.words, tuple(tags))
-        for row, tags in zip(rows, found, strict=True)
-    ]
 
 
 def tag_scores(
@@ -127,16 +122,160 @@ def tag_scores(
     }
 
 
-def token_places(
-    places: Sequence[Slot], features: Sequence[Feature], length: int
-) -> dict[str, Tensor]:
-    """The arguments of `TokenObjective.scores`, besides the batch."""
-    asked = [
-        place.row * length + place.start + each
-        for place, feature in zip(places, features, strict=True)
-        for each in feature.asked
-    ]
-    return {"asked": torch.tensor(asked)}
+class Tagging(HeadedTask):
+    """The tag of each word: O, or B-x and I-x for the first and a later word of an x.
+
+    An I-x that follows no B-x or I-x is no fault: it begins an entity, as in conlleval,
+    the script of CoNLL-2000 that scored the shared tasks on named entities.
+    """
+
+    name = "tagging"
+    row = Words
+    right = "tags"
+    part = "tagging"
+    main = "f1"
+    line = "words with white space between"
+    label_words = "tag", "tags"
+    distilled = staticmethod(class_loss)
+    metrics = staticmethod(tag_scores)
+    majority = staticmethod(baselines.all_outside)
+    bag_of_words = staticmethod(baselines.tags)
+
+    def from_dict(self, mapping: Mapping[str, Any]) -> Words:
+        words, tags = field(mapping, "words"), mapping.get("tags")
+        return Words(
+            listed(words, "words"), None if tags is None else listed(tags, "tags")
+        )
+
+    def from_cells(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Words and tags with spaces between, or as JSON lists."""
+        found = {name: cell(record, name, "") for name in ("words", "tags")}
+        return {**record, **{n: each for n, each in found.items() if n in record}}
+
+    def from_line(self, line: str, context: str | None = None) -> Words:
+        return Words(tuple(line.split()))
+
+    def faults(
+        self, row: Words, labels: Labels | None, labelled: bool
+    ) -> Iterator[str]:
+        if not isinstance(row.words, tuple | list):
+            yield f"words are of type {type(row.words).__name__}; give a tuple of words"
+            return
+        if not row.words:
+            yield "no words; leave the row out"
+        for place, word in enumerate(row.words):
+            yield from text_faults(word, f"word {place}")
+        if not labelled:
+            return
+        if row.tags is None:
+            yield "no tags; give one for each word, or leave the row out"
+        elif not isinstance(row.tags, tuple | list):
+            yield f"tags are of type {type(row.tags).__name__}; give a tuple of tags"
+        elif len(row.tags) != len(row.words):
+            yield (
+                f"{len(row.words)} words and {len(row.tags)} tags; give one for each "
+                "word"
+            )
+        else:
+            for place, tag in enumerate(row.tags):
+                yield from _tag_faults(place, tag, labels)
+
+    def unlabelled(self, given: Any, settings: Settings) -> Words:
+        words = given.split() if isinstance(given, str) else given
+        words = words.words if isinstance(words, Words) else words
+        if are_texts(words) and len(words):
+            return Words(tuple(words))
+        raise ValueError("a list of words, or a text with one word at least")
+
+    def key(self, row: Words) -> str:
+        return normal(" ".join(row.words))
+
+    def labels_of(self, rows: Sequence[Words]) -> tuple[str, ...]:
+        """The tags, "O" first, the others in alphabetical order.
+
+        Each type that occurs has both of its tags, so that an I- that is rare does not
+        surprise in another part.
+        """
+        tags = {tag for row in rows for tag in row.tags or ()} - {OUTSIDE}
+        return OUTSIDE, *sorted({f"{b}{tag[1:]}" for tag in tags for b in "BI"})
+
+    def labels_in_words(self, labels: Labels) -> str:
+        types = dict.fromkeys(tag[2:] for tag in labels if tag != OUTSIDE)
+        return f"{len(types)} type{'s' if len(types) > 1 else ''}: {', '.join(types)}"
+
+    def features(
+        self, rows: Sequence[Words], reading: FeatureSettings, labels: Labels = ()
+    ) -> Iterator[Feature]:
+        """A sentence each, or its parts if it is long; first pieces are asked."""
+        numbers = {name: n for n, name in enumerate(labels)}
+        for row, (words, tags) in enumerate(rows):
+            # As they stand in a sentence: RoBERTa has pieces that begin with a space.
+            spaced = [
+                f" {word}" if n and word else word for n, word in enumerate(words)
+            ]
+            for ids, firsts, start in align(spaced, reading.tokenizer, reading.length):
+                own = (tags or ())[start : start + len(firsts)]
+                yield Feature(row, ids, [], firsts, [numbers[tag] for tag in own])
+
+    def places(
+        self, slots: Sequence[Slot], features: Sequence[Feature], length: int
+    ) -> dict[str, Tensor]:
+        """The arguments of `TokenObjective.scores`, besides the batch."""
+        asked = [
+            slot.row * length + slot.start + each
+            for slot, feature in zip(slots, features, strict=True)
+            for each in feature.asked
+        ]
+        return {"asked": torch.tensor(asked)}
+
+    def scores_in(self, feature: Feature) -> int:
+        return len(feature.asked)
+
+    def objective(self, model: Any, smoothing: float = 0.0) -> nn.Module:
+        return TokenObjective(model)
+
+    def answers(
+        self, rows: Sequence[Words], scored: Scored, fitted: Fitted
+    ) -> list[TaggedWords]:
+        found: list[list[str]] = [[] for _ in rows]
+        for feature, scores in scored:
+            found[feature.row] += [fitted.labels[n] for n in scores.argmax(-1).tolist()]
+        return [
+            TaggedWords(row.words, tuple(tags))
+            for row, tags in zip(rows, found, strict=True)
+        ]
+
+    def shown(self, row: Words, answer: TaggedWords) -> str:
+        """Words in their order, entities in brackets after their type."""
+        found: list[str] = []
+        before = OUTSIDE
+        for word, tag in zip(answer.words, answer.tags, strict=True):
+            if before != OUTSIDE and (tag == OUTSIDE or _begins(tag, before)):
+                found[-1] += "]"
+            found.append(f"[{tag[2:]}: {word}" if _begins(tag, before) else word)
+            before = tag
+        return " ".join(found) + ("]" if before != OUTSIDE else "")
+
+    def as_object(self, row: Words, answer: TaggedWords) -> dict[str, Any]:
+        entities = [{"type": kind, "text": text} for kind, text in answer.entities()]
+        return {**answer._asdict(), "entities": entities}
+
+
+def _tag_faults(place: int, tag: Any, labels: Labels | None) -> Iterator[str]:
+    if not isinstance(tag, str):
+        yield (
+            f"tag {place} is {tag!r}, of type {type(tag).__name__}; give text: O, B-x "
+            "or I-x"
+        )
+    elif tag != OUTSIDE and not (tag[:2] in ("B-", "I-") and tag[2:]):
+        yield f"tag {place} is {tag!r}; give O, or B-x or I-x with the type for x"
+    elif labels is not None and tag not in labels:
+        yield f"tag {place}, {tag!r}, is unknown; {allowed(labels)}"
+
+
+def _begins(tag: str, before: str) -> bool:
+    """Whether an entity begins with this tag."""
+    return tag != OUTSIDE and (tag[0] == "B" or before[2:] != tag[2:])
 
 
 class Aligned(NamedTuple):

@@ -1,37 +1,29 @@
-"""Task: what all kinds of task share: features, their settings, losses (chapter 10)."""
+"""Task: what a kind of task says of itself, a class to be filled in (chapter 10)."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from bertcore.sources import needs
-from bertcore.text.batch import ROW, Slot, least_padding, packed
+from bertcore.files import read_json, write_json
+from bertcore.model.config import BertConfig
+from bertcore.model.inference import evaluation
+from bertcore.model.variants.families import FAMILIES, Family, family_of, family_with
+from bertcore.model.weights import Pretrained, published_class
+from bertcore.sources import find_file, needs
+from bertcore.tasks.rows import Labels, Row, RowKind, Settings, TaskSet
+from bertcore.text.batch import ROW, Slot, TrainingBatch, least_padding, packed
 from bertcore.text.fast_tokenizer import AnyTokenizer
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-def an(model: type) -> str:
-    """The name of a class with its article.
-
-    >>> an(type("EncoderDecoder", (), {})), an(bool)
-    ('an EncoderDecoder', 'a bool')
-    """
-    name = model.__name__
-    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
-
-
-def class_loss(scores: Tensor, targets: Tensor) -> Tensor:
-    """The sum of the cross-entropies, in nats."""
-    return F.cross_entropy(scores, targets, reduction="sum")
-
-
-def number_loss(scores: Tensor, targets: Tensor) -> Tensor:
-    """The sum of the squares of the differences; scores are `p 1`."""
-    return F.mse_loss(scores[:, 0], targets, reduction="sum")
+Weights = str | Path | BertConfig | Pretrained
+ROOM = 4096  # tokens that are computed at once
+# Fields of a `Tuning` that are for writing alone, as they are if nobody sets them.
+_OF_WRITING = {"target_length": None, "label_smoothing": 0.0, "tied": False}
 
 
 class Feature(NamedTuple):
@@ -40,8 +32,9 @@ class Feature(NamedTuple):
     `row` is the number of the row it was made of, `first` and `second` are the ids of
     its segments. `asked` are the places whose states are read; for writing none is
     named, as all are read. `targets` is what is right there: a class or a number for
-    each place; of an answer, its first and last place; the ids of what is to be
-    written. It is empty if that is not known. `places` are those of `Window`.
+    each place, or for each label 0 or 1; of an answer, its first and last place; the
+    ids of what is to be written. It is empty if that is not known. `places` are those
+    of `Window`.
     """
 
     row: int
@@ -55,25 +48,6 @@ class Feature(NamedTuple):
     def size(self) -> int:
         """Tokens that are read."""
         return len(self.first) + len(self.second)
-
-
-Places = Callable[[Sequence[Slot], Sequence[Feature], int], dict[str, Tensor]]
-
-
-def reading_at(places: Places) -> Callable[[Sequence[Feature], int], dict[str, Tensor]]:
-    """A function from features and the id of padding to the arguments of `scores`."""
-
-    def asked(features: Sequence[Feature], pad_id: int) -> dict[str, Tensor]:
-        row = least_padding([feature.size for feature in features], ROW)
-        batch, found = packed([(f.first, f.second) for f in features], pad_id, row)
-        return {**batch, **places(found, features, row)}
-
-    return asked
-
-
-def text_sizes(features: Sequence[Feature]) -> Tensor:
-    """The tokens of each, `n 1`."""
-    return torch.tensor([[feature.size] for feature in features])
 
 
 class FeatureSettings(NamedTuple):
@@ -91,18 +65,454 @@ class FeatureSettings(NamedTuple):
     target: int = 64
 
 
-def are_texts(row: Any, count: int | None = None) -> bool:
-    if not isinstance(row, Sequence) or isinstance(row, (str, bytes)):
-        return False
-    return all(isinstance(each, str) for each in row) and count in (None, len(row))
+Scored = Sequence[tuple[Feature, Any]]
 
 
-def row_error(number: int, row: Any, wanted: str) -> ValueError:
-    return ValueError(f"row {number} is {row!r:.60}; give {wanted}")
+class Fitted(Protocol):
+    """A model that has learnt a task, with what it takes to use it: a `Predictor`.
+
+    `labels` are in the order of the objective's scores; `settings` are those of the
+    kind, as `Task.complete` gives them.
+    """
+
+    objective: Any
+    reading: FeatureSettings
+    labels: tuple[str, ...]
+    settings: Settings
 
 
-Scored = Sequence[tuple[Feature, Tensor]]
+class Task(RowKind):
+    """A kind of task: what its rows are, what a model reads of them, what it answers.
+
+    A kind is a subclass in a module of its own, with a line in the table
+    `bertcore.tasks.kinds.KINDS`. An instance holds nothing of a run or a model. What a
+    fitted model needs besides its weights are its *settings*, a dict that task.json
+    keeps.
+
+    Attributes:
+        main: the score that says which of two models is the better one.
+        settings: the names of its settings.
+        needed: what task.json must hold besides what all kinds have there.
+        chooses: whether `choose` has settings to choose on the validation rows.
+        counted: what the baseline `bag_of_words` is called.
+        distilled: the loss against labels where a teacher is asked at the same places;
+            None if there is no distillation.
+        target_type: of the numbers that say what is right.
+        metrics: the scores of one guess for each row, by their names.
+        majority, bag_of_words: guesses for rows from a set; see
+            `bertcore.tasks.baselines`.
+    """
+
+    main: ClassVar[str]
+    settings: ClassVar[tuple[str, ...]] = ()
+    needed: ClassVar[tuple[str, ...]] = ()
+    chooses: ClassVar[bool] = False
+    counted: ClassVar[str] = "bag of words"
+    distilled: ClassVar[Loss | None] = None
+    target_type: ClassVar[torch.dtype] = torch.long
+    metrics: ClassVar[Callable[[Sequence[Row], Sequence[Any]], dict[str, float]]]
+    majority: ClassVar[Callable[[TaskSet, Sequence[Row]], list[Any]]]
+    bag_of_words: ClassVar[Callable[[TaskSet, Sequence[Row]], list[Any]]]
+
+    # What a model reads, and how it learns
+
+    @abstractmethod
+    def features(
+        self, rows: Sequence[Row], reading: FeatureSettings, labels: Labels = ()
+    ) -> Iterator[Feature]:
+        """What a model reads of each row: one feature or more, in order.
+
+        Args:
+            rows: of this kind.
+            reading: how.
+            labels: in the order of the model's scores.
+        """
+
+    @abstractmethod
+    def inputs(self, features: Sequence[Feature], pad_id: int) -> dict[str, Tensor]:
+        """Features, packed: what the `scores` of the objective takes.
+
+        Args:
+            features: one at least.
+            pad_id: the id that fills up the rows.
+        """
+
+    def targets(self, features: Sequence[Feature]) -> Tensor:
+        """What is right at the places that are asked, in the order of the scores."""
+        found = [n for feature in features for n in feature.targets]
+        return torch.tensor(found, dtype=self.target_type)  # also where there are none
+
+    @abstractmethod
+    def objective(self, model: Any, smoothing: float = 0.0) -> nn.Module:
+        """The module that gives a model's loss, and in `scores` what it answers.
+
+        Args:
+            model: one of this kind.
+            smoothing: of labels, for writing.
+        """
+
+    @abstractmethod
+    def build(self, weights: Weights, labels: Labels, tied: bool = False) -> Pretrained:
+        """A model that can learn this; what is new starts from random weights.
+
+        Args:
+            weights: a folder or a hub name; a config for random weights; or a model,
+                which is taken as it is.
+            labels: in the order of its scores.
+            tied: whether the two parts of an encoder-decoder share their weights.
+
+        Raises:
+            FileNotFoundError: if there are no such weights.
+            ValueError: if they are damaged, or not what the kind takes.
+        """
+
+    @abstractmethod
+    def load(self, folder: str | Path) -> Pretrained:
+        """The model that was fine-tuned and saved in a folder."""
+
+    @abstractmethod
+    def check_model(self, model: Pretrained) -> None:
+        """ValueError if the kind takes another class of models."""
+
+    @abstractmethod
+    def freeze(self, model: Any, frozen: bool) -> None:
+        """What does not learn: the body, if it is frozen, or a part nobody reads."""
+
+    @abstractmethod
+    def check_tuning(self, tuning: Any) -> None:
+        """ValueError if a field of a `Tuning` is set that makes no sense here."""
+
+    def positions(self, model: Any) -> tuple[int, int]:
+        """How many tokens a model can read, and how many it can write, if it writes."""
+        return model.config.max_positions, model.config.max_positions
+
+    def check_fit(self, model: Any, reading: FeatureSettings, labels: Labels) -> None:
+        """ValueError if a model cannot read so much, or has scores for other labels."""
+        check_length("length", reading.length, "model", self.positions(model)[0])
+
+    def features_of(
+        self,
+        rows: Sequence[Row],
+        reading: FeatureSettings,
+        labels: Labels = (),
+        number: int = 0,
+    ) -> list[Feature]:
+        """`features` in a list; a ValueError names the row that cannot be read.
+
+        Rows are counted from `number`.
+        """
+        found: list[Feature] = []
+        try:
+            found.extend(self.features(rows, reading, labels))
+        except ValueError as error:
+            place = number + (found[-1].row + 1 if found else 0)  # each row has one
+            raise ValueError(f"row {place}: {error}") from error
+        return found
+
+    def sizes(self, features: Sequence[Feature]) -> Tensor:
+        """The tokens of each, without padding, `n 1`; see `TrainingBatch`."""
+        return torch.tensor([[feature.size] for feature in features])
+
+    def batch(self, features: Sequence[Feature], pad_id: int) -> TrainingBatch:
+        """Features with their targets, as the training loop takes them."""
+        targets = self.targets(features)
+        given = {**self.inputs(features, pad_id), "targets": targets}
+        counts = torch.tensor([len(targets)])
+        return TrainingBatch(given, counts, self.sizes(features))
+
+    # Settings of a fitted model
+
+    def fit(self, rows: Sequence[Row]) -> Settings:
+        """Settings that the rows to train on decide."""
+        return {}
+
+    def complete(
+        self, given: Settings, reading: FeatureSettings, labels: Labels
+    ) -> Settings:
+        """All settings, given or usual; ValueError if one is unknown."""
+        for name in given:
+            if name not in self.settings:
+                raise ValueError(
+                    f"{name}=… for {self.name}, which has none; leave it out"
+                )
+        return {name: given.get(name) for name in self.settings}
+
+    def choose(self, rows: Sequence[Row], scored: Scored, fitted: Fitted) -> Settings:
+        """The settings with which the answers to validation rows are best.
+
+        Args:
+            rows: that say what is right.
+            scored: their features, each with what `outputs` gave for it.
+            fitted: the model, with the settings of before.
+        """
+        return fitted.settings
+
+    def to_json(self, settings: Settings) -> dict[str, Any]:
+        """The settings as task.json keeps them."""
+        return settings
+
+    def from_json(self, about: Mapping[str, Any]) -> Settings:
+        """The settings in a task.json; ValueError if one makes no sense."""
+        return {name: about[name] for name in self.settings if name in about}
+
+    def publish(self, folder: Path, fitted: Fitted) -> None:
+        """Write what transformers reads in a folder besides the model's own files."""
+        return
+
+    # Answers and scores
+
+    @abstractmethod
+    def outputs(self, fitted: Fitted, features: Sequence[Feature]) -> list[Any]:
+        """What a model makes of each feature: its scores, or what it writes."""
+
+    @abstractmethod
+    def answers(self, rows: Sequence[Row], scored: Scored, fitted: Fitted) -> list[Any]:
+        """An answer for each row, from features and what `outputs` gave for each."""
+
+    @abstractmethod
+    def shown(self, row: Row, answer: Any) -> str:
+        """An answer as a line to read."""
+
+    @abstractmethod
+    def as_object(self, row: Row, answer: Any) -> dict[str, Any]:
+        """An answer with what was asked, for JSON."""
+
+    def details(
+        self, rows: Sequence[Row], guesses: Sequence[Any], labels: Labels
+    ) -> dict[str, dict[str, float]]:
+        """The scores of each label apart, where they say more than those of all."""
+        return {}
+
+    def score(self, rows: Sequence[Row], guesses: Sequence[Any]) -> dict[str, float]:
+        """The scores of guesses.
+
+        They are 0 to 1, but correlations -1 to 1, and a rate of errors 0 or more.
+
+        Args:
+            rows: with what is right.
+            guesses: a plain answer for each row, as `truth` is one.
+
+        Raises:
+            ValueError: if there is not one guess for each row, or a row lacks what is
+                right.
+            FileNotFoundError: if the library that counts is not installed.
+        """
+        if len(rows) != len(guesses) or not rows:
+            raise ValueError(
+                f"{len(guesses)} guesses for {len(rows)} rows; give each row its "
+                "guess, and one row at least"
+            )
+        for number, row in enumerate(rows):
+            if self.truth(row) is None:
+                raise ValueError(
+                    f"row {number} does not say what is right; leave it out"
+                )
+        return self.metrics(rows, guesses)
+
+    def check_scores(self, rows: Sequence[Row]) -> None:
+        """Score a row before the long work, so that a missing library shows at once."""
+        for row in rows[:1]:
+            self.score([row], [self.truth(row)])
+
+
+class HeadedTask(Task):
+    """A kind whose models are the body of any family with one linear layer on it.
+
+    Features stand packed in rows, so the objective is told the positions that it reads.
+
+    Attributes:
+        part: the field of `Family` that holds the class of its models.
+        problem_type: what config.json must say for transformers to give the same.
+        from_types: what the config.json of a checkpoint may say whose head is kept.
+    """
+
+    part: ClassVar[str]
+    problem_type: ClassVar[str | None] = None
+    from_types: ClassVar[tuple[str | None, ...]] = (None,)
+
+    @abstractmethod
+    def places(
+        self, slots: Sequence[Slot], features: Sequence[Feature], length: int
+    ) -> dict[str, Tensor]:
+        """Which positions the objective reads, as it takes them.
+
+        Args:
+            slots: where each feature stands.
+            features: what they are.
+            length: of a packed row.
+        """
+
+    def scores_in(self, feature: Feature) -> int:
+        """How many rows of the objective's scores belong to a feature."""
+        return 1
+
+    def inputs(self, features: Sequence[Feature], pad_id: int) -> dict[str, Tensor]:
+        row = least_padding([feature.size for feature in features], ROW)
+        batch, slots = packed([(f.first, f.second) for f in features], pad_id, row)
+        return {**batch, **self.places(slots, features, row)}
+
+    def outputs(self, fitted: Fitted, features: Sequence[Feature]) -> list[Tensor]:
+        objective, pad_id = fitted.objective, fitted.reading.tokenizer.pad_id
+        found: dict[int, Tensor] = {}
+        with evaluation(objective), torch.inference_mode():
+            for numbers in batches([feature.size for feature in features]):
+                some = [features[n] for n in numbers]
+                given = on_device(self.inputs(some, pad_id), objective)
+                scores = objective.scores(**given).float().cpu()
+                parts = scores.split([self.scores_in(feature) for feature in some])
+                found.update(zip(numbers, parts, strict=True))
+        return [found[n] for n in range(len(features))]
+
+    # The model
+
+    def model_of(self, family: Family) -> type[Pretrained]:
+        """The class of a family that does this."""
+        return getattr(family, self.part)
+
+    def head(self, labels: Labels) -> dict[str, Any]:
+        """The fields of a config that say what the head is for."""
+        return {"num_labels": len(labels) or 1, "label_names": tuple(labels) or None}
+
+    def check_model(self, model: Pretrained) -> None:
+        # A class of BERT's own may stand in for that of a family that we do not know.
+        bert = self.model_of(FAMILIES["bert"])
+        family = FAMILIES.get(model.config.published.model_type)
+        own = bert if family is None else self.model_of(family)
+        if not isinstance(model, bert | own):
+            raise ValueError(
+                f"{an(type(model))} cannot do {self.name!r}; give {an(own)}"
+            )
+
+    def check_fit(self, model: Any, reading: FeatureSettings, labels: Labels) -> None:
+        wanted = self.head(labels).get("num_labels")
+        if wanted not in (None, model.config.num_labels):
+            raise ValueError(
+                f"the model has {model.config.num_labels} scores for {wanted} labels; "
+                f"give num_labels={wanted}"
+            )
+        super().check_fit(model, reading, labels)
+
+    def build(self, weights: Weights, labels: Labels, tied: bool = False) -> Pretrained:
+        if isinstance(weights, Pretrained):
+            self.check_model(weights)
+            return weights
+        changes = self.head(labels)
+        if isinstance(weights, BertConfig):
+            return self.model_of(family_with(weights))(weights.replace(**changes))
+        published = read_json(find_file(weights, "config.json"))
+        family = family_of(published)
+        if self._keeps_head(family, published, changes):
+            return self.model_of(family).from_pretrained(weights, **changes)
+        return self.over(family.body.from_pretrained(weights), labels)
+
+    def _keeps_head(
+        self, family: Family, published: dict[str, Any], changes: dict[str, Any]
+    ) -> bool:
+        """Whether a checkpoint's head is for this kind, and for these labels."""
+        model = self.model_of(family)
+        if published.get("architectures") != [published_class(model)]:
+            return False
+        if published.get("problem_type") not in self.from_types:
+            return False
+        own = family.config.from_dict(published)
+        if own.label_names not in (None, changes.get("label_names")):
+            return False
+        return not changes or own.num_labels == changes["num_labels"]
+
+    def over(self, body: Pretrained, labels: Labels) -> Pretrained:
+        """A new model over a copy of a body, perhaps with or without its pooler.
+
+        Raises:
+            ValueError: if the body has other parts than its family.
+        """
+        model = self.model_of(family_with(body.config))
+        made = model(body.config.replace(**self.head(labels)))
+        given = body.state_dict()
+        apart = made.bert.state_dict().keys() ^ given.keys()
+        if any(not name.startswith("pooler.") for name in apart):
+            raise ValueError(
+                f"{type(body).__name__} has other parts than the body of "
+                f"{model.__name__}; give one whose layers are its family's own"
+            )
+        made.bert.load_state_dict(given, strict=False)
+        return made.eval()
+
+    def load(self, folder: str | Path) -> Pretrained:
+        family = family_of(read_json(find_file(folder, "config.json")))
+        return self.model_of(family).from_pretrained(folder)
+
+    def freeze(self, model: Any, frozen: bool) -> None:
+        if frozen:
+            for name, parameter in model.bert.named_parameters():
+                parameter.requires_grad_(name.startswith("pooler."))
+
+    def check_tuning(self, tuning: Any) -> None:
+        for name, usual in _OF_WRITING.items():
+            value = getattr(tuning, name)
+            if value != usual:
+                raise ValueError(
+                    f"{name}={value!r} for {self.name}: it is for writing alone; leave "
+                    "it out"
+                )
+
+    def publish(self, folder: Path, fitted: Fitted) -> None:
+        if self.problem_type is not None:
+            update_config(folder, problem_type=self.problem_type)
+
+
+def on_device(batch: Mapping[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+    """A batch where a module computes."""
+    device = next(module.parameters()).device
+    return {name: value.to(device) for name, value in batch.items()}
+
+
+def check_length(name: str, length: int, part: str, positions: int) -> None:
+    """ValueError if a part of a model has fewer positions than it shall read."""
+    if length > positions:
+        raise ValueError(
+            f"{name}={length}, but the {part} has {positions} positions; give at most "
+            "as many"
+        )
+
+
+def class_loss(scores: Tensor, targets: Tensor) -> Tensor:
+    """The sum of the cross-entropies, in nats."""
+    return F.cross_entropy(scores, targets, reduction="sum")
+
+
+def an(model: type) -> str:
+    """The name of a class with its article.
+
+    >>> an(type("EncoderDecoder", (), {})), an(bool)
+    ('an EncoderDecoder', 'a bool')
+    """
+    name = model.__name__
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+
+
+def batches(sizes: Sequence[int], room: int = ROOM) -> list[list[int]]:
+    """Which to compute together, as numbers: the longest first, `room` tokens at most.
+
+    >>> batches([3, 8, 5], room=10)
+    [[1], [2, 0]]
+    """
+    found: list[list[int]] = []
+    used = room
+    for number in sorted(range(len(sizes)), key=lambda n: -sizes[n]):
+        if not found or used + sizes[number] > room:
+            found.append([])
+            used = 0
+        found[-1].append(number)
+        used += sizes[number]
+    return found
 
 
 def metrics_library(name: str) -> Any:
+    """A module of a library that counts; FileNotFoundError says how to get it."""
     return needs(name, "counting scores")
+
+
+def update_config(folder: Path, **values: Any) -> None:
+    """More values for the folder's `config.json`, which transformers reads."""
+    path = folder / "config.json"
+    write_json(path, {**read_json(path), **values})

@@ -22,9 +22,9 @@ from bertcore.model.bert import BertForMaskedLM
 from bertcore.model.counts import Costs
 from bertcore.model.inference import evaluation, states_at
 from bertcore.model.weights import Pretrained
-from bertcore.tasks.kinds import features_of, objective_inputs, plain_row
+from bertcore.tasks.kinds import KINDS, find_task
 from bertcore.tasks.rows import TaskSet
-from bertcore.tasks.task import Feature, an, class_loss, number_loss
+from bertcore.tasks.task import Feature, Task, an, batches, on_device
 from bertcore.text.batch import TrainingBatch
 from bertcore.training.finetuning import (
     CARD,
@@ -36,10 +36,8 @@ from bertcore.training.finetuning import (
 )
 from bertcore.training.loop import Record, follow, seed_for
 from bertcore.training.objectives import Objective, states_and_logits
-from bertcore.training.predictor import Predictor, batches
+from bertcore.training.predictor import Predictor, unlabelled_rows
 from bertcore.training.recipe import Tuning
-
-HARD = dict(classification=class_loss, regression=number_loss, tagging=class_loss)
 
 
 @dataclass(frozen=True)
@@ -79,18 +77,18 @@ class DistillationObjective(nn.Module):
     """A student and the sums of three losses: labels, teacher's scores, its states."""
 
     def __init__(
-        self, kind: str, model: nn.Module, mix: LossWeights, width: int
+        self, task: Task, model: nn.Module, mix: LossWeights, width: int
     ) -> None:
         """
         Args:
-            kind: of the task.
+            task: the kind, one with a loss for distillation.
             model: the student, with its head.
             mix: what each loss counts.
             width: of the teacher's states. If the student's differ, they go through a
                 linear map that learns with it and is no part of it.
         """
         super().__init__()
-        self.hard, self.model, self.mix = HARD[kind], model, mix
+        self.hard, self.model, self.mix = task.distilled, model, mix
         self.fit = width_projection(model.config.hidden_size, width)
 
     def forward(
@@ -173,17 +171,15 @@ class Distillation:
             FileNotFoundError: if the student has no such weights.
         """
         self.mix = mix or LossWeights()
-        if data.kind not in HARD:
+        if find_task(data.kind).distilled is None:
+            able = [name for name, task in KINDS.items() if task.distilled is not None]
             raise ValueError(
-                f"no distillation for {data.kind}; there is {', '.join(HARD)}"
+                f"no distillation for {data.kind}; there is {', '.join(able)}"
             )
         self.tuned = tuned = FineTuning(data, student, tuning, **options)
         self.data, self.predictor, self.model = tuned.data, tuned.predictor, tuned.model
         self.looks, self.losses = tuned.looks, list[tuple[float, ...]]()
-        more = [
-            plain_row(data.kind, number, row, self.predictor.pairs)
-            for number, row in enumerate(unlabelled)
-        ]
+        more = unlabelled_rows(self.predictor, unlabelled)
         self.asked = [*self.data.train, *more]
         lessons = teacher_outputs(teacher, self.asked, self.data, bool(self.mix.states))
         self.about = an(type(teacher.model)) if isinstance(teacher, Predictor) else None
@@ -191,21 +187,21 @@ class Distillation:
 
     def _equip(self, lessons: Sequence[Any], more: int) -> None:
         """The run of the student gets the teacher's loss, and passes that have it."""
-        tuned, kind, reading = self.tuned, self.data.kind, self.predictor.reading
+        tuned, task, reading = self.tuned, self.predictor.task, self.predictor.reading
         known = len(self.asked) - more
-        found = features_of(kind, self.asked[known:], reading, self.data.labels)
+        found = task.features_of(self.asked[known:], reading, self.data.labels)
         extra = [feature._replace(row=feature.row + known) for feature in found]
         features, old = [*tuned.works.features, *extra], tuned.works
         tuned.recipe = tuned.tuning.recipe(len(features))
         size = tuned.recipe.one_pass
-        works = TaskBatches(kind, features, size, old.seed, old.pad_id)
+        works = TaskBatches(task, features, size, old.seed, old.pad_id)
         tuned.works = DistillationBatches(works, outputs_of_features(lessons, features))
         states = lessons[0].states
         own = self.model.config.hidden_size
         width = own if states is None else states.shape[1]
         with torch.random.fork_rng(devices=[]):
             seed_for(old.seed, 0)
-            objective = DistillationObjective(kind, self.model, self.mix, width)
+            objective = DistillationObjective(task, self.model, self.mix, width)
         tuned.objective = objective.to(tuned.setting.device)
 
     def records(self) -> Iterator[Record]:
@@ -514,17 +510,14 @@ class DistillationBatches:
 
 
 def _asked(teacher: Predictor, rows: Sequence[Any]) -> list[TeacherOutput]:
-    features = features_of(teacher.kind, rows, teacher.reading, teacher.labels)
-    device = next(teacher.model.parameters()).device
+    task, reading = teacher.task, teacher.reading
+    features = task.features_of(rows, reading, teacher.labels)
     found: dict[int, tuple[Tensor, Tensor]] = {}
     with evaluation(teacher.model), torch.no_grad():
         for numbers in batches([feature.size for feature in features]):
             some = [features[n] for n in numbers]
-            asked = objective_inputs(
-                teacher.kind, some, teacher.reading.tokenizer.pad_id
-            )
-            moved = {name: value.to(device) for name, value in asked.items()}
-            both = scores_and_states(teacher.model, **moved)
+            asked = task.inputs(some, reading.tokenizer.pad_id)
+            both = scores_and_states(teacher.model, **on_device(asked, teacher.model))
             sizes = [len(feature.asked) for feature in some]
             parts = (part.float().cpu().split(sizes) for part in both)
             found.update(zip(numbers, zip(*parts, strict=True), strict=True))

@@ -18,26 +18,21 @@ import torch
 from torch import Tensor, nn
 
 from bertcore.cards import make_card, write_card
-from bertcore.files import read_json
 from bertcore.model.config import BertConfig
 from bertcore.model.counts import Costs
-from bertcore.model.encoder_decoder import EncoderDecoder
 from bertcore.model.lowrank import add_low_rank, merge_low_rank
-from bertcore.model.variants.families import family_of, family_with
-from bertcore.model.weights import Pretrained, published_class
-from bertcore.sources import find_file
-from bertcore.tasks.kinds import (
-    MAIN,
-    checked_model,
-    features_of,
-    plain,
-    score,
-    task_batch,
-    task_kind,
+from bertcore.model.weights import Pretrained
+from bertcore.tasks.kinds import checked, find_task, plain
+from bertcore.tasks.rows import CheckedSet, TaskSet
+from bertcore.tasks.task import (
+    Feature,
+    FeatureSettings,
+    HeadedTask,
+    Settings,
+    Task,
+    Weights,
+    an,
 )
-from bertcore.tasks.rows import TaskSet, are_pairs, ready
-from bertcore.tasks.task import Feature, FeatureSettings, an
-from bertcore.tasks.writing import WritingObjective
 from bertcore.text.batch import TrainingBatch
 from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
 from bertcore.training.devices import device_name
@@ -58,7 +53,6 @@ CARD = "card.json"
 LENGTH = 128  # tokens of a text, if nothing else is said
 TARGET = 64  # of what is written
 COUNTED = 12  # features at most whose operations are counted
-Weights = str | Path | BertConfig | Pretrained
 
 
 class TaskEvaluation(NamedTuple):
@@ -81,7 +75,7 @@ class FineTuning:
 
     def __init__(
         self,
-        data: TaskSet,
+        data: TaskSet | CheckedSet,
         weights: Weights,
         tuning: Tuning | None = None,
         folder: str | Path | None = None,
@@ -91,7 +85,8 @@ class FineTuning:
     ) -> None:
         """
         Args:
-            data: the rows, and what kind of task they are.
+            data: the rows, and what kind of task they are; a `CheckedSet` is not
+                checked again.
             weights: a folder or a name on the hub; or the config of a model that
                 starts from random weights; or a model, which is trained itself. The
                 last two need a `tokenizer`.
@@ -108,16 +103,17 @@ class FineTuning:
         """
         self.tuning = tuning or Tuning()
         self.setting = setting or default_compute_settings()
-        self.data, self.faults = ready(data, on_fault)
+        sound = data if isinstance(data, CheckedSet) else checked(data, on_fault)
+        self.data, self.faults, _ = sound
         data = self.data
         self.weights = weights
         self.folder = Path(folder).expanduser() if folder is not None else None
         self.predictor = task_predictor(data, weights, self.tuning, tokenizer)
         self.model, self.objective = self.predictor.model, self.predictor.objective
         self.model.to(self.setting.device)
-        reading = self.predictor.reading
+        reading, task = self.predictor.reading, self.predictor.task
         try:
-            features = features_of(data.kind, data.train, reading, data.labels)
+            features = task.features_of(data.train, reading, data.labels)
         except ValueError as error:
             raise ValueError(f"{data.name}, train: {error}") from error
         self.recipe = self.tuning.recipe(len(features))
@@ -126,11 +122,12 @@ class FineTuning:
             self.tuning.seed,
             reading.tokenizer.pad_id,
         )
-        self.works = TaskBatches(data.kind, features, size, seed, pad)
+        self.works = TaskBatches(task, features, size, seed, pad)
         self.progress = TrainingState()
         self.losses: list[float] = []
         self.looks: list[TaskEvaluation] = []
         self._best: dict[str, Tensor] = {}
+        self._best_settings: Settings = self.predictor.settings
 
     def records(self) -> Iterator[Record]:
         """Train to the end, or until patience is over; a record after each update.
@@ -165,12 +162,12 @@ class FineTuning:
     @property
     def best(self) -> TaskEvaluation | None:
         """The look whose weights the model has; None without validation rows."""
-        main = MAIN[self.data.kind]
+        main = self.predictor.task.main
         return max(self.looks, key=lambda look: look.scores[main], default=None)
 
     def score(self, rows: Sequence[Any]) -> dict[str, float]:
         """The scores of the model, as it is, on rows that say what is right."""
-        return score(self.data.kind, rows, plain(self.predictor.predict(rows)))
+        return self.predictor.task.score(rows, plain(self.predictor.predict(rows)))
 
     def save(self, folder: str | Path) -> None:
         """Write a folder that `Predictor` loads, and transformers, too."""
@@ -178,8 +175,8 @@ class FineTuning:
         if self.tuning.rank is not None:
             model = copy.deepcopy(predictor.model)
             merge_low_rank(model)
-            own = predictor.kind, predictor.reading, predictor.labels, predictor.pairs
-            predictor = Predictor(model, *own)
+            own = predictor.kind, predictor.reading, predictor.labels
+            predictor = Predictor(model, *own, **predictor.settings)
         predictor.save_pretrained(folder)
 
     def card(self, **results: Any) -> dict[str, Any]:
@@ -194,15 +191,17 @@ class FineTuning:
         over = 0.0
         if world.leads:
             epoch = record.step * self.recipe.batch / len(self.works.features)
+            self.predictor.choose(self.data.valid)
             found = self.score(self.data.valid)
             self.looks.append(TaskEvaluation(epoch, record.step, record.seconds, found))
             if self.best is self.looks[-1]:
                 self._best = _kept(self.model)
+                self._best_settings = self.predictor.settings
             since = len(self.looks) - 1 - self.looks.index(self.best)
             over = float(since >= (self.tuning.patience or len(self.looks)))
         else:
             self.looks.append(
-                TaskEvaluation(0.0, record.step, 0.0, {MAIN[self.data.kind]: 0.0})
+                TaskEvaluation(0.0, record.step, 0.0, {self.predictor.task.main: 0.0})
             )
         return bool(world.first(over, device))
 
@@ -213,6 +212,7 @@ class FineTuning:
             own = dict(self.model.named_parameters())
             for name, value in self._best.items():
                 own[name].copy_(value)
+        self.predictor.settings = self._best_settings
         if self.folder is not None and self.progress.step and self.setting.world.leads:
             self.save(self.folder)
             write_card(self.folder / CARD, self.card())
@@ -279,21 +279,29 @@ def task_predictor(
         FileNotFoundError: if there are no such weights.
         ValueError: if data, weights and tuning do not fit together.
     """
-    tuning.check_kind(data.kind)
+    task = find_task(data.kind)
+    task.check_tuning(tuning)
     if tokenizer is None and isinstance(weights, BertConfig | Pretrained):
         what = "random weights" if isinstance(weights, BertConfig) else "a built model"
         raise ValueError(f"{what} came with no tokenizer; give tokenizer=…")
     tokenizer = tokenizer or load_tokenizer(weights)
     model = task_model(data.kind, weights, data.labels, tuning.seed, tuning.tied)
-    length = tuning.length or min(LENGTH, model.config.max_positions)
-    reading, objective = FeatureSettings(tokenizer, length, tuning.stride), None
-    if isinstance(model, EncoderDecoder):
-        target = min(TARGET, model.decoder.config.max_positions)
-        reading = reading._replace(target=tuning.target_length or target)
-        objective = WritingObjective(model, tuning.label_smoothing)
-    restrict(model, tuning)
-    pairs = are_pairs(data)
-    return Predictor(model, data.kind, reading, data.labels, pairs, objective)
+    read, written = task.positions(model)
+    reading = FeatureSettings(
+        tokenizer,
+        tuning.length or min(LENGTH, read),
+        tuning.stride,
+        tuning.target_length or min(TARGET, written),
+    )
+    restrict(model, tuning, task)
+    return Predictor(
+        model,
+        data.kind,
+        reading,
+        data.labels,
+        task.objective(model, tuning.label_smoothing),
+        **task.fit(data.train),
+    )
 
 
 def task_model(
@@ -322,50 +330,10 @@ def task_model(
         FileNotFoundError: if there are no such weights.
         ValueError: if their files are damaged, or they are not what the kind takes.
     """
-    if isinstance(weights, Pretrained):
-        made = checked_model(kind, weights)
-    else:
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "(?s).*start from random weights")
-            seed_for(seed, 0)
-            if kind == "writing":
-                made = _writer(weights, tied)
-            else:
-                made = _reader(kind, weights, labels)
-    if tied and not made.tied:
-        raise ValueError(
-            "tied=True, but these are the weights of an encoder-decoder whose parts "
-            "share nothing; leave tied out, or start from a BERT"
-        )
-    return made
-
-
-def _writer(weights: str | Path | BertConfig, tied: bool) -> EncoderDecoder:
-    if isinstance(weights, BertConfig):
-        if type(weights) is not BertConfig:
-            raise ValueError(
-                f"a {type(weights).__name__} is not a BERT's, and for writing only a "
-                "BERT becomes encoder and decoder; give a BERT"
-            )
-        return EncoderDecoder(weights, tied=tied)
-    published = read_json(find_file(weights, "config.json"))
-    if published.get("model_type") == "encoder-decoder":
-        return EncoderDecoder.from_pretrained(weights)
-    return EncoderDecoder.from_bert(weights, tied=tied)
-
-
-def _reader(
-    kind: str, weights: str | Path | BertConfig, labels: Sequence[str]
-) -> Pretrained:
-    changes = _labelled(kind, labels)
-    if isinstance(weights, BertConfig):
-        model = task_kind(kind).model_of(family_with(weights))
-        return model(weights.replace(**changes))
-    family = family_of(read_json(find_file(weights, "config.json")))
-    model = task_kind(kind).model_of(family)
-    if _has_head(model, weights, changes):
-        return model.from_pretrained(weights, **changes)
-    return _over(model, family.body.from_pretrained(weights), changes)
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(?s).*start from random weights")
+        seed_for(seed, 0)
+        return find_task(kind).build(weights, labels, tied)
 
 
 def headed(kind: str, body: Pretrained, labels: Sequence[str], seed: int) -> Pretrained:
@@ -374,87 +342,37 @@ def headed(kind: str, body: Pretrained, labels: Sequence[str], seed: int) -> Pre
     Args:
         kind: of the task; writing has no head.
         body: of any family: a Bert, a Roberta, …
-        labels, seed: as for `task_model`.
+        labels: the classes or tags; none means one number.
+        seed: of the head.
 
     Raises:
         ValueError: if there is no such kind of task, or it takes no body with a head.
     """
-    found = task_kind(kind)
-    if not found.part:
+    task = find_task(kind)
+    if not isinstance(task, HeadedTask):
         raise ValueError(f"{kind} takes no head, so give weights to task_model")
     with torch.random.fork_rng(devices=[]):
         seed_for(seed, 0)
-        model = found.model_of(family_with(body.config))
-        return _over(model, body, _labelled(kind, labels))
+        return task.over(body, labels)
 
 
-def _labelled(kind: str, labels: Sequence[str]) -> dict[str, Any]:
-    """The fields of a config that say what a head is for."""
-    if kind == "answers":
-        return {}
-    names = tuple(labels) if len(labels) > 1 else None
-    return {"num_labels": len(labels) or 1, "label_names": names}
-
-
-def _over(
-    model: type[Pretrained], body: Pretrained, changes: dict[str, Any]
-) -> Pretrained:
-    """A new model over the weights of a body, perhaps with or without its pooler."""
-    made = model(body.config.replace(**changes))
-    given = body.state_dict()
-    apart = made.bert.state_dict().keys() ^ given.keys()
-    if any(not name.startswith("pooler.") for name in apart):
-        raise ValueError(
-            f"{type(body).__name__} has other parts than the body of {model.__name__}; "
-            "give one whose layers are its family's own"
-        )
-    made.bert.load_state_dict(given, strict=False)
-    return made.eval()
-
-
-def _has_head(
-    model: type[Pretrained], weights: str | Path, changes: dict[str, Any]
-) -> bool:
-    """Whether the checkpoint is of this class, with these labels."""
-    published = read_json(find_file(weights, "config.json"))
-    if published.get("architectures") != [published_class(model)]:
-        return False
-    own = model.config_class.from_dict(published)
-    names = changes.get("label_names")
-    if own.label_names is not None and own.label_names != names:
-        return False
-    return not changes or own.num_labels == changes["num_labels"]
-
-
-def restrict(model: Pretrained, tuning: Tuning) -> None:
+def restrict(model: Pretrained, tuning: Tuning, task: Task) -> None:
     """What does not learn: a frozen body, or all of it but its low-rank changes.
 
-    Of an encoder-decoder it is a frozen encoder, or one that nobody looks at.
+    Raises:
+        ValueError: if a model lacks the matrices that get low-rank changes.
     """
-    if isinstance(model, EncoderDecoder):
-        written = set() if tuning.frozen else set(model.decoder.parameters())
-        if tuning.frozen or not model.decoder.cross:
-            for parameter in set(model.encoder.parameters()) - written:
-                parameter.requires_grad_(False)
-        return
     if tuning.rank is not None:
-        _check_parts(model)
+        names = model.bert.encoder.named_modules()
+        lacking = {"query", "value"} - {name.rpartition(".")[2] for name, _ in names}
+        if lacking:
+            raise ValueError(
+                f"rank=…, but {type(model).__name__} has no matrix "
+                f"{' and no '.join(sorted(lacking))} of its own; leave rank out, "
+                "perhaps with frozen=True"
+            )
         add_low_rank(model, tuning.rank, seed=tuning.seed)
-    if tuning.frozen:
-        for name, parameter in model.bert.named_parameters():
-            parameter.requires_grad_(name.startswith("pooler."))
-
-
-def _check_parts(model: Pretrained) -> None:
-    """ValueError if a model has not the matrices that get low-rank changes."""
-    parts = {name.rpartition(".")[2] for name, _ in model.bert.encoder.named_modules()}
-    lacking = {"query", "value"} - parts
-    if lacking:
-        raise ValueError(
-            f"rank=…, but {type(model).__name__} has no matrix "
-            f"{' and no '.join(sorted(lacking))} of its own; leave rank out, perhaps "
-            "with frozen=True"
-        )
+    task.freeze(model, tuning.frozen)
 
 
 class TaskBatches:
@@ -466,7 +384,7 @@ class TaskBatches:
 
     def __init__(
         self,
-        kind: str,
+        task: Task,
         features: Sequence[Feature],
         size: int,
         seed: int,
@@ -474,7 +392,7 @@ class TaskBatches:
     ) -> None:
         """
         Args:
-            kind: of the task.
+            task: the kind.
             features: with their targets.
             size: features in a pass.
             seed: of the order.
@@ -485,7 +403,7 @@ class TaskBatches:
         """
         if not features:
             raise ValueError("no rows to learn from; give one at least")
-        self.kind, self.features, self.size, self.seed = kind, features, size, seed
+        self.task, self.features, self.size, self.seed = task, features, size, seed
         self.pad_id = pad_id
         self._orders: dict[int, np.ndarray] = {}
 
@@ -499,7 +417,7 @@ class TaskBatches:
     def holding(self, numbers: Sequence[int]) -> TrainingBatch:
         """The batch of these features."""
         some = [self.features[n] for n in numbers]
-        return task_batch(self.kind, some, self.pad_id)
+        return self.task.batch(some, self.pad_id)
 
     def costs(self, objective: nn.Module) -> Costs:
         """What a pass of the objective costs."""

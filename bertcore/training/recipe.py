@@ -228,7 +228,6 @@ _WHOLE = (
     *("batch", "pass_size", "length", "stride", "patience", "looks", "rank"),
     "target_length",
 )
-_OF_WRITING = {"target_length": None, "label_smoothing": 0.0, "tied": False}
 
 
 @dataclass(frozen=True)
@@ -315,24 +314,6 @@ class Tuning:
                 f"no optimiser {self.optimiser!r} here; there are adamw, released"
             )
         self.recipe(1)
-
-    def check_kind(self, kind: str) -> None:
-        """ValueError if the kind of task leaves a field that is set without a sense."""
-        if kind == "writing" and self.rank is not None:
-            raise ValueError(
-                f"rank={self.rank} for writing, but low-rank changes are for models "
-                "with one body; leave rank out, perhaps with frozen=True, where only "
-                "the decoder learns"
-            )
-        if kind == "writing":
-            return
-        for name, usual in _OF_WRITING.items():
-            value = getattr(self, name)
-            if value != usual:
-                raise ValueError(
-                    f"{name}={value!r} for {kind}: it is for writing alone; leave it "
-                    "out"
-                )
 
     def recipe(self, features: int) -> Recipe:
         """What the engine takes, for so many features."""

@@ -508,7 +508,7 @@ def describe_name(name: str) -> Iterator[str]:
         yield f"{name}: {describe_model(name)}"
         next_step = f"finetune TASK --model {name} --out FOLDER"
         if find_optional(name, TASK) is not None:
-            task = read_task(name)
+            task, _ = read_task(name)
             labels = f": {', '.join(task['labels'][:12])}" if task["labels"] else ""
             yield f"fine-tuned for {task['kind']}{labels}"
             next_step = f"predict {name} TEXT"

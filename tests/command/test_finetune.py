@@ -20,8 +20,9 @@ from bertcore.command.app import main
 from bertcore.model.variants.distilbert import DistilBertConfig, DistilBertForMaskedLM
 from bertcore.model.variants.roberta import RobertaConfig, RobertaForMaskedLM
 from bertcore.tasks import loading
+from bertcore.tasks.kinds import KINDS
 from bertcore.tasks.loading import HUB_TASKS
-from bertcore.tasks.rows import KINDS, Question
+from bertcore.tasks.rows import Question
 from bertcore.tasks.sets import NAMED_TASKS
 from bertcore.text.fast_tokenizer import load_tokenizer, train_byte_bpe
 from bertcore.training.predictor import Predictor
@@ -45,6 +46,8 @@ def rows(kind: str, count: int = 60) -> list[dict[str, Any]]:
         elif kind == "regression":
             pair = {"text": text, "pair": text if good else "no"}
             found.append(pair | {"label": float(good)})
+        elif kind == "multilabel":
+            found.append({"text": text, "labels": [name] + ["dogs"] * good})
         elif kind == "tagging":
             tags = ["B-person", *["O"] * (len(text.split()) - 1)]
             found.append({"words": text.split(), "tags": tags})
@@ -109,6 +112,7 @@ def test_a_folder_for_everyone(kind: str, done, capsys) -> None:
     assert f"{out} on 12 test rows of {out.parent.name}: " in printed
     for name, value in card["results"]["test"].items():
         assert f"{name.replace('_', ' ')} {value:.3f}" in printed
+    assert ("\n  dogs: precision " in printed) == (kind == "multilabel")
     if kind == "classification":
         assert card["results"]["test"]["accuracy"] == 1
 
@@ -661,17 +665,18 @@ def test_lines_are_grouped_as_they_are_there() -> None:
 
 
 def test_names_in_their_places() -> None:
-    from bertcore.command.answering import shown
     from bertcore.tasks.answers import FoundAnswer
     from bertcore.tasks.tagging import TaggedWords
 
     tags = ("B-x", "I-x", "B-x", "O", "I-y", "I-x")
-    assert shown(None, TaggedWords(tuple("abcdef"), tags)) == (
+    assert KINDS["tagging"].shown(None, TaggedWords(tuple("abcdef"), tags)) == (
         "[x: a b] [x: c] d [y: e] [x: f]"
     )
     row = Question("Who?", "Ada")
-    assert shown(row, FoundAnswer("Ada", 0, 3, 1.0)) == "Ada (0–3)  Who?"
-    assert shown(row, FoundAnswer("", 0, 0, -1.0)) == "no answer  Who?"
+    assert (
+        KINDS["answers"].shown(row, FoundAnswer("Ada", 0, 3, 1.0)) == "Ada (0–3)  Who?"
+    )
+    assert KINDS["answers"].shown(row, FoundAnswer("", 0, 0, -1.0)) == "no answer  Who?"
 
 
 def test_tasks(monkeypatch, capsys) -> None:

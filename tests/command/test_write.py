@@ -15,8 +15,7 @@ from bertcore.command.app import main
 from bertcore.model.encoder_decoder import EncoderDecoder
 from bertcore.model.generate import Search
 from bertcore.sources import OUR_MODEL
-from bertcore.tasks import loading
-from bertcore.tasks.rows import Source, TaskSet
+from bertcore.tasks.rows import CheckedSet, Source, TaskSet
 from bertcore.tasks.sets import own_sounds, sounds_tokenizer
 from bertcore.training import run
 from bertcore.training.predictor import Predictor
@@ -73,7 +72,9 @@ def test_a_folder_that_writes(done: Path, capsys) -> None:
     assert set(card["results"]["baselines"]) == {"majority", "nearest row"}
     assert test["exact"] > 0.8
     predictor = Predictor.from_pretrained(done)
-    assert predictor.search.max_tokens == 15 and predictor.reading.target == 16
+    assert (
+        predictor.settings["search"].max_tokens == 15 and predictor.reading.target == 16
+    )
     assert main(["score", str(done), str(done.parent)]) == 0
     printed = capsys.readouterr().out
     for name, value in test.items():
@@ -126,7 +127,7 @@ def test_sounds_start_from_random_weights(monkeypatch, tmp_path, capsys) -> None
     """Of a small model, with their own pieces; it is said."""
     few = own_sounds()[:12]
     data = TaskSet("sounds", "writing", (), few, few[:2], few[:2], "here", "CC0")
-    found = loading.LoadedRows(data, [])
+    found = CheckedSet(data, [])
     monkeypatch.setattr("bertcore.command.tuning.read_set", lambda *_: found)
     out = tmp_path / "out"
     given = ["--out", str(out), "--epochs", "0.1", "--no-baselines"]
@@ -182,11 +183,14 @@ def test_texts_are_written(done, monkeypatch, tmp_path, capsys) -> None:
 def test_how_it_writes(done, monkeypatch, capsys) -> None:
     """Each option reaches the search, and what is not given stays."""
     seen: list[Search] = []
-    own, usual = Predictor.from_pretrained(done).search, answering.ask_to_write
+    own, usual = (
+        Predictor.from_pretrained(done).settings["search"],
+        answering.ask_to_write,
+    )
 
     def ask(predictor: Predictor, wishes: dict) -> None:
         usual(predictor, wishes)
-        seen.append(predictor.search)
+        seen.append(predictor.settings["search"])
 
     monkeypatch.setattr(answering, "ask_to_write", ask)
     for options, changes in (

@@ -17,15 +17,12 @@ from bertcore.tasks.answers import (
     LONGEST_QUESTION,
     answer_places,
     best_span,
-    question_features,
     windows,
 )
-from bertcore.tasks.classification import text_features
-from bertcore.tasks.kinds import FEATURES, features_of
-from bertcore.tasks.rows import KINDS, Answer, Question, Source, Text, Words
-from bertcore.tasks.tagging import Aligned, align, word_features
+from bertcore.tasks.kinds import KINDS
+from bertcore.tasks.rows import Answer, Question, Source, Text, Words
+from bertcore.tasks.tagging import Aligned, align
 from bertcore.tasks.task import FeatureSettings
-from bertcore.tasks.writing import writing_features
 from bertcore.text.vocabulary import SPECIAL
 from tests import google
 
@@ -460,20 +457,26 @@ def test_the_longest_answer() -> None:
 
 def test_texts_and_pairs() -> None:
     rows = [Text("a b", "yes"), Text("a", "no", "unable !"), Text("c")]
-    one, two, three = text_features(rows, FeatureSettings(SMALL, 16), ("no", "yes"))
+    one, two, three = KINDS["classification"].features(
+        rows, FeatureSettings(SMALL, 16), ("no", "yes")
+    )
     assert one == (0, SMALL.encode("a b"), [], [0], [1], ())
     assert two.first + two.second == SMALL.encode("a", "unable !")
     assert (two.row, two.first, two.targets) == (1, [CLS, A, SEP], [0])
     assert two.size == 7
     assert three.targets == []
-    [number] = text_features([Text("a", 0.25)], FeatureSettings(SMALL, 16))
+    [number] = KINDS["regression"].features(
+        [Text("a", 0.25)], FeatureSettings(SMALL, 16)
+    )
     assert number.targets == [0.25]
 
 
 @pytest.mark.parametrize("length", [8, 9, 16])
 def test_texts_are_cut_as_the_tokenizer_cuts(real_tokenizer, length: int) -> None:
     row = Text("Émilie du Châtelet " * 3, None, "a pair of texts, too long")
-    [found] = text_features([row], FeatureSettings(real_tokenizer, length))
+    [found] = KINDS["classification"].features(
+        [row], FeatureSettings(real_tokenizer, length)
+    )
     whole = real_tokenizer.encode(row.text, row.pair, length)
     assert found.first + found.second == whole and found.size <= length
     assert found.second[-1] == real_tokenizer.sep_id
@@ -485,7 +488,7 @@ def test_words_and_their_parts() -> None:
         Words(("b", "c")),
     ]
     labels = ("O", "B-x", "I-x")
-    found = list(word_features(rows, FeatureSettings(SMALL, 6), labels))
+    found = list(KINDS["tagging"].features(rows, FeatureSettings(SMALL, 6), labels))
     assert [(f.row, f.asked, f.targets) for f in found] == [
         (0, [1, 2], [0, 1]),
         (0, [1], [2]),
@@ -499,7 +502,7 @@ def test_windows_of_questions() -> None:
     answers = (Answer("! b", 6), Answer("b", 0))
     rows = [Question("a", context, answers), Question("a", context, ())]
     rows += [Question("a", context)]
-    found = list(question_features(rows, FeatureSettings(SMALL, 7, 2)))
+    found = list(KINDS["answers"].features(rows, FeatureSettings(SMALL, 7, 2)))
     assert [(f.row, f.targets) for f in found] == [
         (0, [0, 0]),
         (0, [4, 5]),
@@ -513,39 +516,32 @@ def test_windows_of_questions() -> None:
 
 def test_a_long_question_needs_no_stride() -> None:
     row = Question("a " * LONGEST_QUESTION, "b c " * 80, (Answer("b", 0),))
-    found = list(question_features([row], FeatureSettings(SMALL, 128)))
+    found = list(KINDS["answers"].features([row], FeatureSettings(SMALL, 128)))
     assert max(f.size for f in found) == 128 and len(found) > 2
 
 
 def test_texts_and_what_is_to_be_written() -> None:
     rows = [Source("a unable", "b c a"), Source("b")]
-    one, two = writing_features(rows, FeatureSettings(SMALL, 16))
+    one, two = KINDS["writing"].features(rows, FeatureSettings(SMALL, 16))
     assert one == (0, SMALL.encode("a unable"), [], [], SMALL.encode("b c a"), ())
     assert two == (1, [CLS, A + 1, SEP], [], [], [], ())
     assert one.size == 5
-    [cut] = writing_features(rows[:1], FeatureSettings(SMALL, 4, target=3))
+    [cut] = KINDS["writing"].features(rows[:1], FeatureSettings(SMALL, 4, target=3))
     assert cut.first == SMALL.encode("a unable", max_length=4)
     assert cut.targets == [CLS, A + 1, SEP]
-    [long] = writing_features([Source("a", "b " * 99)], FeatureSettings(SMALL, 16))
+    [long] = KINDS["writing"].features(
+        [Source("a", "b " * 99)], FeatureSettings(SMALL, 16)
+    )
     assert len(long.targets) == 64
     assert (long.targets[0], long.targets[-1]) == (CLS, SEP)
     wanted = r"row 0: target=2 leaves no room for a piece beside \[CLS\] .*; give 3 or"
     with pytest.raises(ValueError, match=wanted):
-        features_of("writing", rows, FeatureSettings(SMALL, 16, target=2))
-
-
-def test_every_kind_has_its_features() -> None:
-    assert tuple(FEATURES) == KINDS
-    rows = [Text("a b", "yes"), Text("a", "no")]
-    reading = FeatureSettings(SMALL, 16)
-    assert features_of("classification", rows, reading, ("no", "yes")) == list(
-        text_features(rows, reading, ("no", "yes"))
-    )
+        KINDS["writing"].features_of(rows, FeatureSettings(SMALL, 16, target=2))
 
 
 def test_a_row_that_cannot_be_read_is_named() -> None:
     rows = [Question("a", "b c " * 9), Question("a", "b"), Question("a", "\x00")]
     with pytest.raises(ValueError, match="row 2: the context .* has no pieces"):
-        features_of("answers", rows, FeatureSettings(SMALL, 8))
+        KINDS["answers"].features_of(rows, FeatureSettings(SMALL, 8))
     with pytest.raises(ValueError, match="row 40: the context .* has no pieces"):
-        features_of("answers", rows[2:], FeatureSettings(SMALL, 8), number=40)
+        KINDS["answers"].features_of(rows[2:], FeatureSettings(SMALL, 8), number=40)

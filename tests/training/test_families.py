@@ -21,7 +21,7 @@ from bertcore.model.variants.families import (
 )
 from bertcore.model.variants.spanbert import SpanBertForMaskedLM
 from bertcore.model.weights import Pretrained
-from bertcore.tasks.kinds import features_of, task_batch
+from bertcore.tasks.kinds import KINDS
 from bertcore.tasks.rows import Answer, Question, Source, TaskSet, Text, Words
 from bertcore.text.batch import TrainingBatch
 from bertcore.text.dataloader import Batches
@@ -379,8 +379,10 @@ def check_task(kind: str, weights: BertConfig | Pretrained, tuning: Tuning) -> f
     learner = FineTuning(data, weights, tuning, setting=CPU, tokenizer=tokenizer())
     costs = learner.works.costs(learner.objective)
     other = [row(kind, size) for size in OTHERS]
-    for feature in features_of(kind, other, learner.predictor.reading, data.labels):
-        batch = task_batch(kind, [feature] * 2, 0)  # of one size: no padding
+    for feature in KINDS[kind].features_of(
+        other, learner.predictor.reading, data.labels
+    ):
+        batch = KINDS[kind].batch([feature] * 2, 0)  # of one size: no padding
         check_costs(learner.objective, costs, batch)
     return costs.useful(batch)
 

@@ -16,14 +16,15 @@ from torch import Tensor
 from bertcore import Bert, BertConfig, Tokenizer
 from bertcore.tasks.answers import FoundAnswer, best_span
 from bertcore.tasks.classification import Prediction
-from bertcore.tasks.kinds import MAIN, plain
-from bertcore.tasks.rows import KINDS, Answer, Question, Source, TaskSet, Text, Words
+from bertcore.tasks.kinds import KINDS, plain
+from bertcore.tasks.multilabel import FoundLabels, LabelledText
+from bertcore.tasks.rows import Answer, Question, Source, TaskSet, Text, Words
 from bertcore.tasks.tagging import TaggedWords
-from bertcore.tasks.task import FeatureSettings
+from bertcore.tasks.task import FeatureSettings, batches
 from bertcore.tasks.writing import WrittenTarget
 from bertcore.text.vocabulary import SPECIAL
 from bertcore.training.finetuning import FineTuning, finetune, task_model
-from bertcore.training.predictor import Predictor, batches
+from bertcore.training.predictor import Predictor
 from bertcore.training.recipe import Tuning
 from tests.training.small import CPU, digest, distance, weights
 
@@ -81,6 +82,13 @@ def a_number(rng: random.Random) -> Text:
     return Text(" ".join(with_word(rng, word)), value / 2)
 
 
+def several(rng: random.Random) -> LabelledText:
+    """One label, two or none, by a word."""
+    labels = {"good": ("good",), "bad": ("bad", "good"), "fine": ()}
+    word = rng.choice([*labels])
+    return LabelledText(" ".join(with_word(rng, word)), labels[word])
+
+
 def tagged(rng: random.Random) -> Words:
     kind = rng.choice(["person", "place", "town"])
     names = {"person": (rng.choice(PEOPLE),), "place": (rng.choice(PLACES),)}
@@ -112,12 +120,14 @@ def written(rng: random.Random) -> Source:
 MAKE = {
     "classification": a_class,
     "regression": a_number,
+    "multilabel": several,
     "tagging": tagged,
     "answers": asked,
     "writing": written,
 }
 LABELS = {
     "classification": ("is bad", "is fine", "is good"),
+    "multilabel": ("bad", "good"),
     "tagging": ("O", *(f"{b}-{t}" for t in ("person", "place", "town") for b in "BI")),
 }
 
@@ -143,6 +153,7 @@ def run(kind: str, how: Tuning = TUNING, **options: Any) -> FineTuning:
 EPOCHS = {
     "classification": 12,
     "regression": 16,
+    "multilabel": 16,
     "tagging": 8,
     "answers": 10,
     "writing": 12,
@@ -180,7 +191,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Runs:
 def test_it_learns_a_rule(trained, kind: str) -> None:
     """Rows that it has not seen, nearly all right; the loss falls."""
     here = trained[kind]
-    assert here.score(here.data.test)[MAIN[kind]] > 0.9
+    assert here.score(here.data.test)[KINDS[kind].main] > 0.9
     assert here.losses[-1] < here.losses[0] / 3
     assert len(here.losses) == here.recipe.steps == here.progress.step
     rows = {row for part in (here.data.train, here.data.valid) for row in part}
@@ -192,8 +203,8 @@ def test_the_model_is_that_of_the_best_look(trained, kind: str) -> None:
     here = trained[kind]
     again = here.score(here.data.valid)
     assert here.best is not None and again == here.best.scores
-    assert here.best.scores[MAIN[kind]] == max(
-        look.scores[MAIN[kind]] for look in here.looks
+    assert here.best.scores[KINDS[kind].main] == max(
+        look.scores[KINDS[kind].main] for look in here.looks
     )
 
 
@@ -404,6 +415,7 @@ def moved(here: FineTuning) -> set[str]:
     ("kind", "head"),
     [
         ("classification", {"classifier.", "bert.pooler."}),
+        ("multilabel", {"classifier.", "bert.pooler."}),
         ("tagging", {"classifier."}),
         ("answers", {"spans."}),
     ],
@@ -458,6 +470,9 @@ def same(found: list[Any], expected: list[Any], limit: float = 1e-5) -> None:
         elif isinstance(one, Prediction):
             assert one.label == other.label
             assert one.probability == pytest.approx(other.probability, abs=limit)
+            assert one.probabilities == pytest.approx(other.probabilities, abs=limit)
+        elif isinstance(one, FoundLabels):
+            assert one.labels == other.labels
             assert one.probabilities == pytest.approx(other.probabilities, abs=limit)
         elif isinstance(one, FoundAnswer):
             assert one[:3] == other[:3]
@@ -582,6 +597,7 @@ def test_the_card(trained) -> None:
 
 FAULTY = {
     "classification": (Text("", "is bad"), "the text is empty"),
+    "multilabel": (LabelledText("a", ("pink",)), "the label 'pink' is unknown"),
     "regression": (Text("a", float("nan")), "the label nan is not finite"),
     "tagging": (Words(("a", "b"), ("O",)), "2 words and 1 tags"),
     "answers": (Question("a", "b c", (Answer("c", 0),)), "the answer 'c' is not at 0"),
@@ -720,7 +736,7 @@ def test_parts_that_do_not_fit() -> None:
     wanted = "length=64, but the model has 48 positions; give at most as many"
     with pytest.raises(ValueError, match=wanted):
         Predictor(tagger, "tagging", FeatureSettings(TOKENIZER, 64), LABELS["tagging"])
-    with pytest.raises(ValueError, match="no kind of task 'parsing'; there are class"):
+    with pytest.raises(ValueError, match="kind='parsing'; give classification, regr"):
         Predictor(tagger, "parsing", reading)
 
 
@@ -779,6 +795,7 @@ def test_the_order_is_kept_and_batches_change_nothing(trained, kind: str) -> Non
         "tagging": [Words((*long.split(), "Ada")), Words(("a",))],
         "answers": [Question("what colour?", f"{long} Red."), Question("what", "a")],
         "writing": [Source(long), Source("good")],
+        "multilabel": [LabelledText(long), LabelledText("fine")],
     }.get(kind, [Text(long), Text("good")])
     if kind == "classification":  # it learnt from both, so it takes both
         rows.append(Text("a", None, long))
@@ -958,7 +975,7 @@ def test_the_best_of_all_windows(monkeypatch) -> None:
 def test_pairs_and_single_texts_are_not_confused(trained) -> None:
     """A task that learnt from single texts alone refuses pairs, by number."""
     number = trained["regression"].predictor
-    assert number.pairs is False
+    assert number.settings == {"pairs": False}
     with pytest.raises(ValueError, match="row 1 is .*; give one text: this task reads"):
         number.predict(["a", ("a", "b")])
     number = Predictor(

@@ -17,7 +17,7 @@ from bertcore.model.encoder_decoder import EncoderDecoder
 from bertcore.model.generate import Search, generate
 from bertcore.model.published import published_name
 from bertcore.tasks import writing
-from bertcore.tasks.kinds import task_batch
+from bertcore.tasks.kinds import KINDS
 from bertcore.tasks.rows import Source, TaskSet, Text
 from bertcore.tasks.task import Feature, FeatureSettings
 from bertcore.tasks.writing import WritingObjective, WrittenTarget
@@ -67,7 +67,7 @@ class Ours(nn.Module):
         super().__init__()
         model = EncoderDecoder(tiny_config())
         self.objective = WritingObjective(model, smoothing)
-        self.work = task_batch("writing", some, 0)
+        self.work = KINDS["writing"].batch(some, 0)
 
     def forward(self) -> Tensor:
         return self.objective(**self.work.arguments) / self.work.counts
@@ -142,7 +142,7 @@ def test_packed_equals_padded(monkeypatch, row: int, cross: bool) -> None:
     rows_of(row, monkeypatch)
     model = EncoderDecoder(tiny_config(), tiny_config(layers=1), cross).eval()
     fill_with_large_weights(model)
-    work = task_batch("writing", features(), 0)
+    work = KINDS["writing"].batch(features(), 0)
     loss = WritingObjective(model, 0.1)(**work.arguments)[0]
     batch, _, labels = padded_pairs(features())
     expected = F.cross_entropy(
@@ -163,7 +163,7 @@ def test_packed_equals_padded(monkeypatch, row: int, cross: bool) -> None:
 
 def test_what_a_work_says() -> None:
     """Labels, and tokens of both parts."""
-    work = task_batch("writing", features(), 0)
+    work = KINDS["writing"].batch(features(), 0)
     labels = sum(target - 1 for _, target in SIZES)
     assert work.counts.tolist() == [labels] == [len(work.arguments["targets"])]
     assert work.tokens == sum(source for source, _ in SIZES) + labels
@@ -255,7 +255,8 @@ def test_what_is_saved_says_the_same(trained: FineTuning) -> None:
     """And it learns on, or is taken for weights."""
     saved, here = Predictor.from_pretrained(trained.folder), trained.predictor
     assert saved.predict(WORDS) == here.predict(WORDS)
-    assert saved.search == here.search == Search(15, start_id=2, stop_id=3)
+    usual = {"search": Search(15, start_id=2, stop_id=3)}
+    assert saved.settings == here.settings == usual
     assert saved.reading[1:] == here.reading[1:] == (16, None, 16)
     again = run(TUNING.replace(epochs=1), trained.folder, tokenizer=None)
     assert again.score(again.data.valid)["exact"] == 1
@@ -338,7 +339,7 @@ def test_transformers_writes_the_same(search: Search | None, tmp_path: Path) -> 
     texts = [*WORDS, "a", "gh ab c"]
     batch = tokenizer(texts, padding=True, return_tensors="pt")
     theirs = model.generate(**batch)
-    ours = generate(here.model, TOKENIZER(texts), here.search)
+    ours = generate(here.model, TOKENIZER(texts), here.settings["search"])
     for row, written in zip(theirs.tolist(), ours, strict=True):
         assert row[1 : 1 + len(written.ids)] == written.ids
         assert set(row[1 + len(written.ids) :]) <= {TOKENIZER.sep_id, TOKENIZER.pad_id}
@@ -372,13 +373,13 @@ def test_how_it_searches(tmp_path: Path) -> None:
     """The tokenizer's own ids, whatever the search says; it is saved and restored."""
     search = Search(5, temperature=0.7, top_k=4, top_p=0.9, start_id=7, stop_id=8)
     here = predictor(search)
-    assert here.search == search.replace(start_id=2, stop_id=3)
+    assert here.settings == {"search": search.replace(start_id=2, stop_id=3)}
     here.save_pretrained(tmp_path)
-    assert Predictor.from_pretrained(tmp_path).search == here.search
+    assert Predictor.from_pretrained(tmp_path).settings == here.settings
     how = json.loads((tmp_path / "generation_config.json").read_text())
     assert how["do_sample"] and (how["top_k"], how["top_p"]) == (4, 0.9)
     assert here.predict(WORDS) == here.predict(WORDS), "of the seed"
-    here.search = here.search.replace(seed=1)
+    here.settings["search"] = here.settings["search"].replace(seed=1)
     assert here.predict(WORDS) != predictor(search).predict(WORDS)
 
 
@@ -429,7 +430,7 @@ def test_parts_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=wanted):
         run(TUNING.replace(target_length=20))
     tagger = task_model("tagging", config(), ("O", "B-x"), 0)
-    with pytest.raises(ValueError, match="a search for tagging, which writes nothing;"):
+    with pytest.raises(ValueError, match="search=… for tagging, which has none; leave"):
         Predictor(
             tagger,
             "tagging",
