@@ -48,7 +48,7 @@ from bertcore.training.distillation import (
     make_student,
     teacher_outputs,
 )
-from bertcore.training.finetuning import FineTuning
+from bertcore.training.finetuning import FineTuning, TaskRun
 from bertcore.training.recipe import Tuning
 
 TASK, ROWS, VALID, LENGTH = "sentiment", 2000, 300, 48
@@ -126,10 +126,10 @@ def learnt(school: School, name: str, seed: int, rate: float) -> dict[str, Any]:
         tokenizer=school.tokenizer,
     )
     run.run()
-    return found_by(run.tuned, start)
+    return found_by(run, start)
 
 
-def found_by(run: FineTuning, start: float) -> dict[str, Any]:
+def found_by(run: TaskRun, start: float) -> dict[str, Any]:
     """What came out of a run that is over."""
     return {
         "test": run.score(run.data.test),

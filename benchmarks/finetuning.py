@@ -95,9 +95,9 @@ class Engine:
         tuning = Tuning(epochs=1e6, batch=TEXTS, learning_rate=1e-5, warmup=0.0)
         recipe = tuning.recipe(TEXTS)
         optimisers = make_optimisers(self.objective, recipe, shard=False)
-        setting = ComputeSettings(torch.device("cpu"))
+        settings = ComputeSettings(torch.device("cpu"))
         self.records = train(
-            self.objective, self, optimisers, recipe, setting, TrainingState()
+            self.objective, self, optimisers, recipe, settings, TrainingState()
         )
 
     def work(self, batch: Batch, labels: Tensor) -> TrainingBatch:

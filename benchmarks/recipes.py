@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--card", help="a JSON file to record the run in")
     given = parser.parse_args()
     texts, device = Texts(given.data), find_device()
-    setting = ComputeSettings(
+    settings = ComputeSettings(
         device, precision_for(device), workers=8 if device.type == "cuda" else 0
     )
     own = texts.plan.recipe
@@ -135,7 +135,7 @@ def main() -> None:
                 texts.tokenizer,
                 texts.train,
                 version.recipe.replace(seed=seed),
-                setting=replace(setting),
+                settings=replace(settings),
             )
             for _ in run.records():
                 pass
@@ -159,7 +159,7 @@ def main() -> None:
         model=config.to_dict(),
         faithful=faithful.to_dict(),
         fast=fast.to_dict(),
-        precision=str(setting.precision).removeprefix("torch."),
+        precision=str(settings.precision).removeprefix("torch."),
     )
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, NamedTuple
 from torch import nn
 from typer import Option
 
-from bertcore.command.log import say
+from bertcore.command import say
 from bertcore.sources import OUR_MODEL
 from bertcore.text.corpora import english
 from bertcore.text.fast_tokenizer import AnyTokenizer

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from typer import Option
 
 from bertcore.cards import make_card, write_card
-from bertcore.command.log import say
+from bertcore.command import say
 from bertcore.files import read_json, write_json
 from bertcore.model.config import BertConfig
 from bertcore.tasks.kinds import KINDS
@@ -30,6 +30,7 @@ from bertcore.text.pairs import window_examples
 from bertcore.text.prepare import Prepared, open_prepared, packaged
 from bertcore.training.checkpoint import data_digest
 from bertcore.training.devices import device_name, measure
+from bertcore.training.engine import CARD
 from bertcore.training.evaluate import HeldOut
 from bertcore.training.finetuning import FineTuning, headed
 from bertcore.training.loop import (
@@ -39,7 +40,7 @@ from bertcore.training.loop import (
     default_compute_settings,
 )
 from bertcore.training.objectives import pretraining_costs, sample_batch
-from bertcore.training.pretraining import CARD, Pretraining
+from bertcore.training.pretraining import Pretraining
 from bertcore.training.recipe import PLANS, Recipe, Tuning, choose_plan
 from contest.models import COLOURS, Entry, chosen, probe
 from contest.standings import Turn, curves, summary, table
@@ -120,12 +121,12 @@ class Race:
             store,
             recipe,
             held_out=self.held_out,
-            setting=replace(self.setting),
-            looks=min(EVALUATIONS, max(1, int(recipe.seconds / APART))),
+            settings=replace(self.setting),
+            evaluations=min(EVALUATIONS, max(1, int(recipe.seconds / APART))),
         )
         for _ in followed(run, f"seed {turn.seed}, {turn.entry}"):
             pass
-        last = run.looks[-1].quality
+        last = run.evaluations[-1].quality
         return turn._replace(
             updates=run.progress.step,
             tokens=run.progress.tokens,
@@ -136,7 +137,7 @@ class Race:
             small=hasattr(model, "generator"),
             curve=[
                 (round(look.seconds, 2), round(look.quality.bits_per_character, 4))
-                for look in run.looks
+                for look in run.evaluations
             ],
         )
 
@@ -147,7 +148,7 @@ class Race:
             self.task,
             learner,
             self.tuning.replace(seed=seed),
-            setting=replace(self.setting, workers=0),
+            settings=replace(self.setting, workers=0),
             tokenizer=self.prepared.tokenizer,
         )
         return run.run().score(self.task.test)[KINDS[self.task.kind].main]

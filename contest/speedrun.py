@@ -18,7 +18,7 @@ from torch import nn
 from typer import Option
 
 from bertcore.cards import make_card
-from bertcore.command.log import say
+from bertcore.command import say
 from bertcore.files import read_json, write_json
 from bertcore.model.config import BertConfig
 from bertcore.model.variants.families import masked_lm_of
@@ -146,17 +146,19 @@ class Speedrun:
             store,
             recipe,
             held_out=self.quiz.questions,
-            setting=self.setting,
-            looks=self.evaluations,
+            settings=self.setting,
+            evaluations=self.evaluations,
         )
         try:
             with closing(followed(run, f"seed {seed}")) as records:
                 for _ in records:
-                    if run.looks[-1].quality.bits_per_character <= self.bar:
+                    if run.evaluations[-1].quality.bits_per_character <= self.bar:
                         break
         except Diverged as error:
             raise ValueError(f"seed {seed}: training diverged: {error}") from error
-        curve = [[*look[:3], look.quality.bits_per_character] for look in run.looks]
+        curve = [
+            [*look[:3], look.quality.bits_per_character] for look in run.evaluations
+        ]
         *_, seconds, bits = curve[-1]
         if bits > self.bar:
             raise ValueError(

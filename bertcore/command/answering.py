@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import torch
 
-from bertcore.command.log import say, scores_in_words
+from bertcore.command import say
 from bertcore.files import COMPRESSED, TABLES, ending_of, read_records
 from bertcore.model.variants.families import masked_lm_of
 from bertcore.sources import Absent
@@ -20,6 +20,7 @@ from bertcore.tasks.loading import read_test
 from bertcore.tasks.rows import Row
 from bertcore.tasks.task import Task
 from bertcore.training.devices import find_device
+from bertcore.training.finetuning import scores_in_words
 from bertcore.training.predictor import TASK, Predictor
 from bertcore.training.run import RUN, load_trained
 

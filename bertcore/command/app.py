@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from bertcore.command import say
+
 FINE, FAULT, USAGE, DIVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 
 ALONE = ("info", "benchmark", "tasks")  # commands that need no arguments
@@ -121,8 +123,6 @@ def _plain_warnings() -> Iterator[None]:
         usual = warnings.showwarning
 
         def show(message: Any, category: Any, filename: str, *rest: Any) -> None:
-            from bertcore.command.log import say
-
             if issubclass(category, UserWarning) and "bertcore" in filename:
                 say(f"bertcore: {message}", error=True)
             else:

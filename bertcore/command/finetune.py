@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bertcore.command.log import say
+from bertcore.command import say
 from bertcore.command.options import field_options, given_options, with_options
 from bertcore.files import ending_of, read_text
 from bertcore.model.config import Search
@@ -102,7 +102,8 @@ def finetune(
     To write, a BERT becomes an encoder and a decoder. The set "sounds" has pieces of
     its own, so without --model a small one learns it, from random weights.
 
-    Ctrl-C stops after the update and keeps the best so far.
+    Ctrl-C stops after the update and keeps the best so far. The same command again goes
+    on, also after a crash; so does bertcore resume my-topics.
 
     \b
     What next:
@@ -114,7 +115,9 @@ def finetune(
       from transformers import pipeline
       pipeline("text-classification", "my-topics")("A river in the north.")
     """
-    from bertcore.command.tuning import tune
+
+    from bertcore.command.session import session
+    from bertcore.command.tuning import TuningJob
 
     if kind is None and not is_named(task) and Path(task).expanduser().exists():
         message = (
@@ -122,7 +125,7 @@ def finetune(
             f"{', '.join([*KINDS][:-1])} or {[*KINDS][-1]}"
         )
         raise typer.BadParameter(message, ctx=context, param_hint="--kind")
-    tune(given_options(context))
+    session(TuningJob(given_options(context)))
 
 
 # Each kind with a row of its, so that --help knows all kinds there are.

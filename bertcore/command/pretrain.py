@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from bertcore import __version__
-from bertcore.command.log import say
+from bertcore.command import say
 from bertcore.command.options import field_options, given_options, with_options
 from bertcore.model.config import PRESETS
 from bertcore.sources import ENCODER, OUR_MODEL, describe
@@ -92,12 +92,14 @@ def pretrain(
     if "steps" in given and "seconds" in given:
         message = "--steps and --seconds; give one of the two"
         raise typer.BadParameter(message, ctx=context)
-    _session(given.pop("out"), given)
+    from bertcore.command.session import PretrainingJob, session
+
+    session(PretrainingJob(given.pop("out").expanduser(), given))
 
 
 @with_options(SESSION)
 def resume(context: typer.Context, run: Run, data: Data = None, **others: Any) -> None:
-    """Go on with a run from its newest sound checkpoint.
+    """Go on with a run of pretrain, or of finetune, from its newest sound checkpoint.
 
     What is learnt stays as it was asked for when the run began; it may be computed
     elsewhere: on another device, in another precision, by another number of processes.
@@ -107,18 +109,11 @@ def resume(context: typer.Context, run: Run, data: Data = None, **others: Any) -
       bertcore resume my-run
       torchrun --nproc-per-node 4 -m bertcore resume my-run
     """
-    from bertcore.training.run import RunDescription
+    from bertcore.command.session import session
+    from bertcore.command.tuning import resumed
 
     given = given_options(context)
-    folder = given.pop("run")
-    RunDescription.read(folder)  # or say that there is none
-    _session(folder, given)
-
-
-def _session(folder: Path, given: dict[str, Any]) -> None:
-    from bertcore.command.session import session
-
-    session(folder.expanduser(), given)
+    session(resumed(given.pop("run").expanduser(), given))
 
 
 def evaluate(

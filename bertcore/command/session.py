@@ -1,31 +1,34 @@
-"""Session: one stretch of pretraining, from its start or newest checkpoint on.
+"""Session: one stretch of training on the command line, from its start to its report.
 
-Signals are handled here, and `bertcore benchmark` is timed here.
+Signals, faults and the log are here for every command that trains. What is trained is a
+`Job`: `PretrainingJob` stands here, `TuningJob` in `bertcore.command.tuning`.
 """
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
 from itertools import pairwise
 from operator import mul
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import torch
 import typer
+from tqdm import tqdm
 
-from bertcore.command.log import check_tensorboard, logged, say
-from bertcore.model.config import BertConfig
+from bertcore.command import say
 from bertcore.text.prepare import packaged
 from bertcore.training.checkpoint import checkpoints
 from bertcore.training.devices import Machine, World, join, leave, measure
+from bertcore.training.engine import CHECKPOINTS, Run
 from bertcore.training.export import export
-from bertcore.training.loop import ComputeSettings, Diverged, Record
-from bertcore.training.pretraining import CHECKPOINTS, Pretraining
-from bertcore.training.recipe import PLANS, Plan, choose_plan
+from bertcore.training.loop import ComputeSettings, Diverged, Record, default_workers
+from bertcore.training.pretraining import Pretraining
+from bertcore.training.recipe import PLANS, choose_plan
 from bertcore.training.run import (
     CURVES,
     MODEL,
@@ -37,153 +40,75 @@ from bertcore.training.run import (
 )
 
 FAULT, DIVERGED = 1, 3
-SAVE_EVERY, LOOKS = 300.0, 20
+SAVE_EVERY, EVALUATIONS = 300.0, 20
 WARM_UP = 2  # updates that are not counted: memory is found, kernels are chosen
+LINES = 20  # of a run that is not evaluated
+_BAR = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+Made = TypeVar("Made")
 
 
-def session(folder: Path, given: Mapping[str, Any]) -> None:
-    """Begin the run in a folder, or go on with it, to its end.
+class Job:
+    """What a command asks for: runs, one after another, and what becomes of them."""
 
-    Args:
-        folder: of the run.
-        given: the options that were given.
+    remedy: str  # if the device has too little memory
+    curves: Path | None = None  # for TensorBoard
+
+    def runs(self, world: World, device: torch.device) -> Iterator[Run]:
+        """Prepare; then each run, when the one before it has ended."""
+        raise NotImplementedError
+
+    def keep(self, run: Run) -> None:
+        """Write what a run has learnt; it has ended, or it was stopped."""
+        raise NotImplementedError
+
+    def report(self, stopped: bool) -> None:
+        """Say where things stand, and what can be done next."""
+        raise NotImplementedError
+
+
+def session(job: Job) -> None:
+    """Train what a job asks for, to its end or until a signal.
 
     Raises:
         typer.Exit: with status 3 if training diverged; with 128 and the number of the
             signal if it was stopped, after a checkpoint.
     """
-    if given.get("tensorboard"):
-        check_tensorboard()
     world, device = join()
+    run, stopped = None, 0
     try:
-        if given.get("compile") and device.type != "cuda":
-            raise ValueError(
-                "--compile gains nothing on a CPU, and it takes a minute; leave it out"
-            )
-        machine = measure(device, _precision(given, folder))
+        for run in job.runs(world, device):
+            with stoppable() as stop, Log(run, job.curves) as log:
+                try:
+                    with closing(run.records()) as records:
+                        for record in records:
+                            log.add(record)
+                            # All processes leave the loop after the same update.
+                            if stopped := int(world.first(float(stop()), device)):
+                                break
+                except RuntimeError:
+                    # The signal may have ended a process that makes batches.
+                    if not (stopped := stop()):
+                        raise
+            stopped = 0 if run.ended else stopped
+            if world.leads:
+                job.keep(run)
+            if stopped:
+                break
         if world.leads:
-            say(str(machine))
-        about = _described(folder, given, machine, world)
-        run = _ready(folder, about, machine, world)
-        ended = run.progress.share(run.recipe) >= 1 and (folder / MODEL).is_dir()
-        stopped = 0 if ended else _trained(run, folder, about)
-        if world.leads and not (stopped or ended):
-            export(run.model, run.tokenizer, folder / MODEL, run.card())
-        if world.leads:
-            _report(run, folder, stopped)
+            job.report(bool(stopped))
     except Diverged as error:
+        if world.leads and run is not None and run.best is not None:
+            job.keep(run)
         say(f"bertcore: {error}", error=True)
         raise typer.Exit(DIVERGED) from error
     except torch.OutOfMemoryError as error:
         raise ValueError(
-            "the device has too little memory for a pass; begin a run with a smaller "
-            "--pass-size, which changes nothing of what is learnt in an update"
+            f"the device has too little memory for a pass; {job.remedy}"
         ) from error
     finally:
         leave()
     if stopped:
         raise typer.Exit(128 + stopped)
-
-
-def _precision(given: Mapping[str, Any], folder: Path) -> torch.dtype | None:
-    """The one that was asked for, now or when the run began."""
-    name = given.get("precision")
-    if name is None and (folder / RUN).is_file():
-        name = RunDescription.read(folder).asked.get("precision")
-    return getattr(torch, name) if name else None
-
-
-def _described(
-    folder: Path, given: Mapping[str, Any], machine: Machine, world: World
-) -> RunDescription:
-    """What the run is; the leading process prepares it while the others wait."""
-    fault: Exception | None = None
-    if world.leads:
-        try:
-            _describe(folder, given, machine, world.size)
-        except (ValueError, OSError) as error:
-            fault = error
-    failed = world.first(float(fault is not None), machine.device)
-    if fault is not None:
-        raise fault
-    if failed:
-        raise typer.Exit(FAULT)  # the leading process says why
-    return RunDescription.read(folder)
-
-
-def _describe(
-    folder: Path, given: Mapping[str, Any], machine: Machine, processes: int
-) -> None:
-    if (folder / RUN).is_file():
-        continue_run(folder, given)
-        return
-    plan = PLANS[given["plan"]] if "plan" in given else choose_plan(machine)
-    own = [
-        f"--{name}" for name in ("data", "family", "preset", "recipe") if name in given
-    ]
-    but = f"; but with what {' and '.join(own)} says" if own else ""
-    say(f"plan {plan.name}: {plan.about}{but}")
-    begin_run(folder, given, plan, processes, sys.stderr.isatty())
-
-
-def _ready(
-    folder: Path, about: RunDescription, machine: Machine, world: World
-) -> Pretraining:
-    cuda, asked = machine.device.type == "cuda", about.asked
-    setting = ComputeSettings(
-        machine.device,
-        machine.precision,
-        world,
-        cuda and asked.get("compile", False),
-        asked.get("workers", min(4, os.cpu_count() or 1) if cuda else 0),
-        machine.operations,
-    )
-    run = start_run(
-        about.texts(folder),
-        about.recipe,
-        about.config,
-        folder,
-        setting=setting,
-        save_every=asked.get("save_every", SAVE_EVERY),
-        looks=asked.get("looks", LOOKS),
-        shard=asked.get("shard", False) and world.size > 1,
-    )
-    if world.leads:
-        count = sum(p.numel() for p in run.model.parameters())
-        at = f"goes on from step {run.progress.step:,}" if run.progress.step else "new"
-        say(f"{folder}: {at}, {count:,} parameters, {run.store}")
-    return run
-
-
-def _trained(run: Pretraining, folder: Path, about: RunDescription) -> int:
-    """Train; return the number of the signal that stopped it, or 0."""
-    curves = folder / CURVES if about.asked.get("tensorboard") else None
-    return followed(run, logged(run, curves))
-
-
-def followed(run: Any, log: AbstractContextManager[Any]) -> int:
-    """Read a run's records until its end, or until a signal.
-
-    Args:
-        run: has `records()`, a setting, a recipe and its progress.
-        log: gives what takes the records, or None where another process shows them.
-
-    Returns:
-        The number of the signal that stopped it, or 0.
-    """
-    world, device = run.setting.world, run.setting.device
-    with stoppable() as stop, log as shown:
-        try:
-            with closing(run.records()) as records:
-                for record in records:
-                    if shown is not None:
-                        shown.add(record)
-                    if world.first(float(stop()), device):
-                        break
-        except RuntimeError:
-            if not stop():  # the signal may have ended a process that makes batches
-                raise
-        return stop() if run.progress.share(run.recipe) < 1 else 0
 
 
 @contextmanager
@@ -206,21 +131,208 @@ def stoppable() -> Iterator[Callable[[], int]]:
             signal.signal(number, handler)
 
 
-def _report(run: Pretraining, folder: Path, stopped: int) -> None:
-    """Where the run stands, what it left, and what to do with it."""
-    done = run.progress
-    sums = f"{done.step:,} updates, {done.tokens:,} tokens, {done.seconds:,.0f} s"
-    if stopped:
-        found = checkpoints(folder / CHECKPOINTS)
-        newest = f"the checkpoint {found[0].name}" if found else "the beginning"
-        say(
-            f"bertcore: stopped after {sums}; go on from {newest} with: bertcore "
-            f"resume {folder}",
-            error=True,
+def together(make: Callable[[], Made], world: World, device: torch.device) -> Made:
+    """What each process makes, the leading one first: it alone says what is wrong."""
+    made: Any = None
+    fault: Exception | None = None
+    if world.leads:
+        try:
+            made = make()
+        except (ValueError, OSError) as error:
+            fault = error
+    failed = world.first(float(fault is not None), device)
+    if fault is not None:
+        raise fault
+    if failed:
+        raise typer.Exit(FAULT)  # the leading process says why
+    return made if world.leads else make()
+
+
+class Log:
+    """Shows the records of a run and its evaluations, while it trains.
+
+    Only in the process that leads; in the others it says nothing.
+    """
+
+    def __init__(self, run: Run, curves: Path | None = None) -> None:
+        """
+        Args:
+            run: that will train.
+            curves: a folder for TensorBoard; None writes none.
+        """
+        self.run, self.leads = run, run.settings.world.leads
+        done = min(1.0, run.progress.share(run.recipe))
+        self.evaluations, self.lines = len(run.evaluations), int(done * LINES)
+        disable = None if self.leads else True  # None: only where a terminal looks on
+        self.bar = tqdm(
+            total=1.0, initial=done, bar_format=_BAR, disable=disable, leave=False
         )
-        return
-    say(f"finished: {sums}; {folder / MODEL} is the model")
-    say(f'what next: bertcore fill-mask "Some [MASK] text." --model {folder}')
+        self.writer: Any = None
+        if curves is not None and self.leads:
+            from torch.utils.tensorboard import SummaryWriter
+
+            # What is after this step is of a run that was taken back: not shown.
+            step = run.progress.step
+            purge = step + 1 if step else None
+            self.writer = SummaryWriter(str(curves), purge_step=purge)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, fault: type[BaseException] | None, *_: Any) -> None:
+        if fault is None:
+            self._add_evaluations()
+        self.bar.close()
+        if self.writer is not None:
+            self.writer.close()
+
+    def add(self, record: Record) -> None:
+        """Show one update, and the evaluations since the last one."""
+        if not self.leads:
+            return
+        _, _, brief = str(record).partition("% ")  # the bar has a percentage itself
+        self.bar.set_postfix_str(brief, refresh=False)
+        self.bar.update(record.progress - self.bar.n)
+        if self.writer is not None:
+            losses = zip(self.run.objective.losses, record.losses, strict=True)
+            scalars = {f"loss/{name}": loss for name, loss in losses} | {
+                "update/learning rate": record.learning_rate,
+                "update/gradient": record.gradient,
+                "speed/tokens a second": record.tokens_per_second,
+            }
+            if record.utilisation is not None:
+                scalars["speed/utilisation"] = record.utilisation
+            self._write(scalars, record.step)
+        due = int(record.progress * LINES)
+        if not self.run.evaluated and due > self.lines:
+            self.lines = due
+            say(str(record))
+        self._add_evaluations()
+
+    def _add_evaluations(self) -> None:
+        """Show the evaluations that are new."""
+        if not self.leads:
+            return
+        for evaluation in self.run.evaluations[self.evaluations :]:
+            best = ", the best so far" if evaluation is self.run.best else ""
+            say(f"{evaluation}{best}")
+            if self.writer is not None:
+                self._write(evaluation.figures(), evaluation.step)
+        self.evaluations = len(self.run.evaluations)
+
+    def _write(self, scalars: dict[str, float], step: int) -> None:
+        for name, value in scalars.items():
+            self.writer.add_scalar(name, value, step)
+
+
+class PretrainingJob(Job):
+    """The run in a folder, which begins or goes on."""
+
+    remedy = (
+        "begin a run with a smaller --pass-size, which changes nothing of what is "
+        "learnt in an update"
+    )
+
+    def __init__(self, folder: Path, given: Mapping[str, Any]) -> None:
+        """
+        Args:
+            folder: of the run.
+            given: the options that were given.
+        """
+        self.folder, self.given = folder, given
+        if given.get("tensorboard") and find_spec("tensorboard") is None:
+            raise ValueError(
+                "--tensorboard needs a package that is not installed; run: pip install "
+                "tensorboard, or leave --tensorboard out"
+            )
+
+    def runs(self, world: World, device: torch.device) -> Iterator[Pretraining]:
+        """The run, unless it has ended."""
+        folder, given = self.folder, self.given
+        if given.get("compile") and device.type != "cuda":
+            raise ValueError(
+                "--compile gains nothing on a CPU, and it takes a minute; leave it out"
+            )
+        name = given.get("precision")
+        if name is None and (folder / RUN).is_file():  # that with which it began
+            name = RunDescription.read(folder).asked.get("precision")
+        machine = measure(device, getattr(torch, name) if name else None)
+        if world.leads:
+            say(str(machine))
+        about = together(lambda: self._described(machine, world), world, device)
+        asked = about.asked
+        if asked.get("tensorboard"):
+            self.curves = folder / CURVES
+        self.run = run = start_run(
+            about.texts(folder),
+            about.recipe,
+            about.config,
+            folder,
+            settings=_settings(machine, world, asked),
+            save_every=asked.get("save_every", SAVE_EVERY),
+            evaluations=asked.get("looks", EVALUATIONS),
+            shard=asked.get("shard", False) and world.size > 1,
+        )
+        if world.leads:
+            count = sum(p.numel() for p in run.model.parameters())
+            at = "new"
+            if run.progress.step:
+                at = f"goes on from step {run.progress.step:,}"
+            say(f"{folder}: {at}, {count:,} parameters, {run.store}")
+        if not (run.ended and (folder / MODEL).is_dir()):
+            yield run
+
+    def _described(self, machine: Machine, world: World) -> RunDescription:
+        """What the run is; the leading process prepares it while the others wait."""
+        folder, given = self.folder, self.given
+        if not world.leads:
+            return RunDescription.read(folder)
+        if (folder / RUN).is_file():
+            return continue_run(folder, given)
+        plan = PLANS[given["plan"]] if "plan" in given else choose_plan(machine)
+        own = [
+            f"--{name}"
+            for name in ("data", "family", "preset", "recipe")
+            if name in given
+        ]
+        but = f"; but with what {' and '.join(own)} says" if own else ""
+        say(f"plan {plan.name}: {plan.about}{but}")
+        return begin_run(folder, given, plan, world.size, sys.stderr.isatty())
+
+    def keep(self, run: Pretraining) -> None:
+        """The model of a run that has ended; one that was stopped has a checkpoint."""
+        if run.ended:
+            export(run.model, run.tokenizer, self.folder / MODEL, run.card())
+
+    def report(self, stopped: bool) -> None:
+        """Where the run stands, what it left, and what to do with it."""
+        done, folder = self.run.progress, self.folder
+        sums = f"{done.step:,} updates, {done.tokens:,} tokens, {done.seconds:,.0f} s"
+        if stopped:
+            found = checkpoints(folder / CHECKPOINTS)
+            newest = f"the checkpoint {found[0].name}" if found else "the beginning"
+            say(
+                f"bertcore: stopped after {sums}; go on from {newest} with: bertcore "
+                f"resume {folder}",
+                error=True,
+            )
+            return
+        say(f"finished: {sums}; {folder / MODEL} is the model")
+        say(f'what next: bertcore fill-mask "Some [MASK] text." --model {folder}')
+
+
+def _settings(
+    machine: Machine, world: World, asked: Mapping[str, Any]
+) -> ComputeSettings:
+    cuda = machine.device.type == "cuda"
+    return ComputeSettings(
+        device=machine.device,
+        precision=machine.precision,
+        world=world,
+        compile=cuda and asked.get("compile", False),
+        workers=asked.get("workers", default_workers(machine.device)),
+        operations=machine.operations,
+    )
 
 
 def speed(
@@ -236,48 +348,29 @@ def speed(
     """
     machine = measure()
     yield str(machine)
-    plan, cuda = PLANS[name], machine.device.type == "cuda"
-    pass_size = pass_size or (256 if cuda else 4)
-    config = plan.config(plan.pieces)
-    run = _run(plan, config, pass_size, machine, compile)
+    plan = PLANS[name]
+    pass_size = pass_size or (256 if machine.device.type == "cuda" else 4)
+    recipe = plan.recipe.replace(batch=pass_size, pass_size=None, steps=10**6)
+    texts = packaged("tales")._replace(held_out=None)
+    settings = replace(_settings(machine, World(), {}), compile=compile)
+    run = start_run(texts, recipe, plan.config(plan.pieces), settings=settings)
     kind = str(machine.precision).removeprefix("torch.")
     count = sum(p.numel() for p in run.model.parameters())
     yield (
         f"{name}, {count / 1e6:.1f} million parameters, in {kind}, {pass_size} texts "
-        f"of up to {run.recipe.length} tokens in an update:"
+        f"of up to {recipe.length} tokens in an update:"
     )
-    records = _timed(run, seconds)
-    spent = [after.seconds - one.seconds for one, after in pairwise(records)]
-    tokens = records[-1].tokens - records[0].tokens
-    used = sum(map(mul, spent, [record.utilisation for record in records[1:]]))
+    timed: list[Record] = []
+    with closing(run.records()) as records:
+        for record in records:
+            timed.append(record)
+            if len(timed) > WARM_UP and record.seconds >= seconds:
+                break
+    timed = timed[WARM_UP - 1 :]
+    spent = [after.seconds - one.seconds for one, after in pairwise(timed)]
+    tokens = timed[-1].tokens - timed[0].tokens
+    used = sum(map(mul, spent, [record.utilisation for record in timed[1:]]))
     yield (
         f"{tokens / sum(spent):,.0f} tokens/s, {used / sum(spent):.0%} of peak "
         f"({len(spent)} updates)"
     )
-
-
-def _timed(run: Pretraining, seconds: float) -> list[Record]:
-    """The records of some seconds, from the last of warm-up on."""
-    found: list[Record] = []
-    with closing(run.records()) as records:
-        for record in records:
-            found.append(record)
-            if len(found) > WARM_UP and record.seconds >= seconds:
-                break
-    return found[WARM_UP - 1 :]
-
-
-def _run(
-    plan: Plan, config: BertConfig, pass_size: int, machine: Machine, compile: bool
-) -> Pretraining:
-    cuda = machine.device.type == "cuda"
-    setting = ComputeSettings(
-        machine.device,
-        machine.precision,
-        compile=compile,
-        workers=min(4, os.cpu_count() or 1) if cuda else 0,
-        operations=machine.operations,
-    )
-    recipe = plan.recipe.replace(batch=pass_size, pass_size=None, steps=10**6)
-    texts = packaged("tales")._replace(held_out=None)
-    return start_run(texts, recipe, config, setting=setting)

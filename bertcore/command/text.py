@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from tqdm import tqdm
 
-from bertcore.command.log import say
+from bertcore.command import say
 from bertcore.sources import ENCODER
 from bertcore.text.merges import CRITERIA
 

@@ -1,303 +1,394 @@
 """Tuning: `bertcore finetune` from its options to a folder and a table."""
 
-import os
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from statistics import median
+from typing import Any
 
 import torch
-import typer
 
 from bertcore.cards import write_card
-from bertcore.command.log import SeedResult, logged_tuning, rows_in_words, say, table
-from bertcore.command.session import DIVERGED, FAULT, followed
+from bertcore.command import say
+from bertcore.command.session import Job, PretrainingJob, together
+from bertcore.files import read_json, write_json, write_text
 from bertcore.tasks.kinds import find_task
-from bertcore.tasks.loading import first_rows, read_set
-from bertcore.tasks.rows import CheckedSet, TaskSet
-from bertcore.training.devices import World, device_name, join, leave, precision_for
-from bertcore.training.finetuning import CARD, FineTuning
-from bertcore.training.loop import ComputeSettings, Diverged
+from bertcore.tasks.loading import first_rows, is_named, read_set
+from bertcore.tasks.rows import TaskSet
+from bertcore.training.devices import World, device_name, precision_for
+from bertcore.training.engine import CARD, CHECKPOINTS
+from bertcore.training.finetuning import FineTuning
+from bertcore.training.loop import ComputeSettings, default_workers
+from bertcore.training.predictor import TASK
 from bertcore.training.recipe import Tuning
-from bertcore.training.run import (
-    FAULTS,
-    StartingModel,
-    check_out_folder,
-    starting_model,
-    write_faults,
-)
+from bertcore.training.run import RunDescription, starting_model
 
-Made = TypeVar("Made")
+FAULTS = "faults.txt"
+ASKED = "finetuning.json"  # while a run goes on: what was asked for, and what is done
+FORMAT = "bertcore fine-tuning 1"
+# Each session may choose these anew; the others say what is learnt.
+FREE = ("out", "precision", "baselines", "seeds")
 OF_TUNING = tuple(Tuning.__dataclass_fields__)
 
 
-def tune(given: Mapping[str, Any]) -> None:
-    """Fine-tune as the options say.
+def resumed(folder: Path, given: Mapping[str, Any]) -> Job:
+    """What goes on in a folder: a run of `bertcore pretrain`, or of `finetune`.
 
     Args:
-        given: the options that were given, or that have a value by default.
+        folder: of the run.
+        given: the options that were given.
 
     Raises:
-        typer.Exit: with status 3 if training diverged; with 128 and the number of the
-            signal if it was stopped, after the best weights so far were written.
+        FileNotFoundError: if the folder is not that of a run.
+        ValueError: if an option is for the other command.
     """
-    world, device = join()
-    try:
-        stopped = _session(given, world, device)
-    except Diverged as error:
-        say(f"bertcore: {error}", error=True)
-        raise typer.Exit(DIVERGED) from error
-    except torch.OutOfMemoryError as error:
+    if not (folder / ASKED).is_file():
+        RunDescription.read(folder)  # or say that there is none
+        return PretrainingJob(folder, given)
+    others = [f"--{name.replace('_', '-')}" for name in given if name not in FREE]
+    if others:
         raise ValueError(
-            "the device has too little memory for a pass; give a smaller --pass-size, "
-            "which changes nothing of what is learnt in an update, or --length"
-        ) from error
-    finally:
-        leave()
-    if stopped:
-        raise typer.Exit(128 + stopped)
+            f"{folder} is a run of bertcore finetune, which does not take "
+            f"{' and '.join(others)} when it goes on; leave it out"
+        )
+    return TuningJob({**read_json(folder / ASKED)["asked"], **given, "out": folder})
 
 
-def _session(given: Mapping[str, Any], world: World, device: torch.device) -> int:
-    """All seeds; return the number of the signal that stopped them, or 0."""
-    job = _together(lambda: _job(given, world), world, device)
-    setting = _setting(given, world, device)
-    if world.leads:
-        _announce(job, device)
-    results, stopped = TuningResults(job), 0
-    for seed in job.seeds:
-        run = _together(lambda s=seed: _run(job, s, setting), world, device)
-        try:
-            stopped = _trained(run, len(job.seeds) > 1)
-        except Diverged:
-            if world.leads and run.best:
-                results.keep(run)
-            raise
+class TuningFolder:
+    """The folder of `bertcore finetune`: the best model so far, and how to go on.
+
+    `finished` has the scores on the test rows by seed; `card` is that of the model, and
+    empty if there is none yet. While the run goes on, `finetuning.json` keeps them.
+    """
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        """`given` are the options that were given, or that have a value by default."""
+        self.path = Path(given["out"]).expanduser()
+        self.finished: dict[int, dict[str, float]] = {}
+        self.card: dict[str, Any] = {}
+        self.pass_size: int | None = None  # as it was fitted to the processes
+        self.asked = {**Tuning().to_dict(), **given, "out": str(given["out"])}
+        for name in ("task", "model"):  # so that another session finds them, too
+            place = Path(given.get(name) or "").expanduser()
+            if given.get(name) and not is_named(given[name]) and place.exists():
+                self.asked[name] = str(place.resolve())
+
+    @property
+    def seed(self) -> int:
+        """That of the model."""
+        return self.card["setting"]["tuning"]["seed"]
+
+    def open(self, leads: bool) -> None:
+        """Read what is there: nothing, an earlier result to replace, or this very run.
+
+        Args:
+            leads: whether this process may write.
+
+        Raises:
+            ValueError: if there is something else, or a run with other options.
+        """
+        path, model = self.path, self.asked.get("model")
+        if model and path.resolve() == Path(model).expanduser().resolve():
+            raise ValueError(
+                f"--out {path} is the folder of --model, too; give another name"
+            )
+        held = {each.name for each in path.iterdir()} if path.is_dir() else set()
+        earlier = {TASK, CARD} <= held or ASKED in held
+        if path.is_file() or (held - {FAULTS} and not earlier):
+            raise ValueError(
+                f"{path} holds something else than an earlier bertcore finetune; "
+                "give a new --out"
+            )
+        if ASKED not in held:
+            return
+        before = read_json(path / ASKED)
+        if not before["finished"] and CHECKPOINTS not in held:
+            if leads:  # it was cut off before anything was learnt: begin anew
+                (path / ASKED).unlink()
+            return
+        then, now = before["asked"], self.asked
+        apart = [
+            f"{name}={then.get(name)}, not {now.get(name)}"
+            for name in dict.fromkeys([*then, *now])
+            if name not in FREE and then.get(name) != now.get(name)
+        ]
+        if apart:
+            raise ValueError(
+                f"the run in {path} has {'; '.join(apart)}. To go on with it as it is: "
+                f"bertcore resume {path}; for another run give another --out"
+            )
+        self.pass_size = before["pass_size"]
+        self.finished = {int(seed): each for seed, each in before["finished"].items()}
+        if before["kept"]:
+            self.card = read_json(path / CARD)
+
+    def write(self) -> None:
+        """What is needed to go on."""
+        content = {
+            "format": FORMAT,
+            "asked": self.asked,
+            "pass_size": self.pass_size,
+            "kept": bool(self.card),
+            "finished": self.finished,
+        }
+        write_json(self.path / ASKED, content)
+
+    def clear(self) -> None:
+        """What was needed to go on; a folder that is left empty goes, too."""
+        shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
+        (self.path / ASKED).unlink(missing_ok=True)
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
+
+
+class TuningJob(Job):
+    """Fine-tuning from one seed, or from several; the folder holds the best model."""
+
+    remedy = (
+        "give a smaller --pass-size, which changes nothing of what is learnt in an "
+        "update, or --length"
+    )
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        """`given` are the options that were given, or that have a value by default."""
+        self.given, self.folder = given, TuningFolder(given)
+
+    def runs(self, world: World, device: torch.device) -> Iterator[FineTuning]:
+        """A run for each seed that has not ended."""
+        together(lambda: self._prepare(world), world, device)
+        asked = self.given.get("precision")
+        settings = ComputeSettings(
+            device,
+            getattr(torch, asked) if asked else precision_for(device),
+            world,
+            workers=default_workers(device),
+        )
         if world.leads:
-            results.keep(run)
-        if stopped:
-            break
-        if world.leads:
-            results.count(run)
-    if world.leads:
-        results.tell(stopped)
-    return stopped
+            self._announce(device)
+        new = [seed for seed in self.seeds if seed not in self.folder.finished]
+        for seed in new:
+            run = together(lambda s=seed: self._run(s, settings), world, device)
+            if world.leads:
+                self.folder.write()
+                if seed == new[0]:
+                    say(what_learns(self.start.name, run))
+                if len(self.seeds) > 1:
+                    say(f"seed {seed}")
+                if run.progress.step:
+                    say(f"goes on from step {run.progress.step:,}")
+            yield run
 
-
-def _together(make: Callable[[], Made], world: World, device: torch.device) -> Made:
-    """What each process makes, the leading one first: it alone says what is wrong."""
-    made: Any = None
-    fault: Exception | None = None
-    if world.leads:
-        try:
-            made = make()
-        except (ValueError, OSError) as error:
-            fault = error
-    failed = world.first(float(fault is not None), device)
-    if fault is not None:
-        raise fault
-    if failed:
-        raise typer.Exit(FAULT)  # the leading process says why
-    return made if world.leads else make()
-
-
-class TuningJob(NamedTuple):
-    """What was asked for, checked: all that a run of one seed takes."""
-
-    rows: CheckedSet
-    start: StartingModel
-    tuning: Tuning
-    seeds: range
-    folder: Path
-    compared: bool
+    def _prepare(self, world: World) -> None:
+        """All that can be wrong is found here, before anything is written."""
+        given = self.given
+        self.start = starting_model(given["task"], given.get("model"), given["random"])
+        self.folder.open(world.leads)
+        tuning = Tuning(**{key: given[key] for key in OF_TUNING if key in given})
+        # A run that goes on counts its rows in passes of the size that it began with.
+        size = self.folder.pass_size or tuning.pass_size
+        if size is None and world.size > 1 and tuning.batch % world.size == 0:
+            size = tuning.batch // world.size
+        tuning = tuning.replace(pass_size=size)
+        recipe = tuning.recipe(1)
+        if recipe.passes % world.size:
+            raise ValueError(
+                f"an update of {recipe.batch} rows in passes of {recipe.one_pass} "
+                f"cannot be shared among {world.size} processes; give a --batch that "
+                f"{world.size} divides, and no --pass-size"
+            )
+        rows = read_set(given["task"], given.get("kind"), given["on_fault"])
+        self.rows = rows._replace(data=first_rows(rows.data, given.get("rows")))
+        self.start.check_kind(self.data.kind)
+        task = find_task(self.data.kind)
+        task.check_tuning(tuning)
+        task.check_scores([*self.data.valid[:1], *self.data.test[:1]])
+        self.tuning, self.folder.pass_size = tuning, recipe.one_pass
+        self.seeds = range(tuning.seed, tuning.seed + given["seeds"])
 
     @property
     def data(self) -> TaskSet:
         """The rows that are sound."""
         return self.rows.data
 
+    def _announce(self, device: torch.device) -> None:
+        """What is trained on what; and, on stderr, what one should know before."""
+        data, faults, note = self.rows
+        listed = self.folder.path / FAULTS
+        listed.parent.mkdir(parents=True, exist_ok=True)
+        listed.unlink(missing_ok=True)  # of another run's rows
+        notes = [f"left out: {fault}" for fault in faults]
+        if faults:
+            text = "".join(f"{fault}\n" for fault in faults)
+            write_text(listed, text)
+            many = f"{len(faults):,} fault{'s' if len(faults) > 1 else ''}"
+            notes.append(f"{many}, listed in {listed}")
+        notes += [each for each in (note, self.start.note) if each]
+        if not data.valid:
+            notes.append("no rows to validate, so the last weights are kept")
+        if not data.test:
+            notes.append("no rows to test, so there will be no scores")
+        elif self.given["baselines"] and find_spec("sklearn") is None:
+            notes.append(
+                "to count words, for comparison, needs scikit-learn; run: pip install "
+                "scikit-learn, or give --no-baselines"
+            )
+        for each in notes:
+            say(f"bertcore: {each}", error=True)
+        say(device_name(device))
+        say(rows_in_words(data))
+        say(f"{data.source}; licence: {data.licence}")
 
-def _job(given: Mapping[str, Any], world: World) -> TuningJob:
-    folder = Path(given["out"]).expanduser()
-    start = starting_model(given["task"], given.get("model"), given["random"])
-    check_out_folder(folder, given.get("model"))
-    tuning = Tuning(**{key: given[key] for key in OF_TUNING if key in given})
-    if world.size > 1 and tuning.pass_size is None and tuning.batch % world.size == 0:
-        tuning = tuning.replace(pass_size=tuning.batch // world.size)
-    recipe = tuning.recipe(1)
-    if recipe.passes % world.size:
-        raise ValueError(
-            f"an update of {recipe.batch} rows in passes of {recipe.one_pass} "
-            f"cannot be shared among {world.size} processes; give a --batch that "
-            f"{world.size} divides, and no --pass-size"
+    def _run(self, seed: int, settings: ComputeSettings) -> FineTuning:
+        return FineTuning(
+            self.rows,
+            self.start.weights,
+            self.tuning.replace(seed=seed),
+            settings=settings,
+            tokenizer=self.start.tokenizer,
+            checkpoints=self.folder.path / CHECKPOINTS / f"seed-{seed}",
         )
-    rows = read_set(given["task"], given.get("kind"), given["on_fault"])
-    rows = rows._replace(data=first_rows(rows.data, given.get("rows")))
-    start.check_kind(rows.data.kind)
-    task = find_task(rows.data.kind)
-    task.check_tuning(tuning)
-    task.check_scores([*rows.data.valid[:1], *rows.data.test[:1]])
-    seeds = range(tuning.seed, tuning.seed + given["seeds"])
-    return TuningJob(rows, start, tuning, seeds, folder, given["baselines"])
 
-
-def _setting(
-    given: Mapping[str, Any], world: World, device: torch.device
-) -> ComputeSettings:
-    asked = given.get("precision")
-    precision = getattr(torch, asked) if asked else precision_for(device)
-    workers = min(4, os.cpu_count() or 1) if device.type == "cuda" else 0
-    return ComputeSettings(device, precision, world, workers=workers)
-
-
-def _announce(job: TuningJob, device: torch.device) -> None:
-    """What is trained on what; and, on stderr, what one should know before."""
-    data, faults, note = job.rows
-    write_faults(job.folder, faults)
-    notes = [f"left out: {fault}" for fault in faults]
-    if faults:
-        many = f"{len(faults):,} fault{'s' if len(faults) > 1 else ''}"
-        notes.append(f"{many}, listed in {job.folder / FAULTS}")
-    notes += [each for each in (note, job.start.note) if each]
-    if not data.valid:
-        notes.append("no rows to validate, so the last weights are kept")
-    if not data.test:
-        notes.append("no rows to test, so there will be no scores")
-    if job.compared and data.test and find_spec("sklearn") is None:
-        notes.append(
-            "to count words, for comparison, needs scikit-learn; run: pip install "
-            "scikit-learn, or give --no-baselines"
-        )
-    for each in notes:
-        say(f"bertcore: {each}", error=True)
-    say(device_name(device))
-    say(rows_in_words(data))
-    say(f"{data.source}; licence: {data.licence}")
-
-
-def _run(job: TuningJob, seed: int, setting: ComputeSettings) -> FineTuning:
-    run = FineTuning(
-        job.rows,
-        job.start.weights,
-        job.tuning.replace(seed=seed),
-        setting=setting,
-        tokenizer=job.start.tokenizer,
-    )
-    if setting.world.leads and seed == job.seeds[0]:
-        sizes = [p.numel() for p in run.model.parameters()]
-        count = sum(sizes)
-        learnt = sum(p.numel() for p in run.model.parameters() if p.requires_grad)
-        learns = f"{learnt:,} of {count:,}" if learnt < count else f"all {count:,}"
-        recipe, reading = run.recipe, run.predictor.reading
-        written = (
-            f", {reading.target} to write" if "search" in run.predictor.settings else ""
-        )
-        say(
-            f"{job.start.name}: {learns} parameters learn; {recipe.steps:,} updates of "
-            f"{recipe.batch}, up to {reading.length} tokens at once{written}"
-        )
-    return run
-
-
-def _trained(run: FineTuning, several: bool) -> int:
-    """Train; return the number of the signal that stopped it, or 0."""
-    if several and run.setting.world.leads:
-        say(f"seed {run.tuning.seed}")
-    return followed(run, logged_tuning(run))
-
-
-class TuningResults:
-    """What came of the seeds so far; the folder holds the best of them."""
-
-    def __init__(self, job: TuningJob) -> None:
-        self.job = job
-        self.outcomes: list[SeedResult] = []
-        self.card: dict[str, Any] | None = None
-        self.kept: FineTuning | None = None
+    # What came of the runs ---------------------------------------------------------
 
     def keep(self, run: FineTuning) -> None:
-        """Write a run into the folder if none before did better in validation."""
-        if not run.progress.step or (self.kept and not self._better(run)):
-            return
-        run.save(self.job.folder)
-        left_out = len(self.job.rows.faults)
-        self.kept, self.card = run, run.card(row_faults=left_out)
-        write_card(self.job.folder / CARD, self.card)
+        """Write a run's model if no seed before did better; score it, if it ended."""
+        seed, main = run.tuning.seed, run.predictor.task.main
+        folder = self.folder
+        best = folder.card["results"].get("validation") if folder.card else None
+        better = best and run.best and run.best.scores[main] > best[main]
+        # Of the same seed the model is that of an earlier session.
+        first = not folder.card or folder.seed == seed
+        if run.progress.step and (first or better):
+            run.save(folder.path)
+            folder.card = run.card()
+            write_card(folder.path / CARD, folder.card)
+        if run.ended:
+            test = self.data.test
+            folder.finished[seed] = run.score(test) if test else {}
+            shutil.rmtree(run.checkpoints, ignore_errors=True)
+        folder.write()
 
-    def count(self, run: FineTuning) -> None:
-        """Score a run that has ended on the test rows."""
-        test = self.job.data.test
-        scores = run.score(test) if test else {}
-        self.outcomes.append(SeedResult(run.tuning.seed, run.best, scores))
-
-    def tell(self, stopped: int) -> None:
+    def report(self, stopped: bool) -> None:
         """Where the run stands, what it left, and what to do with it."""
-        folder = self.job.folder
-        if self.kept is None:
-            if not any(folder.iterdir()):
-                folder.rmdir()
+        folder, path, card = self.folder, self.folder.path, self.folder.card
+        if not card:
+            folder.clear()
             say("bertcore: stopped before the first update; nothing is kept", True)
             return
-        where = f"{folder} is the model{self._which()}"
+        results = card["results"]
+        which = [f"seed {folder.seed}"] if len(self.seeds) > 1 else []
+        if "epochs" in results:
+            which.append(f"epoch {results['epochs']:.3g}")
+        where = f"{path} is the model{' of ' if which else ''}{', '.join(which)}"
+        sums = f"{results['steps']:,} updates"
         if stopped:
-            done = f"{self.kept.progress.step:,} of {self.kept.recipe.steps:,} updates"
-            say(f"bertcore: stopped; {where}, after {done} of its run", True)
+            say(
+                f"bertcore: stopped; {where}, after {sums}, {results['progress']:.0%} "
+                f"of its run; go on with: bertcore resume {path}",
+                error=True,
+            )
             return
-        baselines = self._baselines() if self.outcomes[0].scores else {}
-        self._complete_card(baselines)
-        if self.outcomes[0].scores:
-            count = len(self.job.data.test)
-            for line in table(count, self.job.start.name, self.outcomes, baselines):
+        scored = {seed: scores for seed, scores in folder.finished.items() if scores}
+        compared = scored and self.given["baselines"]
+        baselines = simple_scores(self.data) if compared else {}
+        results |= {"test": folder.finished[folder.seed], "baselines": baselines}
+        if len(folder.finished) > 1:
+            results["seeds"] = {str(n): scores for n, scores in folder.finished.items()}
+        write_card(path / CARD, card)
+        folder.clear()
+        if scored:
+            outcomes = list(scored.values())
+            count, name = len(self.data.test), self.start.name
+            for line in table(count, name, outcomes, baselines):
                 say(line)
-        done = self.kept.progress
-        sums = f"{done.step:,} updates, {done.tokens:,} tokens, {done.seconds:,.0f} s"
-        say(f"finished: {sums}; {where}")
-        say(f"what next: {self._next()}")
+        time = f"{results['tokens']:,} tokens, {results['training_seconds']:,.0f} s"
+        say(f"finished: {sums}, {time}; {where}")
+        say(f"what next: {next_command(path, self.data)}")
 
-    def _better(self, run: FineTuning) -> bool:
-        if run.best is None or self.kept.best is None:
-            return False
-        main = self.kept.predictor.task.main
-        return run.best.scores[main] > self.kept.best.scores[main]
 
-    def _which(self) -> str:
-        """Of which seed and epoch the kept model is."""
-        found = []
-        if len(self.job.seeds) > 1:
-            found.append(f"seed {self.kept.tuning.seed}")
-        if self.kept.best:
-            found.append(f"epoch {self.kept.best.epoch:.3g}")
-        return f" of {', '.join(found)}" if found else ""
+def what_learns(name: str, run: FineTuning) -> str:
+    """How many parameters learn, in how many updates, and how much they read."""
+    count = sum(p.numel() for p in run.model.parameters())
+    learnt = sum(p.numel() for p in run.model.parameters() if p.requires_grad)
+    learns = f"{learnt:,} of {count:,}" if learnt < count else f"all {count:,}"
+    recipe, reading = run.recipe, run.predictor.reading
+    writes = "search" in run.predictor.settings
+    written = f", {reading.target} to write" if writes else ""
+    return (
+        f"{name}: {learns} parameters learn; {recipe.steps:,} updates of "
+        f"{recipe.batch}, up to {reading.length} tokens at once{written}"
+    )
 
-    def _complete_card(self, baselines: dict[str, dict[str, float]]) -> None:
-        kept = self.kept.tuning.seed
-        found = {outcome.seed: outcome.scores for outcome in self.outcomes}
-        self.card["results"] |= {"test": found[kept], "baselines": baselines}
-        if len(found) > 1:
-            self.card["results"]["seeds"] = {str(seed): s for seed, s in found.items()}
-        write_card(self.job.folder / CARD, self.card)
 
-    def _baselines(self) -> dict[str, dict[str, float]]:
-        if not self.job.compared:
-            return {}
-        data, task = self.job.data, self.kept.predictor.task
-        ways = {"majority": task.majority}
-        if find_spec("sklearn") is not None:
-            ways[task.counted] = task.bag_of_words
-            say("counting words, to compare …", error=True)
-        found = {}
-        for name, way in ways.items():
-            try:
-                found[name] = task.score(data.test, way(data, data.test))
-            except ValueError as error:  # too few rows, or all alike
-                fault = str(error).splitlines()[0]
-                say(f"bertcore: no {name} to compare: {fault}", error=True)
-        return found
+def simple_scores(data: TaskSet) -> dict[str, dict[str, float]]:
+    """Scores on the test rows of means that learn little, by their names."""
+    task = find_task(data.kind)
+    ways = {"majority": task.majority}
+    if find_spec("sklearn") is not None:
+        ways[task.counted] = task.bag_of_words
+        say("counting words, to compare …", error=True)
+    found = {}
+    for name, way in ways.items():
+        try:
+            found[name] = task.score(data.test, way(data, data.test))
+        except ValueError as error:  # too few rows, or all alike
+            fault = str(error).splitlines()[0]
+            say(f"bertcore: no {name} to compare: {fault}", error=True)
+    return found
 
-    def _next(self) -> str:
-        folder, data = self.job.folder, self.job.data
-        if self.kept.predictor.task.reads_context:
-            return f'bertcore predict {folder} "Some question?" --context FILE'
-        if getattr(data.train[0], "pair", None) is not None:
-            return rf"printf 'One text.\tAnother.\n' | bertcore predict {folder}"
-        return f'bertcore predict {folder} "Some text."'
+
+def next_command(folder: Path, data: TaskSet) -> str:
+    """What a user may do with the model, in a line."""
+    if find_task(data.kind).reads_context:
+        return f'bertcore predict {folder} "Some question?" --context FILE'
+    if getattr(data.train[0], "pair", None) is not None:
+        return rf"printf 'One text.\tAnother.\n' | bertcore predict {folder}"
+    return f'bertcore predict {folder} "Some text."'
+
+
+def rows_in_words(data: TaskSet) -> str:
+    """How many rows, and of which classes."""
+    parts = data.train, data.valid, data.test
+    train, valid, test = (f"{len(part):,}" for part in parts)
+    found = f"{train} rows to train on, {valid} to validate, {test} to test"
+    if labels := find_task(data.kind).labels_in_words(data.labels):
+        found += f"; {labels}"
+    return f"{data.name}, {data.kind}: {found}"
+
+
+def table(
+    count: int,
+    name: str,
+    outcomes: Sequence[Mapping[str, float]],
+    baselines: Mapping[str, Mapping[str, float]],
+) -> list[str]:
+    """Scores on the test rows in lines, those of the model last.
+
+    Args:
+        count: of test rows.
+        name: of the model.
+        outcomes: its scores, from one seed at least.
+        baselines: their scores by their names.
+    """
+    columns = list(outcomes[0])
+    rows = {
+        which: [f"{scores[column]:.3f}" for column in columns]
+        for which, scores in baselines.items()
+    }
+    ways = {name: median}
+    if len(outcomes) > 1:
+        ways = {f"{name}, median of {len(outcomes)}": median}
+        ways |= {"  lowest": min, "  highest": max}
+    for which, way in ways.items():
+        each = ([scores[column] for scores in outcomes] for column in columns)
+        rows[which] = [f"{way(values):.3f}" for values in each]
+    head = f"{count:,} test row{'s' if count > 1 else ''}"
+    wide = max(map(len, (head, *rows)))
+    heads = [column.replace("_", " ") for column in columns]
+    widths = [max(6, len(column)) for column in heads]
+    lines = []
+    for which, cells in ((head, heads), *rows.items()):
+        shown = "  ".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))
+        lines.append(f"{which:<{wide}}  {shown}")
+    return lines

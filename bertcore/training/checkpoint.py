@@ -36,9 +36,18 @@ from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.objectives import models_for, objective_class
 from bertcore.training.recipe import Recipe
 
-FORMAT = "bertcore checkpoint 1"
+FORMAT = "bertcore checkpoint 2"
 STATE = "state.json"
 WEIGHTS, OPTIMISER_STATE = "model.safetensors", "optimiser.safetensors"
+
+# What to do about a part of a run's identity that differs; else "give" it.
+_REMEDIES = {
+    "vocabulary": ("load", "vocabulary"),
+    "data": ("give", "texts"),
+    "model": ("build", "model"),
+    "weights": ("start from", "weights"),
+    "unlabelled": ("give", "unlabelled rows"),
+}
 
 
 class Checkpoint(NamedTuple):
@@ -218,25 +227,21 @@ def data_digest(store: Store) -> str:
 
 def check_identity(then: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     """ValueError if a checkpoint is of another run, naming what differs, both ways."""
-    remedies = {
-        "vocabulary": "load the vocabulary that the run began with",
-        "data": "give the texts that the run began with",
-        "model": "build the model that the run began with",
-        "recipe": "give the recipe that the run began with",
-    }
-    # Of an earlier version it lacks the fields that are new.
-    then = {**then, "recipe": Recipe(**then["recipe"]).to_dict()}
-    for part, remedy in remedies.items():
-        if then[part] == now[part]:
+    if "recipe" in then:  # of an earlier version it lacks the fields that are new
+        then = {**then, "recipe": Recipe(**then["recipe"]).to_dict()}
+    for part in now:
+        if then.get(part) == now[part]:
             continue
-        before, after = then[part], now[part]
-        if isinstance(before, dict):
+        verb, what = _REMEDIES.get(part, ("give", part))
+        before, after = then.get(part), now[part]
+        if isinstance(before, dict) and isinstance(after, dict):
             keys = [k for k in {**before, **after} if before.get(k) != after.get(k)]
             before = {key: before.get(key) for key in keys}
             after = {key: after.get(key) for key in keys}
         raise ValueError(
             f"{folder} is of another run: its {part} is {before}, that of this run is "
-            f"{after}; {remedy}, or begin anew in another folder"
+            f"{after}; {verb} the {what} that the run began with, or begin anew in "
+            "another folder"
         )
 
 

@@ -6,10 +6,10 @@ run.run()
 run.score(run.data.test)
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from bertcore.cards import write_card
 from bertcore.model.bert import BertForMaskedLM
 from bertcore.model.counts import Costs
 from bertcore.model.inference import evaluation, states_at
@@ -26,15 +25,14 @@ from bertcore.tasks.kinds import KINDS, find_task
 from bertcore.tasks.rows import TaskSet
 from bertcore.tasks.task import Feature, Task, an, batches, on_device
 from bertcore.text.batch import TrainingBatch
+from bertcore.training.engine import rows_digest, weights_digest
 from bertcore.training.finetuning import (
-    CARD,
-    FineTuning,
     TaskBatches,
-    TaskEvaluation,
+    TaskRun,
     Weights,
     task_costs,
 )
-from bertcore.training.loop import Record, follow, seed_for
+from bertcore.training.loop import seed_for
 from bertcore.training.objectives import Objective, states_and_logits
 from bertcore.training.predictor import Predictor, unlabelled_rows
 from bertcore.training.recipe import Tuning
@@ -135,13 +133,13 @@ class TeacherOutput(NamedTuple):
 Teacher = Predictor | Sequence[TeacherOutput]
 
 
-class Distillation:
-    """A run: `for record in run.records(): …` trains, and `break` stops it.
+class Distillation(TaskRun):
+    """A run on what a teacher says: `for record in run.records(): …` trains.
 
     The teacher is asked once, before the first update, and stays as it is. The rest is
-    as in `FineTuning`, which is `tuned` here: looks at the validation rows, and the
-    best weights in the end. `losses` holds those of each update: labels, teacher's
-    scores, its states, each times what it counts.
+    as in `FineTuning`: evaluations on the validation rows, and the best weights in the
+    end. `losses` holds those of each update: labels, teacher's scores, its states, each
+    times what it counts.
     """
 
     def __init__(
@@ -170,76 +168,65 @@ class Distillation:
             ValueError: if rows, teacher, student, tuning and mix do not fit together.
             FileNotFoundError: if the student has no such weights.
         """
-        self.mix = mix or LossWeights()
         if find_task(data.kind).distilled is None:
             able = [name for name, task in KINDS.items() if task.distilled is not None]
             raise ValueError(
                 f"no distillation for {data.kind}; there is {', '.join(able)}"
             )
-        self.tuned = tuned = FineTuning(data, student, tuning, **options)
-        self.data, self.predictor, self.model = tuned.data, tuned.predictor, tuned.model
-        self.looks, self.losses = tuned.looks, list[tuple[float, ...]]()
-        more = unlabelled_rows(self.predictor, unlabelled)
-        self.asked = [*self.data.train, *more]
-        lessons = teacher_outputs(teacher, self.asked, self.data, bool(self.mix.states))
-        self.about = an(type(teacher.model)) if isinstance(teacher, Predictor) else None
-        self._equip(lessons, len(more))
+        self.mix, self.unlabelled = mix or LossWeights(), list(unlabelled)
+        self.teacher, self._lessons = teacher, list[TeacherOutput]()
+        super().__init__(data, student, tuning, **options)
 
-    def _equip(self, lessons: Sequence[Any], more: int) -> None:
-        """The run of the student gets the teacher's loss, and passes that have it."""
-        tuned, task, reading = self.tuned, self.predictor.task, self.predictor.reading
-        known = len(self.asked) - more
-        found = task.features_of(self.asked[known:], reading, self.data.labels)
-        extra = [feature._replace(row=feature.row + known) for feature in found]
-        features, old = [*tuned.works.features, *extra], tuned.works
-        tuned.recipe = tuned.tuning.recipe(len(features))
-        size = tuned.recipe.one_pass
-        works = TaskBatches(task, features, size, old.seed, old.pad_id)
-        tuned.works = DistillationBatches(works, outputs_of_features(lessons, features))
-        states = lessons[0].states
-        own = self.model.config.hidden_size
+    def lessons(self) -> "tuple[nn.Module, DistillationBatches]":
+        """The teacher's losses, on the rows to train on and those without labels."""
+        data = self.data
+        more = unlabelled_rows(self.predictor, self.unlabelled)
+        rows = [*data.train, *more]
+        batches = self.task_batches(rows)
+        lessons = teacher_outputs(self.teacher, rows, data, bool(self.mix.states))
+        self._lessons = lessons
+        states, own = lessons[0].states, self.model.config.hidden_size
         width = own if states is None else states.shape[1]
         with torch.random.fork_rng(devices=[]):
-            seed_for(old.seed, 0)
-            objective = DistillationObjective(task, self.model, self.mix, width)
-        tuned.objective = objective.to(tuned.setting.device)
-
-    def records(self) -> Iterator[Record]:
-        """Train to the end, or until patience is over; a record after each update."""
-        try:
-            for record in self.tuned.records():
-                self.losses.append(record.losses)
-                yield record
-        finally:
-            folder, world = self.tuned.folder, self.tuned.setting.world
-            if folder is not None and self.tuned.progress.step and world.leads:
-                write_card(folder / CARD, self.card())
-
-    def run(self, progress: bool = False) -> "Distillation":
-        """Train to the end; with `progress`, behind a bar."""
-        follow(self.records(), self.tuned.recipe.steps, progress)
-        return self
+            seed_for(self.tuning.seed, 0)
+            objective = DistillationObjective(
+                self.predictor.task, self.model, self.mix, width
+            )
+        outputs = outputs_of_features(lessons, batches.features)
+        return objective, DistillationBatches(batches, outputs)
 
     @property
-    def best(self) -> TaskEvaluation | None:
-        """The look whose weights the student has; None without validation rows."""
-        return self.tuned.best
+    def losses(self) -> list[tuple[float, ...]]:
+        """Those of each update."""
+        return self._losses
 
-    def score(self, rows: Sequence[Any]) -> dict[str, float]:
-        """The scores of the student, as it is, on rows that say what is right."""
-        return self.tuned.score(rows)
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for the run to go on, the teacher included."""
+        if isinstance(self.teacher, Predictor):  # what it says differs by the machine
+            teacher = weights_digest(self.teacher.model)
+        else:
+            teacher = rows_digest(
+                p.tolist() for p in chain(*self._lessons) if p is not None
+            )
+        return {
+            **super().identity(),
+            "teacher": teacher,
+            "mix": asdict(self.mix),
+            "unlabelled": rows_digest(self.unlabelled),
+        }
 
-    def save(self, folder: str | Path) -> None:
-        """Write a folder that `Predictor` loads, and transformers, too."""
-        self.tuned.save(folder)
-
-    def card(self, **results: Any) -> dict[str, Any]:
-        """What ran, on what, and what came out; `results` are added."""
-        card = self.tuned.card(**results)
-        card["what"] = f"Distillation into {an(type(self.model))}"
-        more = len(self.asked) - len(self.data.train)
-        setting = {"teacher": self.about, "mix": asdict(self.mix), "unlabelled": more}
-        return {**card, "setting": {**card["setting"], **setting}}
+    def about(self) -> dict[str, Any]:
+        """What the card says of distillation alone."""
+        teacher = None
+        if isinstance(self.teacher, Predictor):
+            teacher = an(type(self.teacher.model))
+        return {
+            **super().about(),
+            "what": f"Distillation into {an(type(self.model))}",
+            "teacher": teacher,
+            "mix": asdict(self.mix),
+            "unlabelled": len(self.unlabelled),
+        }
 
 
 def check_temperature(temperature: float) -> None:
@@ -475,19 +462,20 @@ def outputs_of_features(
 class DistillationBatches:
     """The passes of a task, each with what the teacher says of its features."""
 
-    def __init__(self, works: TaskBatches, lessons: Sequence[TeacherOutput]) -> None:
+    def __init__(self, batches: TaskBatches, lessons: Sequence[TeacherOutput]) -> None:
         """`lessons` has one for each feature; those without targets have no label."""
-        self.works, self.lessons, self.features = works, lessons, works.features
+        self.batches, self.lessons = batches, lessons
+        self.features = batches.features
 
     def __len__(self) -> int:
-        return len(self.works)
+        return len(self.batches)
 
     def __getitem__(self, number: int) -> TrainingBatch:
-        return self.holding(self.works.numbers(number))
+        return self.holding(self.batches.numbers(number))
 
     def holding(self, numbers: Sequence[int]) -> TrainingBatch:
         """The batch of these features."""
-        work = self.works.holding(numbers)
+        batch = self.batches.holding(numbers)
         known = [
             bool(self.features[n].targets)
             for n in numbers
@@ -498,7 +486,7 @@ class DistillationBatches:
         if states[0] is not None:
             added["states"] = torch.cat(states)
         counts = torch.tensor([sum(known), len(known), len(known)])
-        return work._replace(arguments={**work.arguments, **added}, counts=counts)
+        return batch._replace(arguments={**batch.arguments, **added}, counts=counts)
 
     def costs(self, objective: nn.Module) -> Costs:
         """What a pass of the objective costs."""
@@ -506,7 +494,7 @@ class DistillationBatches:
 
     def name(self, number: int) -> str:
         """The n-th pass in words: which rows of the data it holds."""
-        return self.works.name(number)
+        return self.batches.name(number)
 
 
 def _asked(teacher: Predictor, rows: Sequence[Any]) -> list[TeacherOutput]:

@@ -7,8 +7,9 @@ run.score(run.data.test)
 """
 
 import copy
+import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bertcore.cards import make_card, write_card
 from bertcore.model.config import BertConfig
 from bertcore.model.counts import Costs
 from bertcore.model.lowrank import add_low_rank, merge_low_rank
@@ -35,24 +35,21 @@ from bertcore.tasks.task import (
 )
 from bertcore.text.batch import TrainingBatch
 from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
-from bertcore.training.devices import device_name
+from bertcore.text.store import vocabulary_digest
+from bertcore.training.engine import Run, rows_digest, weights_digest
 from bertcore.training.loop import (
     ComputeSettings,
     Record,
-    TrainingState,
     default_compute_settings,
-    follow,
     seed_for,
-    train,
 )
-from bertcore.training.optim import make_optimisers
 from bertcore.training.predictor import Predictor
 from bertcore.training.recipe import Tuning
 
-CARD = "card.json"
 LENGTH = 128  # tokens of a text, if nothing else is said
 TARGET = 64  # of what is written
 COUNTED = 12  # features at most whose operations are counted
+BEST = "best."  # before the names of the best weights so far, in a checkpoint
 
 
 class TaskEvaluation(NamedTuple):
@@ -63,14 +60,28 @@ class TaskEvaluation(NamedTuple):
     seconds: float
     scores: dict[str, float]
 
+    def __str__(self) -> str:
+        return (
+            f"epoch {self.epoch:.3g}, step {self.step:,}, {self.seconds:,.0f} s, "
+            f"validation: {scores_in_words(self.scores)}"
+        )
 
-class FineTuning:
-    """A run: `for record in run.records(): …` trains, and `break` stops it.
 
-    After each epoch it looks at the validation rows; at the end the model has the
-    weights of the best look. `looks` holds all of them, `faults` the rows that were
-    left out, `losses` the mean loss of each update. Of several processes, only the
-    first looks, and has the best weights in the end.
+def scores_in_words(scores: Mapping[str, float]) -> str:
+    """Scores in words: "accuracy 0.871, macro f1 0.868"."""
+    return ", ".join(f"{n.replace('_', ' ')} {v:.3f}" for n, v in scores.items())
+
+
+class TaskRun(Run):
+    """A run that learns a task from rows; `FineTuning` and `Distillation` are such.
+
+    `for record in run.records(): …` trains, and `break` stops it. `evaluations` holds
+    those on the validation rows, `faults` the rows that were left out. It ends at the
+    last epoch or when patience is over. Then the model has the weights of the best
+    evaluation: also after `break`, though the run goes on with those that it had. Of
+    several processes, only the first evaluates, and has the best weights in the end.
+
+    A kind of it fills in `lessons`.
     """
 
     def __init__(
@@ -79,9 +90,11 @@ class FineTuning:
         weights: Weights,
         tuning: Tuning | None = None,
         folder: str | Path | None = None,
-        setting: ComputeSettings | None = None,
+        settings: ComputeSettings | None = None,
         tokenizer: AnyTokenizer | None = None,
         on_fault: str = "stop",
+        save_every: float = 300.0,
+        checkpoints: Path | None = None,
     ) -> None:
         """
         Args:
@@ -91,131 +104,209 @@ class FineTuning:
                 starts from random weights; or a model, which is trained itself. The
                 last two need a `tokenizer`.
             tuning: how to train.
-            folder: where the best model is written, and the card.
-            setting: where to compute; by default the GPU if there is one.
+            folder: where the best model is written, and the card. A run that was
+                stopped goes on from the checkpoints there; they are gone at its end.
+            settings: where to compute; by default the GPU if there is one.
             tokenizer: by default the one that the weights came with.
             on_fault: "stop" at rows that are not sound, or "skip" them: `faults` lists
                 each of them.
+            save_every: seconds of training between two checkpoints; one is also written
+                when the loop is left before its end.
+            checkpoints: their folder, by default in the other one.
 
         Raises:
-            ValueError: if rows, weights and tuning do not fit together.
+            ValueError: if rows, weights and tuning do not fit together, or there are
+                checkpoints of another run, or damaged ones only.
             FileNotFoundError: if there are no such weights.
         """
-        self.tuning = tuning or Tuning()
-        self.setting = setting or default_compute_settings()
+        self.tuning, self.start_weights = tuning or Tuning(), weights
         sound = data if isinstance(data, CheckedSet) else checked(data, on_fault)
         self.data, self.faults, _ = sound
-        data = self.data
-        self.weights = weights
-        self.folder = Path(folder).expanduser() if folder is not None else None
-        self.predictor = task_predictor(data, weights, self.tuning, tokenizer)
-        self.model, self.objective = self.predictor.model, self.predictor.objective
-        self.model.to(self.setting.device)
-        reading, task = self.predictor.reading, self.predictor.task
+        self.evaluated = bool(self.data.valid)
+        self.predictor = task_predictor(self.data, weights, self.tuning, tokenizer)
+        self.model = self.predictor.model
+        self._losses: list[tuple[float, ...]] = []
+        self._best: dict[str, Tensor] = {}
+        self._best_settings: Settings = self.predictor.settings
+        self._stopped: dict[str, Tensor] = {}  # weights to go on with, after a `break`
+        self._patience_over = False
+        objective, batches = self.lessons()
+        super().__init__(
+            objective,
+            batches,
+            self.tuning.recipe(len(batches.features)),
+            settings or default_compute_settings(),
+            Path(folder).expanduser() if folder is not None else None,
+            save_every,
+            checkpoints,
+        )
+
+    def lessons(self) -> "tuple[nn.Module, Any]":
+        """The objective, and its micro-batches, which hold their `features`."""
+        raise NotImplementedError
+
+    def task_batches(self, rows: Sequence[Any]) -> "TaskBatches":
+        """Micro-batches of rows to train on, in the order of the seed."""
+        data, task, reading = self.data, self.predictor.task, self.predictor.reading
         try:
-            features = task.features_of(data.train, reading, data.labels)
+            features = task.features_of(rows, reading, data.labels)
         except ValueError as error:
             raise ValueError(f"{data.name}, train: {error}") from error
-        self.recipe = self.tuning.recipe(len(features))
-        size, seed, pad = (
-            self.recipe.one_pass,
+        return TaskBatches(
+            task,
+            features,
+            self.tuning.recipe(len(features)).one_pass,
             self.tuning.seed,
             reading.tokenizer.pad_id,
         )
-        self.works = TaskBatches(task, features, size, seed, pad)
-        self.progress = TrainingState()
-        self.losses: list[float] = []
-        self.looks: list[TaskEvaluation] = []
-        self._best: dict[str, Tensor] = {}
-        self._best_settings: Settings = self.predictor.settings
-
-    def records(self) -> Iterator[Record]:
-        """Train to the end, or until patience is over; a record after each update.
-
-        Raises:
-            ValueError: if the run was stopped before its end: its optimiser is gone.
-        """
-        if 0 < self.progress.step < self.recipe.steps:
-            raise ValueError(
-                f"this run was stopped after {self.progress.step} updates and does not "
-                "go on; make a new FineTuning, perhaps from the folder that it wrote"
-            )
-        optimisers = make_optimisers(self.objective, self.recipe, shard=False)
-        parts = self.objective, self.works, optimisers
-        each = len(self.works.features) / self.recipe.batch / self.tuning.looks
-        try:
-            for record in train(*parts, self.recipe, self.setting, self.progress):
-                self.losses.append(record.losses[0])
-                yield record
-                due = ceil((len(self.looks) + 1) * each)
-                last = record.step == self.recipe.steps
-                if (record.step >= due or last) and self._look(record):
-                    return
-        finally:
-            self._finish()
-
-    def run(self, progress: bool = False) -> "FineTuning":
-        """Train to the end; with `progress`, behind a bar."""
-        follow(self.records(), self.recipe.steps, progress)
-        return self
-
-    @property
-    def best(self) -> TaskEvaluation | None:
-        """The look whose weights the model has; None without validation rows."""
-        main = self.predictor.task.main
-        return max(self.looks, key=lambda look: look.scores[main], default=None)
 
     def score(self, rows: Sequence[Any]) -> dict[str, float]:
         """The scores of the model, as it is, on rows that say what is right."""
         return self.predictor.task.score(rows, plain(self.predictor.predict(rows)))
 
+    @property
+    def best(self) -> TaskEvaluation | None:
+        """The evaluation whose weights are kept; None without validation rows."""
+        main = self.predictor.task.main
+        return max(self.evaluations, key=lambda at: at.scores[main], default=None)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last epoch or patience is over."""
+        return self._patience_over or super().ended
+
     def save(self, folder: str | Path) -> None:
         """Write a folder that `Predictor` loads, and transformers, too."""
-        predictor = self.predictor
-        if self.tuning.rank is not None:
-            model = copy.deepcopy(predictor.model)
-            merge_low_rank(model)
-            own = predictor.kind, predictor.reading, predictor.labels
-            predictor = Predictor(model, *own, **predictor.settings)
-        predictor.save_pretrained(folder)
+        merged = self.predictor if self.tuning.rank is None else _merged(self.predictor)
+        merged.save_pretrained(folder)
 
-    def card(self, **results: Any) -> dict[str, Any]:
-        """What ran, on what, and what came out; `results` are added."""
-        return _card(self, results)
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for the run to go on; of the rows not those to test."""
+        kind, labels, data = self.data.kind, self.data.labels, self.data
+        return {
+            "rows": rows_digest([kind, labels, *data.train, *data.valid]),
+            "vocabulary": vocabulary_digest(self.predictor.reading.tokenizer),
+            "model": {
+                "class": type(self.model).__name__,
+                **self.model.config.to_dict(),
+            },
+            "tuning": self.tuning.to_dict()
+            | {"pass_size": self.tuning.recipe(1).one_pass},
+            "weights": weights_digest(self.model),
+        }
 
-    def _look(self, record: Record) -> bool:
-        """Ask about the validation rows; whether patience is over."""
-        if not self.data.valid:
-            return False
-        world, device = self.setting.world, self.setting.device
-        over = 0.0
+    def start(self) -> None:
+        """Back to the weights at which the run was stopped."""
+        _put(self.model, self._stopped)
+        self._stopped = {}
+
+    def is_due(self, record: Record) -> bool:
+        """So many times in an epoch, and at the end."""
+        epoch = len(self.batches.features) / self.recipe.batch
+        due = ceil((len(self.evaluations) + 1) * (epoch / self.tuning.looks))
+        return record.step >= due or record.step == self.recipe.steps
+
+    def evaluate(self) -> None:
+        """Evaluate on the validation rows; keep the weights if they are the best."""
+        world, progress, over = self.settings.world, self.progress, 0.0
+        # The other processes only count; the first says whether patience is over.
+        none = {self.predictor.task.main: 0.0}
         if world.leads:
-            epoch = record.step * self.recipe.batch / len(self.works.features)
             self.predictor.choose(self.data.valid)
-            found = self.score(self.data.valid)
-            self.looks.append(TaskEvaluation(epoch, record.step, record.seconds, found))
-            if self.best is self.looks[-1]:
-                self._best = _kept(self.model)
+        scores = self.score(self.data.valid) if world.leads else none
+        epoch = progress.step * self.recipe.batch / len(self.batches.features)
+        at = TaskEvaluation(epoch, progress.step, progress.seconds, scores)
+        self.evaluations.append(at)
+        if world.leads:
+            if self.best is at:
+                self._best = _learnt(self.model)
                 self._best_settings = self.predictor.settings
-            since = len(self.looks) - 1 - self.looks.index(self.best)
-            over = float(since >= (self.tuning.patience or len(self.looks)))
-        else:
-            self.looks.append(
-                TaskEvaluation(0.0, record.step, 0.0, {self.predictor.task.main: 0.0})
-            )
-        return bool(world.first(over, device))
+            since = len(self.evaluations) - 1 - self.evaluations.index(self.best)
+            over = float(since >= (self.tuning.patience or len(self.evaluations)))
+        self._patience_over = bool(world.first(over, self.settings.device))
 
-    def _finish(self) -> None:
-        """Back to the best weights; into the folder, if there is one."""
-        self.model.eval()
-        with torch.no_grad():
-            own = dict(self.model.named_parameters())
-            for name, value in self._best.items():
-                own[name].copy_(value)
-        self.predictor.settings = self._best_settings
-        if self.folder is not None and self.progress.step and self.setting.world.leads:
-            self.save(self.folder)
-            write_card(self.folder / CARD, self.card())
+    def add(self, record: Record) -> None:
+        """Take note of an update, and of each loss."""
+        super().add(record)
+        self._losses.append(record.losses)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The tensors of a checkpoint: those of now, and the best so far."""
+        best = {BEST + name: value for name, value in self._best.items()}
+        return super().weights() | best
+
+    def state(self) -> dict[str, Any]:
+        """Evaluations and losses; the settings that belong to the best weights."""
+        return {
+            "evaluations": self.evaluations,
+            "losses": self._losses,
+            "settings": self.predictor.task.to_json(self._best_settings),
+        }
+
+    def restore(self, state: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+        """Take back what `state` and `weights` gave."""
+        self.evaluations = [TaskEvaluation(*each) for each in state["evaluations"]]
+        self._losses = [tuple(losses) for losses in state["losses"]]
+        task, reading = self.predictor.task, self.predictor.reading
+        settings = task.from_json(state["settings"])
+        self._best_settings = task.complete(settings, reading, self.data.labels)
+        self._best = {
+            name.removeprefix(BEST): value.to(self.settings.device)
+            for name, value in weights.items()
+            if name.startswith(BEST)
+        }
+
+    def close(self, sound: bool) -> None:
+        """Save, if it can go on; then back to the best weights, and into the folder."""
+        try:
+            if sound and not self.ended:
+                self.checkpoint()
+        finally:  # the best model is kept also where a checkpoint finds no room
+            if not self.ended:
+                self._stopped = _learnt(self.model)
+            _put(self.model, self._best)
+            self.predictor.settings = self._best_settings
+            self.model.eval()
+            if self.folder and self.progress.step and self.settings.world.leads:
+                self.save(self.folder)
+                self.write_card()
+                if self.ended:  # nothing is to go on, and it is a model's folder now
+                    shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+    def about(self) -> dict[str, Any]:
+        """What the card says of learning a task alone."""
+        start: Any = self.start_weights
+        if not isinstance(start, str | Path):
+            random = isinstance(start, BertConfig)
+            start = "random" if random else "of a model that was given"
+        results: dict[str, Any] = {"rows_left_out": len(self.faults)}
+        if self.best:
+            results |= {"validation": self.best.scores, "epochs": self.best.epoch}
+        data = self.data
+        learnt = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+        return {
+            "what": f"Fine-tuning of {an(type(self.model))}",
+            "data": f"{data.name}: {data.source}",
+            "results": results,
+            "weights": str(start),
+            "tuning": self.tuning.to_dict(),
+            "rows": [len(part) for part in (data.train, data.valid, data.test)],
+            "parameters_learnt": learnt,
+            "curve": [list(at) for at in self.evaluations],
+        }
+
+
+class FineTuning(TaskRun):
+    """A run on labels; what it is given, and all that it does, stands in `TaskRun`."""
+
+    def lessons(self) -> "tuple[nn.Module, TaskBatches]":
+        """The task's own loss on the rows to train on."""
+        return self.predictor.objective, self.task_batches(self.data.train)
+
+    @property
+    def losses(self) -> list[float]:
+        """The mean loss of each update."""
+        return [loss for loss, *_ in self._losses]
 
 
 def finetune(
@@ -228,40 +319,24 @@ def finetune(
     return FineTuning(data, weights, tuning, **options).run()
 
 
-def _kept(model: Pretrained) -> dict[str, Tensor]:
+def _merged(predictor: Predictor) -> Predictor:
+    """A copy with its low-rank changes in its weights."""
+    model = copy.deepcopy(predictor.model)
+    merge_low_rank(model)
+    own = predictor.kind, predictor.reading, predictor.labels
+    return Predictor(model, *own, **predictor.settings)
+
+
+def _learnt(model: nn.Module) -> dict[str, Tensor]:
     learnt = ((n, p) for n, p in model.named_parameters() if p.requires_grad)
     return {name: value.detach().clone() for name, value in learnt}
 
 
-def _card(run: FineTuning, results: dict[str, Any]) -> dict[str, Any]:
-    learnt = sum(p.numel() for p in run.model.parameters() if p.requires_grad)
-    found: dict[str, Any] = {
-        "updates": run.progress.step,
-        "training_seconds": round(run.progress.seconds, 1),
-        "tokens": run.progress.tokens,
-        "rows_left_out": len(run.faults),
-    }
-    if run.best:
-        found["validation"] = run.best.scores
-        found["epochs"] = run.best.epoch
-    device = device_name(run.setting.device)
-    start = run.weights if isinstance(run.weights, str | Path) else "random"
-    if isinstance(run.weights, Pretrained):
-        start = "of a model that was given"
-    return make_card(
-        f"Fine-tuning of {an(type(run.model))}",
-        f"{run.data.name}: {run.data.source}",
-        {**found, **results},
-        device=device,
-        weights=str(start),
-        tuning=run.tuning.to_dict(),
-        rows=[len(part) for part in run.data[3:6]],
-        parameters=sum(p.numel() for p in run.model.parameters()),
-        parameters_learnt=learnt,
-        precision=str(run.setting.precision).removeprefix("torch."),
-        processes=run.setting.world.size,
-        curve=[[*look[:3], look.scores] for look in run.looks],
-    )
+@torch.no_grad()
+def _put(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    own = dict(model.named_parameters())
+    for name, value in weights.items():
+        own[name].copy_(value)
 
 
 def task_predictor(

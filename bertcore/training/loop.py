@@ -10,26 +10,26 @@ import math
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader, Sampler
-from tqdm import tqdm
 
+from bertcore.model.counts import Costs
 from bertcore.text.batch import TrainingBatch
 from bertcore.training.devices import World, compiled, find_device, precision_for
-from bertcore.training.objectives import PretrainingBatches
 from bertcore.training.optim import Optimisers
 from bertcore.training.recipe import Recipe
 
 FAULTS = 10  # updates in a row that may be left out before a run ends
-RISES = 1000  # good updates before the scale is doubled
-FIRST_SCALE = 2.0**14
+FIRST_SCALE = (
+    2.0**14
+)  # lower than torch's own 2^16, with which a first update overflows
 MOST = 2000
 
 
@@ -54,48 +54,42 @@ class ComputeSettings:
     operations: float | None = None
 
 
+def default_workers(device: torch.device) -> int:
+    """Processes that make batches: a GPU must not wait for them, a CPU is busy."""
+    return min(4, os.cpu_count() or 1) if device.type == "cuda" else 0
+
+
 def default_compute_settings() -> ComputeSettings:
     """The GPU if there is one, in the precision that suits it; or the CPU."""
     device = find_device()
-    workers = min(4, os.cpu_count() or 1) if device.type == "cuda" else 0
-    return ComputeSettings(device, precision_for(device), workers=workers)
+    return ComputeSettings(
+        device, precision_for(device), workers=default_workers(device)
+    )
 
 
 @dataclass
 class TrainingState:
-    """How far a run is; with the weights and the optimisers' means, all its state.
+    """How far a run is; with the weights and the optimisers' moments, all its state.
 
-    `step` counts updates, those left out (`skipped`) included; `passes` what was read
-    for them; `tokens` real ones; `seconds` those of training. `faults` were left out
-    just now, one after another. `scale` is the loss's in fp16, `good` the updates since
-    it changed.
+    `step` counts updates, those left out (`skipped`) included; `batches` the
+    micro-batches that they read; `tokens` real ones; `seconds` those of training.
+    `faults` were left out just now, one after another. `loss_scale` is what
+    `torch.amp.GradScaler` remembers; empty unless products are in fp16.
     """
 
     step: int = 0
-    passes: int = 0
+    batches: int = 0
     tokens: int = 0
     seconds: float = 0.0
     skipped: int = 0
     faults: int = 0
-    scale: float = FIRST_SCALE
-    good: int = 0
+    loss_scale: dict[str, Any] = field(default_factory=dict)
 
     def share(self, recipe: Recipe) -> float:
         """The share of the run that is done."""
         if recipe.steps is not None:
             return self.step / recipe.steps
         return self.seconds / recipe.seconds
-
-    def advance(self, passes: int, tokens: int, seconds: float) -> None:
-        """Count one update."""
-        self.step += 1
-        self.passes += passes
-        self.tokens += tokens
-        self.seconds += seconds
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
 
 
 class Record(NamedTuple):
@@ -129,246 +123,178 @@ class Record(NamedTuple):
         )
 
 
-def follow(records: Iterator[Record], steps: int, progress: bool) -> None:
-    """Train to the end; with `progress`, behind a bar."""
-    with tqdm(total=steps, unit=" updates", disable=not progress) as bar:
-        for record in records:
-            bar.set_postfix_str(f"loss {sum(record.losses):.3f}", refresh=False)
-            bar.update()
+class MicroBatches(Protocol):
+    """What `train` reads: the n-th micro-batch, a function of n, and what it holds."""
+
+    def __getitem__(self, number: int) -> TrainingBatch: ...
+
+    def name(self, number: int) -> str:
+        """In words, for the sentence about an update that is left out."""
+
+    def costs(self, objective: nn.Module) -> Costs:
+        """What an objective computes for them."""
+
+
+class Diverged(ArithmeticError):
+    """Losses or gradients were infinite, or no numbers, in ten updates in a row.
+
+    The weights are those before the first of them.
+    """
 
 
 def train(
     objective: nn.Module,
-    works: PretrainingBatches,
+    batches: MicroBatches,
     optimisers: Optimisers,
     recipe: Recipe,
-    setting: ComputeSettings,
+    settings: ComputeSettings,
     progress: TrainingState,
 ) -> Iterator[Record]:
     """Train until the recipe's end; yield a record after every update.
 
     Args:
-        objective: gives the sums of the losses of a pass; its parameters are changed.
-        works: the passes.
+        objective: gives the sums of the losses of a micro-batch; its parameters are
+            changed.
+        batches: the micro-batches.
         optimisers: of the objective's parameters.
         recipe: how to train.
-        setting: where.
+        settings: where.
         progress: where to go on from; it is kept up to date.
 
     Raises:
         Diverged: if too many updates in a row had to be left out.
-        ValueError: if the passes of an update cannot be shared among the processes.
+        ValueError: if the micro-batches of an update cannot be shared among the
+            processes.
     """
-    world, device = setting.world, setting.device
-    module = _wrapped(objective, recipe, setting)
-    guard = Guard(progress, half=setting.precision == torch.float16)
-    passes = _passes(works, progress.passes, setting)
-    costs = works.costs(objective) if setting.operations else None
-    warm = False  # the first update waits for workers and compilation: not counted
+    world, device = settings.world, settings.device
+    _check_shares(recipe, world)
+    module = compiled(objective, device) if settings.compile else objective
+    module = world.shared(module, device)  # DistributedDataParallel, if there are more
+    source = _own_batches(batches, progress.batches, settings)
+    costs = batches.costs(objective) if settings.operations else None
+    products, scaler = _autocast(settings), _loss_scaler(settings, progress)
+    warm = False  # the first update waits for workers and compilation: not timed
     while (done := progress.share(recipe)) < 1:
-        start, rate = time.perf_counter(), recipe.rate_at(done)
+        start, share = time.perf_counter(), recipe.rate_at(done)
+        # While the batch grows: as many micro-batches as all processes can share.
         number = max(world.size, recipe.passes_at(done) // world.size * world.size)
-        mine = [next(passes).to(device) for _ in range(number // world.size)]
+        mine = [next(source) for _ in range(number // world.size)]
         seed_for(recipe.seed, progress.step, world.rank)
         objective.train()
-        found = _gradients(module, mine, guard.scale, setting)
-        read = (works.name(progress.passes + n) for n in range(number))
-        length, losses, fault = _updated(
-            objective, found.losses, guard, optimisers, rate, recipe.clip, read
-        )
+        module.zero_grad(set_to_none=True)  # of an update that was interrupted
+
+        # The sum of a loss is divided by its answers in the whole update, of all
+        # processes: then it does not matter how the update is cut into micro-batches,
+        # though one may hold more masked positions than another.
+        facts = torch.stack([batch.facts() for batch in mine]).sum(0)
+        if world.size > 1:
+            facts = world.sum(facts.to(device))
+        tokens, *counts = facts.tolist()
+        answers = torch.tensor(counts, device=device).clamp(min=1)
+        losses = torch.zeros(len(counts), device=device)
+        for batch in mine:
+            # Gradients add up; processes exchange them once, in the last backward.
+            waits = world.size > 1 and batch is not mine[-1]
+            with module.no_sync() if waits else nullcontext(), products:
+                means = module(**batch.arguments) / answers
+            # DDP takes the mean over the processes; the sum is wanted.
+            scaler.scale(means.sum() * world.size).backward()
+            losses += means.detach()
+
+        if scaler.is_enabled():  # from here on the gradients have their true size
+            for optimiser, _ in optimisers.parts:
+                scaler.unscale_(optimiser)
+            scaler.update()  # half as much after an overflow, now and then twice
+            progress.loss_scale = scaler.state_dict()
+        gradients = [p.grad for p in objective.parameters() if p.grad is not None]
+        length = torch.nn.utils.get_total_norm(gradients).reshape(1)
+        # The device is waited for once, and all numbers come in one transfer.
+        gradient, *values = torch.cat([length.to(losses), world.sum(losses)]).tolist()
+        fault = None
+        if math.isfinite(gradient + sum(values)):
+            # Clipped before Adam sees it, by its length over all parameters together,
+            # as in Google's optimization.py.
+            if 0 < recipe.clip < gradient:
+                torch._foreach_mul_(gradients, recipe.clip / gradient)
+            for optimiser, highest in optimisers.parts:
+                for group in optimiser.param_groups:
+                    group["lr"] = highest * share
+                optimiser.step()
+            progress.faults = 0
+        else:
+            names = [batches.name(progress.batches + n) for n in range(number)]
+            fault = _left_out(progress, gradient, values, names)
+        module.zero_grad(set_to_none=True)
+
         seconds = world.first(time.perf_counter() - start, device)
-        progress.advance(number, found.tokens, seconds if warm else 0.0)
+        useful = sum(map(costs.useful, mine)) if costs else 0.0
+        progress.step += 1
+        progress.batches += number
+        progress.tokens += tokens
+        progress.seconds += seconds if warm else 0.0
         warm = True
         yield Record(
-            progress.step,
-            min(1.0, progress.share(recipe)),
-            losses,
-            recipe.learning_rate * rate,
-            length,
-            progress.tokens,
-            progress.seconds,
-            found.tokens / seconds,
-            costs and sum(map(costs.useful, mine)) / seconds / setting.operations,
-            fault,
+            step=progress.step,
+            progress=min(1.0, progress.share(recipe)),
+            losses=tuple(values),
+            learning_rate=recipe.learning_rate * share,
+            gradient=gradient,
+            tokens=progress.tokens,
+            seconds=progress.seconds,
+            tokens_per_second=tokens / seconds,
+            utilisation=costs and useful / seconds / settings.operations,
+            fault=fault,
         )
 
 
-def _wrapped(
-    objective: nn.Module, recipe: Recipe, setting: ComputeSettings
-) -> nn.Module:
-    """Compiled, and shared among the processes, as the setting says."""
-    _check_shares(recipe, setting.world)
-    module = compiled(objective, setting.device) if setting.compile else objective
-    return setting.world.shared(module, setting.device)
+def _autocast(settings: ComputeSettings) -> AbstractContextManager[Any]:
+    """Products in the settings' precision; norms, softmax and losses in float32."""
+    if settings.precision == torch.float32:
+        return nullcontext()
+    return torch.autocast(settings.device.type, settings.precision)
 
 
-class _Found(NamedTuple):
-    """Mean losses and tokens of an update."""
+def _loss_scaler(
+    settings: ComputeSettings, progress: TrainingState
+) -> torch.amp.GradScaler:
+    """By what the loss is multiplied in fp16, where short gradients would be 0.
 
-    losses: Tensor
-    tokens: int
-
-
-def _gradients(
-    module: nn.Module, mine: list[TrainingBatch], scale: float, setting: ComputeSettings
-) -> _Found:
-    """Sum the gradients over all passes of an update.
-
-    Each loss is divided by the number of its answers in the whole update, so it does
-    not matter how the update is cut into passes, and among processes.
+    In any other precision it does nothing.
     """
-    world, device = setting.world, setting.device
-    module.zero_grad(set_to_none=True)  # of an update that was interrupted
-    facts = torch.stack([work.facts() for work in mine]).sum(0)
-    if world.size > 1:
-        facts = world.sum(facts.to(device))
-    tokens, *counts = facts.tolist()
-    answers = torch.tensor(counts, device=device).clamp(min=1)
-    losses = torch.zeros(len(counts), device=device)
-    for work in mine:
-        with _exchange(module, work is mine[-1]), _products(setting):
-            means = module(**_marked(work.arguments, setting)) / answers
-        # DDP takes the mean over the processes; the sum is wanted.
-        (means.sum() * (scale * world.size)).backward()
-        losses += means.detach()
-    return _Found(world.sum(losses), tokens)
+    half = settings.precision == torch.float16
+    scaler = torch.amp.GradScaler(
+        settings.device.type, init_scale=FIRST_SCALE, enabled=half
+    )
+    if half and progress.loss_scale:
+        scaler.load_state_dict(progress.loss_scale)
+    else:  # a run may go on in another precision than it began with
+        progress.loss_scale = {}
+    return scaler
 
 
-class Guard:
-    """Looks at each update before it is made."""
+def _left_out(
+    progress: TrainingState, gradient: float, losses: list[float], names: list[str]
+) -> str:
+    """An update is left out: count it, and say why, and what it read.
 
-    def __init__(self, progress: TrainingState, half: bool) -> None:
-        """
-        Args:
-            progress: keeps the scale and the counts.
-            half: whether the products are in fp16; only then is the loss scaled.
-        """
-        self.progress, self.half = progress, half
-
-    @property
-    def scale(self) -> float:
-        """By what the loss is multiplied."""
-        return self.progress.scale if self.half else 1.0
-
-    def is_sound(self, gradient: float, losses: Sequence[float]) -> bool:
-        """Whether the gradient's length and the losses are numbers, and finite."""
-        return all(map(math.isfinite, (gradient, *losses)))
-
-    def clip(self, gradients: list[Tensor], length: float, longest: float) -> float:
-        """Undo the scale; shorten the gradient if it is longer than `longest`.
-
-        Google's code clips before Adam sees the gradient, by the length over all
-        parameters together (optimization.py).
-
-        Args:
-            gradients: of all parameters; they are changed.
-            length: over all of them, still scaled.
-            longest: 0 is no limit.
-
-        Returns:
-            The length without the scale, before clipping.
-        """
-        true = length / self.scale
-        factor = longest / true if longest and true > longest else 1.0
-        if factor != self.scale:
-            torch._foreach_mul_(gradients, factor / self.scale)
-        return true
-
-    def passed(self) -> None:
-        """An update was made."""
-        self.progress.faults = 0
-        self.progress.good += 1
-        if self.half and self.progress.good >= RISES:
-            self.progress.scale, self.progress.good = self.progress.scale * 2, 0
-
-    def failed(self, gradient: float, losses: Sequence[float], names: str) -> str:
-        """An update is left out: count it, and say so.
-
-        Args:
-            gradient: its length.
-            losses: those of the update.
-            names: the passes that it read.
-
-        Raises:
-            Diverged: if it is one too many.
-        """
-        progress = self.progress
-        progress.skipped += 1
-        progress.faults += 1
-        progress.good = 0
-        losses = ", ".join(f"{loss:.4g}" for loss in losses)
-        fault = (
-            f"update {progress.step} left out: the length of its gradient is "
-            f"{gradient}, its losses are {losses}; it read {names}"
+    Raises:
+        Diverged: if it is one too many.
+    """
+    progress.skipped += 1
+    progress.faults += 1
+    fault = (
+        f"update {progress.step} left out: the length of its gradient is {gradient}, "
+        f"its losses are {', '.join(f'{loss:.4g}' for loss in losses)}; it read "
+        f"{', '.join(names)}"
+    )
+    if progress.loss_scale:
+        fault += f"; the loss's scale is now {progress.loss_scale['scale']:g}"
+    if progress.faults >= FAULTS:
+        raise Diverged(
+            f"{fault}. These were {FAULTS} in a row: look at these examples, or begin "
+            "anew in another folder with a lower learning rate"
         )
-        if self.half:
-            progress.scale /= 2
-            fault += f"; the loss's scale is now {progress.scale:g}"
-        if progress.faults >= FAULTS:
-            raise Diverged(
-                f"{fault}. These were {FAULTS} in a row: look at these examples, or "
-                "begin anew in another folder with a lower learning rate"
-            )
-        return fault
-
-
-def _updated(
-    objective: nn.Module,
-    losses: Tensor,
-    guard: Guard,
-    optimisers: Optimisers,
-    rate: float,
-    longest: float,
-    read: Iterable[str],
-) -> tuple[float, tuple[float, ...], str | None]:
-    """Look at the gradients, then use them or leave them out; then they are gone.
-
-    Returns the length of the gradient, the losses, and why it was left out, if it was.
-    """
-    gradients = [p.grad for p in objective.parameters() if p.grad is not None]
-    length, values = _looked_at(gradients, losses)
-    fault = None
-    if guard.is_sound(length, values):
-        length = guard.clip(gradients, length, longest)
-        optimisers.step(rate)
-        guard.passed()
-    else:
-        fault = guard.failed(length, values, ", ".join(read))
-    objective.zero_grad(set_to_none=True)
-    return length, values, fault
-
-
-def _looked_at(
-    gradients: list[Tensor], losses: Tensor
-) -> tuple[float, tuple[float, ...]]:
-    """The length of the gradient and the losses, in one look at the device."""
-    length = torch.nn.utils.get_total_norm(gradients).reshape(1)
-    found, *values = torch.cat([length.to(losses), losses]).tolist()
-    return found, tuple(values)
-
-
-def _exchange(module: nn.Module, last: bool) -> AbstractContextManager:
-    """Processes exchange gradients in the last pass of an update only."""
-    if last or not hasattr(module, "no_sync"):
-        return nullcontext()
-    return module.no_sync()
-
-
-def _products(setting: ComputeSettings) -> AbstractContextManager:
-    """Products in the setting's numbers; norms, softmax and losses in float32."""
-    if setting.precision == torch.float32:
-        return nullcontext()
-    return torch.autocast(setting.device.type, setting.precision)
-
-
-def _marked(
-    arguments: dict[str, Tensor], setting: ComputeSettings
-) -> dict[str, Tensor]:
-    """What is compiled must not be compiled again for each number of rows."""
-    if setting.compile:
-        for value in arguments.values():
-            torch._dynamo.maybe_mark_dynamic(value, 0)
-    return arguments
+    return fault
 
 
 def seed_for(seed: int, step: int, rank: int = 0) -> None:
@@ -387,23 +313,29 @@ def _check_shares(recipe: Recipe, world: World) -> None:
         )
 
 
-def _passes(
-    works: PretrainingBatches, first: int, setting: ComputeSettings
+def _own_batches(
+    batches: MicroBatches, first: int, settings: ComputeSettings
 ) -> Iterator[TrainingBatch]:
-    """Those of this process, from the first one on, without end."""
-    numbers = _Numbers(first + setting.world.rank, setting.world.size)
-    if not setting.workers:
-        return (works[number] for number in numbers)
-    loader = DataLoader(
-        works,
-        batch_size=None,
-        sampler=numbers,
-        num_workers=setting.workers,
-        pin_memory=setting.device.type == "cuda",
-        prefetch_factor=4,
-        worker_init_fn=_outlive_ctrl_c,
-    )
-    return iter(loader)
+    """Those of this process on its device, from the first one on, without end."""
+    numbers = _Numbers(first + settings.world.rank, settings.world.size)
+    source = (batches[number] for number in numbers)
+    if settings.workers:
+        loader = DataLoader(
+            batches,
+            batch_size=None,
+            sampler=numbers,
+            num_workers=settings.workers,
+            pin_memory=settings.device.type == "cuda",
+            prefetch_factor=4,
+            worker_init_fn=_outlive_ctrl_c,
+        )
+        source = iter(loader)
+    for batch in source:
+        batch = batch.to(settings.device)
+        if settings.compile:  # or it would compile again for each number of rows
+            for value in batch.arguments.values():
+                torch._dynamo.maybe_mark_dynamic(value, 0)
+        yield batch
 
 
 def _outlive_ctrl_c(_: int) -> None:
@@ -421,50 +353,27 @@ class _Numbers(Sampler[int]):
         return count(self.first, self.stride)
 
 
-class Diverged(ArithmeticError):
-    """Losses or gradients were infinite, or no numbers, in ten updates in a row.
-
-    The weights are those before the first of them.
-    """
-
-
+@dataclass
 class History:
     """Every n-th record, n a power of two; never more than 2,000.
 
-    `steps` and the other columns are lists of the same length.
+    Each row has the `COLUMNS`, in their order.
     """
 
-    COLUMNS = (
-        "step",
-        "tokens",
-        "seconds",
-        "masked_lm",
-        "learning_rate",
-        "gradient",
-        "tokens_per_second",
-        "utilisation",
+    COLUMNS: ClassVar = (
+        *("step", "tokens", "seconds", "masked_lm", "learning_rate", "gradient"),
+        *("tokens_per_second", "utilisation"),
     )
 
-    def __init__(self) -> None:
-        self.every = 1
-        self.rows: list[tuple[float | None, ...]] = []
+    every: int = 1
+    rows: list[tuple[float | None, ...]] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
         """Keep the record if it is the n-th."""
         if record.step % self.every:
             return
-        self.rows.append(
-            (
-                record.step,
-                record.tokens,
-                record.seconds,
-                record.losses[0],
-                record.learning_rate,
-                record.gradient,
-                record.tokens_per_second,
-                record.utilisation,
-            )
-        )
+        kept = record._asdict() | {"masked_lm": record.losses[0]}
+        self.rows.append(tuple(kept[name] for name in self.COLUMNS))
         if len(self.rows) > MOST:
             self.every *= 2
             self.rows = [row for row in self.rows if row[0] % self.every == 0]
@@ -473,15 +382,3 @@ class History:
         """One of `COLUMNS`, over all rows that were kept."""
         place = self.COLUMNS.index(name)
         return [row[place] for row in self.rows]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return {"every": self.every, "rows": self.rows}
-
-    @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> Self:
-        """What `to_dict` gave."""
-        history = cls()
-        history.every = content["every"]
-        history.rows = [tuple(row) for row in content["rows"]]
-        return history

@@ -105,13 +105,6 @@ class Optimisers:
         """
         self.parts, self.names = parts, names
 
-    def step(self, share: float) -> None:
-        """One update, at this share of the highest learning rates."""
-        for optimiser, highest in self.parts:
-            for group in optimiser.param_groups:
-                group["lr"] = highest * share
-            optimiser.step()
-
     def state(self) -> dict[str, Tensor]:
         """The state of all parameters, such as moments, as `parameter name/kind`."""
         return {

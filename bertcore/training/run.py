@@ -4,7 +4,7 @@
 """
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from math import gcd
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import nn
 
-from bertcore.files import MANIFEST, read_json, write_json, write_text
+from bertcore.files import MANIFEST, read_json, write_json
 from bertcore.model.config import PRESETS, BertConfig
 from bertcore.model.variants.families import (
     FAMILIES,
@@ -36,18 +36,12 @@ from bertcore.training.checkpoint import (
     newest_checkpoint,
 )
 from bertcore.training.devices import find_device
+from bertcore.training.engine import CARD, CHECKPOINTS
 from bertcore.training.evaluate import HeldOut, HeldOutScores
 from bertcore.training.export import GENERATOR, export
-from bertcore.training.finetuning import CARD as FINETUNING_CARD
 from bertcore.training.objectives import objective_class
 from bertcore.training.predictor import TASK, read_task
-from bertcore.training.pretraining import (
-    CARD,
-    CHECKPOINTS,
-    Pretraining,
-    make_examples,
-    new_model,
-)
+from bertcore.training.pretraining import Pretraining, make_examples, new_model
 from bertcore.training.recipe import (
     ALIASES,
     ALONE,
@@ -68,7 +62,6 @@ RUN, TEXTS, VOCABULARY, MODEL, CURVES = (
 FIXED = ("plan", "preset", "family", "recipe", *Recipe.__dataclass_fields__)
 # Only where and how fast; each session may choose anew.
 FREE = tuple(SessionSettings.__dataclass_fields__)
-FAULTS = "faults.txt"
 # Sets whose texts are not English, as the vocabularies of published models are.
 OWN_PIECES = {"sounds": sounds_tokenizer}
 _POSITIONS = 64  # of the small model that learns them, if no other is given
@@ -94,15 +87,15 @@ def start_run(
         config: of the model, of any family; its `vocab_size` has room for the
             prepared vocabulary.
         folder: of the run, which goes on if it was begun before.
-        options: of `Pretraining`, such as `setting` or `save_every`.
+        options: of `Pretraining`, such as `settings` or `save_every`.
 
     Raises:
         ValueError: as `Pretraining` does.
     """
     tokenizer, store, apart = prepared
-    setting = options.get("setting")
+    settings = options.get("settings")
     held_out = None
-    if apart is not None and (setting is None or setting.world.leads):
+    if apart is not None and (settings is None or settings.world.leads):
         held_out = HeldOut(apart, make_examples(apart, recipe), tokenizer)
     model = new_model(config, recipe)
     return Pretraining(model, tokenizer, store, recipe, folder, held_out, **options)
@@ -536,34 +529,6 @@ class StartingModel(NamedTuple):
                 f"{self.name} is an encoder-decoder, which learns to write alone, and "
                 f"this task is {kind}; give --model one of {', '.join(FAMILIES)}"
             )
-
-
-def check_out_folder(folder: Path, model: str | None) -> None:
-    """A new folder, or one with an earlier result, which is replaced.
-
-    Raises:
-        ValueError: if there is something else, or it is where the weights come from.
-    """
-    if model is not None and folder.resolve() == Path(model).expanduser().resolve():
-        raise ValueError(
-            f"--out {folder} is the folder of --model, too; give another name"
-        )
-    held = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    earlier = {TASK, FINETUNING_CARD} <= held
-    if folder.is_file() or (held - {FAULTS} and not earlier):
-        raise ValueError(
-            f"{folder} holds something else than an earlier bertcore finetune; give a "
-            "new --out"
-        )
-
-
-def write_faults(folder: Path, faults: Sequence[str]) -> None:
-    """Make the folder, with the faults of this run's rows and of no other's."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FAULTS).unlink(missing_ok=True)
-    if faults:
-        text = "".join(f"{fault}\n" for fault in faults)
-        write_text(folder / FAULTS, text)
 
 
 def starting_model(task: str, model: str | None, random: bool) -> StartingModel:

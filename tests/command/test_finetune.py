@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from bertcore import BertForMaskedLM
-from bertcore.command import answering
+from bertcore.command import answering, session
 from bertcore.command.app import main
 from bertcore.model.variants.distilbert import DistilBertConfig, DistilBertForMaskedLM
 from bertcore.model.variants.roberta import RobertaConfig, RobertaForMaskedLM
@@ -313,7 +313,7 @@ def test_faults_stop_or_are_listed(model, tmp_path, capsys) -> None:
     ):
         (found,) = [line for line in listed if f"line {number}: " in line]
         assert sentence in found and f"bertcore: left out: {found}" in error
-    assert json.loads((out / "card.json").read_text())["results"]["row_faults"] == 4
+    assert json.loads((out / "card.json").read_text())["results"]["rows_left_out"] == 4
     data = write(tmp_path / "my.jsonl", rows("classification"))
     assert main(arguments) == 0
     assert not (out / "faults.txt").exists()
@@ -483,9 +483,103 @@ def test_ctrl_c_keeps_the_best_so_far(model, tmp_path) -> None:
         _, error = run.communicate(timeout=60)
     assert run.returncode == 130 and "Traceback" not in error
     assert f"bertcore: stopped; {out} is the model of epoch " in error
+    assert error.endswith(f"of its run; go on with: bertcore resume {out}\n")
     card = json.loads((out / "card.json").read_text())
     assert "test" not in card["results"] and card["results"]["validation"]
     assert Predictor.from_pretrained(out).predict(["Anna sees 8 dogs"])
+
+
+@pytest.fixture
+def signal_at(monkeypatch: pytest.MonkeyPatch):
+    """Sends SIGTERM to this process after so many updates of a session."""
+
+    def send(updates: int) -> None:
+        usual, seen = session.Log.add, []
+
+        def add(log: session.Log, record: Any) -> None:
+            usual(log, record)
+            seen.append(record)
+            if len(seen) == updates:
+                signal.raise_signal(signal.SIGTERM)
+
+        monkeypatch.setattr(session.Log, "add", add)
+
+    return send
+
+
+def result(out: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    card = json.loads((out / "card.json").read_text())
+    kept = ("validation", "test", "baselines", "seeds", "steps", "epochs")
+    results = {name: card["results"].get(name) for name in kept}
+    return load_file(out / "model.safetensors"), results
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two folders hold the same model, to the bit, and the same results."""
+    (ours, results), (theirs, wanted) = result(one), result(other)
+    assert {p.name for p in one.iterdir()} == {p.name for p in other.iterdir()}
+    assert results == wanted and ours.keys() == theirs.keys()
+    return all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_stopped_one_goes_on(model, tmp_path, signal_at, capsys) -> None:
+    """With the same command, or with `resume`; nothing of it is left in the end."""
+    data = write(tmp_path / "my.jsonl", rows("tagging"))
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert main(tune(data, whole, "tagging", model, "--seeds", "2")) == 0
+    arguments = tune(data, out, "tagging", model, "--seeds", "2")
+    signal_at(17)  # in the second seed, after its first evaluation
+    assert main(arguments) == 143
+    printed, error = capsys.readouterr()
+    assert f"go on with: bertcore resume {out}" in error
+    assert Predictor.from_pretrained(out).predict([["Anna", "sees"]])
+    for given, message in (
+        (tune(data, out, "tagging", model, "--epochs", "3"), "epochs=2.0, not 3.0"),
+        (tune(data, out, "tagging", model, "--frozen"), "frozen=False, not True"),
+    ):
+        assert main(given) == 1
+        error = capsys.readouterr().err
+        assert f"the run in {out} has {message}. To go on with it" in error
+    assert main(["resume", str(out), "--workers", "2"]) == 1
+    assert "does not take --workers when it goes on" in capsys.readouterr().err
+    signal_at(1)
+    assert main(arguments) == 143
+    printed, _ = capsys.readouterr()
+    assert "seed 0" not in printed and "seed 1\ngoes on from step " in printed
+    assert main(["resume", str(out)]) == 0
+    assert ", median of 2" in capsys.readouterr().out and same(out, whole)
+    assert main(["resume", str(out)]) == 1
+    assert f"{out} is no run" in capsys.readouterr().err
+
+
+def test_other_rows_are_refused(model, tmp_path, signal_at, capsys) -> None:
+    some = rows("tagging")
+    data, out = write(tmp_path / "my.jsonl", some), tmp_path / "out"
+    signal_at(3)
+    assert main(tune(data, out, "tagging", model)) == 143
+    write(tmp_path / "my.jsonl", some[1:])
+    assert main(["resume", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert "is of another run: its rows is " in error and "give the rows that" in error
+    write(tmp_path / "my.jsonl", some)
+    assert main(["resume", str(out)]) == 0
+
+
+def test_a_killed_one_goes_on(model, tmp_path, capsys) -> None:
+    """The seeds that had ended are kept."""
+    data = write(tmp_path / "my.jsonl", rows("regression"))
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    given = ["--seeds", "2", "--epochs", "30"]
+    assert main(tune(data, whole, "regression", model, *given)) == 0
+    with started("bertcore", *tune(data, out, "regression", model, *given)) as run:
+        while run.stdout.readline() != "seed 1\n":
+            assert run.poll() is None, run.stderr.read()
+        run.kill()
+    assert (out / "finetuning.json").is_file()
+    capsys.readouterr()
+    assert main(["resume", str(out)]) == 0
+    assert "seed 0" not in capsys.readouterr().out.splitlines()
+    assert same(out, whole)
 
 
 def test_two_processes_learn_what_one_does(model, tmp_path, capsys) -> None:

@@ -271,7 +271,7 @@ def test_faults_before_the_long_work(tmp_path: Path, monkeypatch, capsys) -> Non
         more = [str(tmp_path / "x")] if command == "export" else []
         assert main([command, str(out), *more]) == 1
         assert f"{out} is no run: it has no run.json" in capsys.readouterr().err
-    monkeypatch.setattr("bertcore.command.log.find_spec", lambda name: None)
+    monkeypatch.setattr("bertcore.command.session.find_spec", lambda name: None)
     assert main(["pretrain", "--out", str(out), "--tensorboard"]) == 1
     assert "run: pip install tensorboard" in capsys.readouterr().err
 

@@ -120,13 +120,13 @@ def updates() -> dict[str, Any]:
         plan, prepared = PLANS["minute"], packaged("tales")
         recipe = plan.recipe.replace(steps=UPDATES)
         config = plan.config(len(prepared.tokenizer))
-        run = start_run(prepared, recipe, config, setting=CPU, looks=1)
+        run = start_run(prepared, recipe, config, settings=CPU, evaluations=1)
         losses = [record.losses for record in run.records()]
     return {
         "machine": machine(),
         "losses": [[loss.hex() for loss in each] for each in losses],
         "weights": digest(run.model),
-        "held out": [list(look.quality) for look in run.looks],
+        "held out": [list(at.quality) for at in run.evaluations],
     }
 
 
@@ -189,7 +189,7 @@ def finetuning() -> dict[str, Any]:
     )
     tuning = Tuning(epochs=1, batch=8, length=24, learning_rate=6e-4, warmup=0.2)
     with one_thread():
-        run = FineTuning(few, OUR_MODEL, tuning, setting=CPU).run()
+        run = FineTuning(few, OUR_MODEL, tuning, settings=CPU).run()
         guesses = run.predictor.predict(few.test[:12])
         scores = run.score(few.test)
     return {

@@ -35,10 +35,10 @@ def kept(*arguments: object, **changes: object) -> Pretraining:
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     world, device = join()
-    setting, seen = replace(CPU, world=world, device=device), {}
+    settings, seen = replace(CPU, world=world, device=device), {}
     for name, (how, shard) in PLANS.items():
         for end, updates in (("whole", 9), ("half", 3)):
-            here = kept(how, folder / f"{name}-{end}", setting=setting, shard=shard)
+            here = kept(how, folder / f"{name}-{end}", settings=settings, shard=shard)
             records = after(here, updates)
             seen[f"{name}-{end}"] = {
                 "losses": [record.losses for record in records],
@@ -46,14 +46,14 @@ def main(folder: Path) -> None:
                 "gradients": [record.gradient for record in records],
                 "digest": digest(here.model),
             }
-        resumed = kept(how, folder / f"{name}-single", setting=setting, shard=shard)
+        resumed = kept(how, folder / f"{name}-single", settings=settings, shard=shard)
         after(resumed, 9)
         seen[f"{name}-single"] = {"step": resumed.progress.step}
-    seen["ramp"] = [record.tokens for record in after(run(RAMP, setting=setting), 9)]
-    timed = after(run(SECONDS, setting=setting), 10**6)
+    seen["ramp"] = [record.tokens for record in after(run(RAMP, settings=settings), 9)]
+    timed = after(run(SECONDS, settings=settings), 10**6)
     seen["rates"] = [record.learning_rate for record in timed]
     try:
-        after(run(UNSHARED, setting=setting), 1)
+        after(run(UNSHARED, settings=settings), 1)
     except ValueError as error:
         seen["error"] = str(error)
     name = f"seen-{world.rank}.json" if world.rank else "seen.json"

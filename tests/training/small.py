@@ -65,7 +65,7 @@ def run(
     **changes: Any,
 ) -> Pretraining:
     """A run of a new model, or what goes on from the folder's checkpoint."""
-    arguments = {"setting": CPU, "save_every": 0.0, **changes}
+    arguments = {"settings": CPU, "save_every": 0.0, **changes}
     texts = arguments.pop("store", store())
     network = arguments.pop("model", None) or model(recipe, **(sizes or {}))
     return Pretraining(network, tokenizer(), texts, recipe, folder, **arguments)

@@ -29,7 +29,8 @@ from bertcore.training.checkpoint import (
     newest_checkpoint,
     save_checkpoint,
 )
-from bertcore.training.pretraining import CHECKPOINTS, Pretraining
+from bertcore.training.engine import CHECKPOINTS
+from bertcore.training.pretraining import Pretraining
 from tests.conftest import ROOT, WHOLE
 from tests.training.small import after, digest, model, recipe, run, store, tokenizer
 
@@ -144,11 +145,12 @@ def kill_one(lives: subprocess.Popen, rng: random.Random) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_killed_often_the_weights_are_those_of_an_unbroken_run(tmp_path) -> None:
+@pytest.mark.parametrize("kind", ["pretraining", "finetuning"])
+def test_killed_often_the_weights_are_those_of_an_unbroken_run(kind, tmp_path) -> None:
     rng, often = random.Random(0), 10 if WHOLE else 4
     with (
-        start(tmp_path / "unbroken") as unbroken,
-        start(tmp_path / "killed", "lives") as lives,
+        start(kind, tmp_path / "unbroken") as unbroken,
+        start(kind, tmp_path / "killed", "lives") as lives,
     ):
         for _ in range(often):
             kill_one(lives, rng)
@@ -265,7 +267,7 @@ def test_a_flipped_bit_anywhere_in_the_manifest_is_an_error(tmp_path: Path) -> N
     load_checkpoint(folder)
 
 
-@pytest.mark.parametrize("content", ["[]", '{"format": "bertcore checkpoint 1"}'])
+@pytest.mark.parametrize("content", ["[]", '{"format": "bertcore checkpoint 2"}'])
 def test_a_manifest_of_another_form_is_an_error(tmp_path: Path, content: str) -> None:
     folder = save(tmp_path, 1)
     (folder / MANIFEST).write_text(content)
@@ -276,8 +278,8 @@ def test_a_manifest_of_another_form_is_an_error(tmp_path: Path, content: str) ->
 def test_a_later_format_is_refused(tmp_path: Path) -> None:
     folder = save(tmp_path, 1)
     path = folder / MANIFEST
-    path.write_text(path.read_text().replace("checkpoint 1", "checkpoint 2"))
-    with pytest.raises(ValueError, match="says format='bertcore checkpoint 2'; this v"):
+    path.write_text(path.read_text().replace("checkpoint 2", "checkpoint 3"))
+    with pytest.raises(ValueError, match="says format='bertcore checkpoint 3'; this v"):
         load_checkpoint(folder)
 
 

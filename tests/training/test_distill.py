@@ -58,7 +58,7 @@ WIDE = config(hidden_size=32, layers=3)  # the teacher
 def teacher(kind: str = "classification") -> Predictor:
     """One that has learnt a little; another width than the student's."""
     return (
-        FineTuning(data(kind), WIDE, SHORT, setting=CPU, tokenizer=TOKENIZER)
+        FineTuning(data(kind), WIDE, SHORT, settings=CPU, tokenizer=TOKENIZER)
         .run()
         .predictor
     )
@@ -66,7 +66,7 @@ def teacher(kind: str = "classification") -> Predictor:
 
 def run(kind: str = "classification", *given: Any, **options: Any) -> Distillation:
     """A run that has not begun: the teacher, if none is given, and a new student."""
-    options = {"setting": CPU, "tokenizer": TOKENIZER, "tuning": SHORT, **options}
+    options = {"settings": CPU, "tokenizer": TOKENIZER, "tuning": SHORT, **options}
     rows, student = options.pop("data", data(kind)), options.pop("student", config())
     return Distillation(rows, *(given or [teacher(kind)]), student, **options)
 
@@ -280,7 +280,7 @@ def test_a_student_learns(kind: str) -> None:
     assert (digest(teacher(kind).model), teacher(kind).model.training) == before
     assert all(p.grad is None for p in teacher(kind).model.parameters())
     assert made.best.scores == made.score(made.data.valid)
-    learnt = {p for o in made.tuned.objective.parameters() for p in [o]}
+    learnt = {p for o in made.objective.parameters() for p in [o]}
     assert learnt.isdisjoint(teacher(kind).model.parameters())
     extra = learnt - set(made.model.parameters())
     assert [tuple(p.shape) for p in extra] == [(32, 24)]  # the map, which is no part
@@ -290,10 +290,10 @@ def test_the_losses_of_a_pass_by_hand() -> None:
     """Hard, soft and state loss, each from the models' public forward pass."""
     mix = LossWeights(hard=0.5, soft=2.0, states=3.0, temperature=4.0)
     made = run(student=config(hidden_size=32), mix=mix)
-    work = made.tuned.works[0]
-    made.tuned.objective.eval()
-    found = made.tuned.objective(**work.arguments)
-    rows = [made.data.train[n] for n in made.tuned.works.works.numbers(0)]
+    work = made.batches[0]
+    made.objective.eval()
+    found = made.objective(**work.arguments)
+    rows = [made.data.train[n] for n in made.batches.batches.numbers(0)]
     student, other = made.model.eval(), teacher().model
     both, states = [], []
     for model in (student, other):
@@ -321,7 +321,7 @@ def test_the_losses_of_a_pass_by_hand() -> None:
 
 def test_hard_alone_is_fine_tuning() -> None:
     made = run(mix=LossWeights(hard=1.0, soft=0.0, states=0.0))
-    alone = FineTuning(data("classification"), config(), SHORT, setting=CPU,
+    alone = FineTuning(data("classification"), config(), SHORT, settings=CPU,
                        tokenizer=TOKENIZER)  # fmt: skip
     made.run(), alone.run()
     assert distance(weights(made.model), weights(alone.model)) < 1e-5
@@ -352,8 +352,8 @@ def test_rows_without_labels() -> None:
     rows = rows._replace(train=rows.train[:8])
     more = [row._replace(label="never looked at") for row in data("regression").train]
     made = run(data=rows, unlabelled=[*more, "a good old house"])
-    works = made.tuned.works
-    assert made.tuned.recipe.steps == round((8 + len(more) + 1) / 16)
+    works = made.batches
+    assert made.recipe.steps == round((8 + len(more) + 1) / 16)
     counts = sum(works[n].counts for n in range(len(works)))
     assert counts.tolist()[1:] == [16 * len(works)] * 2 and 8 <= counts[0] < 16
     given = works[0].arguments

@@ -10,7 +10,7 @@ import torch
 
 from bertcore.training.checkpoint import newest_checkpoint
 from bertcore.training.devices import World, join
-from bertcore.training.pretraining import CHECKPOINTS
+from bertcore.training.engine import CHECKPOINTS
 from tests.processes import run_two
 from tests.training.shared import PLANS, RAMP, kept
 from tests.training.small import after, distance, run
@@ -69,7 +69,7 @@ def test_losses_and_weights_are_those_of_one_process(single, double, seen, name)
 
 def test_with_a_growing_batch_each_pass_is_read_once(seen) -> None:
     """Two processes cannot share one pass, so there are two, or four."""
-    works, passes = run(RAMP).works, [2, 2, 2, 2, 2, 4]
+    works, passes = run(RAMP).batches, [2, 2, 2, 2, 2, 4]
     tokens = [works[number].tokens for number in range(sum(passes))]
     assert seen[0]["ramp"] == [sum(tokens[:end]) for end in accumulate(passes)]
 

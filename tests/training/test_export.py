@@ -31,7 +31,7 @@ def trained(request) -> Pretraining:
     how = recipe(steps=40, pairs=request.param)
     examples = make_examples(store(seed=1), how)
     held_out = HeldOut(store(seed=1), examples, tokenizer(), most=64)
-    here = run(how, held_out=held_out, looks=1)
+    here = run(how, held_out=held_out, evaluations=1)
     after(here, 99)
     return here
 

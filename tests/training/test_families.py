@@ -237,7 +237,7 @@ def sized(name: str, **changes: object) -> BertConfig:
 @pytest.mark.parametrize("kind", ROWS)
 def test_fine_tuning_saving_and_loading(name: str, kind: str, tmp_path: Path) -> None:
     tuning = Tuning(epochs=2, batch=8, length=30)
-    learner = FineTuning(task(kind), sized(name), tuning, setting=CPU,
+    learner = FineTuning(task(kind), sized(name), tuning, settings=CPU,
                          tokenizer=tokenizer(), folder=tmp_path)  # fmt: skip
     learner.run()
     assert len(learner.losses) == 2
@@ -264,7 +264,7 @@ def test_a_body_from_a_folder_gets_a_new_head(name: str, tmp_path: Path) -> None
 @each_family
 def test_frozen_bodies_and_low_rank(name: str, tmp_path: Path) -> None:
     data, tuning = task("classification"), Tuning(epochs=1, batch=8, length=30)
-    frozen = FineTuning(data, sized(name), tuning.replace(frozen=True), setting=CPU,
+    frozen = FineTuning(data, sized(name), tuning.replace(frozen=True), settings=CPU,
                         tokenizer=tokenizer())  # fmt: skip
     before = weights(frozen.model.bert)
     frozen.run()
@@ -274,9 +274,9 @@ def test_frozen_bodies_and_low_rank(name: str, tmp_path: Path) -> None:
     given = data, sized(name), tuning.replace(rank=2)
     if name == "modernbert":
         with pytest.raises(ValueError, match="ModernBert.* has no matrix query and no"):
-            FineTuning(*given, setting=CPU, tokenizer=tokenizer())
+            FineTuning(*given, settings=CPU, tokenizer=tokenizer())
         return
-    low = FineTuning(*given, setting=CPU, tokenizer=tokenizer(), folder=tmp_path).run()
+    low = FineTuning(*given, settings=CPU, tokenizer=tokenizer(), folder=tmp_path).run()
     loaded = Predictor.from_pretrained(tmp_path)
     rows = ROWS["classification"]
     assert [a.label for a in low.predictor.predict(rows)] == [
@@ -366,18 +366,20 @@ def test_operations_of_distillation_are_those_that_pytorch_counts() -> None:
     objective = MaskedLMDistillation(student, teacher)
     batch = sample_batch(objective, texts=3, size=21, masked=4)
     check_costs(objective, pretraining_costs(objective), batch)
-    given = {"setting": CPU, "tokenizer": tokenizer()}
+    given = {"settings": CPU, "tokenizer": tokenizer()}
     learner = FineTuning(task("tagging"), config(), **given).predictor
-    run = Distillation(task("tagging"), learner, config(layers=1), **given).tuned
-    check_costs(run.objective, run.works.costs(run.objective), run.works.holding([0]))
+    run = Distillation(task("tagging"), learner, config(layers=1), **given)
+    check_costs(
+        run.objective, run.batches.costs(run.objective), run.batches.holding([0])
+    )
 
 
 def check_task(kind: str, weights: BertConfig | Pretrained, tuning: Tuning) -> float:
     """The operations of a batch of a task."""
     rows = [row(kind, size) for size in LENGTHS]
     data = TaskSet(kind, kind, LABELS.get(kind, ()), rows, [], [], "made up", "CC0")
-    learner = FineTuning(data, weights, tuning, setting=CPU, tokenizer=tokenizer())
-    costs = learner.works.costs(learner.objective)
+    learner = FineTuning(data, weights, tuning, settings=CPU, tokenizer=tokenizer())
+    costs = learner.batches.costs(learner.objective)
     other = [row(kind, size) for size in OTHERS]
     for feature in KINDS[kind].features_of(
         other, learner.predictor.reading, data.labels

@@ -146,7 +146,7 @@ def run(kind: str, how: Tuning = TUNING, **options: Any) -> FineTuning:
     """A run that has not begun."""
     start = options.pop("weights", None) or config(**options.pop("sizes", {}))
     given = options.pop("data", None) or data(kind)
-    options = {"setting": CPU, "tokenizer": TOKENIZER, **options}
+    options = {"settings": CPU, "tokenizer": TOKENIZER, **options}
     return FineTuning(given, start, how, **options)
 
 
@@ -172,7 +172,7 @@ class Runs(dict[str, FineTuning]):
             data(kind, 160),
             config(),
             how,
-            setting=CPU,
+            settings=CPU,
             tokenizer=TOKENIZER,
             folder=self.folder / kind,
         )
@@ -204,7 +204,7 @@ def test_the_model_is_that_of_the_best_look(trained, kind: str) -> None:
     again = here.score(here.data.valid)
     assert here.best is not None and again == here.best.scores
     assert here.best.scores[KINDS[kind].main] == max(
-        look.scores[KINDS[kind].main] for look in here.looks
+        look.scores[KINDS[kind].main] for look in here.evaluations
     )
 
 
@@ -216,7 +216,7 @@ def test_the_same_seed_gives_the_same_bits(kind: str) -> None:
         here = run(kind, sizes={"dropout": 0.1, "attention_dropout": 0.1})
         for _ in here.records():
             torch.rand(number + 1)
-        found.append((digest(here.model), here.looks[-1].scores, here.losses))
+        found.append((digest(here.model), here.evaluations[-1].scores, here.losses))
     assert found[0] == found[1]
     other = run(kind, TUNING.replace(seed=4, epochs=0.4)).run()
     first = run(kind, TUNING.replace(epochs=0.4)).run()
@@ -232,13 +232,13 @@ def test_the_seed_orders_the_rows(tmp_path: Path) -> None:
         for seed in (0, 1)
     )
     assert digest(one.model) == digest(other.model)
-    assert one.works.numbers(0) != other.works.numbers(0)
+    assert one.batches.numbers(0) != other.batches.numbers(0)
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
 def test_workers_change_no_bit() -> None:
-    setting = replace(CPU, workers=2)
-    one, other = run("tagging").run(), run("tagging", setting=setting).run()
+    settings = replace(CPU, workers=2)
+    one, other = run("tagging").run(), run("tagging", settings=settings).run()
     assert digest(one.model) == digest(other.model)
 
 
@@ -248,7 +248,7 @@ def test_gradients_do_not_depend_on_the_size_of_a_pass(kind: str) -> None:
     found = []
     for size in (16, 4, 1):
         here = run(kind, TUNING.replace(pass_size=size))
-        works = [here.works[n] for n in range(16 // size)]
+        works = [here.batches[n] for n in range(16 // size)]
         count = sum(work.counts for work in works)
         for work in works:
             (here.objective(**work.arguments) / count).sum().backward()
@@ -269,13 +269,13 @@ def test_a_run_does_not_depend_on_the_size_of_a_pass(kind: str) -> None:
 
 def test_the_loss_is_the_mean_of_all_that_is_asked() -> None:
     here = run("tagging")
-    work = here.works[0]
+    work = here.batches[0]
     with torch.no_grad():
         expected = (here.objective(**work.arguments) / work.counts).item()
     record = next(here.records())
     assert record.losses == pytest.approx((expected,), rel=1e-5)
-    assert work.counts == sum(len(here.works.features[n].targets)
-                              for n in here.works.numbers(0))  # fmt: skip
+    assert work.counts == sum(len(here.batches.features[n].targets)
+                              for n in here.batches.numbers(0))  # fmt: skip
 
 
 # Looks, patience, break --------------------------------------------------------------
@@ -303,8 +303,8 @@ def test_patience_ends_it_at_the_best_weights(monkeypatch, tmp_path: Path) -> No
     assert [record.step for record in here.records()] == list(range(1, 31))
     assert len(seen) == 5, "two looks that are no better; as good is not better"
     assert digest(here.model) == seen[2] and len(set(seen)) == 5
-    assert here.best == here.looks[2] and here.best.scores == {"accuracy": 0.9}
-    assert [(look.epoch, look.step) for look in here.looks] == [
+    assert here.best == here.evaluations[2] and here.best.scores == {"accuracy": 0.9}
+    assert [(look.epoch, look.step) for look in here.evaluations] == [
         (n, 6 * n) for n in range(1, 6)
     ]
     saved = Predictor.from_pretrained(tmp_path)
@@ -327,8 +327,8 @@ def test_when_it_looks(monkeypatch, epochs: float, looks: int, steps) -> None:
     here = run("classification", TUNING.replace(epochs=epochs, looks=looks))
     scripted(here, monkeypatch, [0.5] * 9)
     here.run()
-    assert [look.step for look in here.looks] == steps
-    assert [look.epoch for look in here.looks] == [step / 6 for step in steps]
+    assert [look.step for look in here.evaluations] == steps
+    assert [look.epoch for look in here.evaluations] == [step / 6 for step in steps]
 
 
 def test_break_leaves_the_best_weights(monkeypatch, tmp_path: Path) -> None:
@@ -340,7 +340,7 @@ def test_break_leaves_the_best_weights(monkeypatch, tmp_path: Path) -> None:
     assert len(seen) == 2 and digest(here.model) == seen[0]
     assert digest(Predictor.from_pretrained(tmp_path).model) == seen[0]
     card = json.loads((tmp_path / "card.json").read_text())
-    assert card["results"]["updates"] == 15
+    assert card["results"]["steps"] == 15
     assert card["results"]["validation"] == {"accuracy": 0.9}
 
 
@@ -350,13 +350,13 @@ def test_break_before_a_look_leaves_the_weights_as_they_are() -> None:
     for record in here.records():
         if record.step == 2:
             break
-    assert not here.looks and here.best is None and digest(here.model) != start
+    assert not here.evaluations and here.best is None and digest(here.model) != start
 
 
 def test_without_validation_rows(tmp_path: Path) -> None:
     given = data("tagging", valid=0)
     here = run("tagging", data=given, folder=tmp_path).run()
-    assert here.best is None and not here.looks
+    assert here.best is None and not here.evaluations
     assert digest(Predictor.from_pretrained(tmp_path).model) == digest(here.model)
     assert (
         "validation" not in json.loads((tmp_path / "card.json").read_text())["results"]
@@ -557,7 +557,7 @@ def test_it_goes_on_from_what_another_run_wrote(trained) -> None:
     """Weights, tokenizer and head come from the folder."""
     before = trained["classification"]
     given = data("classification")
-    here = FineTuning(given, before.folder, TUNING.replace(epochs=0.1), setting=CPU)
+    here = FineTuning(given, before.folder, TUNING.replace(epochs=0.1), settings=CPU)
     assert here.predictor.reading.tokenizer.vocabulary == PIECES
     assert here.score(given.test) == before.score(given.test)
     here.run()
@@ -568,7 +568,7 @@ def test_a_new_head_on_a_body(tmp_path: Path) -> None:
     body = Bert(config())
     body.save_pretrained(tmp_path)
     TOKENIZER.save_pretrained(tmp_path)
-    here = FineTuning(data("tagging"), str(tmp_path), TUNING, setting=CPU)
+    here = FineTuning(data("tagging"), str(tmp_path), TUNING, settings=CPU)
     found = weights(here.model.bert)
     assert all(torch.equal(found[n], v) for n, v in weights(body).items() if n in found)
     assert here.model.config.label_names == LABELS["tagging"]
@@ -585,9 +585,9 @@ def test_the_card(trained) -> None:
     assert setting["tuning"] == here.tuning.to_dict()
     assert setting["rows"] == [160, 24, 60] and setting["weights"] == "random"
     assert setting["parameters"] == setting["parameters_learnt"] > 5000
-    assert len(setting["curve"]) == 8 == len(here.looks)
+    assert len(setting["curve"]) == 8 == len(here.evaluations)
     assert results["validation"] == here.best.scores
-    assert results["updates"] == 80 and results["rows_left_out"] == 0
+    assert results["steps"] == 80 and results["rows_left_out"] == 0
     assert results["tokens"] == here.progress.tokens
     more = here.card(test=here.score(here.data.test))
     assert more["results"]["test"]["f1"] > 0.9
@@ -635,7 +635,7 @@ def test_faults_are_listed_and_left_out(kind: str) -> None:
 def test_rows_and_weights_that_do_not_fit() -> None:
     whole = data("classification")
     with pytest.raises(ValueError, match="random weights came with no tokenizer; give"):
-        FineTuning(whole, config(), TUNING, setting=CPU)
+        FineTuning(whole, config(), TUNING, settings=CPU)
     with pytest.raises(
         ValueError, match="the label 'is fine' is unknown; give one of x"
     ):
@@ -645,7 +645,7 @@ def test_rows_and_weights_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="length=49, but the model has 48 positions"):
         run("classification", TUNING.replace(length=49))
     with pytest.raises(FileNotFoundError, match="no folder 'nowhere', and it is not a"):
-        FineTuning(whole, "nowhere", TUNING, setting=CPU)
+        FineTuning(whole, "nowhere", TUNING, settings=CPU)
     with pytest.raises(ValueError, match="kind='parsing'; give classification, regr"):
         run("", data=whole._replace(kind="parsing"))
     with pytest.raises(ValueError, match="on_fault='go'; give stop or skip"):

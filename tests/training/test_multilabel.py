@@ -92,7 +92,7 @@ def test_thresholds_are_chosen_in_validation_and_kept(tmp_path: Path) -> None:
     """Of the best evaluation, as the weights are; 0.5 without validation rows."""
     how = Tuning(epochs=3, batch=16, learning_rate=3e-3, length=32)
     for rows in (data("multilabel"), data("multilabel", valid=0)):
-        run = FineTuning(rows, config(), how, setting=CPU, tokenizer=TOKENIZER).run()
+        run = FineTuning(rows, config(), how, settings=CPU, tokenizer=TOKENIZER).run()
         thresholds = run.predictor.settings["thresholds"]
         assert (set(thresholds.values()) == {0.5}) is (not rows.valid)
         if rows.valid:

@@ -1,6 +1,7 @@
 """Optimisers, schedule and clipping: as Google, torch and transformers have them."""
 
 import copy
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -13,7 +14,8 @@ from transformers.trainer import Trainer
 from bertcore import BertForMaskedLM, BertForPreTraining, BertForSequenceClassification
 from bertcore.model.published import published_name
 from bertcore.model.variants.parts import FinalNorm, PreNormLayer, with_layers
-from bertcore.training.loop import Guard, TrainingState
+from bertcore.text.batch import TrainingBatch
+from bertcore.training.loop import Record, TrainingState, train
 from bertcore.training.optim import (
     Muon,
     ReleasedAdamW,
@@ -24,7 +26,7 @@ from bertcore.training.optim import (
 from bertcore.training.recipe import FAITHFUL, Recipe
 from tests.conftest import fill_with_large_weights, tiny_config
 from tests.google import GoogleTraining, optimization
-from tests.training.small import digest, distance, recipe, run, weights
+from tests.training.small import CPU, digest, distance, recipe, run, weights
 
 STEPS, WARMUP = 60, 12
 RELEASED = FAITHFUL.replace(steps=STEPS, warmup=WARMUP / STEPS, learning_rate=1e-2)
@@ -52,6 +54,37 @@ def give(model: nn.Module, gradients: dict[str, Tensor]) -> None:
         parameter.grad = gradients[name].clone()
 
 
+class Given(nn.Module):
+    """An objective with the gradients that a batch holds."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, **gradients: Tensor) -> Tensor:
+        named = self.model.named_parameters()
+        return sum((p * gradients[name]).sum() for name, p in named)[None]
+
+
+class Gradients:
+    """The n-th batch holds the gradients of step n."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def __getitem__(self, number: int) -> TrainingBatch:
+        one = torch.tensor([1])
+        return TrainingBatch(gradients(self.model, number), one, one[None])
+
+
+def trained(model: nn.Module, how: Recipe) -> Iterator[Record]:
+    """The engine's updates with these gradients."""
+    objective, how = Given(model), how.replace(batch=1, pass_size=None)
+    optimisers = make_optimisers(objective, how, shard=False)
+    parts = objective, Gradients(model), optimisers
+    return train(*parts, how, CPU, TrainingState())
+
+
 def published(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
     """Under the names that Google's rule for weight decay looks at."""
     return {published_name(n): t.detach().numpy().copy() for n, t in tensors.items()}
@@ -66,19 +99,14 @@ def test_released_is_googles_own_training(model) -> None:
     Sixty updates, warm-up and the drop at its end included.
     """
     google = GoogleTraining(published(weights(model)))
-    optimisers = make_optimisers(model, RELEASED, shard=False)
-    guard, start = Guard(TrainingState(), half=False), weights(model)
-    clipped = []
-    for step in range(STEPS):
-        found = gradients(model, step)
-        rate = google.step(published(found), RELEASED.learning_rate, STEPS, WARMUP)
-        share = RELEASED.rate_at(step / STEPS)
-        assert share * RELEASED.learning_rate == pytest.approx(rate, rel=1e-6, abs=1e-9)
-        give(model, found)
-        values = [parameter.grad for parameter in model.parameters()]
-        length = torch.nn.utils.get_total_norm(values).item()
-        clipped.append(guard.clip(values, length, RELEASED.clip) > RELEASED.clip)
-        optimisers.step(share)
+    start, clipped = weights(model), []
+    for step, record in enumerate(trained(model, RELEASED)):
+        found = published(gradients(model, step))
+        rate = google.step(found, RELEASED.learning_rate, STEPS, WARMUP)
+        assert record.learning_rate == pytest.approx(rate, rel=1e-6, abs=1e-9)
+        length = np.sqrt(sum((values**2).sum() for values in found.values()))
+        assert record.gradient == pytest.approx(length, rel=1e-5)
+        clipped.append(record.gradient > RELEASED.clip)
     assert {True, False} == set(clipped), "some are clipped, some not"
     assert distance(weights(model), start) > 0.1
     for name, value in model.named_parameters():
@@ -135,24 +163,15 @@ def test_the_released_rate_drops_when_warm_up_ends() -> None:
     assert how.replace(schedule="linear").rate_at(0.1) == pytest.approx(1.0)
 
 
-def test_clipping_is_tensorflows() -> None:
-    """t * clip / max(norm, clip), whatever the loss was multiplied by."""
-    for scale, size in ((1.0, 0.01), (1.0, 5.0), (2.0**14, 0.01), (2.0**14, 5.0)):
-        progress = TrainingState(scale=scale)
-        true = [torch.randn(3, 4) * size, torch.randn(7) * size]
-        length = torch.cat([t.flatten() for t in true]).norm()
-        scaled = [t * scale for t in true]
-        norm = torch.nn.utils.get_total_norm(scaled).item()
-        found = Guard(progress, half=True).clip(scaled, norm, 1.0)
-        assert found == pytest.approx(length.item(), rel=1e-5)
-        for ours, given in zip(scaled, true, strict=True):
-            torch.testing.assert_close(ours, given * 1.0 / max(length, 1.0))
-
-
 def test_no_limit_is_no_clipping() -> None:
-    given = torch.full((4,), 50.0)
-    assert Guard(TrainingState(), half=False).clip([given], 100.0, 0.0) == 100.0
-    assert torch.equal(given, torch.full((4,), 50.0))
+    found = []
+    for clip in (0.0, 1e9, 1e-9):
+        model = nn.Linear(3, 4, bias=False)
+        nn.init.ones_(model.weight)
+        how = recipe(optimiser="released", clip=clip, steps=3)
+        list(trained(model, how))
+        found.append(digest(model))
+    assert found[0] == found[1] != found[2]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +202,7 @@ def test_what_is_decayed_is_what_transformers_decays() -> None:
 
 
 def test_adamw_is_torchs_with_the_groups_and_the_schedule_of_transformers(model):
-    how = recipe(steps=STEPS, warmup=WARMUP / STEPS, learning_rate=1e-2)
+    how = recipe(steps=STEPS, warmup=WARMUP / STEPS, learning_rate=1e-2, clip=0.0)
     theirs = copy.deepcopy(model)
     decayed = Trainer.get_decay_parameter_names(None, theirs)
     groups = [
@@ -199,15 +218,10 @@ def test_adamw_is_torchs_with_the_groups_and_the_schedule_of_transformers(model)
         groups, lr=1e-2, betas=how.betas, eps=how.epsilon, foreach=False, fused=False
     )
     schedule = get_linear_schedule_with_warmup(torchs, WARMUP, STEPS)
-    optimisers = make_optimisers(model, how, shard=False)
     start = weights(model)
-    for step in range(STEPS):
-        found = gradients(model, step)
-        for module in (model, theirs):
-            give(module, found)
-        share = how.rate_at(step / STEPS)
-        assert share * 1e-2 == pytest.approx(schedule.get_last_lr()[0])
-        optimisers.step(share)
+    for step, record in enumerate(trained(model, how)):
+        give(theirs, gradients(model, step))
+        assert record.learning_rate == pytest.approx(schedule.get_last_lr()[0])
         torchs.step()
         schedule.step()
     moved = distance(weights(theirs), start)
@@ -313,7 +327,8 @@ def test_a_parameter_without_gradient_stays(model) -> None:
     for optimiser in ("released", "adamw", "muon"):
         optimisers = make_optimisers(model, recipe(optimiser=optimiser), shard=False)
         before = digest(model)
-        optimisers.step(1.0)
+        for each, _ in optimisers.parts:
+            each.step()
         assert digest(model) == before
 
 
@@ -335,7 +350,7 @@ def test_what_is_remembered_and_loaded_changes_no_bit(optimiser: str) -> None:
     list(second.records())
     assert digest(second.model) == digest(unbroken.model)
     third = run(how, model=forgetful)
-    third.progress = TrainingState(step=3, passes=12)
+    third.progress = TrainingState(step=3, batches=12)
     list(third.records())
     assert digest(third.model) != digest(unbroken.model), "it matters"
 

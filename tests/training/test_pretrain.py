@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -21,9 +22,10 @@ from bertcore.training.devices import (
     precision_for,
     precision_of,
 )
+from bertcore.training.engine import CARD
 from bertcore.training.evaluate import HeldOut
 from bertcore.training.loop import MOST, History, Record, TrainingState
-from bertcore.training.pretraining import CARD, Pretraining, make_examples
+from bertcore.training.pretraining import Pretraining, make_examples
 from bertcore.training.recipe import FAITHFUL, FAST, PLANS, Recipe, choose_plan
 from tests.training import small
 from tests.training.small import CPU, after, config, digest, recipe, run, store
@@ -55,12 +57,12 @@ def test_the_smallest_plan_learns_more_than_frequencies(minute, seed: int) -> No
         texts,
         how,
         held_out=held_out,
-        setting=CPU,
-        looks=2,
+        settings=CPU,
+        evaluations=2,
     )
     for _ in here.records():
         pass
-    first, last = here.looks[0].quality, here.looks[-1].quality
+    first, last = here.evaluations[0].quality, here.evaluations[-1].quality
     unigram = held_out.unigram(texts)
     assert math.log(560) - 0.2 < first.masked_lm < math.log(560) + 0.4
     assert 4.2 < unigram < 4.7
@@ -81,15 +83,17 @@ def held_out(how: Recipe) -> HeldOut:
 def test_looks_are_even(tmp_path) -> None:
     """One before the first update, then at equal shares, also after a break."""
     how = recipe(steps=12)
-    here = run(how, held_out=held_out(how), looks=4)
+    here = run(how, held_out=held_out(how), evaluations=4)
     after(here, 99)
-    assert [look.step for look in here.looks] == [0, 3, 6, 9, 12]
-    kept = {"held_out": held_out(how), "looks": 4}
+    assert [look.step for look in here.evaluations] == [0, 3, 6, 9, 12]
+    kept = {"held_out": held_out(how), "evaluations": 4}
     after(run(how, tmp_path, **kept), 6)
     resumed = run(how, tmp_path, **kept)
     after(resumed, 99)
-    assert [look[:2] for look in resumed.looks] == [look[:2] for look in here.looks]
-    assert resumed.looks[-1].quality == here.looks[-1].quality
+    assert [look[:2] for look in resumed.evaluations] == [
+        look[:2] for look in here.evaluations
+    ]
+    assert resumed.evaluations[-1].quality == here.evaluations[-1].quality
     assert resumed.history.column("masked_lm") == here.history.column("masked_lm")
 
 
@@ -98,12 +102,12 @@ def test_looks_change_no_bit_of_the_weights() -> None:
     one, other = run(how, sizes=sizes), run(how, sizes=sizes, held_out=held_out(how))
     after(one, 9)
     after(other, 9)
-    assert len(other.looks) == 7 and digest(one.model) == digest(other.model)
+    assert len(other.evaluations) == 7 and digest(one.model) == digest(other.model)
 
 
 def test_card(tmp_path) -> None:
     how = recipe()
-    here = run(how, tmp_path, held_out=held_out(how), looks=2)
+    here = run(how, tmp_path, held_out=held_out(how), evaluations=2)
     records = after(here, 9)
     card = json.loads((tmp_path / CARD).read_text())
     assert card == json.loads(json.dumps(here.card()))
@@ -115,7 +119,7 @@ def test_card(tmp_path) -> None:
     counted = {name: results[name] for name in ("steps", "steps_left_out", "tokens")}
     assert counted == {"steps": 6, "steps_left_out": 0, "tokens": records[-1].tokens}
     assert results["progress"] == 1.0
-    assert results["held_out"] == here.looks[-1].quality._asdict()
+    assert results["held_out"] == here.evaluations[-1].quality._asdict()
     assert results["unigram_loss"] == held_out(how).unigram(store())
     assert Recipe(**setting["recipe"]) == how
     assert setting["parameters"] == sum(p.numel() for p in here.model.parameters())
@@ -144,9 +148,9 @@ def test_a_run_is_saved_every_so_many_seconds(tmp_path, monkeypatch) -> None:
     here, saved = run(recipe(steps=9), tmp_path, save_every=2.5), []
     clock = iter(range(10**6))
     monkeypatch.setattr("bertcore.training.loop.time.perf_counter", lambda: next(clock))
-    save = here.save
+    save = here.checkpoint
     monkeypatch.setattr(
-        here, "save", lambda: (saved.append(here.progress.step), save())
+        here, "checkpoint", lambda: (saved.append(here.progress.step), save())
     )
     after(here, 99)
     assert saved == [4, 7, 9]  # the first update is not counted in the time
@@ -283,10 +287,11 @@ def test_a_history_goes_on_after_json() -> None:
         whole.add(record(step))
         if step < 2500:
             first.add(record(step))
-    second = History.from_dict(json.loads(json.dumps(first.to_dict())))
+    second = History(**json.loads(json.dumps(asdict(first))))
     for step in range(2500, 5000):
         second.add(record(step))
-    assert second.to_dict() == whole.to_dict()
+    rows = [tuple(row) for row in second.rows]
+    assert (second.every, rows) == (whole.every, whole.rows)
 
 
 def test_progress_is_the_share_that_is_done() -> None:

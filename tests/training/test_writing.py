@@ -230,7 +230,7 @@ def data(**parts: list[Source]) -> TaskSet:
 
 
 def run(how: Tuning = TUNING, weights: Any = None, **options: Any) -> FineTuning:
-    options = {"setting": CPU, "tokenizer": TOKENIZER, **options}
+    options = {"settings": CPU, "tokenizer": TOKENIZER, **options}
     rows = options.pop("data", None) or data()
     return FineTuning(rows, weights or config(), how, **options)
 
@@ -239,13 +239,13 @@ def run(how: Tuning = TUNING, weights: Any = None, **options: Any) -> FineTuning
 def trained(tmp_path_factory: pytest.TempPathFactory) -> FineTuning:
     """Words, to be written backwards."""
     folder = tmp_path_factory.mktemp("trained")
-    options = {"setting": CPU, "tokenizer": TOKENIZER, "folder": folder}
+    options = {"settings": CPU, "tokenizer": TOKENIZER, "folder": folder}
     return finetune(data(), config(), TUNING, **options)
 
 
 def test_it_learns_to_write_backwards(trained: FineTuning) -> None:
     assert trained.best is not None and trained.best.scores["exact"] == 1
-    assert len(trained.looks) < 200, "patience"
+    assert len(trained.evaluations) < 200, "patience"
     assert [said.text for said in trained.predictor.predict(WORDS)] == [
         word[::-1] for word in WORDS
     ]
@@ -306,7 +306,7 @@ def test_smoothing_is_what_the_tuning_says() -> None:
     ]
     plain = run()
     with torch.no_grad():
-        [work] = [plain.works[n] for n in range(len(plain.works))]
+        [work] = [plain.batches[n] for n in range(len(plain.batches))]
         scores = plain.objective.scores(
             **{n: v for n, v in work.arguments.items() if n != "targets"}
         ).log_softmax(-1)
