@@ -29,7 +29,7 @@ _SIZES = (
     "vocab_size hidden_size layers heads feedforward_size max_positions segments "
     "num_labels"
 ).split()
-_RATES = {
+_RANGES = {
     "dropout": (0, 1),
     "attention_dropout": (0, 1),
     "layer_norm_eps": (1e-30, 1),
@@ -38,10 +38,7 @@ _RATES = {
 Settings = TypeVar("Settings")
 CLS_ID, SEP_ID = 101, 102  # of BERT's published vocabularies
 # The fields of a search that count, or are an id, and the least that they may be.
-_WHOLE = {
-    **{"max_tokens": 1, "beams": 1, "top_k": 1},
-    **{"start_id": 0, "stop_id": 0, "seed": 0},
-}
+_LEAST = dict(max_tokens=1, beams=1, top_k=1, start_id=0, stop_id=0, seed=0)
 # Logits divided by less may be more than single precision holds.
 _COLDEST = 0.001
 
@@ -88,10 +85,12 @@ class BertConfig:
                 f"heads={self.heads} equal parts; choose a divisor of "
                 f"{self.hidden_size}, such as heads={_divisor(self)}"
             )
-        for name, (low, high) in _RATES.items():
-            rate = getattr(self, name)
-            if not isinstance(rate, (int, float)) or not low <= rate < high:
-                raise ValueError(f"{name}={rate!r} must be a number in [{low}, {high})")
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not low <= value < high:
+                raise ValueError(
+                    f"{name}={value!r} must be a number in [{low}, {high})"
+                )
         if self.gelu not in ("none", "tanh"):
             raise ValueError(f'gelu={self.gelu!r} must be "none" (exact) or "tanh"')
         if self.label_names is not None:
@@ -145,9 +144,9 @@ class BertConfig:
     def fields_of(cls, published: dict[str, Any]) -> dict[str, Any]:
         """Our fields, as far as a published config has them."""
         fields = {
-            ours: published[theirs]
-            for ours, theirs in cls.published.keys.items()
-            if theirs in published
+            field: published[key]
+            for field, key in cls.published.keys.items()
+            if key in published
         }
         if cls.published.activation in published:
             fields["gelu"] = GELU_FORMS[published[cls.published.activation]]
@@ -155,10 +154,10 @@ class BertConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The keys of a published `config.json`, as the transformers library reads."""
-        ours, form = asdict(self), self.published
+        fields, form = asdict(self), self.published
         names = self.label_names or [f"LABEL_{i}" for i in range(self.num_labels)]
         return {
-            **{theirs: ours[key] for key, theirs in form.keys.items()},
+            **{key: fields[field] for field, key in form.keys.items()},
             "model_type": form.model_type,
             form.activation: "gelu" if self.gelu == "none" else "gelu_new",
             "id2label": {str(i): name for i, name in enumerate(names)},
@@ -211,8 +210,8 @@ class BertConfig:
         '22,348,431,360'
         """
         _check_formulas(self)
-        whole = isinstance(length, int) and isinstance(predictions, int)
-        if not whole or not 0 <= predictions <= length <= self.max_positions:
+        integers = isinstance(length, int) and isinstance(predictions, int)
+        if not integers or not 0 <= predictions <= length <= self.max_positions:
             raise ValueError(
                 f"length={length!r} and predictions={predictions!r}; both are whole "
                 f"numbers, predictions 0 to length, length up to {self.max_positions}"
@@ -305,7 +304,7 @@ class Search:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in _WHOLE.items():
+        for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is None and name in ("top_k", "stop_id"):
                 continue
@@ -327,6 +326,7 @@ class Search:
             _is_number(self.top_p) and 0 < self.top_p <= 1
         ):
             raise ValueError(f"top_p={self.top_p!r} must be above 0, and at most 1")
+        # A setting that changes nothing would pass unnoticed, so it is refused.
         narrows = self.top_k is not None or self.top_p is not None
         if narrows and not self.temperature:
             raise ValueError(

@@ -5,6 +5,7 @@ Operations are counted by PyTorch's `FlopCounterMode`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol, Self
 
@@ -25,12 +26,11 @@ def parameters(model: nn.Module) -> dict[str, int]:
     {'embeddings': 78848, 'encoder': 396544, 'pooler': 16512}
     """
     body = getattr(model, "bert", model)
-    found: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for name, parameter in model.named_parameters():
-        own = name.removeprefix("bert.") if body is not model else name
-        part = own.partition(".")[0]
-        found[part] = found.get(part, 0) + parameter.numel()
-    return found
+        name = name.removeprefix("bert.") if body is not model else name
+        counts[name.partition(".")[0]] += parameter.numel()
+    return dict(counts)
 
 
 def parts_of(config: BertConfig) -> dict[str, int]:
@@ -55,7 +55,7 @@ def operations(
 ) -> int:
     """Operations of a forward pass over one text, by PyTorch's `FlopCounterMode`.
 
-    A multiplication and the addition behind it are two; only products of matrices
+    A multiplication and the addition after it are two; only products of matrices
     count. No number is computed, so a large model costs nothing.
 
     Args:
@@ -96,7 +96,7 @@ class Costs(NamedTuple):
 
     @classmethod
     def of(cls, objective: nn.Module, batches: Iterable[Countable]) -> Self:
-        """Those of an objective; its gradients are gone afterwards.
+        """The costs of an objective; its gradients are gone afterwards.
 
         Args:
             objective: one that `train` takes. On the meta device no number is computed,
@@ -123,7 +123,7 @@ class Costs(NamedTuple):
 
 
 def _counted(objective: nn.Module, arguments: Mapping[str, Tensor]) -> int:
-    """Of one pass; what is frozen gets no gradient, which saves its operations."""
+    """Operations of one pass; frozen parameters get no gradient, so they cost less."""
     # PyTorch counts attention on a CPU only where it is two products, and those once:
     # other kernels multiply again in the backward pass, which saves memory alone.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:

@@ -23,6 +23,7 @@ def check_inputs(
     """
     _check_ids("input_ids", input_ids)
     batch, length = input_ids.shape
+    # With position_ids a packed row may be longer than the table: its texts are not.
     if position_ids is None and length > config.max_positions:
         raise ValueError(
             f"{length} tokens, but the position table has {config.max_positions} "
@@ -67,10 +68,11 @@ def check_source(
     Raises:
         ValueError: naming what was given, what is allowed and what to do.
     """
+    # A decoder without cross-attention would drop a source without a word.
     if (source is not None) != cross:
-        given = "no source" if source is None else "a source"
+        count = "no source" if source is None else "a source"
         raise ValueError(
-            f"{given} for a decoder with cross={cross}; cross-attention looks at the "
+            f"{count} for a decoder with cross={cross}; cross-attention looks at the "
             "states of an encoder: give source=… to a decoder that has it, and to no "
             "other"
         )
@@ -90,6 +92,7 @@ def check_source(
 
 
 def _check_ids(name: str, ids: Tensor) -> None:
+    # torch would say only that it cannot index a table, and not what to do.
     if not isinstance(ids, Tensor):
         raise ValueError(
             f"{name} is a {type(ids).__name__}; give a tensor, "
@@ -140,6 +143,7 @@ def _check_mask(mask: Tensor, batch: int, length: int) -> None:
         )
     if not readable(mask):
         return
+    # Read as True and False, the numbers added to scores (0, -inf) would be inverted.
     if not _numbers_texts(mask) and not bool(((mask == 0) | (mask == 1)).all()):
         raise ValueError(
             "attention_mask holds values other than 0 and 1; give 1 for a token "

@@ -21,9 +21,8 @@ from bertcore.model.published import Published, bare
 from bertcore.sources import find_file
 
 Model = TypeVar("Model", bound="Pretrained")
-# What a decoder has and BERT's own files lack.
-_NEW = ".crossattention."
-_NAMED = 12  # missing tensors that a warning names
+_CROSS_ATTENTION = ".crossattention."  # a decoder has it, and BERT's own files lack it
+_LISTED = 12  # missing tensors that a warning names
 # Our class -> what the transformers library calls it, where that differs. A body's
 # name there ends in "Model".
 PUBLISHED_CLASSES = {
@@ -49,15 +48,14 @@ class Pretrained(nn.Module):
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
-        wanted = self.config_class
-        if type(config) is not wanted:
-            given = repr(config)
+        expected = self.config_class.__name__
+        if type(config) is not self.config_class:
+            wrong = repr(config)
             if isinstance(config, BertConfig):
-                given = f"that of {config.published.title}"
+                wrong = f"that of {config.published.title}"
             raise ValueError(
-                f"{type(self).__name__} is built from a {wanted.__name__}, not "
-                f'{given}; try {wanted.__name__}.preset("tiny") or '
-                "from_pretrained(folder_or_name)"
+                f"{type(self).__name__} is built from a {expected}, not {wrong}; try "
+                f'{expected}.preset("tiny") or from_pretrained(folder_or_name)'
             )
         self.config = config
 
@@ -148,40 +146,37 @@ def load_weights(model: nn.Module, path: Path) -> None:
     Parameters that the file lacks are set to their starting values.
     """
     form = model.config.published
-    read = read_tensors(path)
-    found = {form.canonical(name): tensor for name, tensor in read.items()}
-    wanted = published_weights(model)
+    tensors = {form.canonical(n): tensor for n, tensor in read_tensors(path).items()}
+    parameters = published_weights(model)
     for part in ("", "decoder."):
-        _check_again(form, found, wanted, part, path)
-    given = {id(wanted[name]) for name in found if name in wanted}
-    missing = [name for name in wanted if id(wanted[name]) not in given]
-    unknown = [n for n in found if n not in wanted and bare(n) not in form.copies()]
-    new = not any(_NEW in name for name in found)
-    needed = [name for name in missing if not (new and _NEW in name)]
+        _check_copies(form, tensors, parameters, part, path)
+    # A parameter with two names, where two are tied, may stand in a file under either.
+    loaded_ids = {id(parameters[name]) for name in tensors if name in parameters}
+    missing = [name for name in parameters if id(parameters[name]) not in loaded_ids]
+    spare = [name for name in tensors if name not in parameters]
+    unknown = [name for name in spare if bare(name) not in form.copies()]
+    without_cross = not any(_CROSS_ATTENTION in name for name in tensors)
+    needed = [n for n in missing if not (without_cross and _CROSS_ATTENTION in n)]
     _check_body(form, needed, f"{path} lacks")
     _check_body(form, unknown, f"the config has no place for what {path} holds:")
-    _check_tensors(found, wanted, path)
+    _check_tensors(tensors, parameters, path)
     with torch.no_grad():
-        for name in wanted.keys() & found.keys():
-            wanted[name].copy_(found[name])
+        for name in parameters.keys() & tensors.keys():
+            parameters[name].copy_(tensors[name])
     if missing:
-        _start(model, {id(wanted[name]) for name in missing})
-        shown = ", ".join(missing[:_NAMED])
-        more = f" and {len(missing) - _NAMED} more" if missing[_NAMED:] else ""
+        missing_ids = {id(parameters[name]) for name in missing}
+        set_weights = initialise(model.config.initializer_range)
+        for module in model.modules():
+            if missing_ids & {id(p) for p in module.parameters(recurse=False)}:
+                set_weights(module)
+        listed = ", ".join(missing[:_LISTED])
+        more = f" and {len(missing) - _LISTED} more" if missing[_LISTED:] else ""
         warnings.warn(
-            f"{path} has no {shown}{more}: these parts of "
+            f"{path} has no {listed}{more}: these parts of "
             f"{type(model).__name__} start from random weights; train them before "
             "you use what they give",
             stacklevel=4,
         )
-
-
-def _start(model: nn.Module, missing: set[int]) -> None:
-    """Starting weights for the modules that own a missing parameter."""
-    set_weights = initialise(model.config.initializer_range)
-    for module in model.modules():
-        if any(id(own) in missing for own in module.parameters(recurse=False)):
-            set_weights(module)
 
 
 def _check_body(form: Published, names: list[str], fault: str) -> None:
@@ -196,50 +191,54 @@ def _check_body(form: Published, names: list[str], fault: str) -> None:
 
 
 def _check_tensors(
-    found: dict[str, Tensor], wanted: dict[str, Tensor], path: Path
+    tensors: dict[str, Tensor], parameters: dict[str, Tensor], path: Path
 ) -> None:
-    first: dict[int, str] = {}  # of a parameter that has two names, where they are tied
-    for name in (name for name in wanted if name in found):
-        theirs, ours = tuple(found[name].shape), tuple(wanted[name].shape)
-        if theirs != ours:
+    """Each tensor must have its parameter's shape, and no second value."""
+    names: dict[int, str] = {}  # the first, of a parameter that has two: tied weights
+    for name in (name for name in parameters if name in tensors):
+        tensor, parameter = tensors[name], parameters[name]
+        shape, expected = tuple(tensor.shape), tuple(parameter.shape)
+        if shape != expected:
             remedy = "is config.json the one that belongs to these weights?"
             if bare(name).startswith(("classifier", "qa_outputs")):
                 remedy = (
-                    f"give num_labels={theirs[0]}, or start a new head on the body: "
+                    f"give num_labels={shape[0]}, or start a new head on the body: "
                     "model.bert = Bert.from_pretrained(…)"
                 )
-            raise ValueError(f"{path}: {name} is {theirs}, expected {ours}; {remedy}")
-        if not found[name].is_floating_point():
             raise ValueError(
-                f"{path}: {name} is {found[name].dtype}, a quantised checkpoint; "
+                f"{path}: {name} is {shape}, expected {expected}; {remedy}"
+            )
+        if not tensor.is_floating_point():
+            raise ValueError(
+                f"{path}: {name} is {tensor.dtype}, a quantised checkpoint; "
                 "give the original one with floating-point weights"
             )
-        other = first.setdefault(id(wanted[name]), name)
-        if other != name and not torch.equal(found[name], found[other]):
+        first = names.setdefault(id(parameter), name)
+        if first != name and not torch.equal(tensor, tensors[first]):
             raise ValueError(
-                f"{path}: {name} differs from {other}, but config.json says "
+                f"{path}: {name} differs from {first}, but config.json says "
                 "tie_encoder_decoder; is it the one that belongs to these weights?"
             )
 
 
-def _check_again(
+def _check_copies(
     form: Published,
-    found: dict[str, Tensor],
-    wanted: dict[str, Tensor],
+    tensors: dict[str, Tensor],
+    parameters: dict[str, Tensor],
     part: str,
     path: Path,
 ) -> None:
-    """A matrix that a file holds once more must be the same there."""
-    if f"{part}{form.names['mlm_head']}.bias" not in wanted:
+    """A token table that a file holds once more must be the same there."""
+    if f"{part}{form.names['mlm_head']}.bias" not in parameters:
         return  # no masked-LM head
-    table = found.get(part + form.table)
-    for copy, own in form.again.items():
-        other = found.get(part + copy)
-        if own != form.table or table is None or other is None:
+    table = tensors.get(part + form.table)
+    for name, original in form.again.items():
+        copy = tensors.get(part + name)
+        if original != form.table or table is None or copy is None:
             continue
-        if not torch.equal(table, other):
+        if not torch.equal(table, copy):
             raise ValueError(
-                f"{path}: {copy} differs from {own}; bertcore's masked-LM head "
+                f"{path}: {name} differs from {original}; bertcore's masked-LM head "
                 "shares the token table, as BERT's does, so it cannot hold this model"
             )
 
@@ -262,37 +261,35 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         ValueError: if the file is cut short, damaged or holds more than tensors.
     """
+    not_tensors = (
+        f"{path} holds something other than tensors, and loading it would run its "
+        "code or lose it; ask its author for a model.safetensors"
+    )
+    unreadable = (
+        pickle.UnpicklingError,
+        SafetensorError,
+        RuntimeError,
+        OSError,
+        EOFError,
+    )
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error):
-            raise _not_tensors(path) from error
-        raise _unreadable(path, error) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError) as error:
-        raise _unreadable(path, error) from error
-    if not isinstance(tensors, dict):
-        raise _not_tensors(path)
-    tensors = tensors.get("state_dict", tensors)
-    if not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-        raise _not_tensors(path)
+    except unreadable as error:
+        # torch has one class for both, a file cut short and one that would run code.
+        if isinstance(error, pickle.UnpicklingError) and "Unsupported" in str(error):
+            raise ValueError(not_tensors) from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"{path} ({path.stat().st_size:,} bytes) cannot be read: {reason}. "
+            "It is probably cut short; fetch it again"
+        ) from error
+    tensors = tensors.get("state_dict", tensors) if isinstance(tensors, dict) else None
+    values = [None] if tensors is None else tensors.values()
+    if not all(isinstance(value, Tensor) for value in values):
+        raise ValueError(not_tensors)
     return tensors
-
-
-def _not_tensors(path: Path) -> ValueError:
-    return ValueError(
-        f"{path} holds something other than tensors, and loading it would run its "
-        "code or lose it; ask its author for a model.safetensors"
-    )
-
-
-def _unreadable(path: Path, error: Exception) -> ValueError:
-    reason = (str(error) or type(error).__name__).splitlines()[0]
-    return ValueError(
-        f"{path} ({path.stat().st_size:,} bytes) cannot be read: {reason}. "
-        "It is probably cut short; fetch it again"
-    )
 
 
 def initialise(sigma: float) -> Callable[[nn.Module], None]:

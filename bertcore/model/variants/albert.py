@@ -90,7 +90,7 @@ class Albert(Pretrained, config=AlbertConfig):
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,  # b s
     ) -> Tensor:
-        """As `Bert.forward`: the states after the last layer, `b s w`."""
+        """The states after the last layer, `b s w`."""
         check_inputs(
             self.config, input_ids, token_type_ids, attention_mask, position_ids
         )

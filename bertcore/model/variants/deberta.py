@@ -84,9 +84,9 @@ class DebertaV2Config(BertConfig):
     published = DEBERTA
 
     def to_dict(self) -> dict[str, Any]:
-        """As BERT's, with what all of version 2 and 3 have in common."""
-        own = {key: values[0] for key, values in self.published.allowed.items()}
-        return super().to_dict() | own | {"pos_att_type": ["p2c", "c2p"]}
+        """The keys of a published `config.json`, those that are always alike, too."""
+        fixed = {key: values[0] for key, values in self.published.allowed.items()}
+        return super().to_dict() | fixed | {"pos_att_type": ["p2c", "c2p"]}
 
 
 class DebertaV2(Pretrained, config=DebertaV2Config):
@@ -105,7 +105,7 @@ class DebertaV2(Pretrained, config=DebertaV2Config):
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
     ) -> Tensor:
-        """As `Bert.forward`; segments and positions are not looked at.
+        """The states after the last layer, `b s w`; distances replace positions.
 
         A text of a packed row stands in one piece, so its distances are right.
         """
@@ -124,8 +124,8 @@ class DebertaV2ForSequenceClassification(parts.TextClassifier, config=DebertaV2C
     """One answer a text."""
 
     def __init__(self, config: DebertaV2Config) -> None:
-        rate = config.dropout
-        head = parts.TextHead(config, nn.GELU(), rate, first=config.text_dropout)
+        first = config.text_dropout
+        head = parts.TextHead(config, nn.GELU(), config.dropout, first)
         super().__init__(config, DebertaV2(config), head)
 
 
@@ -159,7 +159,7 @@ class DebertaLayer(nn.Module):
     def forward(
         self, hidden: Tensor, distances: Tensor, rows: Tensor, allowed: Tensor | None
     ) -> Tensor:
-        """States in, states out, `b s w`; else as `DisentangledAttention`."""
+        """States in, states out, `b s w`; the rest goes to the attention."""
         attended = self.attention(hidden, distances, rows, allowed)  # b s w
         hidden = self.attention_norm(hidden + self.dropout(attended))  # b s w
         changed = self.dropout(self.feedforward(hidden))  # b s w
@@ -175,7 +175,7 @@ class ConvLayer(nn.Module):
         self.conv = nn.Conv1d(width, width, size, padding=size // 2)
         self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.dropout)
-        self.bend = {"tanh": torch.tanh, "gelu": F.gelu}[config.kernel_activation]
+        self.activation = {"tanh": torch.tanh, "gelu": F.gelu}[config.kernel_activation]
 
     def forward(
         self, embedded: Tensor, hidden: Tensor, allowed: Tensor | None
@@ -190,7 +190,7 @@ class ConvLayer(nn.Module):
             matrix = self.conv.weight[:, :, step + half]
             moved = embedded.roll(-step, dims=1) @ matrix.T  # b s w
             summed = summed + moved * _sees(length, step, allowed, embedded)
-        changed = self.bend(self.dropout(summed))  # b s w
+        changed = self.activation(self.dropout(summed))  # b s w
         return self.norm(hidden + changed)  # b s w
 
 
@@ -273,7 +273,7 @@ class DisentangledAttention(nn.Module):
         rows: Tensor,
         allowed: Tensor | None = None,
     ) -> Tensor:
-        """Each query's mixture of the values, `b s w`.
+        """Each query's weighted sum of the values, `b s w`.
 
         Args:
             hidden: the states, `b s w`.
@@ -283,7 +283,7 @@ class DisentangledAttention(nn.Module):
         """
         query, key, places = self._scores(hidden, distances, rows, allowed)
         value = self._split(self.value(hidden))  # b h s d
-        mixed = F.scaled_dot_product_attention(
+        summed = F.scaled_dot_product_attention(
             query,
             key,
             value,
@@ -291,7 +291,7 @@ class DisentangledAttention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
             scale=self._scale(query),
         )  # b h s d
-        return self.output(rearrange(mixed, "b h s d -> b s (h d)"))  # b s w
+        return self.output(rearrange(summed, "b h s d -> b s (h d)"))  # b s w
 
     def weights(
         self,
@@ -311,11 +311,11 @@ class DisentangledAttention(nn.Module):
         """Queries, keys, and the scores that have to do with places."""
         query, key = self._split(self.query(hidden)), self._split(self.key(hidden))
         distances = self.distance_dropout(distances)
-        far_query = rearrange(self.query(distances), "r (h d) -> h d r", h=self.heads)
-        far_key = rearrange(self.key(distances), "r (h d) -> h d r", h=self.heads)
+        place_query = rearrange(self.query(distances), "r (h d) -> h d r", h=self.heads)
+        place_key = rearrange(self.key(distances), "r (h d) -> h d r", h=self.heads)
         shape = (*query.shape[:2], -1, -1)
-        to_place = (query @ far_key).gather(-1, rows.expand(shape))  # b h q k
-        to_content = (key @ far_query).gather(-1, rows.T.expand(shape))
+        to_place = (query @ place_key).gather(-1, rows.expand(shape))  # b h q k
+        to_content = (key @ place_query).gather(-1, rows.T.expand(shape))
         places = to_place + to_content.transpose(-1, -2)  # b h q k
         places = places * self._scale(query)  # b h q k
         if allowed is not None:

@@ -99,7 +99,7 @@ class DistilBertEmbeddings(nn.Module):
         token_type_ids: Tensor | None = None,
         position_ids: Tensor | None = None,  # b s
     ) -> Tensor:
-        """Ids to vectors; `token_type_ids` is not looked at."""
+        """Ids to vectors, `b s w`; segments have no table here."""
         if position_ids is None:
             length = input_ids.shape[1]
             position_ids = torch.arange(length, device=input_ids.device)[None]
@@ -123,7 +123,7 @@ class DistilBert(Pretrained, config=DistilBertConfig):
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,  # b s
     ) -> Tensor:
-        """As `Bert.forward`; `token_type_ids` is not looked at."""
+        """The states after the last layer, `b s w`; segments have no table here."""
         check_inputs(self.config, input_ids, None, attention_mask, position_ids)
         hidden = self.embeddings(input_ids, None, position_ids)  # b s w
         return self.encoder(hidden, attention_map(attention_mask))  # b s w

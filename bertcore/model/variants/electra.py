@@ -75,7 +75,7 @@ class Electra(Pretrained, config=ElectraConfig):
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,  # b s
     ) -> Tensor:
-        """As `Bert.forward`: the states after the last layer, `b s w`."""
+        """The states after the last layer, `b s w`."""
         check_inputs(
             self.config, input_ids, token_type_ids, attention_mask, position_ids
         )
@@ -117,8 +117,7 @@ class ElectraForSequenceClassification(parts.TextClassifier, config=ElectraConfi
     """One answer a text."""
 
     def __init__(self, config: ElectraConfig) -> None:
-        rate = config.dropout
-        head = parts.TextHead(config, nn.GELU(), rate, first=rate)
+        head = parts.TextHead(config, nn.GELU(), config.dropout, first=config.dropout)
         super().__init__(config, Electra(config), head)
 
 
@@ -160,10 +159,10 @@ class ElectraPair(nn.Module):
         super().__init__()
         generator = generator or generator_config(config)
         for field in ("vocab_size", "embedding_size", "max_positions", "segments"):
-            own, theirs = getattr(generator, field), getattr(config, field)
-            if own != theirs:
+            size, shared = getattr(generator, field), getattr(config, field)
+            if size != shared:
                 raise ValueError(
-                    f"generator {field}={own} and discriminator {field}={theirs}; "
+                    f"generator {field}={size} and discriminator {field}={shared}; "
                     "they share their tables, so give both the same"
                 )
         self.config = config
@@ -174,7 +173,7 @@ class ElectraPair(nn.Module):
 
     @property
     def bert(self) -> Electra:
-        """The body that is kept."""
+        """The discriminator's body, which is kept."""
         return self.discriminator.bert
 
 

@@ -86,31 +86,31 @@ def config_like(name: str, bert: BertConfig) -> BertConfig:
         raise ValueError(f"no family {name!r}; there are {', '.join(FAMILIES)}")
     if name == "bert":
         return bert
-    own = asdict(bert)
+    fields = asdict(bert)
     for field in ("segments", "gelu", "layer_norm_eps"):
-        own.pop(field)
-    rate, width = bert.dropout, bert.hidden_size
+        fields.pop(field)
+    dropout, width = bert.dropout, bert.hidden_size
     # Lan et al. 2019, table 3: tables of 128 at most. DeBERTa has 256 buckets of
     # distances for 512 positions. A gated unit has three matrices where another has
     # two: at two thirds of the width there are as many parameters.
-    own |= {
-        "distilbert": {"layers": max(1, bert.layers // 2), "text_dropout": rate},
+    fields |= {
+        "distilbert": {"layers": max(1, bert.layers // 2), "text_dropout": dropout},
         "albert": {
             "embedding_size": min(128, width // 2),
-            "head_dropout": rate,
+            "head_dropout": dropout,
             "segments": bert.segments,
         },
         "electra": {"embedding_size": width},
         "deberta-v2": {"position_buckets": max(2, bert.max_positions // 2)},
         "modernbert": {"feedforward_size": 2 * bert.feedforward_size // 3},
     }.get(name, {})
-    return FAMILIES[name].config(**own)
+    return FAMILIES[name].config(**fields)
 
 
 def masked_lm_classes(family: Family) -> dict[str, type[Pretrained]]:
     """Those with a head for masked pieces, by their names in `config.json`."""
-    both = [k for k in OF_PAIRS if k.config_class is family.config]
-    return {published_class(kind): kind for kind in (*both, family.masked_lm)}
+    pretraining = [k for k in OF_PAIRS if k.config_class is family.config]
+    return {published_class(k): k for k in [*pretraining, family.masked_lm]}
 
 
 def masked_lm_of(model: nn.Module) -> Pretrained:
@@ -132,11 +132,14 @@ def masked_lm_of(model: nn.Module) -> Pretrained:
 
 def _in_module(module: ModuleType, prefix: str) -> Family:
     """The classes of a module, whose names begin alike."""
-    names = (
-        *("Config", "", "ForMaskedLM", "ForSequenceClassification"),
-        *("ForTokenClassification", "ForQuestionAnswering"),
+    return Family(
+        config=getattr(module, f"{prefix}Config"),
+        body=getattr(module, prefix),
+        masked_lm=getattr(module, f"{prefix}ForMaskedLM"),
+        classification=getattr(module, f"{prefix}ForSequenceClassification"),
+        tagging=getattr(module, f"{prefix}ForTokenClassification"),
+        answers=getattr(module, f"{prefix}ForQuestionAnswering"),
     )
-    return Family(*(getattr(module, f"{prefix}{name}") for name in names))
 
 
 FAMILIES = {
@@ -219,8 +222,8 @@ def describe_model(folder_or_name: str | Path) -> str:
     """What a checkpoint holds, where from, and its sizes; no weights are read."""
     published = read_json(find_file(folder_or_name, "config.json"))
     kind = (published.get("architectures") or ["a model"])[0]
-    found = f"{kind}, from {describe(folder_or_name)}"
+    source = f"{kind}, from {describe(folder_or_name)}"
     if "encoder" in published:  # of an encoder-decoder, whose parts are BERTs
         sizes = in_words(BertConfig.from_dict(published["encoder"]))
-        return f"{found}; each of its two parts is a {sizes}"
-    return f"{found}; {in_words(config_from(published))}"
+        return f"{source}; each of its two parts is a {sizes}"
+    return f"{source}; {in_words(config_from(published))}"

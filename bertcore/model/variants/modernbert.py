@@ -38,6 +38,9 @@ MODERNBERT = BERT._replace(
         "window": "local_attention",
         "inner_dropout": "mlp_dropout",
         "head_dropout": "classifier_dropout",
+        "global_every": "global_attn_every_n_layers",
+        "global_base": "global_rope_theta",
+        "local_base": "local_rope_theta",
     },
     allowed={
         "norm_bias": (False,),
@@ -73,42 +76,6 @@ MODERNBERT = BERT._replace(
 PADDING = 50283  # its id in the published vocabulary
 
 
-def modern_layers(published: dict[str, Any]) -> dict[str, Any]:
-    """What a config.json of ModernBERT says of its kinds of layers, in our fields.
-
-    The first release says how many layers apart the global ones are, transformers 5
-    names the kind of each layer.
-
-    Raises:
-        ValueError: if the kinds follow no such rule.
-    """
-    found: dict[str, Any] = {}
-    if (kinds := published.get("layer_types")) is not None:
-        whole = [n for n, kind in enumerate(kinds) if kind == "full_attention"]
-        every = whole[1] if len(whole) > 1 else len(kinds)
-        if whole != list(range(0, len(kinds), every)):
-            raise ValueError(
-                f"config.json says layer_types={kinds}; bertcore's ModernBERT needs "
-                "full_attention in the first layer and in every n-th after it"
-            )
-        found["global_every"] = every
-    for ours, theirs in (
-        ("global_every", "global_attn_every_n_layers"),
-        ("global_base", "global_rope_theta"),
-        ("local_base", "local_rope_theta"),
-    ):
-        if theirs in published:
-            found[ours] = published[theirs]
-    angles = published.get("rope_parameters") or {}
-    for ours, kind in (
-        ("global_base", "full_attention"),
-        ("local_base", "sliding_attention"),
-    ):
-        if "rope_theta" in (angles.get(kind) or {}):
-            found[ours] = angles[kind]["rope_theta"]
-    return found
-
-
 @dataclass(frozen=True)
 class ModernBertConfig(BertConfig):
     """The numbers of one ModernBERT; the defaults are ModernBERT-base.
@@ -138,19 +105,39 @@ class ModernBertConfig(BertConfig):
 
     @classmethod
     def fields_of(cls, published: dict[str, Any]) -> dict[str, Any]:
-        """As BERT's, and the kinds of layers."""
-        return super().fields_of(published) | modern_layers(published)
+        """Our fields, as far as a published config has them.
+
+        The first release says how many layers apart the global ones are, transformers
+        5 names the kind of each layer.
+
+        Raises:
+            ValueError: if the kinds follow no such rule.
+        """
+        fields = super().fields_of(published)
+        if (kinds := published.get("layer_types")) is not None:
+            # Our layers know their kind from their number, so no other order will do.
+            places = [n for n, kind in enumerate(kinds) if kind == "full_attention"]
+            step = places[1] if len(places) > 1 else len(kinds)
+            if places != list(range(0, len(kinds), step)):
+                raise ValueError(
+                    f"config.json says layer_types={kinds}; bertcore's ModernBERT "
+                    "needs full_attention in the first layer and in every n-th after it"
+                )
+            fields.setdefault("global_every", step)
+        rotary = published.get("rope_parameters") or {}
+        for field, kind in (
+            ("global_base", "full_attention"),
+            ("local_base", "sliding_attention"),
+        ):
+            if "rope_theta" in (rotary.get(kind) or {}):
+                fields[field] = rotary[kind]["rope_theta"]
+        return fields
 
     def to_dict(self) -> dict[str, Any]:
-        """As BERT's, and the kinds of layers."""
-        kinds = {
-            "global_attn_every_n_layers": self.global_every,
-            "global_rope_theta": self.global_base,
-            "local_rope_theta": self.local_base,
-        }
-        own = {key: values[0] for key, values in self.published.allowed.items()}
+        """The keys of a published `config.json`, those that are always alike, too."""
+        fixed = {key: values[0] for key, values in self.published.allowed.items()}
         pad = PADDING if self.vocab_size > PADDING else 0  # of a vocabulary of its own
-        return super().to_dict() | own | kinds | {"pad_token_id": pad}
+        return super().to_dict() | fixed | {"pad_token_id": pad}
 
 
 class ModernBert(Pretrained, config=ModernBertConfig):
@@ -170,7 +157,7 @@ class ModernBert(Pretrained, config=ModernBertConfig):
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,  # b s
     ) -> Tensor:
-        """As `Bert.forward`; `token_type_ids` is not looked at."""
+        """The states after the last layer, `b s w`; segments have no table here."""
         check_inputs(self.config, input_ids, None, attention_mask, position_ids)
         allowed = attention_map(attention_mask)
         return self.encoder(self.embeddings(input_ids), allowed, position_ids)
@@ -224,7 +211,10 @@ def local_map(length: int, window: int, device: torch.device | None = None) -> T
 
 
 class ModernFeedForward(nn.Module):
-    """Widen twice, bend one half to gate the other, narrow (Shazeer 2020, GEGLU)."""
+    """Up-projection twice, GELU on one as the other's gate, down-projection (GEGLU).
+
+    Shazeer 2020 (arXiv:2002.05202).
+    """
 
     def __init__(self, config: ModernBertConfig) -> None:
         super().__init__()
@@ -237,8 +227,8 @@ class ModernFeedForward(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         """`b s w` to `b s w`."""
         gate, value = self.widen(hidden).chunk(2, dim=-1)
-        bent = F.gelu(gate, approximate=self.gelu)  # b s f
-        return self.narrow(self.dropout(bent * value))  # b s w
+        activated = F.gelu(gate, approximate=self.gelu)  # b s f
+        return self.narrow(self.dropout(activated * value))  # b s w
 
 
 class ModernLayer(nn.Module):
@@ -258,7 +248,7 @@ class ModernLayer(nn.Module):
     def forward(
         self, hidden: Tensor, turns: tuple[Tensor, Tensor], allowed: Tensor | None
     ) -> Tensor:
-        """States in, states out, `b s w`; else as `RotaryAttention`."""
+        """States in, states out, `b s w`; `turns` go to the attention."""
         normed = self.attention_norm(hidden)  # b s w
         hidden = hidden + self.attention(normed, turns, allowed)  # b s w
         return hidden + self.feedforward(self.feedforward_norm(hidden))  # b s w
@@ -306,23 +296,23 @@ class ModernEncoder(nn.Module):
 
 
 def _both(near: Tensor, allowed: Tensor) -> Tensor:
-    """What is near and allowed; where there is none, as for padding, the place itself.
+    """What is near and allowed; a query without such a key, padding, sees itself.
 
     A row of a map with nothing to look at would have no softmax.
     """
-    both = near & allowed  # b 1 q k
-    own = torch.eye(near.shape[-1], dtype=torch.bool, device=near.device)
-    return both | (~both.any(dim=-1, keepdim=True) & own)  # b 1 q k
+    keys = near & allowed  # b 1 q k
+    itself = torch.eye(near.shape[-1], dtype=torch.bool, device=near.device)
+    return keys | (~keys.any(dim=-1, keepdim=True) & itself)  # b 1 q k
 
 
 class ModernHead(nn.Module):
-    """Dense, GELU, norm; then what is asked for."""
+    """Dense, GELU, norm; then scores."""
 
     def __init__(self, config: ModernBertConfig, outputs: int, first: bool) -> None:
         """
         Args:
             config: its width.
-            outputs: scores.
+            outputs: how many scores.
             first: read the first state of each text, or else every state.
         """
         super().__init__()
@@ -394,7 +384,7 @@ class RotaryAttention(nn.Module):
     def forward(
         self, hidden: Tensor, turns: tuple[Tensor, Tensor], allowed: Tensor | None
     ) -> Tensor:
-        """Each query's mixture of the values, `b s w`.
+        """Each query's weighted sum of the values, `b s w`.
 
         Args:
             hidden: the states, `b s w`.
@@ -402,14 +392,14 @@ class RotaryAttention(nn.Module):
             allowed: True where a query may look at a key, `b 1 q k`.
         """
         query, key, value = self._parts(hidden, turns)
-        mixed = F.scaled_dot_product_attention(
+        summed = F.scaled_dot_product_attention(
             query,
             key,
             value,
             attn_mask=allowed,
             dropout_p=self.dropout if self.training else 0.0,
         )  # b h s d
-        output = self.output(rearrange(mixed, "b h s d -> b s (h d)"))  # b s w
+        output = self.output(rearrange(summed, "b h s d -> b s (h d)"))  # b s w
         return F.dropout(output, self.dropout, self.training)  # b s w
 
     def weights(

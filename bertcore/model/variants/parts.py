@@ -24,8 +24,7 @@ class FactorizedEmbeddings(nn.Module):
 
     def __init__(self, config: BertConfig, narrow: int) -> None:
         super().__init__()
-        sizes = {"hidden_size": narrow, "heads": 1}
-        self.tables = Embeddings(config.replace(**sizes))
+        self.tables = Embeddings(config.replace(hidden_size=narrow, heads=1))
         self.widen = nn.Linear(narrow, config.hidden_size)
 
     @property
@@ -75,28 +74,32 @@ class FactorizedMaskedLMHead(nn.Module):
 
 
 class TextHead(nn.Module):
-    """One answer a text, of its first state: linear, bent, linear."""
+    """One answer a text, of its first state: linear, activation, linear."""
 
     def __init__(
-        self, config: BertConfig, bend: nn.Module, dropout: float, first: float = 0.0
+        self,
+        config: BertConfig,
+        activation: nn.Module,
+        dropout: float,
+        first: float = 0.0,
     ) -> None:
         """
         Args:
             config: its width and labels.
-            bend: between the two linear layers.
+            activation: between the two linear layers.
             dropout: before the second of them.
             first: dropout before the first.
         """
         super().__init__()
         self.first = nn.Dropout(first)
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
-        self.bend = bend
+        self.activation = activation
         self.dropout = nn.Dropout(dropout)
         self.text = nn.Linear(config.hidden_size, config.num_labels)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Logits, `b s w` to `b c`."""
-        pooled = self.bend(self.dense(self.first(hidden[:, 0])))
+        pooled = self.activation(self.dense(self.first(hidden[:, 0])))
         return self.text(self.dropout(pooled))
 
 
@@ -186,9 +189,9 @@ class SpanReader(Headed):
 
 
 class GatedFeedForward(nn.Module):
-    """Widen twice, one as a gate for the other, narrow (Shazeer 2020, GEGLU).
+    """Up-projection twice, one as a gate for the other, down-projection (GEGLU).
 
-    The inner width is two thirds, so that there are as many parameters.
+    Shazeer 2020. The inner width is two thirds, so there are as many parameters.
     """
 
     def __init__(self, config: BertConfig) -> None:
@@ -226,7 +229,7 @@ class GatedLayer(nn.Module):
 
 
 class PreNormLayer(nn.Module):
-    """Norm first: x + F(LayerNorm(x)), so that the sum itself is never normalised.
+    """Pre-LN: x + F(LayerNorm(x)), so that the sum itself is never normalised.
 
     Xiong et al. 2020, On Layer Normalization in the Transformer Architecture.
     """
@@ -249,7 +252,7 @@ class PreNormLayer(nn.Module):
 
 
 class FinalNorm(nn.Module):
-    """What norm-first layers need after the last of them."""
+    """What pre-LN layers need after the last of them."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()

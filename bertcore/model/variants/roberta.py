@@ -57,14 +57,14 @@ class RobertaConfig(BertConfig):
 
     @classmethod
     def fields_of(cls, published: dict[str, Any]) -> dict[str, Any]:
-        """As BERT's, less the rows that are never read."""
+        """Our fields; the rows that are never read are no positions."""
         fields = super().fields_of(published)
         if "max_positions" in fields:
             fields["max_positions"] -= FIRST
         return fields
 
     def to_dict(self) -> dict[str, Any]:
-        """As BERT's, with the rows that are never read."""
+        """The keys of a published `config.json`, which counts the rows never read."""
         rows = {"max_position_embeddings": self.max_positions + FIRST}
         ids = {"bos_token_id": 0, "pad_token_id": FIRST - 1, "eos_token_id": 2}
         return super().to_dict() | rows | ids
@@ -88,7 +88,7 @@ class Roberta(Pretrained, config=RobertaConfig):
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,  # b s
     ) -> Tensor:
-        """As `Bert.forward`; positions from 0, `token_type_ids` is not looked at."""
+        """The states after the last layer, `b s w`; positions count from 0."""
         check_inputs(self.config, input_ids, None, attention_mask, position_ids)
         if position_ids is None:
             places = torch.arange(input_ids.shape[1], device=input_ids.device)
@@ -108,8 +108,7 @@ class RobertaForSequenceClassification(parts.TextClassifier, config=RobertaConfi
     """One answer a text."""
 
     def __init__(self, config: RobertaConfig) -> None:
-        rate = config.dropout
-        head = parts.TextHead(config, nn.Tanh(), rate, first=rate)
+        head = parts.TextHead(config, nn.Tanh(), config.dropout, first=config.dropout)
         super().__init__(config, Roberta(config, pooler=False), head)
 
 
