@@ -59,8 +59,8 @@ def read_card(name: str) -> dict[str, Any]:
     for folder in folders:
         if (folder / f"{name}.json").is_file():
             return read_json(folder / f"{name}.json")
-    known = sorted({path.stem for folder in folders for path in folder.glob("*.json")})
-    raise FileNotFoundError(f"no card {name!r}; there are {', '.join(known)}")
+    names = sorted({path.stem for folder in folders for path in folder.glob("*.json")})
+    raise FileNotFoundError(f"no card {name!r}; there are {', '.join(names)}")
 
 
 def processor_name() -> str:

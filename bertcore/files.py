@@ -154,9 +154,9 @@ def read_manifest(
                 fault = "is missing"
             elif size != about["bytes"]:  # a copy that was cut short
                 fault = f"has {size:,} bytes, and was written with {about['bytes']:,}"
-            elif digests and (found := digest(file)) != about["sha256"]:
+            elif digests and (sha256 := digest(file)) != about["sha256"]:
                 fault = "has changed since it was written: its SHA-256 is "
-                fault += f"{found}, it was {about['sha256']}"
+                fault += f"{sha256}, it was {about['sha256']}"
             else:
                 continue
             raise ValueError(f"{file} {fault}{remedy}")
@@ -198,7 +198,7 @@ def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
 
     Args:
         path: of the file; the ending .gz, .bz2 or .xz says how it is compressed.
-        newline: as for Python's `open`; by default every line ends with a line feed.
+        newline: "" keeps line ends; by default each becomes a line feed.
 
     Raises:
         ValueError: where it is read, naming the file and the first byte that is not
@@ -306,8 +306,8 @@ def _json_rows(path: Path, ending: str) -> Iterator[tuple[str, dict[str, Any]]]:
             if not line.strip():
                 continue
             if first and ending == ".json" and line.lstrip().startswith("["):
-                whole = _json_value(line + file.read(), str(path))
-                for item, value in enumerate(whole, 1):
+                values = _json_value(line + file.read(), str(path))
+                for item, value in enumerate(values, 1):
                     yield _object(value, f"{path}, item {item}")
                 return
             first, place = False, f"{path}, line {number}"
@@ -388,9 +388,9 @@ def _check_columns(path: Path, names: list[str], needed: Iterable[str]) -> None:
     """A table without a first line of names shows itself here, once for all rows."""
     lacking = [name for name in needed if name not in names]
     if lacking or len(set(names)) < len(names):
-        found = ", ".join(f"{name:.40}" for name in names)
+        listed = ", ".join(f"{name:.40}" for name in names)
         missing = f"has no column {', '.join(lacking)}; " if lacking else ""
         raise ValueError(
-            f"{path} {missing}its columns are {found}. The first line of a .csv or "
+            f"{path} {missing}its columns are {listed}. The first line of a .csv or "
             ".tsv file names them, each once"
         )

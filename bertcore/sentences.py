@@ -49,7 +49,7 @@ class SentenceEncoder:
     Args:
         tokenizer: the one that the weights came with.
         bert: the model. Vectors are computed where its parameters are.
-        pool: states `b s w` and mask `b s` to vectors `b w`, as `mean_pool`.
+        pool: states `b s w` and mask `b s` to vectors `b w`, such as `mean_pool`.
         normalise: whether to divide each vector by its length, so that the product
             of two is the cosine of the angle between them.
         max_length: longer texts are cut to this many tokens, [CLS] and [SEP]
@@ -74,6 +74,7 @@ class SentenceEncoder:
         self.pool = pool
         self.normalise = normalise
         self.max_length = positions if max_length is None else max_length
+        # The tokenizer would refuse each text only when it comes, so late in a stream.
         if (
             not isinstance(self.max_length, int)
             or not 3 <= self.max_length <= positions
@@ -97,21 +98,21 @@ class SentenceEncoder:
 
         Args:
             folder_or_name: a folder, or a name on the Hugging Face hub.
-            max_length: as above; by default what the files say.
+            max_length: tokens that a text is cut to; by default what the files say.
 
         Raises:
             FileNotFoundError: if there is no such checkpoint.
             ValueError: if its files ask for what we do not have, or are damaged.
         """
-        recipe = read_pooling_settings(folder_or_name)
+        settings = read_pooling_settings(folder_or_name)
         tokenizer = load_tokenizer(folder_or_name)
         with warnings.catch_warnings():  # it may lack a pooler, and none is needed
             warnings.filterwarnings("ignore", "(?s).* has no pooler")
             bert = load_model(folder_or_name, lambda family: family.body)
         bert.pooler = None
-        if max_length is None and recipe.max_length is not None:
-            max_length = min(recipe.max_length, bert.config.max_positions)
-        return cls(tokenizer, bert, recipe.pool, recipe.normalise, max_length)
+        if max_length is None and settings.max_length is not None:
+            max_length = min(settings.max_length, bert.config.max_positions)
+        return cls(tokenizer, bert, settings.pool, settings.normalise, max_length)
 
     def __repr__(self) -> str:
         pool = getattr(self.pool, "__name__", type(self.pool).__name__)
@@ -153,20 +154,17 @@ class SentenceEncoder:
         with bar:
             first = 0
             while texts := list(islice(sentences, WINDOW)):
-                rows = [
-                    self._ids(index, text) for index, text in enumerate(texts, first)
-                ]
+                rows = []
+                for index, text in enumerate(texts, first):
+                    if not isinstance(text, str):
+                        raise ValueError(
+                            f"sentence {index} is a {type(text).__name__}, not a str; "
+                            "give texts, and leave out what is missing"
+                        )
+                    rows.append(self.tokenizer.encode(text, max_length=self.max_length))
                 first += len(texts)
                 del texts  # before the next are read
                 yield self._vectors(rows, bar)
-
-    def _ids(self, index: int, text: object) -> list[int]:
-        if not isinstance(text, str):
-            raise ValueError(
-                f"sentence {index} is a {type(text).__name__}, not a str; give texts, "
-                "and leave out what is missing"
-            )
-        return self.tokenizer.encode(text, max_length=self.max_length)
 
     def _vectors(self, rows: list[list[int]], bar: tqdm) -> Tensor:
         """The vectors of a window, in its order.
@@ -219,7 +217,7 @@ def encode(
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
-        ValueError: as `SentenceEncoder`.
+        ValueError: if its files ask for what we do not have, or are damaged.
     """
     if not isinstance(model, (SentenceEncoder, str, Path)):
         raise ValueError(
@@ -281,7 +279,11 @@ def read_pooling_settings(folder_or_name: str | Path) -> PoolingSettings:
         )
     _check_prompt(folder_or_name)
     pool = _read_pool(find_file(folder_or_name, f"{steps['Pooling']}/config.json"))
-    return PoolingSettings(pool, "Normalize" in steps, _read_length(folder_or_name))
+    return PoolingSettings(
+        pool=pool,
+        normalise="Normalize" in steps,
+        max_length=_read_length(folder_or_name),
+    )
 
 
 def _read_steps(path: Path) -> dict[str, str]:
@@ -299,9 +301,10 @@ def _read_pool(path: Path) -> Pool:
     config = read_json(path)
     kinds = config.get("pooling_mode")
     if kinds is None:
-        on = [key for key, value in config.items() if value is True]
         kinds = [
-            _SWITCHES.get(key, key) for key in on if key.startswith("pooling_mode")
+            _SWITCHES.get(key, key)
+            for key, value in config.items()
+            if key.startswith("pooling_mode") and value is True
         ]
     kinds = (kinds if isinstance(kinds, list) else [kinds]) or ["mean"]
     if len(kinds) != 1 or kinds[0] not in _POOLS:

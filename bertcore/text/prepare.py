@@ -74,10 +74,13 @@ def prepare(
         ValueError: if no document has a token, or a document is no text.
     """
     folder = Path(folder).expanduser()
-    workers = _cores() if workers is None else workers
+    if workers is None:
+        affinity = getattr(os, "sched_getaffinity", None)  # only Linux has it
+        workers = len(affinity(0)) if affinity else os.cpu_count() or 1
     if workers < 1:
         raise ValueError(f"workers={workers}; give 1 or more, or None for all cores")
     about = {"source": source, "licence": licence}
+    # Under the lock, or another process could make the folder after the question.
     with (
         _alone(folder),
         tqdm(unit=" tokens", unit_scale=True, disable=not progress) as bar,
@@ -98,9 +101,9 @@ def _tokenised(
 ) -> Iterator[Block]:
     """The blocks in the order of the documents, a few of them in work at a time."""
     parts = chunks(documents, _CHUNK)
-    some = list(islice(parts, 2))
-    if workers == 1 or len(some) < 2:  # for little text no process is started
-        for part in chain(some, parts):
+    first = list(islice(parts, 2))
+    if workers == 1 or len(first) < 2:  # for little text no process is started
+        for part in chain(first, parts):
             yield tokenise(part, tokenizer)
         return
     if multiprocessing.parent_process() is not None:
@@ -113,7 +116,7 @@ def _tokenised(
     pool = ProcessPoolExecutor(workers, context, _begin, (tokenizer,))
     pending: deque[Future[Block]] = deque()
     try:
-        for part in chain(some, parts):
+        for part in chain(first, parts):
             pending.append(pool.submit(_work, part))
             if len(pending) > 2 * workers:
                 yield pending.popleft().result()
@@ -195,11 +198,6 @@ def _alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 class Prepared(NamedTuple):
     """A tokenizer, the store to train on, and the one that is held out, if any is."""
 
@@ -222,8 +220,9 @@ def open_prepared(folder: str | Path) -> Prepared:
             f"it with bertcore prepare FILES --out {folder}"
         )
     tokenizer = load_tokenizer(folder / VOCABULARY)
-    apart = folder / HELD_OUT
-    held_out = Store.open(apart, tokenizer) if apart.is_dir() else None
+    held_out = None
+    if (folder / HELD_OUT).is_dir():
+        held_out = Store.open(folder / HELD_OUT, tokenizer)
     return Prepared(tokenizer, Store.open(folder / TRAIN, tokenizer), held_out)
 
 
@@ -299,25 +298,26 @@ def packaged(
     tokenizer = train_tokenizer(learnable(texts.train), pieces or PIECES[kind])
     if folder is not None:
         return prepare_texts(texts, tokenizer, folder, workers, progress)
-    stores = [Store.of(part, tokenizer) for part in (texts.train, texts.held_out)]
-    stores[0].manifest.update(source=texts.source, licence=texts.licence)
-    return Prepared(tokenizer, *stores)
+    train = Store.of(texts.train, tokenizer)
+    train.manifest.update(source=texts.source, licence=texts.licence)
+    return Prepared(tokenizer, train, held_out=Store.of(texts.held_out, tokenizer))
 
 
-def learnable(documents: Iterable[Text], most: int = LEARN_FROM) -> Iterator[str]:
-    """Documents as plain texts, up to so many characters in all."""
+def learnable(documents: Iterable[Text]) -> Iterator[str]:
+    """Documents as plain texts, up to 100 million characters: enough to learn from."""
+    room = LEARN_FROM
     for document in documents:
-        if most <= 0:
+        if room <= 0:
             return
         text = document if isinstance(document, str) else " ".join(document)
-        most -= len(text)
+        room -= len(text)
         yield text
 
 
 def holding_out(
-    documents: Iterable[Text], one_in: int, apart: list[Text]
+    documents: Iterable[Text], one_in: int, held_out: list[Text]
 ) -> Iterator[Text]:
-    """The documents to train on; one in so many goes into the list `apart`.
+    """The documents to train on; one in so many goes into the list `held_out`.
 
     It is the last of each `one_in`, and 5,000 at most, so that a stream of any length
     is read once and in little memory.
@@ -325,7 +325,7 @@ def holding_out(
     Args:
         documents: all of them.
         one_in: 2 or more; 0 holds none out.
-        apart: is filled while the documents are read.
+        held_out: is filled while the documents are read.
 
     Raises:
         ValueError: if `one_in` makes no sense; at the end, if nothing was held out.
@@ -334,11 +334,11 @@ def holding_out(
         raise ValueError(f"hold_out={one_in}; give 2 or more, or 0 to hold none out")
     number = 0
     for number, document in enumerate(documents, 1):
-        if one_in and number % one_in == 0 and len(apart) < MOST_HELD_OUT:
-            apart.append(document)
+        if one_in and number % one_in == 0 and len(held_out) < MOST_HELD_OUT:
+            held_out.append(document)
         else:
             yield document
-    if one_in and not apart:
+    if one_in and not held_out:
         raise ValueError(
             f"hold_out={one_in} takes one document in {one_in}, and there are "
             f"{number}; give {max(2, number // 4)}, or 0 to hold none out. In a .txt "
@@ -355,23 +355,22 @@ class Texts(NamedTuple):
     licence: str
 
 
-def find_texts(kind: str, seed: int = 0) -> Texts:
+def find_texts(kind: str) -> Texts:
     """The texts of a plan.
 
     Args:
         kind: "tales" or "english".
-        seed: of the tales.
 
     Raises:
         FileNotFoundError: naming a package that is not installed.
         ValueError: if there is no such kind.
     """
     if kind == "tales":
-        return Texts(tales(4000, seed), tales(300, seed + 1), SOURCE, LICENCE)
+        train, held_out = tales(4000, seed=0), tales(300, seed=1)
+        return Texts(train, held_out, SOURCE, LICENCE)
     if kind == "english":
-        train, held_out = (
-            [document.text for document in english(apart)] for apart in (False, True)
-        )
+        train = [document.text for document in english()]
+        held_out = [document.text for document in english(held_out=True)]
         source = "all corpora of bertcore.text.corpora, less what english() holds out"
         return Texts(train, held_out, source, "several; see data/README.md")
     raise ValueError(f'no texts {kind!r}; there are "tales" and "english"')

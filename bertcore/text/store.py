@@ -91,12 +91,15 @@ class Store(Sequence):
         block = tokenise(documents, tokenizer)
         if not len(block.ids):
             raise ValueError("no document has a token; give texts that are not empty")
-        bounds = [
-            np.concatenate([[0], np.cumsum(sizes)])
-            for sizes in (block.sentence_sizes, block.document_sizes)
-        ]
-        about = {"vocabulary": vocabulary_digest(tokenizer), "counts": block.counts}
-        return cls(block.ids, *bounds, about)
+        return cls(
+            ids=block.ids,
+            sentences=np.concatenate([[0], np.cumsum(block.sentence_sizes)]),
+            documents=np.concatenate([[0], np.cumsum(block.document_sizes)]),
+            manifest={
+                "vocabulary": vocabulary_digest(tokenizer),
+                "counts": block.counts,
+            },
+        )
 
     @classmethod
     def open(cls, folder: str | Path, tokenizer: AnyTokenizer | None = None) -> Self:
@@ -166,11 +169,11 @@ def check_tokenizer(
     manifest: dict[str, Any], tokenizer: AnyTokenizer, folder: Path
 ) -> None:
     """ValueError if the store was made with another vocabulary."""
-    found = vocabulary_digest(tokenizer)
-    if manifest["vocabulary"] != found:
+    digest = vocabulary_digest(tokenizer)
+    if manifest["vocabulary"] != digest:
         raise ValueError(
             f"{folder} was made with another vocabulary: its digest is "
-            f"{manifest['vocabulary']}, that of this tokenizer {found}; load the "
+            f"{manifest['vocabulary']}, that of this tokenizer {digest}; load the "
             "tokenizer that made it, or prepare the texts again"
         )
 
@@ -219,10 +222,10 @@ def tokenise(documents: Iterable[Text], tokenizer: AnyTokenizer) -> Block:
         for number, sentence in enumerate(sentences):
             # RoBERTa has pieces that begin with a space; BERT's tokenizer drops it.
             spaced = f" {sentence}" if number and sentence else sentence
-            found = tokenizer.encode(spaced)[1:-1]  # without [CLS] and [SEP]
-            if found:
-                ids += found
-                sentence_sizes.append(len(found))
+            sentence_ids = tokenizer.encode(spaced)[1:-1]  # without [CLS] and [SEP]
+            if sentence_ids:
+                ids += sentence_ids
+                sentence_sizes.append(len(sentence_ids))
                 counts["characters"] += len(sentence)
             else:
                 counts["empty sentences"] += 1
@@ -242,7 +245,7 @@ def tokenise(documents: Iterable[Text], tokenizer: AnyTokenizer) -> Block:
 
 
 def checked(document: Text) -> Sequence[str]:
-    """Its parts: the text itself in a list, or the sentences.
+    """The parts of a document: its text in a list, or its sentences.
 
     Raises:
         ValueError: if it is neither a text nor a list of texts.

@@ -5,7 +5,7 @@ tokenizers library holds the same pieces and settings (chapter 1).
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,18 +42,20 @@ def load_vocabulary(
         path = find_file(folder_or_file, "vocab.txt", "tokenizer.json")
         config = _read_config(folder_or_file)
     if path.suffix == ".json":
-        pieces, settings = read_tokenizer_json(path, SPECIAL)
+        pieces, settings = read_tokenizer_json(path)
         config = settings | config
     else:
-        pieces = _read_lines(path)
+        lines = read_text(path).removesuffix("\n").split("\n")
+        pieces = [_from_line(line) for line in lines]
     _check_config(config)
     if lowercase is None:
         lowercase = config.get("do_lower_case")
-    if lowercase is None:
-        lowercase = not _has_upper_case(pieces)
+    if lowercase is None:  # a capital outside [UNK] and its like shows a cased one
+        lowercase = all(p == p.lower() for p in pieces if not p.startswith("["))
     if max_word_characters is None:
         max_word_characters = config.get("max_word_characters", LONGEST_WORD)
     check_settings(lowercase, max_word_characters)
+    # The libraries can do one without the other; read so, words would become [UNK].
     if config.get("strip_accents") not in (None, lowercase):
         raise ValueError(
             f"the tokenizer's files say strip_accents={config['strip_accents']}, but "
@@ -68,7 +70,15 @@ def save_vocabulary(folder: str | Path, vocabulary: Vocabulary) -> None:
     Raises:
         ValueError: if a piece cannot stand in such a file.
     """
-    check_storable(vocabulary.pieces)
+    for id, piece in enumerate(vocabulary.pieces):
+        surrogate = any("\ud800" <= character <= "\udfff" for character in piece)
+        mark = id == 0 and piece[:1] == "\ufeff"  # would be read as a byte order mark
+        if surrogate or mark or "\n" in piece or piece != _from_line(piece):
+            raise ValueError(
+                f"piece {id}, {piece!r}, cannot stand on a line of vocab.txt: it has "
+                "white space at an end, a line break, half of a surrogate pair, or a "
+                "byte order mark"
+            )
     folder = Path(folder).expanduser()
     config = {
         "tokenizer_class": "BertTokenizer",
@@ -78,7 +88,7 @@ def save_vocabulary(folder: str | Path, vocabulary: Vocabulary) -> None:
     files = {
         "vocab.txt": "".join(f"{piece}\n" for piece in vocabulary.pieces),
         "tokenizer_config.json": json.dumps(config, indent=2) + "\n",
-        "tokenizer.json": tokenizer_json_text(*vocabulary, SPECIAL),
+        "tokenizer.json": tokenizer_json_text(vocabulary),
     }
     for name, text in files.items():
         write_text(folder / name, text)
@@ -104,25 +114,6 @@ def check_vocabulary(pieces: list[str], ids: Mapping[str, int]) -> None:
             f"the vocabulary holds {pieces[line]!r} twice, as ids {line} and "
             f"{ids[pieces[line]]}; each piece has one id, so remove one"
         )
-
-
-def check_storable(pieces: list[str]) -> None:
-    """ValueError if a piece could not be read back from a line of a UTF-8 file."""
-    for id, piece in enumerate(pieces):
-        surrogate = any("\ud800" <= character <= "\udfff" for character in piece)
-        mark = id == 0 and piece[:1] == "\ufeff"  # would be read as a byte order mark
-        if surrogate or mark or "\n" in piece or piece != _from_line(piece):
-            raise ValueError(
-                f"piece {id}, {piece!r}, cannot stand on a line of vocab.txt: it has "
-                "white space at an end, a line break, half of a surrogate pair, or a "
-                "byte order mark"
-            )
-
-
-def _read_lines(path: Path) -> list[str]:
-    """The lines of the file; ValueError names the first byte that is not UTF-8."""
-    lines = read_text(path).removesuffix("\n").split("\n")
-    return [_from_line(line) for line in lines]
 
 
 def _from_line(line: str) -> str:
@@ -163,26 +154,17 @@ def _check_config(config: Mapping[str, Any]) -> None:
             "the tokenizer's files say tokenize_chinese_chars=False; BERT's "
             "tokenizer always separates Chinese characters"
         )
-    for key, usual in (
-        ("do_basic_tokenize", True),
-        ("never_split", []),
-        ("unk_token", "[UNK]"),
-    ):
-        if config.get(key, usual) != usual:
+    # Other values would cut some texts otherwise, and nothing would show it.
+    fixed = {"do_basic_tokenize": True, "never_split": [], "unk_token": "[UNK]"}
+    for key, value in fixed.items():
+        if config.get(key, value) != value:
             raise ValueError(
                 f"the tokenizer's files say {key}={config[key]!r}; BERT's tokenizer, "
-                f"and so ours, has {usual!r}"
+                f"and so ours, has {value!r}"
             )
 
 
-def _has_upper_case(pieces: list[str]) -> bool:
-    """Whether any piece but the special tokens holds a capital: a cased vocabulary."""
-    return any(piece != piece.lower() for piece in pieces if piece[:1] != "[")
-
-
-def read_tokenizer_json(
-    path: Path, special: Sequence[str]
-) -> tuple[list[str], dict[str, Any]]:
+def read_tokenizer_json(path: Path) -> tuple[list[str], dict[str, Any]]:
     """The pieces by id, and the settings by their names in `tokenizer_config.json`.
 
     Raises:
@@ -196,15 +178,18 @@ def read_tokenizer_json(
         )
     normalizer = _table(path, content, "normalizer")
     pre_tokenizer = _table(path, content, "pre_tokenizer")
-    for part, found, wanted in (
+    # Another rule would cut some texts otherwise, and nothing would show it.
+    for part, value, expected in (
         ("normalizer", normalizer.get("type"), "BertNormalizer"),
         ("clean_text", normalizer.get("clean_text", True), True),
         ("pre_tokenizer", pre_tokenizer.get("type"), "BertPreTokenizer"),
         ("unk_token", model.get("unk_token"), "[UNK]"),
         ("continuing_subword_prefix", model.get("continuing_subword_prefix"), "##"),
     ):  # fmt: skip
-        if found != wanted:
-            raise ValueError(f"{path}: {part} is {found!r}, where BERT has {wanted!r}")
+        if value != expected:
+            raise ValueError(
+                f"{path}: {part} is {value!r}, where BERT has {expected!r}"
+            )
     settings = {
         "do_lower_case": normalizer.get("lowercase", True),
         "strip_accents": normalizer.get("strip_accents"),
@@ -212,33 +197,33 @@ def read_tokenizer_json(
         "max_word_characters": model.get("max_input_chars_per_word", 100),
     }
     for token in content.get("added_tokens") or []:
-        if token.get("content") not in special:
+        if token.get("content") not in SPECIAL:
             raise ValueError(
                 f"{path} adds the token {token.get('content')!r}, which is read out of "
-                f"the text as it stands; ours does so with {', '.join(special)} only"
+                f"the text as it stands; ours does so with {', '.join(SPECIAL)} only"
             )
     return pieces_by_id(_table(path, model, "vocab"), path), settings
 
 
-def tokenizer_json_text(
-    pieces: Sequence[str],
-    lowercase: bool,
-    max_word_characters: int,
-    special: Sequence[str],
-) -> str:
-    """What the file says about such a tokenizer, as the library writes it."""
-    ids = {piece: id for id, piece in enumerate(pieces)}
+def tokenizer_json_text(vocabulary: Vocabulary) -> str:
+    """The `tokenizer.json` of such a tokenizer, as the library writes it."""
+    ids = {piece: id for id, piece in enumerate(vocabulary.pieces)}
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
     content = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [_added(ids[token], token) for token in special],
+        "added_tokens": [
+            # The library reads such tokens out of the text itself, as they stand.
+            {"id": ids[token], "content": token, **flags, "special": True}
+            for token in SPECIAL
+        ],
         "normalizer": {
             "type": "BertNormalizer",
             "clean_text": True,
             "handle_chinese_chars": True,
             "strip_accents": None,  # the library's word for "if lowercase"
-            "lowercase": lowercase,
+            "lowercase": vocabulary.lowercase,
         },
         "pre_tokenizer": {"type": "BertPreTokenizer"},
         "post_processor": {
@@ -251,7 +236,7 @@ def tokenizer_json_text(
             "type": "WordPiece",
             "unk_token": "[UNK]",
             "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": max_word_characters,
+            "max_input_chars_per_word": vocabulary.max_word_characters,
             "vocab": ids,
         },
     }
@@ -264,12 +249,6 @@ def _table(path: Path, content: dict[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(part, dict):
         raise ValueError(f"{path}: {name} must hold names and values, not {part!r:.40}")
     return part
-
-
-def _added(id: int, token: str) -> dict[str, Any]:
-    """A token that the library reads out of the text itself, as it stands."""
-    flags = ("single_word", "lstrip", "rstrip", "normalized")
-    return {"id": id, "content": token, **dict.fromkeys(flags, False), "special": True}
 
 
 def pieces_by_id(ids: Mapping[str, int], place: str | Path) -> list[str]:

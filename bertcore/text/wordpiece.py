@@ -62,7 +62,7 @@ class BaseTokenizer(ABC):
 
     @abstractmethod
     def _text_ids(self, text: str, parse_special: bool) -> list[int]:
-        """Their ids alone, which is faster."""
+        """The ids of the pieces alone, which is faster."""
 
     def __len__(self) -> int:
         return len(self.vocabulary)
@@ -117,12 +117,23 @@ class BaseTokenizer(ABC):
         Returns:
             `input_ids`; `token_type_ids`, 0 for the first segment and for padding,
             1 for the second; `attention_mask`, 1 for a token and 0 for padding.
+
+        Raises:
+            ValueError: if there are no texts, or not as many pairs.
         """
         from bertcore.text.batch import padded  # the only use of torch in here
 
+        texts = [texts] if isinstance(texts, str) else list(texts or [])
+        pairs = [pairs] if isinstance(pairs, str) else pairs
+        if not texts:
+            raise ValueError("no texts: an empty batch; give at least one text")
+        if pairs is not None and len(pairs) != len(texts):
+            raise ValueError(
+                f"{len(texts)} texts but {len(pairs)} pairs; give each text its pair"
+            )
         rows = [
             self._segments(text, pair, max_length, parse_special)
-            for text, pair in pairs_of_texts(texts, pairs)
+            for text, pair in zip(texts, pairs or [None] * len(texts), strict=True)
         ]
         if not self.second:
             rows = [(first + second, []) for first, second in rows]
@@ -194,8 +205,8 @@ class Tokenizer(BaseTokenizer):
             FileNotFoundError: if there is no such checkpoint or file.
             ValueError: if the file is not a WordPiece vocabulary.
         """
-        found = load_vocabulary(folder_or_vocab_file, lowercase, max_word_characters)
-        return cls(*found)
+        read = load_vocabulary(folder_or_vocab_file, lowercase, max_word_characters)
+        return cls(read.pieces, read.lowercase, read.max_word_characters)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `vocab.txt`, `tokenizer_config.json` and `tokenizer.json`.
@@ -204,8 +215,12 @@ class Tokenizer(BaseTokenizer):
         as we do, but for what `disagreements.json`, beside this file, lists;
         transformers has its own limit of 100 characters a word.
         """
-        settings = self.vocabulary, self.lowercase, self.max_word_characters
-        save_vocabulary(folder, Vocabulary(*settings))
+        vocabulary = Vocabulary(
+            pieces=self.vocabulary,
+            lowercase=self.lowercase,
+            max_word_characters=self.max_word_characters,
+        )
+        save_vocabulary(folder, vocabulary)
 
     @property
     def definition(self) -> str:
@@ -223,14 +238,13 @@ class Tokenizer(BaseTokenizer):
 
     def pieces(self, text: str, parse_special: bool = False) -> list[Piece]:
         """The pieces of a text with their place in it: `text[start:end]`."""
-        found = []
+        pieces = []
         for begin, part in _parts(text, parse_special):
             if parse_special and part in SPECIAL:
-                place = begin, begin + len(part)
-                found.append(Piece(part, self.ids[part], *place))
+                pieces.append(Piece(part, self.ids[part], begin, begin + len(part)))
             else:
-                found += self._matcher.text_pieces(part, begin)
-        return found
+                pieces += self._matcher.text_pieces(part, begin)
+        return pieces
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         """Ids back to text: continuation pieces glued on, words apart by a space.
@@ -241,7 +255,10 @@ class Tokenizer(BaseTokenizer):
         Raises:
             ValueError: if an id is not in the vocabulary.
         """
-        pieces = [self._piece(int(id)) for id in ids]
+        ids = [int(id) for id in ids]
+        for id in ids:
+            check_id(id, len(self))
+        pieces = [self.vocabulary[id] for id in ids]
         if skip_special_tokens:
             pieces = [piece for piece in pieces if piece not in SPECIAL]
         return " ".join(pieces).replace(" ##", "")
@@ -252,10 +269,6 @@ class Tokenizer(BaseTokenizer):
             special = parse_special and part in SPECIAL
             ids += [self.ids[part]] if special else self._matcher.text_ids(part)
         return ids
-
-    def _piece(self, id: int) -> str:
-        check_id(id, len(self))
-        return self.vocabulary[id]
 
 
 def train_tokenizer(
@@ -302,23 +315,25 @@ def reduced_vocabulary(
         ValueError: if the size has no room for the characters, or there are no more
             pieces.
     """
-    known = tokenizer.vocabulary
-    must = [
-        number
-        for number, piece in enumerate(known)
+    pieces = tokenizer.vocabulary
+    kept = {
+        id
+        for id, piece in enumerate(pieces)
         if piece in SPECIAL or len(piece.removeprefix("##")) == 1
-    ]
-    if not len(must) <= size <= len(known):
+    }
+    if not len(kept) <= size <= len(pieces):
         raise ValueError(
-            f"size={size} of {len(known)} pieces, of which {len(must)} stay: special "
-            f"tokens and characters; give {len(must)} to {len(known)}"
+            f"size={size} of {len(pieces)} pieces, of which {len(kept)} stay: special "
+            f"tokens and characters; give {len(kept)} to {len(pieces)}"
         )
-    used = Counter(id for text in texts for id in tokenizer.encode(text))
-    others = sorted(set(range(len(known))) - set(must), key=lambda n: (-used[n], n))
-    ids = sorted([*must, *others[: size - len(must)]])
-    pieces = [known[n] for n in ids]
-    settings = tokenizer.lowercase, tokenizer.max_word_characters
-    return Tokenizer(pieces, *settings), ids
+    counts = Counter(id for text in texts for id in tokenizer.encode(text))
+    # Among pieces used equally often the earlier goes first: training put it earlier.
+    by_use = sorted(set(range(len(pieces))) - kept, key=lambda id: (-counts[id], id))
+    ids = sorted([*kept, *by_use[: size - len(kept)]])
+    reduced = Tokenizer(
+        [pieces[id] for id in ids], tokenizer.lowercase, tokenizer.max_word_characters
+    )
+    return reduced, ids
 
 
 def _parts(text: str, parse_special: bool) -> list[tuple[int, str]]:
@@ -337,7 +352,7 @@ def longest_match(word: str, ids: Mapping[str, int]) -> list[int] | None:
     >>> longest_match("headland", {"he": 0, "head": 1, "##land": 2, "##l": 3})
     [1, 2]
     """
-    found = []
+    matched = []
     rest, prefix = word, 0  # `prefix`: how many characters of `rest` are its "##"
     while len(rest) > prefix:
         for end in range(len(rest), prefix, -1):
@@ -346,9 +361,9 @@ def longest_match(word: str, ids: Mapping[str, int]) -> list[int] | None:
                 break
         else:
             return None
-        found.append(id)
+        matched.append(id)
         rest, prefix = "##" + rest[end:], 2
-    return found
+    return matched
 
 
 class Matcher:
@@ -392,8 +407,8 @@ class Matcher:
             ids = self._gapless[chunk]
             if ids is None:
                 for id, start, end in self._places[chunk]:
-                    place = begin + start, begin + end
-                    pieces.append(Piece(self._pieces[id], id, *place))
+                    piece = self._pieces[id]
+                    pieces.append(Piece(piece, id, begin + start, begin + end))
                 begin += len(chunk)
             else:  # nearly always, and then an addition tells the place
                 for id in ids:
@@ -492,25 +507,6 @@ def with_special_tokens(
     if not second:
         return [cls, *first, sep], []
     return [cls, *first, *[sep] * separators], [*second, sep]
-
-
-def pairs_of_texts(
-    texts: str | Sequence[str], pairs: str | Sequence[str] | None
-) -> list[tuple[str, str | None]]:
-    """Each text with its pair, or with None.
-
-    Raises:
-        ValueError: if there are no texts, or not as many pairs.
-    """
-    texts = [texts] if isinstance(texts, str) else list(texts or [])
-    pairs = [pairs] if isinstance(pairs, str) else pairs
-    if not texts:
-        raise ValueError("no texts: an empty batch; give at least one text")
-    if pairs is not None and len(pairs) != len(texts):
-        raise ValueError(
-            f"{len(texts)} texts but {len(pairs)} pairs; give each text its pair"
-        )
-    return list(zip(texts, pairs or [None] * len(texts), strict=True))
 
 
 def check_text(text: object) -> None:

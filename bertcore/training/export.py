@@ -55,8 +55,8 @@ def export(
         tokenizer.save_pretrained(place)
         if half:
             _halve(place / "model.safetensors")
-    text = model_card(parts[folder], tokenizer, card)
-    write_text(folder / "README.md", text)
+    # Last, so that a folder with a page is one whose weights are all there.
+    write_text(folder / "README.md", model_card(parts[folder], tokenizer, card))
     write_card(folder / "card.json", card)
     return folder
 
@@ -71,11 +71,11 @@ def _check_layers(model: Pretrained) -> None:
         )
     if type(model.bert) is not Bert:
         return
-    other = {type(layer).__name__ for layer in model.bert.encoder.layers}
-    other -= {EncoderLayer.__name__}
-    if other:
+    names = {type(layer).__name__ for layer in model.bert.encoder.layers}
+    names -= {EncoderLayer.__name__}
+    if names:
         raise ValueError(
-            f"a model with {' and '.join(sorted(other))} is no BERT, so no published "
+            f"a model with {' and '.join(sorted(names))} is no BERT, so no published "
             "format knows it; keep the run's checkpoint instead"
         )
 
@@ -137,6 +137,7 @@ _QUALITY = """
 def model_card(model: Pretrained, tokenizer: Tokenizer, card: Mapping[str, Any]) -> str:
     """A page about the model, in the form that hubs of models show."""
     results, setting, config = card["results"], card["setting"], model.config
+    # A discriminator fills no gaps, so what the page shows is its generator.
     electra = isinstance(model, ElectraForPreTraining)
     quality = ""
     if "held_out" in results:
@@ -153,7 +154,7 @@ def model_card(model: Pretrained, tokenizer: Tokenizer, card: Mapping[str, Any])
         pieces=len(tokenizer),
         positions=config.max_positions,
         texts=card["data"],
-        recipe=_spoken(setting["recipe"]),
+        recipe=_recipe_in_words(setting["recipe"]),
         steps=results["steps"],
         tokens=results["tokens"],
         seconds=results["training_seconds"],
@@ -163,7 +164,7 @@ def model_card(model: Pretrained, tokenizer: Tokenizer, card: Mapping[str, Any])
     )
 
 
-def _spoken(recipe: Mapping[str, Any]) -> str:
+def _recipe_in_words(recipe: Mapping[str, Any]) -> str:
     pairs = "masked pieces alone"
     if recipe["pairs"] or recipe.get("order"):  # a card of an earlier version has none
         pairs = "pairs of texts" if recipe["pairs"] else "the order of texts"

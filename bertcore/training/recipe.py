@@ -37,8 +37,8 @@ class Recipe:
         pass_size: examples in memory at once; divides the batch. Gradients are summed
             over as many passes as an update takes. Default: all.
         length: tokens in an example, special ones included, and in a packed row.
-        pairs: ask for the next sentence, too, as BERT does.
-        order: ask whether two stretches of text were swapped, as ALBERT does.
+        pairs: predict the next sentence, too, as BERT does.
+        order: predict whether two stretches of text were swapped, as ALBERT does.
         mask_rate: share of a text's tokens that is hidden.
         mask_limit: the most tokens that are hidden in a text.
         whole_words: hide whole words.
@@ -91,6 +91,7 @@ class Recipe:
             raise ValueError(
                 f"steps={self.steps} and seconds={self.seconds}; give one of the two"
             )
+        # Each is one way to do the same thing: an objective has one, so would drop one.
         for one, other in (("pairs", "order"), ("spans", "whole_words")):
             if getattr(self, one) and getattr(self, other):
                 raise ValueError(f"{one}=True and {other}=True; give one of the two")
@@ -107,11 +108,9 @@ class Recipe:
             share = getattr(self, name)
             if not 0 <= share <= 1:
                 raise ValueError(f"{name}={share!r} is a share; give 0 to 1")
-        for name, known in (("schedule", SCHEDULES), ("optimiser", OPTIMISERS)):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"no {name} {getattr(self, name)!r}; there are {', '.join(known)}"
-                )
+        for name, choices in (("schedule", SCHEDULES), ("optimiser", OPTIMISERS)):
+            if (value := getattr(self, name)) not in choices:
+                raise ValueError(f"no {name} {value!r}; there are {', '.join(choices)}")
         if self.batch % self.one_pass:
             raise ValueError(
                 f"batch={self.batch} is no multiple of pass_size={self.pass_size}; "
@@ -146,7 +145,7 @@ class Recipe:
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed; `steps` and `seconds` oust each other."""
         for one, other in (("steps", "seconds"), ("seconds", "steps")):
-            if changes.get(one) is not None and one in changes:
+            if changes.get(one) is not None:
                 changes.setdefault(other, None)
         return changed(self, changes)
 
@@ -202,7 +201,7 @@ class SessionSettings:
         shard: share the optimiser among processes.
         workers: processes that make batches (GPU: 4, CPU: 0).
         save_every: seconds between two checkpoints.
-        looks: times to ask about held-out texts.
+        looks: evaluations on held-out texts.
         tensorboard: write curves to OUT.
 
     Raises:
@@ -224,19 +223,16 @@ class SessionSettings:
                 raise ValueError(f"{name}={value!r} must be {least} or more")
 
 
-_WHOLE = (
-    *("batch", "pass_size", "length", "stride", "patience", "looks", "rank"),
-    "target_length",
-)
+_COUNTS = ("batch pass_size length stride patience looks rank target_length").split()
 
 
 @dataclass(frozen=True)
 class Tuning:
     """How to fine-tune. The defaults suit small models and sets of thousands.
 
-    Devlin et al. 2019, A.3, tuned BERT-base and -large with batches of 16 and 32, rates
-    of 2e-5 to 5e-5 and 2 to 4 epochs; a smaller model takes a higher rate, 1e-4 for
-    MiniLM, say.
+    Devlin et al. 2019, A.3, tuned BERT-base and -large with batches of 16 and 32,
+    learning rates of 2e-5 to 5e-5 and 2 to 4 epochs; a smaller model takes a higher
+    learning rate, such as 1e-4 for MiniLM.
 
     Args:
         epochs: how often each row is read.
@@ -255,9 +251,9 @@ class Tuning:
             decoder can take, up to 64).
         label_smoothing: for writing, the share of each token's truth that is spread
             over the whole vocabulary.
-        patience: looks at the validation rows without a better one before the run
-            ends. None goes on to the end; the best weights are kept in any case.
-        looks: looks at the validation rows in an epoch.
+        patience: evaluations on the validation rows without a better one before the
+            run ends. None goes on to the end; the best weights are kept in any case.
+        looks: evaluations on the validation rows in an epoch.
         frozen: only the head learns; for writing, the decoder.
         rank: of low-rank changes (LoRA) in place of full ones. None is full, the only
             choice for writing.
@@ -290,7 +286,7 @@ class Tuning:
     def __post_init__(self) -> None:
         if not 0 < self.epochs < math.inf:
             raise ValueError(f"epochs={self.epochs!r} must be more than 0, and finite")
-        for name in _WHOLE:
+        for name in _COUNTS:
             value = getattr(self, name)
             if value is not None and (type(value) is not int or value < 1):
                 raise ValueError(f"{name}={value!r} must be an integer of 1 or more")
@@ -313,7 +309,7 @@ class Tuning:
             raise ValueError(
                 f"no optimiser {self.optimiser!r} here; there are adamw, released"
             )
-        self.recipe(1)
+        self.recipe(1)  # it refuses what no recipe may have
 
     def recipe(self, features: int) -> Recipe:
         """What the engine takes, for so many features."""
@@ -377,38 +373,41 @@ PLANS = {
     plan.name: plan
     for plan in (
         Plan(
-            "minute",
-            "1 layer of 96 on made-up tales: a minute on a CPU",
+            name="minute",
+            about="1 layer of 96 on made-up tales: a minute on a CPU",
             # A narrow layer learns slowly from starting weights as small as BERT's.
-            _sizes(1, 96, 3, 64, initializer_range=0.05),
-            "tales",
-            560,
-            FAST.replace(
+            sizes=_sizes(
+                layers=1, width=96, heads=3, positions=64, initializer_range=0.05
+            ),
+            texts="tales",
+            pieces=560,
+            recipe=FAST.replace(
                 seconds=20, batch=16, length=48, pairs=True, learning_rate=4e-3
             ),
-            0.0,
+            rate=0.0,
         ),
         Plan(
-            "mini",
-            "BERT-mini, 4 layers of 256, on all packaged texts: half an hour on a T4",
-            _sizes(4, 256, 4, 256),
-            "english",
-            8192,
-            FAST.replace(
+            name="mini",
+            about="BERT-mini, 4 layers of 256, on all packaged texts: "
+            "half an hour on a T4",
+            sizes=_sizes(layers=4, width=256, heads=4, positions=256),
+            texts="english",
+            pieces=8192,
+            recipe=FAST.replace(
                 seconds=1800, batch=512, pass_size=128, length=256, optimiser="muon"
             ),
-            2e12,
+            rate=2e12,
         ),
         Plan(
-            "base",
-            "BERT-base, 12 layers of 768: an hour on an H100; bring more text",
-            _sizes(12, 768, 12, 512),
-            "english",
-            30_000,
-            FAST.replace(
+            name="base",
+            about="BERT-base, 12 layers of 768: an hour on an H100; bring more text",
+            sizes=_sizes(layers=12, width=768, heads=12, positions=512),
+            texts="english",
+            pieces=30_000,
+            recipe=FAST.replace(
                 seconds=3600, batch=256, pass_size=64, length=512, optimiser="muon"
             ),
-            2e14,
+            rate=2e14,
         ),
     )
 }

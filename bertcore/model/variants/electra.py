@@ -157,7 +157,15 @@ class ElectraPair(nn.Module):
             ValueError: if the tables cannot be shared.
         """
         super().__init__()
-        generator = generator or generator_config(config)
+        if generator is None:
+            width = config.hidden_size // 4
+            most = max(1, config.heads // 4)
+            generator = config.replace(
+                hidden_size=width,
+                # The most heads, up to a quarter, into which the width can be divided.
+                heads=next(n for n in range(most, 0, -1) if width % n == 0),
+                feedforward_size=config.feedforward_size // 4,
+            )
         for field in ("vocab_size", "embedding_size", "max_positions", "segments"):
             size, shared = getattr(generator, field), getattr(config, field)
             if size != shared:
@@ -175,10 +183,3 @@ class ElectraPair(nn.Module):
     def bert(self) -> Electra:
         """The discriminator's body, which is kept."""
         return self.discriminator.bert
-
-
-def generator_config(config: ElectraConfig) -> ElectraConfig:
-    """The config of a generator of a quarter of the width."""
-    width, inner = config.hidden_size // 4, config.feedforward_size // 4
-    heads = next(n for n in range(max(1, config.heads // 4), 0, -1) if width % n == 0)
-    return config.replace(hidden_size=width, heads=heads, feedforward_size=inner)
