@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from bertcore.files import new_file, read_json, write_json
 from bertcore.sources import find_file, needs
-from bertcore.text.merges import check_whole_number
+from bertcore.text.merges import check_whole_number, checked_texts
 from bertcore.text.vocabulary import pieces_by_id
 from bertcore.text.wordpiece import (
     BaseTokenizer,
@@ -207,7 +207,8 @@ def train_byte_bpe(
     library = needs("tokenizers", _WHAT)
     learner = _bytes_library(library.models.BPE())
     learner.train_from_iterator(
-        _checked(texts),
+        # Half of a surrogate pair has no bytes in UTF-8.
+        (t.encode("utf8", "replace").decode("utf8") for t in checked_texts(texts)),
         library.trainers.BpeTrainer(
             vocab_size=size - 1,  # the last is <mask>
             min_frequency=min_frequency,
@@ -347,13 +348,3 @@ def _frame_of(library: Library) -> tuple[int, int, int, int]:
         "BERT and its variants have [CLS] text [SEP] and [CLS] text [SEP] pair [SEP], "
         "with one or two [SEP] between"
     )
-
-
-def _checked(texts: Iterable[str]) -> Iterator[str]:
-    """Each text, if it is one and has bytes in UTF-8."""
-    if isinstance(texts, str):
-        raise ValueError("texts is a single str; give a list of texts: [text]")
-    for text in texts:
-        if not isinstance(text, str):
-            raise ValueError(f"a text is a str, not {type(text).__name__}")
-        yield text.encode("utf8", "replace").decode("utf8")

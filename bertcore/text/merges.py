@@ -294,19 +294,29 @@ def learn_vocabulary(
             "characters)"
         )
     yield from start
-    known = set(start)
+    pieces = set(start)
     for merge in merges(words, criterion, min_frequency):
-        if len(known) == size:
+        if len(pieces) == size:
             return
-        if merge.piece not in known:  # it may come up again, from other parts
-            known.add(merge.piece)
+        if merge.piece not in pieces:  # it may come up again, from other parts
+            pieces.add(merge.piece)
             yield merge.piece
-    if len(known) < size:
+    if len(pieces) < size:
         raise ValueError(
-            f"these texts give {len(known)} pieces, not size={size}: no other pair "
+            f"these texts give {len(pieces)} pieces, not size={size}: no other pair "
             f"of pieces occurs min_frequency={min_frequency} times; give more text, "
-            f"or size={len(known)}"
+            f"or size={len(pieces)}"
         )
+
+
+def checked_texts(texts: Iterable[str]) -> Iterator[str]:
+    """Each of the texts; ValueError if they are a single one, or something else."""
+    if isinstance(texts, str):
+        raise ValueError("texts is a single str; give a list of texts: [text]")
+    for text in texts:
+        if not isinstance(text, str):
+            raise ValueError(f"a text is a str, not {type(text).__name__}")
+        yield text
 
 
 def count_words(texts: Iterable[str], lowercase: bool = True) -> Counter[str]:
@@ -318,13 +328,9 @@ def count_words(texts: Iterable[str], lowercase: bool = True) -> Counter[str]:
     Raises:
         ValueError: if `texts` is a single text, or holds something else than texts.
     """
-    if isinstance(texts, str):
-        raise ValueError("texts is a single str; give a list of texts: [text]")
     chunks: Counter[str] = Counter()
     words: Counter[str] = Counter()
-    for text in texts:
-        if not isinstance(text, str):
-            raise ValueError(f"a text is a str, not {type(text).__name__}")
+    for text in checked_texts(texts):
         chunks.update(text.split(" "))
         if len(chunks) > _MOST_CHUNKS:  # text without spaces, say: nothing repeats
             _count_split(chunks, words, lowercase)

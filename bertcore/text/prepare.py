@@ -240,7 +240,8 @@ def prepare_texts(
             fill the list of the others while they are read, as `holding_out` does.
         tokenizer: makes the ids.
         folder: a new one.
-        workers, progress: as in `prepare`.
+        workers: processes; by default as many as there are cores.
+        progress: whether to show a bar.
 
     Raises:
         FileExistsError: if the folder is there already.
@@ -285,7 +286,8 @@ def packaged(
         kind: "tales" or "english".
         folder: a new one; None keeps all in memory, which suits tales.
         pieces: of the vocabulary; by default 560 for tales, 8,192 for English.
-        workers, progress: as in `prepare`.
+        workers: processes; by default as many as there are cores.
+        progress: whether to show a bar.
 
     Raises:
         FileExistsError: if the folder is there already.

@@ -237,7 +237,6 @@ class Tokenizer(BaseTokenizer):
         return f"Tokenizer({len(self)} pieces, {case})"
 
     def pieces(self, text: str, parse_special: bool = False) -> list[Piece]:
-        """The pieces of a text with their place in it: `text[start:end]`."""
         pieces = []
         for begin, part in _parts(text, parse_special):
             if parse_special and part in SPECIAL:
@@ -282,7 +281,18 @@ def train_tokenizer(
 ) -> Tokenizer:
     """A tokenizer with a vocabulary learned from these texts.
 
-    The arguments, and the errors, are those of `bertcore.text.merges.learn_vocabulary`.
+    Args:
+        texts: as many as you like; they are read once, one after the other.
+        size: how many pieces the vocabulary shall have.
+        criterion: "likelihood", as in the WordPiece papers; "count", as in byte-pair
+            encoding; or "ratio".
+        lowercase: True for an uncased vocabulary.
+        min_frequency: pairs seen less often are not merged.
+        alphabet_limit: only words spelt with this many most frequent characters count.
+
+    Raises:
+        ValueError: if the size is too small for the characters, or too large for the
+            texts, or if there is no such criterion.
 
     >>> train_tokenizer(["hug hugs hugging", "bug bugs"], 22, "count").tokenize("bugs")
     ['bug', '##s']
