@@ -4,13 +4,13 @@ The contexts are real text: the fields of the CIA's World Factbook without their
 The questions are templates with the name of the country, three or more for each field.
 """
 
-import json
 import random
 import re
 from collections.abc import Iterator
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from bertcore.files import read_any_json, read_json
 from bertcore.tasks.rows import Answer, Question, TaskSet
 from bertcore.text.corpora import (
     CORPORA,
@@ -54,27 +54,14 @@ class Field(NamedTuple):
     """
 
     name: str
-    paths: tuple[tuple[str, ...], ...]
-    questions: tuple[str, ...]
-    tells: tuple[str, ...]
+    paths: list[list[str]]
+    questions: list[str]
+    tells: list[str]
     first: bool = False
 
 
-def _read() -> tuple[Field, ...]:
-    table = files("bertcore.tasks").joinpath("fact_fields.json").read_text("utf8")
-    return tuple(
-        Field(
-            entry["name"],
-            tuple(map(tuple, entry["paths"])),
-            tuple(entry["questions"]),
-            tuple(entry["tells"]),
-            entry.get("first", False),
-        )
-        for entry in json.loads(table)
-    )
-
-
-ALL_FIELDS = _read()
+_TABLE = Path(__file__).with_name("fact_fields.json")
+ALL_FIELDS = tuple(Field(**entry) for entry in read_any_json(_TABLE))
 FIELDS = tuple(field for field in ALL_FIELDS if field.questions)
 
 
@@ -148,7 +135,7 @@ def read_countries() -> list[Country]:
     for path in sorted((folder / "data").glob("*/*.json")):
         if path.stem in NOT_COUNTRIES:
             continue
-        country = _country(json.loads(path.read_text("utf8")))
+        country = _country(read_json(path))
         if sum(field.name in country.values for field in FIELDS) >= _FEWEST_FIELDS:
             countries.append(country)
     return countries

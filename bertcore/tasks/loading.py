@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,7 +11,7 @@ from zlib import crc32
 
 from bertcore.files import COMPRESSED, ROWS, read_records
 from bertcore.tasks.kinds import KINDS, checked, find_task
-from bertcore.tasks.rows import PARTS, CheckedSet, Labels, Row, TaskSet
+from bertcore.tasks.rows import CheckedSet, Labels, Row, TaskSet, first_faults
 from bertcore.tasks.sets import NAMED_TASKS, NamedTask, parts
 from bertcore.text.documents import load
 
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
     from bertcore.tasks.task import Task
 
 OWN = "your own"
-_SHOWN = 5
 _UNLABELLED = -1  # what GLUE has for a label that it keeps to itself
 _VALID_ONE_IN = 20
 _PAIR = {"text": "sentence1", "pair": "sentence2"}
 _WORDS = {"words": "tokens", "tags": "ner_tags"}
-_SQUAD = {name: name for name in ("id", "question", "context", "answers")}
 _CONLL = ("PER", "ORG", "LOC", "MISC")
 
 
@@ -49,18 +47,18 @@ def read_set(asked: str, kind: str | None, on_fault: str) -> CheckedSet:
     """
     path = Path(asked).expanduser()
     if is_named(asked):
-        found = _named(asked, kind)
+        rows = _named(asked, kind)
     elif path.is_dir():
-        found = _folder(path, kind)
+        rows = _folder(path, kind)
     elif path.is_file():
-        found = _file(path, kind)
+        rows = _file(path, kind)
     else:
         raise FileNotFoundError(
             f"no set {asked!r}, and no such file or folder; give a name that bertcore "
             f"tasks lists, or a file of rows ({', '.join(ROWS)}), or a folder of "
             "train.jsonl, valid.jsonl and test.jsonl"
         )
-    data, faults, _ = found
+    data, faults, _ = rows
     if faults and on_fault == "stop":
         raise ValueError(_stopped(asked, faults))
     if not data.train:
@@ -69,7 +67,7 @@ def read_set(asked: str, kind: str | None, on_fault: str) -> CheckedSet:
             "train.jsonl, valid.jsonl and test.jsonl"
         )
     KINDS[data.kind].check_labels(data.name, data.labels)
-    return found
+    return rows
 
 
 def first_rows(data: TaskSet, count: int | None) -> TaskSet:
@@ -103,8 +101,8 @@ def read_test(asked: str, kind: str, labels: Labels, on_fault: str) -> CheckedSe
         data, faults, _ = read_set(asked, kind, "skip")
         places = [f"{asked}, test"] * len(data.test)
         # Once more, as the model may not know all labels that the set has.
-        sound = task.sound_rows(data.test, labels or None, "skip", places=places)
-        rows, faults = sound[0], faults + sound[1]
+        rows, more = task.sound_rows(data.test, labels or None, "skip", places=places)
+        faults += more
     else:
         data = TaskSet(path.stem, kind, (), [], [], [], str(path), OWN)
         rows, faults = _read(path, task, labels)
@@ -133,16 +131,12 @@ def _named(name: str, kind: str | None) -> CheckedSet:
 def _folder(folder: Path, kind: str) -> CheckedSet:
     """Three files. What is a label is for the rows to train on to say."""
     task = find_task(kind)
-    kept: dict[str, list[Row]] = {}
-    faults: list[str] = []
-    labels: tuple[str, ...] = ()
-    for part in PARTS:
-        kept[part], found = _read(_part(folder, part), task, labels)
-        faults += found
-        if part == "train":
-            labels = task.labels_of(kept[part])
-    data = TaskSet(folder.name, kind, labels, **kept, source=str(folder), licence=OWN)
-    return CheckedSet(data, faults)
+    train, faults = _read(_part(folder, "train"), task)
+    labels = task.labels_of(train)
+    valid, more = _read(_part(folder, "valid"), task, labels)
+    test, most = _read(_part(folder, "test"), task, labels)
+    data = TaskSet(folder.name, kind, labels, train, valid, test, str(folder), OWN)
+    return CheckedSet(data, faults + more + most)
 
 
 def _part(folder: Path, part: str) -> Path:
@@ -162,15 +156,9 @@ def _file(path: Path, kind: str) -> CheckedSet:
     """One file, split by a digest: what has the same text or context stays together."""
     task = find_task(kind)
     rows, faults = _read(path, task)
-    split = dict(zip(PARTS, parts(rows, task.key), strict=True))
-    data = TaskSet(
-        path.name.split(".")[0],
-        kind,
-        task.labels_of(rows),
-        **split,
-        source=str(path),
-        licence=OWN,
-    )
+    train, valid, test = parts(rows, task.key)
+    name, labels = path.name.split(".")[0], task.labels_of(rows)
+    data = TaskSet(name, kind, labels, train, valid, test, str(path), OWN)
     note = (
         f"{path} is split by a digest: 8 parts to train on, 1 to validate, 1 to test; "
         f"rows with the same {task.apart} stay together"
@@ -194,11 +182,10 @@ def _read(path: Path, task: Task, labels: Labels = ()) -> tuple[list[Row], list[
 
 
 def _stopped(asked: str, faults: list[str]) -> str:
-    count, more = len(faults), len(faults) - _SHOWN
-    shown = faults[:_SHOWN] + ([f"and {more:,} more"] if more > 0 else [])
+    count = len(faults)
     return (
         f"{count:,} fault{'s' if count > 1 else ''} in the rows of {asked}; mend them, "
-        "or leave these rows out with --on-fault skip\n" + "\n".join(shown)
+        f"or leave these rows out with --on-fault skip\n{first_faults(faults)}"
     )
 
 
@@ -209,70 +196,81 @@ class HubTask(NamedTuple):
         title: what it asks, in a few words.
         kind: of its rows, one of `KINDS`.
         repository: owner/name on the hub.
-        config: which of its parts, or None.
         columns: its column for each field of our rows.
-        names: of its labels, if its columns do not say them.
         licence: as far as its card says.
+        config: which of its parts, or None.
+        names: of its labels, if its columns do not say them.
         apart: the field whose equal values stay in one part, where we split.
     """
 
     title: str
     kind: str
     repository: str
-    config: str | None
     columns: dict[str, str]
     licence: str
+    config: str | None = None
     names: tuple[str, ...] = ()
     apart: str = "text"
 
 
 HUB_TASKS = {
     "sst2": HubTask(
-        "whether a phrase praises a film (Socher et al. 2013; GLUE)",
-        *("classification", "stanfordnlp/sst2", None),
-        {"text": "sentence", "label": "label"},
-        "unknown",
+        title="whether a phrase praises a film (Socher et al. 2013; GLUE)",
+        kind="classification",
+        repository="stanfordnlp/sst2",
+        columns={"text": "sentence", "label": "label"},
+        licence="unknown",
     ),
     "mrpc": HubTask(
-        "whether two sentences say the same (Dolan and Brockett 2005; GLUE)",
-        *("classification", "nyu-mll/glue", "mrpc"),
-        _PAIR | {"label": "label"},
-        "of each set in GLUE, see its card",
+        title="whether two sentences say the same (Dolan and Brockett 2005; GLUE)",
+        kind="classification",
+        repository="nyu-mll/glue",
+        config="mrpc",
+        columns=_PAIR | {"label": "label"},
+        licence="of each set in GLUE, see its card",
     ),
     "stsb": HubTask(
-        "how alike two sentences are (Cer et al. 2017), from 0 to 1",
-        *("regression", "sentence-transformers/stsb", None),
-        _PAIR | {"label": "score"},
-        "unknown",
+        title="how alike two sentences are (Cer et al. 2017), from 0 to 1",
+        kind="regression",
+        repository="sentence-transformers/stsb",
+        columns=_PAIR | {"label": "score"},
+        licence="unknown",
     ),
     "wikiann": HubTask(
-        "persons, organisations and places in Wikipedia, tagged by its links "
+        title="persons, organisations and places in Wikipedia, tagged by its links "
         "(Pan et al. 2017; Rahimi et al. 2019)",
-        *("tagging", "unimelb-nlp/wikiann", "en"),
-        _WORDS,
-        "unknown; the texts are Wikipedia's",
+        kind="tagging",
+        repository="unimelb-nlp/wikiann",
+        config="en",
+        columns=_WORDS,
+        licence="unknown; the texts are Wikipedia's",
     ),
     "conll2003": HubTask(
-        "persons, organisations, places and others in news (Tjong Kim Sang and De "
-        "Meulder 2003)",
-        *("tagging", "lhoestq/conll2003", None),
-        _WORDS,
-        "for research alone, as Reuters allows",
-        ("O", *(f"{b}-{name}" for name in _CONLL for b in "BI")),
+        title="persons, organisations, places and others in news (Tjong Kim Sang and "
+        "De Meulder 2003)",
+        kind="tagging",
+        repository="lhoestq/conll2003",
+        columns=_WORDS,
+        licence="for research alone, as Reuters allows",
+        names=("O", *(f"{b}-{name}" for name in _CONLL for b in "BI")),
     ),
     "squad2": HubTask(
-        "questions on Wikipedia, a third without an answer (Rajpurkar et al. 2018)",
-        *("answers", "rajpurkar/squad_v2", None),
-        _SQUAD,
-        "CC BY-SA 4.0",
+        title="questions on Wikipedia, a third without an answer (Rajpurkar et al. "
+        "2018)",
+        kind="answers",
+        repository="rajpurkar/squad_v2",
+        columns={name: name for name in ("id", "question", "context", "answers")},
+        licence="CC BY-SA 4.0",
         apart="context",
     ),
     "cnn": HubTask(
-        "a news article in three or four sentences (Hermann et al. 2015; See et al. "
-        "2017)",
-        *("writing", "abisee/cnn_dailymail", "3.0.0"),
-        {"text": "article", "target": "highlights"},
-        "Apache 2.0; the articles are those of CNN and the Daily Mail",
+        title="a news article in three or four sentences (Hermann et al. 2015; See et "
+        "al. 2017)",
+        kind="writing",
+        repository="abisee/cnn_dailymail",
+        config="3.0.0",
+        columns={"text": "article", "target": "highlights"},
+        licence="Apache 2.0; the articles are those of CNN and the Daily Mail",
     ),
 }
 
@@ -309,44 +307,29 @@ def hub_task(
     task = HUB_TASKS[name]
     where = task.repository if folder is None else str(folder)
     config = task.config if folder is None else None
-    found = load(where, config, None, streaming=False)
-    missing = {"train", "validation"} - set(found)
-    if missing:
+    splits = load(where, config, None, streaming=False)
+    if missing := sorted({"train", "validation"} - set(splits)):
         raise ValueError(
-            f"{where} has no {' and no '.join(sorted(missing))}; it has "
-            f"{', '.join(found)}: name its files train, validation and test"
-        )
-    train, valid, test = _parts(found, task, where, rows)
-    return TaskSet(
-        name,
-        task.kind,
-        KINDS[task.kind].labels_of(train),
-        *(train, valid, test),
-        where if folder is not None else f"{where} on the Hugging Face hub",
-        task.licence,
-    )
-
-
-def _parts(
-    found: Any, task: HubTask, where: str, rows: int | None
-) -> tuple[list[Row], list[Row], list[Row]]:
-    test = list(_rows(found["test"], task, where, rows)) if "test" in found else []
-    kind = KINDS[task.kind]
-    if any(kind.truth(row) is not None for row in test):
-        return (
-            list(_rows(found["train"], task, where, rows)),
-            list(_rows(found["validation"], task, where, rows)),
-            test,
+            f"{where} has no {' and no '.join(missing)}; it has {', '.join(splits)}: "
+            "name its files train, validation and test"
         )
 
-    def in_valid(row: Row) -> bool:
+    def read(split: str, wanted: Callable[[Row], bool] = lambda row: True) -> list[Row]:
+        return _rows(splits[split], task, where, rows, wanted)
+
+    def validates(row: Row) -> bool:
         return crc32(getattr(row, task.apart).encode()) % _VALID_ONE_IN == 0
 
-    return (
-        list(_rows(found["train"], task, where, rows, lambda row: not in_valid(row))),
-        list(_rows(found["train"], task, where, rows, in_valid)),
-        list(_rows(found["validation"], task, where, rows)),
-    )
+    kind = KINDS[task.kind]
+    test = read("test") if "test" in splits else []
+    if any(kind.truth(row) is not None for row in test):
+        train, valid = read("train"), read("validation")
+    else:  # nobody may score such a test
+        train = read("train", lambda row: not validates(row))
+        valid, test = read("train", validates), read("validation")
+    source = where if folder is not None else f"{where} on the Hugging Face hub"
+    labels = kind.labels_of(train)
+    return TaskSet(name, kind.name, labels, train, valid, test, source, task.licence)
 
 
 def _rows(
@@ -354,8 +337,8 @@ def _rows(
     task: HubTask,
     where: str,
     rows: int | None,
-    wanted: Callable[[Row], bool] = lambda row: True,
-) -> Iterator[Row]:
+    wanted: Callable[[Row], bool],
+) -> list[Row]:
     """The rows of a part that are wanted: all in their order, or some at random."""
     lacking = [name for name in task.columns.values() if name not in part.features]
     if lacking:
@@ -363,38 +346,30 @@ def _rows(
             f"{where} has no column {', '.join(lacking)}; it has "
             f"{', '.join(part.features)}"
         )
+    kind = KINDS[task.kind]
+    feature = part.features[task.columns[kind.right]]
+    # A column of lists has the names of its numbers one step further in.
+    columns = feature, getattr(feature, "feature", None)
+    names = next(filter(None, (getattr(c, "names", None) for c in columns)), task.names)
+
+    def in_words(label: Any) -> Any:
+        return names[label] if names and isinstance(label, int) else label
+
     order = list(range(len(part)))
     if rows is not None:
         random.Random(0).shuffle(order)
-    taken = 0
+    chosen: list[Row] = []
     for number in order:
-        row = KINDS[task.kind].from_dict(_mapping(part[number], part.features, task))
+        values = part[number]
+        mapping = {ours: values[theirs] for ours, theirs in task.columns.items()}
+        truth = mapping[kind.right]
+        several = isinstance(truth, list)
+        mapping[kind.right] = [*map(in_words, truth)] if several else in_words(truth)
+        if truth == _UNLABELLED:
+            mapping[kind.right] = None
+        row = kind.from_dict(mapping)
         if wanted(row):
-            yield row
-            taken += 1
-        if taken == rows:
-            return
-
-
-def _mapping(values: dict[str, Any], features: Any, task: HubTask) -> dict[str, Any]:
-    """The dict of a row with our names of fields, and names for numbered labels."""
-    mapping = {ours: values[theirs] for ours, theirs in task.columns.items()}
-    if "tags" in mapping:
-        names = _label_names(features[task.columns["tags"]]) or task.names
-        mapping["tags"] = [_name_of(tag, names) for tag in mapping["tags"]]
-    elif "label" in mapping:
-        label = mapping["label"]
-        names = _label_names(features[task.columns["label"]]) or task.names
-        mapping["label"] = None if label == _UNLABELLED else _name_of(label, names)
-    return mapping
-
-
-def _label_names(feature: Any) -> list[str]:
-    """The names of a column of numbered labels, or of a column of lists of them."""
-    return getattr(feature, "names", None) or getattr(
-        getattr(feature, "feature", None), "names", []
-    )
-
-
-def _name_of(label: Any, names: list[str] | tuple[str, ...]) -> Any:
-    return names[label] if names and isinstance(label, int) else label
+            chosen.append(row)
+        if len(chosen) == rows:
+            break
+    return chosen

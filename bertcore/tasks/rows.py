@@ -204,25 +204,22 @@ class RowKind(ABC):
         faults: list[str] = []
         for number, row in enumerate(rows):
             if isinstance(row, self.row):
-                found = list(self.faults(row, labels, labelled))
+                wrong = list(self.faults(row, labels, labelled))
             else:
-                found = [
+                wrong = [
                     f"of type {type(row).__name__}, where {self.name} takes "
                     f"{self.row.__name__}; give {self.row.__name__}(…), or "
                     f'KINDS["{self.name}"].from_dict(…) of a dict'
                 ]
-            if not found:
+            if not wrong:
                 sound.append(row)
             place = f"row {number}" if places is None else places[number]
-            faults += [f"{place}: {fault}" for fault in found]
+            faults += [f"{place}: {fault}" for fault in wrong]
         if faults and on_fault == "stop":
-            wrong, more = len(rows) - len(sound), len(faults) - _SHOWN
-            shown = "\n".join(faults[:_SHOWN]) + (
-                f"\nand {more:,} more" if more > 0 else ""
-            )
             raise ValueError(
-                f"{wrong:,} of {len(rows):,} rows cannot be used; mend them, or leave "
-                f'them out with on_fault="skip"\n{shown}'
+                f"{len(rows) - len(sound):,} of {len(rows):,} rows cannot be used; "
+                'mend them, or leave them out with on_fault="skip"\n'
+                f"{first_faults(faults)}"
             )
         return sound, faults
 
@@ -243,6 +240,14 @@ class RowKind(ABC):
                 f"all rows of {name} have the {self.label_words[0]} {labels[0]!r}; "
                 "there is nothing to tell apart: give rows of two at least"
             )
+
+
+def first_faults(faults: Sequence[str]) -> str:
+    """The first faults, a line each, and how many there are besides."""
+    shown = list(faults[:_SHOWN])
+    if more := len(faults) - len(shown):
+        shown.append(f"and {more:,} more")
+    return "\n".join(shown)
 
 
 def field(mapping: Mapping[str, Any], name: str) -> Any:
