@@ -22,7 +22,6 @@ from bertcore.tasks.rows import (
     Settings,
     are_texts,
     brief,
-    cell,
     field,
     fields_of,
     listed,
@@ -71,11 +70,8 @@ class SpanObjective(nn.Module):
             targets: first and last place of the answer, `p 2`.
             given: as for `scores`.
         """
-        scores = self.scores(**given).float()
-        return (
-            class_loss(rearrange(scores, "p s e -> (p e) s"), targets.flatten())[None]
-            / 2
-        )
+        scores = rearrange(self.scores(**given).float(), "p s e -> (p e) s")
+        return class_loss(scores, targets.flatten())[None] / 2
 
 
 class FoundAnswer(NamedTuple):
@@ -126,6 +122,7 @@ class Answers(HeadedTask):
     main = "f1"
     line = "a question, a TAB and its context; or a question, with --context FILE"
     apart = "context"
+    cells = (("answers", None),)  # a JSON object
     metrics = staticmethod(answer_scores)
     majority = staticmethod(baselines.no_answer)
     bag_of_words = staticmethod(baselines.sentences_that_answer)
@@ -141,10 +138,6 @@ class Answers(HeadedTask):
             None if answers is None else _answers_in(answers),
             "" if name is None else str(name),
         )
-
-    def from_cells(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Answers as a JSON object."""
-        return {**record, "answers": cell(record, "answers")}
 
     def from_line(self, line: str, context: str | None = None) -> Question:
         if context is not None:

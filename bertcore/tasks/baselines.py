@@ -122,6 +122,7 @@ def counted(row: Text) -> Iterator[str]:
 
 def numbers(data: TaskSet, rows: Sequence[Text]) -> list[float]:
     """Numbers by ridge regression on how alike the two texts are."""
+    import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import Ridge
 
@@ -131,18 +132,11 @@ def numbers(data: TaskSet, rows: Sequence[Text]) -> list[float]:
     def cosines(some: Sequence[Text]) -> Any:
         first = vectors.transform([row.text for row in some])
         second = vectors.transform([row.pair or "" for row in some])
-        return first.multiply(second).sum(axis=1).reshape(-1, 1)
+        return np.asarray(first.multiply(second).sum(axis=1)).reshape(-1, 1)
 
-    model = Ridge(alpha=1e-3).fit(
-        _array(cosines(data.train)), [float(row.label) for row in data.train]
-    )
-    return model.predict(_array(cosines(rows))).tolist()
-
-
-def _array(matrix: Any) -> Any:
-    import numpy as np
-
-    return np.asarray(matrix)
+    truth = [float(row.label) for row in data.train]
+    model = Ridge(alpha=1e-3).fit(cosines(data.train), truth)
+    return model.predict(cosines(rows)).tolist()
 
 
 def tags(data: TaskSet, rows: Sequence[Words]) -> list[list[str]]:

@@ -138,6 +138,10 @@ class TextTask(HeadedTask):
     def label_faults(self, label: Any, labels: Labels | None) -> Iterator[str]:
         """What is wrong with what a row says is right; see `faults`."""
 
+    @abstractmethod
+    def answer(self, scores: Tensor, fitted: Fitted) -> Any:
+        """What a model answers that has these scores for a text, `c`."""
+
     def from_dict(self, mapping: Mapping[str, Any]) -> Row:
         label = mapping.get(self.right)
         if isinstance(label, int) and not isinstance(label, bool):
@@ -204,8 +208,11 @@ class TextTask(HeadedTask):
         return TextObjective(model, self.loss)
 
     def fit(self, rows: Sequence[Any]) -> Settings:
-        found = {row.pair is not None for row in rows}
-        return {"pairs": found.pop() if len(found) == 1 else None}
+        pairs = {row.pair is not None for row in rows}
+        return {"pairs": pairs.pop() if len(pairs) == 1 else None}
+
+    def answers(self, rows: Sequence[Row], scored: Scored, fitted: Fitted) -> list[Any]:
+        return [self.answer(scores[0], fitted) for _, scores in scored]
 
     def as_object(self, row: Any, answer: Any) -> dict[str, Any]:
         return {**_given(row), **answer._asdict()}
@@ -263,16 +270,10 @@ class Classification(TextTask):
     def targets_of(self, row: Text, numbers: dict[str, int]) -> list[int]:
         return [numbers[row.label]]
 
-    def answers(
-        self, rows: Sequence[Text], scored: Scored, fitted: Fitted
-    ) -> list[Prediction]:
-        labels, guesses = fitted.labels, []
-        for _, scores in scored:
-            shares = scores[0].softmax(-1).tolist()
-            best = max(range(len(shares)), key=shares.__getitem__)
-            named = dict(zip(labels, shares, strict=True))
-            guesses.append(Prediction(labels[best], shares[best], named))
-        return guesses
+    def answer(self, scores: Tensor, fitted: Fitted) -> Prediction:
+        shares = dict(zip(fitted.labels, scores.softmax(-1).tolist(), strict=True))
+        best = max(shares, key=shares.__getitem__)
+        return Prediction(best, shares[best], shares)
 
     def shown(self, row: Text, answer: Prediction) -> str:
         about = brief(row.text, row.pair)
@@ -316,10 +317,8 @@ class Regression(TextTask):
     def targets_of(self, row: Text, numbers: dict[str, int]) -> list[float]:
         return [float(row.label)]
 
-    def answers(
-        self, rows: Sequence[Text], scored: Scored, fitted: Fitted
-    ) -> list[float]:
-        return [scores.item() for _, scores in scored]
+    def answer(self, scores: Tensor, fitted: Fitted) -> float:
+        return scores.item()
 
     def as_object(self, row: Text, answer: float) -> dict[str, Any]:
         return {**_given(row), "label": answer}

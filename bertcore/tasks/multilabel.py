@@ -20,7 +20,6 @@ from bertcore.tasks.rows import (
     TaskSet,
     allowed,
     brief,
-    cell,
     field,
     listed,
 )
@@ -112,6 +111,7 @@ class MultiLabel(TextTask):
     row = LabelledText
     right = "labels"
     main = "micro_f1"
+    cells = (("labels", ","),)  # an empty cell has none
     label_words = "label", "labels"
     settings = ("pairs", "thresholds")
     needed = ("thresholds",)
@@ -131,10 +131,6 @@ class MultiLabel(TextTask):
                 for label in listed(labels, "labels")
             )
         return LabelledText(field(mapping, "text"), labels, mapping.get("pair"))
-
-    def from_cells(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Labels with commas between, or as a JSON list; an empty cell has none."""
-        return {**record, "labels": cell(record, "labels", ",")}
 
     def label_faults(self, label: Any, labels: Labels | None) -> Iterator[str]:
         if label is None:
@@ -200,16 +196,11 @@ class MultiLabel(TextTask):
         }
         return {**fitted.settings, "thresholds": thresholds}
 
-    def answers(
-        self, rows: Sequence[LabelledText], scored: Scored, fitted: Fitted
-    ) -> list[FoundLabels]:
-        thresholds, found = fitted.settings["thresholds"], []
-        for _, scores in scored:
-            shares = scores[0].sigmoid().tolist()
-            named = dict(zip(fitted.labels, shares, strict=True))
-            labels = [label for label in named if named[label] >= thresholds[label]]
-            found.append(FoundLabels(tuple(labels), named))
-        return found
+    def answer(self, scores: Tensor, fitted: Fitted) -> FoundLabels:
+        thresholds = fitted.settings["thresholds"]
+        shares = dict(zip(fitted.labels, scores.sigmoid().tolist(), strict=True))
+        labels = [label for label in shares if shares[label] >= thresholds[label]]
+        return FoundLabels(tuple(labels), shares)
 
     def details(
         self,

@@ -103,6 +103,8 @@ class RowKind(ABC):
         right: the field of a row that says what is right; it has the same name in JSON.
         line: what a line of plain text holds, in words.
         apart: what rows have in common that stay in one part of a set; see `key`.
+        cells: the fields that a table's cell holds as a text, and what stands between
+            the texts of such a list, as `cell` takes it.
         reads_context: whether a line may be about a text that is given apart.
         label_words: what its labels are called, one and several; "" if it has none.
     """
@@ -112,6 +114,7 @@ class RowKind(ABC):
     right: ClassVar[str]
     line: ClassVar[str]
     apart: ClassVar[str] = "text"
+    cells: ClassVar[tuple[tuple[str, str | None], ...]] = ()
     reads_context: ClassVar[bool] = False
     label_words: ClassVar[tuple[str, str]] = ("", "")
 
@@ -132,7 +135,12 @@ class RowKind(ABC):
         Raises:
             ValueError: if a list or an object is not JSON.
         """
-        return dict(record)
+        lists = {
+            name: cell(record, name, apart)
+            for name, apart in self.cells
+            if name in record
+        }
+        return {**record, **lists}
 
     @abstractmethod
     def from_line(self, line: str, context: str | None = None) -> Row:

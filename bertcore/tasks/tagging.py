@@ -20,7 +20,6 @@ from bertcore.tasks.rows import (
     Words,
     allowed,
     are_texts,
-    cell,
     field,
     listed,
     normal,
@@ -135,6 +134,7 @@ class Tagging(HeadedTask):
     part = "tagging"
     main = "f1"
     line = "words with white space between"
+    cells = (("words", ""), ("tags", ""))  # white space
     label_words = "tag", "tags"
     distilled = staticmethod(class_loss)
     metrics = staticmethod(tag_scores)
@@ -146,11 +146,6 @@ class Tagging(HeadedTask):
         return Words(
             listed(words, "words"), None if tags is None else listed(tags, "tags")
         )
-
-    def from_cells(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Words and tags with spaces between, or as JSON lists."""
-        found = {name: cell(record, name, "") for name in ("words", "tags")}
-        return {**record, **{n: each for n, each in found.items() if n in record}}
 
     def from_line(self, line: str, context: str | None = None) -> Words:
         return Words(tuple(line.split()))

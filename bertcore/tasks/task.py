@@ -90,6 +90,8 @@ class Task(RowKind):
     keeps.
 
     Attributes:
+        families: of the checkpoints that its models can start from, as the `model_type`
+            of a config.json names them.
         main: the score that says which of two models is the better one.
         settings: the names of its settings.
         needed: what task.json must hold besides what all kinds have there.
@@ -103,6 +105,7 @@ class Task(RowKind):
             `bertcore.tasks.baselines`.
     """
 
+    families: ClassVar[tuple[str, ...]]
     main: ClassVar[str]
     settings: ClassVar[tuple[str, ...]] = ()
     needed: ClassVar[tuple[str, ...]] = ()
@@ -326,6 +329,7 @@ class HeadedTask(Task):
         from_types: what the config.json of a checkpoint may say whose head is kept.
     """
 
+    families = tuple(FAMILIES)
     part: ClassVar[str]
     problem_type: ClassVar[str | None] = None
     from_types: ClassVar[tuple[str | None, ...]] = (None,)

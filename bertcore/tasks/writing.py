@@ -146,6 +146,7 @@ class Writing(Task):
     right = "target"
     main = "chrf"
     line = "a text"
+    families = "bert", "encoder-decoder"
     settings = ("search",)
     needed = ("target", "search")
     counted = "nearest row"
@@ -193,9 +194,8 @@ class Writing(Task):
             )
         for row, (text, target) in enumerate(rows):
             first = tokenizer.encode(text, max_length=reading.length)
-            targets: list[int] = []
-            if target is not None:
-                targets = tokenizer.encode(target, max_length=most)
+            known = target is not None
+            targets = tokenizer.encode(target, max_length=most) if known else []
             yield Feature(row, first, [], [], targets)
 
     def inputs(self, features: Sequence[Feature], pad_id: int) -> dict[str, Tensor]:

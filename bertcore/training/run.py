@@ -15,7 +15,6 @@ from torch import nn
 from bertcore.files import MANIFEST, read_json, write_json
 from bertcore.model.config import PRESETS, BertConfig
 from bertcore.model.variants.families import (
-    FAMILIES,
     config_from,
     config_like,
     describe_model,
@@ -25,6 +24,7 @@ from bertcore.model.variants.families import (
     masked_lm_classes,
 )
 from bertcore.sources import OUR_MODEL, find_file, find_optional
+from bertcore.tasks.kinds import find_task
 from bertcore.tasks.sets import sounds_tokenizer
 from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
 from bertcore.text.prepare import HELD_OUT, TRAIN, Prepared, open_prepared, packaged
@@ -519,15 +519,11 @@ class StartingModel(NamedTuple):
 
     def check_kind(self, kind: str) -> None:
         """ValueError if a model of this family cannot learn this kind of task."""
-        if kind == "writing" and self.family not in ("bert", "encoder-decoder"):
+        families = find_task(kind).families
+        if self.family not in families:
             raise ValueError(
-                f"{self.name} is a {FAMILIES[self.family].title}, and to write only a "
-                "BERT becomes encoder and decoder; give --model a BERT, or leave it out"
-            )
-        if kind != "writing" and self.family == "encoder-decoder":
-            raise ValueError(
-                f"{self.name} is an encoder-decoder, which learns to write alone, and "
-                f"this task is {kind}; give --model one of {', '.join(FAMILIES)}"
+                f"{self.name} is of the family {self.family}, which cannot learn "
+                f"{kind}; give --model one of {', '.join(families)}, or leave it out"
             )
 
 

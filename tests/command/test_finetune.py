@@ -22,7 +22,7 @@ from bertcore.model.variants.roberta import RobertaConfig, RobertaForMaskedLM
 from bertcore.tasks import loading
 from bertcore.tasks.kinds import KINDS
 from bertcore.tasks.loading import HUB_TASKS
-from bertcore.tasks.rows import Question
+from bertcore.tasks.rows import PARTS, Question
 from bertcore.tasks.sets import NAMED_TASKS
 from bertcore.text.fast_tokenizer import load_tokenizer, train_byte_bpe
 from bertcore.training.predictor import Predictor
@@ -176,7 +176,7 @@ def test_a_variant_does_not_write(options, heirs, tmp_path, capsys) -> None:
     arguments = ["--out", str(out), "--kind", "writing", *options]
     assert main(["finetune", file, "--model", heirs["Roberta"], *arguments]) == 1
     shown, error = capsys.readouterr()
-    assert " is a RoBERTa, and to write only a BERT becomes encoder and" in error
+    assert " is of the family roberta, which cannot learn writing; give" in error
     assert not shown and not out.exists()
 
 
@@ -320,7 +320,7 @@ def test_faults_stop_or_are_listed(model, tmp_path, capsys) -> None:
 
 
 def test_labels_are_those_of_the_rows_to_train_on(tmp_path: Path) -> None:
-    for part in loading.PARTS:
+    for part in PARTS:
         write(tmp_path / f"{part}.jsonl", rows("classification", 8))
     write(tmp_path / "test.jsonl", [{"text": "a typo", "label": "goood"}])
     with pytest.raises(ValueError, match="'goood' is unknown; .*bad, good"):

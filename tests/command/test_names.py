@@ -142,7 +142,7 @@ def test_a_writer_learns_nothing_else(tmp_path: Path, capsys) -> None:
     data = write(tmp_path / "others.jsonl", rows("classification", 30))
     tune = ["finetune", data, "--model", writer, "--out", out, *TUNE]
     error = printed(capsys, *tune, status=1)
-    assert f"{writer} is an encoder-decoder, which learns to write alone" in error
+    assert f"{writer} is of the family encoder-decoder, which cannot learn" in error
     assert not out.exists()
 
 
