@@ -108,8 +108,8 @@ def answer_scores(rows: Sequence[Question], guesses: Sequence[str]) -> dict[str,
         }
         for n, row in enumerate(rows)
     ]
-    found = squad(told, truth)
-    return {"f1": float(found["f1"]) / 100, "exact": float(found["exact_match"]) / 100}
+    score = squad(told, truth)
+    return {"f1": float(score["f1"]) / 100, "exact": float(score["exact_match"]) / 100}
 
 
 class Answers(HeadedTask):
@@ -202,7 +202,6 @@ class Answers(HeadedTask):
     def places(
         self, slots: Sequence[Slot], features: Sequence[Feature], length: int
     ) -> dict[str, Tensor]:
-        """The arguments of `SpanObjective.scores`, besides the batch."""
         sizes = torch.tensor([slot.end - slot.start for slot in slots])
         starts = torch.tensor([slot.row * length + slot.start for slot in slots])
         steps = torch.arange(int(sizes.max()))[None]
@@ -240,13 +239,13 @@ class Answers(HeadedTask):
             if total > best[feature.row][0]:
                 start, end = feature.places[first][0], feature.places[last][1]
                 best[feature.row] = total, start, end
-        found = []
+        answers = []
         for row, (total, start, end), empty in zip(rows, best, none, strict=True):
             margin = total - empty
             if margin < 0:
                 start = end = 0
-            found.append(FoundAnswer(row.context[start:end], start, end, margin))
-        return found
+            answers.append(FoundAnswer(row.context[start:end], start, end, margin))
+        return answers
 
     def shown(self, row: Question, answer: FoundAnswer) -> str:
         place = f" ({answer.start}–{answer.end})" if answer.text else ""
@@ -254,8 +253,8 @@ class Answers(HeadedTask):
 
     def as_object(self, row: Question, answer: FoundAnswer) -> dict[str, Any]:
         """Its context is left out."""
-        asked = {"id": row.id} if row.id else {}
-        about = {**asked, "question": row.question, **answer._asdict()}
+        name = {"id": row.id} if row.id else {}
+        about = {**name, "question": row.question, **answer._asdict()}
         about["answer"] = about.pop("text")
         return about
 
@@ -328,8 +327,8 @@ def windows(
     Raises:
         ValueError: if the context has no pieces, or there is no room for it.
     """
-    asked = tokenizer.encode(question)[1:-1][:LONGEST_QUESTION]
-    first = [tokenizer.cls_id, *asked, *[tokenizer.sep_id] * tokenizer.separators]
+    query = tokenizer.encode(question)[1:-1][:LONGEST_QUESTION]
+    first = [tokenizer.cls_id, *query, *[tokenizer.sep_id] * tokenizer.separators]
     pieces = tokenizer.pieces(context)
     room = length - len(first) - 1
     if not pieces:
@@ -337,37 +336,37 @@ def windows(
     if room < 1:
         raise ValueError(
             f"length={length} leaves no room for a context beside a question of "
-            f"{len(asked)} pieces; give {len(first) + 2} or more"
+            f"{len(query)} pieces; give {len(first) + 2} or more"
         )
     stride = max(1, room // 2) if stride is None else stride
     if not 1 <= stride <= room:
         raise ValueError(
             f"stride={stride}, but length={length} leaves room for {room} pieces "
-            f"beside a question of {len(asked)}; give a stride of 1 to {room}, or "
+            f"beside a question of {len(query)}; give a stride of 1 to {room}, or "
             "more length"
         )
     places = _places(pieces, context)
     borders = [(0, 0), *places, (len(context), len(context))]
-    found, start = [], 0
+    parts, start = [], 0
     while True:
         end = min(start + room, len(pieces))
         ids = [piece.id for piece in pieces[start:end]] + [tokenizer.sep_id]
         reach = borders[start][1], borders[end + 1][0]
-        found.append(Window(first, ids, places[start:end], reach))
+        parts.append(Window(first, ids, places[start:end], reach))
         if end == len(pieces):
-            return found
+            return parts
         start += stride
 
 
 def _places(pieces: list[Piece], context: str) -> list[tuple[int, int]]:
     """What each piece stands for, with the accents behind it that encoding drops."""
-    found = []
+    places = []
     for piece, after in zip_longest(pieces, pieces[1:]):
         end, most = piece.end, after.start if after else len(context)
         while end < most and category(context[end]) == "Mn":
             end += 1
-        found.append((piece.start, end))
-    return found
+        places.append((piece.start, end))
+    return places
 
 
 def answer_places(window: Window, start: int, end: int) -> tuple[int, int]:

@@ -159,11 +159,11 @@ def nearest(data: TaskSet, rows: Sequence[Source]) -> list[str]:
     vectors = TfidfVectorizer(
         analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, dtype=np.float32
     )
-    seen = vectors.fit_transform([row.text[:_READ] for row in data.train]).T.tocsr()
-    asked = vectors.transform([row.text[:_READ] for row in rows])
+    train = vectors.fit_transform([row.text[:_READ] for row in data.train]).T.tocsr()
+    test = vectors.transform([row.text[:_READ] for row in rows])
     guesses = []
     for start in range(0, len(rows), _AT_ONCE):
-        cosines = (asked[start : start + _AT_ONCE] @ seen).toarray()
+        cosines = (test[start : start + _AT_ONCE] @ train).toarray()
         guesses += [data.train[number].target for number in cosines.argmax(axis=1)]
     return guesses
 
@@ -194,19 +194,19 @@ def sentences_that_answer(data: TaskSet, rows: Sequence[Question]) -> list[str]:
         alternate_sign=False,
         binary=True,
     )
-    seen = [(q, place) for q in data.train for place in sentences(q.context)]
+    pairs = [(q, place) for q in data.train for place in sentences(q.context)]
     right = [
         any(a.start < end and a.start + len(a.text) > start for a in q.answers)
-        for q, (start, end) in seen
+        for q, (start, end) in pairs
     ]
     model = logistic(right, 1, class_weight="balanced")
-    model.fit(vectors.transform(seen), right)
+    model.fit(vectors.transform(pairs), right)
 
     def best(question: Question) -> tuple[float, str]:
-        own = sentences(question.context)
-        shares = model.predict_proba(vectors.transform([(question, s) for s in own]))
+        spans = sentences(question.context)
+        shares = model.predict_proba(vectors.transform([(question, s) for s in spans]))
         chances = shares @ model.classes_  # of the class True, if it is there
-        chance, (start, end) = max(zip(chances, own, strict=True))
+        chance, (start, end) = max(zip(chances, spans, strict=True))
         return chance, _YEAR.sub("", question.context[start:end].rstrip("."))
 
     def given(found: list[tuple[float, str]], least: float) -> list[str]:
@@ -237,9 +237,9 @@ def sentences(context: str) -> list[tuple[int, int]]:
 def _crossed(pair: tuple[Question, tuple[int, int]]) -> Iterator[str]:
     """Each word of the question beside each of the sentence."""
     question, (start, end) = pair
-    asked, told = _words(question.question), _words(question.context[start:end])
-    yield from (f"{one} {other}" for one in asked for other in told)
-    yield from ("shared" for word in told if word in asked)
+    first, second = _words(question.question), _words(question.context[start:end])
+    yield from (f"{one} {other}" for one in first for other in second)
+    yield from ("shared" for word in second if word in first)
 
 
 def _words(text: str) -> list[str]:

@@ -190,7 +190,6 @@ class TextTask(HeadedTask):
     def places(
         self, slots: Sequence[Slot], features: Sequence[Feature], length: int
     ) -> dict[str, Tensor]:
-        """The arguments of `TextObjective.scores`, besides the batch."""
         rows: list[list[int]] = [[] for _ in range(1 + max(slot.row for slot in slots))]
         for slot in slots:
             rows[slot.row].append(slot.start)
@@ -264,7 +263,6 @@ class Classification(TextTask):
             yield f"the label {label!r} is unknown; {allowed(labels)}"
 
     def labels_of(self, rows: Sequence[Text]) -> tuple[str, ...]:
-        """The classes in alphabetical order."""
         return tuple(sorted({row.label for row in rows if row.label is not None}))
 
     def targets_of(self, row: Text, numbers: dict[str, int]) -> list[int]:

@@ -98,11 +98,11 @@ def checked(data: TaskSet, on_fault: str = "stop") -> CheckedSet:
     for name in PARTS:
         rows = getattr(data, name)
         try:
-            kept, found = task.sound_rows(rows, data.labels or None, on_fault)
+            sound, more = task.sound_rows(rows, data.labels or None, on_fault)
         except ValueError as error:
             raise ValueError(f"{data.name}, {name}: {error}") from error
-        parts[name] = kept
-        faults += [f"{name}, {fault}" for fault in found]
+        parts[name] = sound
+        faults += [f"{name}, {fault}" for fault in more]
     return CheckedSet(data._replace(**parts), faults)
 
 

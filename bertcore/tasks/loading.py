@@ -26,16 +26,16 @@ _WORDS = {"words": "tokens", "tags": "ner_tags"}
 _CONLL = ("PER", "ORG", "LOC", "MISC")
 
 
-def is_named(asked: str) -> bool:
+def is_named(source: str) -> bool:
     """Whether this is the name of a set, and not the path of rows of one's own."""
-    return asked in NAMED_TASKS or asked in HUB_TASKS
+    return source in NAMED_TASKS or source in HUB_TASKS
 
 
-def read_set(asked: str, kind: str | None, on_fault: str) -> CheckedSet:
+def read_set(source: str, kind: str | None, on_fault: str) -> CheckedSet:
     """A set by its name, or rows of one's own by their path.
 
     Args:
-        asked: a name of `NAMED_TASKS` or `HUB_TASKS`; a file of rows, which a digest
+        source: a name of `NAMED_TASKS` or `HUB_TASKS`; a file of rows, which a digest
             of each row's text splits 8:1:1; or a folder of three such files, such as
             train.jsonl, valid.jsonl and test.jsonl.
         kind: of one's own rows.
@@ -45,22 +45,22 @@ def read_set(asked: str, kind: str | None, on_fault: str) -> CheckedSet:
         FileNotFoundError: if there is no such set, file or folder.
         ValueError: if rows are not sound and on_fault is "stop"; if they are too few.
     """
-    path = Path(asked).expanduser()
-    if is_named(asked):
-        rows = _named(asked, kind)
+    path = Path(source).expanduser()
+    if is_named(source):
+        rows = _named(source, kind)
     elif path.is_dir():
         rows = _folder(path, kind)
     elif path.is_file():
         rows = _file(path, kind)
     else:
         raise FileNotFoundError(
-            f"no set {asked!r}, and no such file or folder; give a name that bertcore "
+            f"no set {source!r}, and no such file or folder; give a name that bertcore "
             f"tasks lists, or a file of rows ({', '.join(ROWS)}), or a folder of "
             "train.jsonl, valid.jsonl and test.jsonl"
         )
     data, faults, _ = rows
     if faults and on_fault == "stop":
-        raise ValueError(_stopped(asked, faults))
+        raise ValueError(_stopped(source, faults))
     if not data.train:
         raise ValueError(
             f"{data.name} has no rows to train on; give more rows, or a folder of "
@@ -83,23 +83,23 @@ def first_rows(data: TaskSet, count: int | None) -> TaskSet:
     return data._replace(train=train[:count])
 
 
-def read_test(asked: str, kind: str, labels: Labels, on_fault: str) -> CheckedSet:
+def read_test(source: str, kind: str, labels: Labels, on_fault: str) -> CheckedSet:
     """Rows to score: the test rows of a set or folder, or all rows of a file.
 
     Raises:
         FileNotFoundError: if there is no such set, file or folder.
         ValueError: if the set is of another kind, or its rows are not sound.
     """
-    path = Path(asked).expanduser()
-    if is_named(asked) and _about(asked).kind != kind:
+    path = Path(source).expanduser()
+    if is_named(source) and _about(source).kind != kind:
         raise ValueError(
-            f"{asked} is a set for {_about(asked).kind}, and the model is for {kind}; "
-            "bertcore tasks lists others"
+            f"{source} is a set for {_about(source).kind}, and the model is for "
+            f"{kind}; bertcore tasks lists others"
         )
     task = find_task(kind)
-    if is_named(asked) or not path.is_file():
-        data, faults, _ = read_set(asked, kind, "skip")
-        places = [f"{asked}, test"] * len(data.test)
+    if is_named(source) or not path.is_file():
+        data, faults, _ = read_set(source, kind, "skip")
+        places = [f"{source}, test"] * len(data.test)
         # Once more, as the model may not know all labels that the set has.
         rows, more = task.sound_rows(data.test, labels or None, "skip", places=places)
         faults += more
@@ -107,9 +107,9 @@ def read_test(asked: str, kind: str, labels: Labels, on_fault: str) -> CheckedSe
         data = TaskSet(path.stem, kind, (), [], [], [], str(path), OWN)
         rows, faults = _read(path, task, labels)
     if faults and on_fault == "stop":
-        raise ValueError(_stopped(asked, faults))
+        raise ValueError(_stopped(source, faults))
     if not rows:
-        raise ValueError(f"{asked} has no rows to score; give one at least")
+        raise ValueError(f"{source} has no rows to score; give one at least")
     return CheckedSet(data._replace(test=rows), faults)
 
 
@@ -181,11 +181,11 @@ def _read(path: Path, task: Task, labels: Labels = ()) -> tuple[list[Row], list[
     return sound, faults + more
 
 
-def _stopped(asked: str, faults: list[str]) -> str:
+def _stopped(source: str, faults: list[str]) -> str:
     count = len(faults)
     return (
-        f"{count:,} fault{'s' if count > 1 else ''} in the rows of {asked}; mend them, "
-        f"or leave these rows out with --on-fault skip\n{first_faults(faults)}"
+        f"{count:,} fault{'s' if count > 1 else ''} in the rows of {source}; mend "
+        f"them, or leave these rows out with --on-fault skip\n{first_faults(faults)}"
     )
 
 

@@ -71,14 +71,14 @@ def label_scores(
     labels that occur, so a rare one counts as much as a frequent one.
     """
     metrics = metrics_library("sklearn.metrics")
-    names, truth, found = _columns(rows, guesses)
+    names, truth, guessed = _columns(rows, guesses)
     if not names:
         return {"micro_f1": 0.0, "macro_f1": 0.0, "exact": 1.0}
 
     def f1(average: str) -> float:
-        return float(metrics.f1_score(truth, found, average=average, zero_division=0))
+        return float(metrics.f1_score(truth, guessed, average=average, zero_division=0))
 
-    exact = float((truth == found).all(axis=1).mean())
+    exact = float((truth == guessed).all(axis=1).mean())
     return {"micro_f1": f1("micro"), "macro_f1": f1("macro"), "exact": exact}
 
 
@@ -87,16 +87,16 @@ def one_against_rest(data: TaskSet, rows: Sequence[Any]) -> list[tuple[str, ...]
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectors = TfidfVectorizer(analyzer=baselines.counted, sublinear_tf=True)
-    seen, asked = vectors.fit_transform(data.train), vectors.transform(rows)
-    found: list[list[str]] = [[] for _ in rows]
+    train, test = vectors.fit_transform(data.train), vectors.transform(rows)
+    guesses: list[list[str]] = [[] for _ in rows]
     for label in MultiLabel().labels_of(data.train):
         right = [label in row.labels for row in data.train]
         # Rare labels would else hardly ever be given.
         model = baselines.logistic(right, 10, class_weight="balanced")
-        model.fit(seen, right)
-        for labels, given in zip(found, model.predict(asked), strict=True):
-            labels += [label] if given else []
-    return [tuple(labels) for labels in found]
+        model.fit(train, right)
+        for labels, predicted in zip(guesses, model.predict(test), strict=True):
+            labels += [label] if predicted else []
+    return [tuple(labels) for labels in guesses]
 
 
 class MultiLabel(TextTask):
@@ -150,7 +150,6 @@ class MultiLabel(TextTask):
         return None if row.labels is None else tuple(sorted(row.labels))
 
     def labels_of(self, rows: Sequence[LabelledText]) -> tuple[str, ...]:
-        """The labels in alphabetical order."""
         return tuple(sorted({label for row in rows for label in row.labels or ()}))
 
     def check_labels(self, name: str, labels: Labels) -> None:
@@ -186,8 +185,8 @@ class MultiLabel(TextTask):
         truth = torch.tensor(
             [[label in row.labels for label in fitted.labels] for row in rows]
         )
-        given = shares >= _TRIED[:, None, None]  # for each threshold, rows, labels
-        right = 2 * (given & truth).sum(1) / (given.sum(1) + truth.sum(0)).clamp(min=1)
+        above = shares >= _TRIED[:, None, None]  # for each threshold, rows, labels
+        right = 2 * (above & truth).sum(1) / (above.sum(1) + truth.sum(0)).clamp(min=1)
         nearest = (_TRIED - USUAL).abs()[:, None]
         best = (right - 1e-4 * nearest).argmax(0)  # of equal ones the nearest to usual
         thresholds = {
@@ -209,9 +208,9 @@ class MultiLabel(TextTask):
         labels: Labels,
     ) -> dict[str, dict[str, float]]:
         metrics = metrics_library("sklearn.metrics")
-        _, truth, found = _columns(rows, guesses, labels)
+        _, truth, guessed = _columns(rows, guesses, labels)
         figures = metrics.precision_recall_fscore_support(
-            truth, found, average=None, zero_division=0
+            truth, guessed, average=None, zero_division=0
         )[:3]
         return {
             label: dict(zip(_FIGURES, map(float, each), strict=True))

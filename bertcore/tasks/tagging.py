@@ -77,15 +77,15 @@ class TaggedWords(NamedTuple):
         >>> TaggedWords(("In", "New", "York"), ("O", "B-place", "I-place")).entities()
         [('place', 'New York')]
         """
-        found: list[tuple[str, list[str]]] = []
+        entities: list[tuple[str, list[str]]] = []
         before = OUTSIDE
         for word, tag in zip(self.words, self.tags, strict=True):
             if _begins(tag, before):
-                found.append((tag[2:], []))
+                entities.append((tag[2:], []))
             if tag != OUTSIDE:
-                found[-1][1].append(word)
+                entities[-1][1].append(word)
             before = tag
-        return [(kind, " ".join(words)) for kind, words in found]
+        return [(kind, " ".join(words)) for kind, words in entities]
 
 
 def tag_scores(
@@ -97,21 +97,21 @@ def tag_scores(
     "strict", which is how CoNLL's shared tasks count.
     """
     evaluator = metrics_library("nervaluate.evaluator").Evaluator
-    truth, found = [list(row.tags) for row in rows], [list(each) for each in guesses]
-    types = sorted({tag[2:] for tags in truth + found for tag in tags if tag != "O"})
-    for number, (tags, row) in enumerate(zip(found, rows, strict=True)):
+    truth, guessed = [list(row.tags) for row in rows], [list(each) for each in guesses]
+    types = sorted({tag[2:] for tags in truth + guessed for tag in tags if tag != "O"})
+    for number, (tags, row) in enumerate(zip(guessed, rows, strict=True)):
         if len(tags) != len(row.words):
             raise ValueError(
                 f"row {number}: {len(tags)} tags guessed for {len(row.words)} words; "
                 "give each word its tag"
             )
     pairs = [
-        p for t, f in zip(truth, found, strict=True) for p in zip(t, f, strict=True)
+        p for t, f in zip(truth, guessed, strict=True) for p in zip(t, f, strict=True)
     ]
     accuracy = sum(t == f for t, f in pairs) / max(1, len(pairs))
     if not types:
         return {"f1": 0.0, "precision": 0.0, "recall": 0.0, "accuracy": accuracy}
-    result = evaluator(truth, found, types, loader="list").evaluate()
+    result = evaluator(truth, guessed, types, loader="list").evaluate()
     strict = result["overall"]["strict"]
     return {
         "f1": float(strict.f1),
@@ -209,13 +209,12 @@ class Tagging(HeadedTask):
                 f" {word}" if n and word else word for n, word in enumerate(words)
             ]
             for ids, firsts, start in align(spaced, reading.tokenizer, reading.length):
-                own = (tags or ())[start : start + len(firsts)]
-                yield Feature(row, ids, [], firsts, [numbers[tag] for tag in own])
+                known = (tags or ())[start : start + len(firsts)]
+                yield Feature(row, ids, [], firsts, [numbers[tag] for tag in known])
 
     def places(
         self, slots: Sequence[Slot], features: Sequence[Feature], length: int
     ) -> dict[str, Tensor]:
-        """The arguments of `TokenObjective.scores`, besides the batch."""
         asked = [
             slot.row * length + slot.start + each
             for slot, feature in zip(slots, features, strict=True)
@@ -232,24 +231,25 @@ class Tagging(HeadedTask):
     def answers(
         self, rows: Sequence[Words], scored: Scored, fitted: Fitted
     ) -> list[TaggedWords]:
-        found: list[list[str]] = [[] for _ in rows]
+        guesses: list[list[str]] = [[] for _ in rows]
         for feature, scores in scored:
-            found[feature.row] += [fitted.labels[n] for n in scores.argmax(-1).tolist()]
+            best = scores.argmax(-1).tolist()
+            guesses[feature.row] += [fitted.labels[n] for n in best]
         return [
             TaggedWords(row.words, tuple(tags))
-            for row, tags in zip(rows, found, strict=True)
+            for row, tags in zip(rows, guesses, strict=True)
         ]
 
     def shown(self, row: Words, answer: TaggedWords) -> str:
         """Words in their order, entities in brackets after their type."""
-        found: list[str] = []
+        shown: list[str] = []
         before = OUTSIDE
         for word, tag in zip(answer.words, answer.tags, strict=True):
             if before != OUTSIDE and (tag == OUTSIDE or _begins(tag, before)):
-                found[-1] += "]"
-            found.append(f"[{tag[2:]}: {word}" if _begins(tag, before) else word)
+                shown[-1] += "]"
+            shown.append(f"[{tag[2:]}: {word}" if _begins(tag, before) else word)
             before = tag
-        return " ".join(found) + ("]" if before != OUTSIDE else "")
+        return " ".join(shown) + ("]" if before != OUTSIDE else "")
 
     def as_object(self, row: Words, answer: TaggedWords) -> dict[str, Any]:
         entities = [{"type": kind, "text": text} for kind, text in answer.entities()]

@@ -142,8 +142,9 @@ class Task(RowKind):
 
     def targets(self, features: Sequence[Feature]) -> Tensor:
         """What is right at the places that are asked, in the order of the scores."""
-        found = [n for feature in features for n in feature.targets]
-        return torch.tensor(found, dtype=self.target_type)  # also where there are none
+        targets = [n for feature in features for n in feature.targets]
+        # With a type of its own also where there are none.
+        return torch.tensor(targets, dtype=self.target_type)
 
     @abstractmethod
     def objective(self, model: Any, smoothing: float = 0.0) -> nn.Module:
@@ -204,13 +205,13 @@ class Task(RowKind):
 
         Rows are counted from `number`.
         """
-        found: list[Feature] = []
+        read: list[Feature] = []
         try:
-            found.extend(self.features(rows, reading, labels))
+            read.extend(self.features(rows, reading, labels))
         except ValueError as error:
-            place = number + (found[-1].row + 1 if found else 0)  # each row has one
+            place = number + (read[-1].row + 1 if read else 0)  # each row has one
             raise ValueError(f"row {place}: {error}") from error
-        return found
+        return read
 
     def sizes(self, features: Sequence[Feature]) -> Tensor:
         """The tokens of each, without padding, `n 1`; see `TrainingBatch`."""
@@ -219,9 +220,9 @@ class Task(RowKind):
     def batch(self, features: Sequence[Feature], pad_id: int) -> TrainingBatch:
         """Features with their targets, as the training loop takes them."""
         targets = self.targets(features)
-        given = {**self.inputs(features, pad_id), "targets": targets}
+        arguments = {**self.inputs(features, pad_id), "targets": targets}
         counts = torch.tensor([len(targets)])
-        return TrainingBatch(given, counts, self.sizes(features))
+        return TrainingBatch(arguments, counts, self.sizes(features))
 
     # Settings of a fitted model
 
@@ -357,15 +358,15 @@ class HeadedTask(Task):
 
     def outputs(self, fitted: Fitted, features: Sequence[Feature]) -> list[Tensor]:
         objective, pad_id = fitted.objective, fitted.reading.tokenizer.pad_id
-        found: dict[int, Tensor] = {}
+        outputs: dict[int, Tensor] = {}
         with evaluation(objective), torch.inference_mode():
             for numbers in batches([feature.size for feature in features]):
                 some = [features[n] for n in numbers]
-                given = on_device(self.inputs(some, pad_id), objective)
-                scores = objective.scores(**given).float().cpu()
+                batch = on_device(self.inputs(some, pad_id), objective)
+                scores = objective.scores(**batch).float().cpu()
                 parts = scores.split([self.scores_in(feature) for feature in some])
-                found.update(zip(numbers, parts, strict=True))
-        return [found[n] for n in range(len(features))]
+                outputs.update(zip(numbers, parts, strict=True))
+        return [outputs[n] for n in range(len(features))]
 
     # The model
 
@@ -381,10 +382,10 @@ class HeadedTask(Task):
         # A class of BERT's own may stand in for that of a family that we do not know.
         bert = self.model_of(FAMILIES["bert"])
         family = FAMILIES.get(model.config.published.model_type)
-        own = bert if family is None else self.model_of(family)
-        if not isinstance(model, bert | own):
+        wanted = bert if family is None else self.model_of(family)
+        if not isinstance(model, bert | wanted):
             raise ValueError(
-                f"{an(type(model))} cannot do {self.name!r}; give {an(own)}"
+                f"{an(type(model))} cannot do {self.name!r}; give {an(wanted)}"
             )
 
     def check_fit(self, model: Any, reading: FeatureSettings, labels: Labels) -> None:
@@ -418,10 +419,10 @@ class HeadedTask(Task):
             return False
         if published.get("problem_type") not in self.from_types:
             return False
-        own = family.config.from_dict(published)
-        if own.label_names not in (None, changes.get("label_names")):
+        config = family.config.from_dict(published)
+        if config.label_names not in (None, changes.get("label_names")):
             return False
-        return not changes or own.num_labels == changes["num_labels"]
+        return not changes or config.num_labels == changes["num_labels"]
 
     def over(self, body: Pretrained, labels: Labels) -> Pretrained:
         """A new model over a copy of a body, perhaps with or without its pooler.
@@ -431,14 +432,14 @@ class HeadedTask(Task):
         """
         model = self.model_of(family_with(body.config))
         made = model(body.config.replace(**self.head(labels)))
-        given = body.state_dict()
-        apart = made.bert.state_dict().keys() ^ given.keys()
+        states = body.state_dict()
+        apart = made.bert.state_dict().keys() ^ states.keys()
         if any(not name.startswith("pooler.") for name in apart):
             raise ValueError(
                 f"{type(body).__name__} has other parts than the body of "
                 f"{model.__name__}; give one whose layers are its family's own"
             )
-        made.bert.load_state_dict(given, strict=False)
+        made.bert.load_state_dict(states, strict=False)
         return made.eval()
 
     def load(self, folder: str | Path) -> Pretrained:
@@ -500,15 +501,15 @@ def batches(sizes: Sequence[int], room: int = ROOM) -> list[list[int]]:
     >>> batches([3, 8, 5], room=10)
     [[1], [2, 0]]
     """
-    found: list[list[int]] = []
+    groups: list[list[int]] = []
     used = room
     for number in sorted(range(len(sizes)), key=lambda n: -sizes[n]):
-        if not found or used + sizes[number] > room:
-            found.append([])
+        if not groups or used + sizes[number] > room:
+            groups.append([])
             used = 0
-        found[-1].append(number)
+        groups[-1].append(number)
         used += sizes[number]
-    return found
+    return groups
 
 
 def metrics_library(name: str) -> Any:

@@ -124,12 +124,12 @@ def written_scores(rows: Sequence[Source], guesses: Sequence[str]) -> dict[str, 
     errors = metrics_library("torchmetrics.functional.text").word_error_rate
     chrf = metrics_library("sacrebleu").corpus_chrf
     truth = [" ".join(split_words(row.target, lowercase=True)) for row in rows]
-    found = [" ".join(split_words(guess, lowercase=True)) for guess in guesses]
-    same = sum(a == b for a, b in zip(found, truth, strict=True))
+    guessed = [" ".join(split_words(guess, lowercase=True)) for guess in guesses]
+    same = sum(a == b for a, b in zip(guessed, truth, strict=True))
     return {
-        "chrf": chrf(found, [truth]).score / 100,
+        "chrf": chrf(guessed, [truth]).score / 100,
         "exact": same / len(rows),
-        "word_error_rate": float(errors(found, truth)),
+        "word_error_rate": float(errors(guessed, truth)),
     }
 
 
@@ -199,7 +199,6 @@ class Writing(Task):
             yield Feature(row, first, [], [], targets)
 
     def inputs(self, features: Sequence[Feature], pad_id: int) -> dict[str, Tensor]:
-        """Sources and targets, packed: what `WritingObjective.scores` takes."""
         sources = [[*feature.first, *feature.second] for feature in features]
         read = [taught(feature)[0] for feature in features]
         sizes = [max(map(len, pair)) for pair in zip(sources, read, strict=True)]
@@ -299,7 +298,7 @@ class Writing(Task):
     ) -> list[WrittenTarget]:
         """What is written for each: sources of about the same length together."""
         search, tokenizer = fitted.settings["search"], fitted.reading.tokenizer
-        found: dict[int, WrittenTarget] = {}
+        outputs: dict[int, WrittenTarget] = {}
         sizes = [(f.size + search.max_tokens) * search.beams for f in features]
         for numbers in batches(sizes, ROOM):
             some = [(features[n].first, features[n].second) for n in numbers]
@@ -307,8 +306,8 @@ class Writing(Task):
             written = generate(fitted.objective.model, batch, search)
             for n, (ids, score, _) in zip(numbers, written, strict=True):
                 text = tokenizer.decode(ids, skip_special_tokens=True)
-                found[n] = WrittenTarget(text, score)
-        return [found[n] for n in range(len(features))]
+                outputs[n] = WrittenTarget(text, score)
+        return [outputs[n] for n in range(len(features))]
 
     def answers(
         self, rows: Sequence[Source], scored: Scored, fitted: Fitted
