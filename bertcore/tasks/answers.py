@@ -346,6 +346,7 @@ def windows(
             "more length"
         )
     places = _places(pieces, context)
+    # What stands between two pieces, such as a space, belongs to the reach of both.
     borders = [(0, 0), *places, (len(context), len(context))]
     parts, start = [], 0
     while True:

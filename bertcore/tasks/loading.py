@@ -59,6 +59,7 @@ def read_set(source: str, kind: str | None, on_fault: str) -> CheckedSet:
             "train.jsonl, valid.jsonl and test.jsonl"
         )
     data, faults, _ = rows
+    # Not at the first fault: one message tells those of all three parts.
     if faults and on_fault == "stop":
         raise ValueError(_stopped(source, faults))
     if not data.train:

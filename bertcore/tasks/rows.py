@@ -208,6 +208,7 @@ class RowKind(ABC):
         """
         if on_fault not in ON_FAULT:
             raise ValueError(f"on_fault={on_fault!r}; give {' or '.join(ON_FAULT)}")
+        # Not at the first fault: one message tells how many rows are wrong.
         sound: list[Row] = []
         faults: list[str] = []
         for number, row in enumerate(rows):

@@ -109,8 +109,7 @@ def tag_scores(
         p for t, f in zip(truth, guessed, strict=True) for p in zip(t, f, strict=True)
     ]
     accuracy = sum(t == f for t, f in pairs) / max(1, len(pairs))
-    if not types:
-        return {"f1": 0.0, "precision": 0.0, "recall": 0.0, "accuracy": accuracy}
+    # Of no entities at all nervaluate says 0.
     result = evaluator(truth, guessed, types, loader="list").evaluate()
     strict = result["overall"]["strict"]
     return {
@@ -155,7 +154,7 @@ class Tagging(HeadedTask):
     ) -> Iterator[str]:
         if not isinstance(row.words, tuple | list):
             yield f"words are of type {type(row.words).__name__}; give a tuple of words"
-            return
+            return  # of what is no list, nothing else can be said
         if not row.words:
             yield "no words; leave the row out"
         for place, word in enumerate(row.words):
