@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator, Page
 from torch import Tensor
 
 from bertcore.book import plots
-from bertcore.book.explorer import LIMIT, Explorer
+from bertcore.book.diagram import LIMIT, Explorer
 from tests.book.test_plots import luminance
 from tests.browser import chromium
 from tests.conftest import ROOT

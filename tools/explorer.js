@@ -1,6 +1,6 @@
 /* The explorer of chapter 3: the attention weights of every head, to choose from.
 
-   The page holds one choice that bertcore/book/explorer.py drew, and beside it the
+   The page holds one choice that bertcore/book/diagram.py drew, and beside it the
    weights of all layers and heads, a byte each. This script puts the choice into the
    reader's hands: the same boxes, the same sentence. tests/test_explorer.py compares
    both with Python's for every sentence, layer, head and token. */
