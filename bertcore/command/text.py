@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from tqdm import tqdm
@@ -16,17 +16,27 @@ from bertcore.sources import ENCODER
 from bertcore.text.merges import CRITERIA
 
 if TYPE_CHECKING:
-    from bertcore.text.prepare import Prepared
+    from bertcore.text.documents import Document
 
 FORMS = ".txt, .jsonl, .json, .csv, .tsv or .parquet, perhaps .gz, .bz2 or .xz."
 Field = Annotated[str, typer.Option(help="Which field or column holds the text.")]
+Carried = Annotated[
+    Literal["tales", "english"] | None,
+    typer.Option(help="Take the texts that packages carry."),
+]
+Hub = Annotated[
+    str | None,
+    typer.Option(help="Stream a data set of the Hugging Face hub, or a folder."),
+]
+Vocabulary = Annotated[
+    Path | None, typer.Option(help="A folder or vocab.txt; without it one is learnt.")
+]
 HoldOut = Annotated[
     int, typer.Option(help="Hold out one document in so many; 0 holds none out.")
 ]
 Limit = Annotated[int | None, typer.Option(help="Stop after so many documents.", min=1)]
 Size = Annotated[int | None, typer.Option(help="Pieces to learn (8192; tales: 560).")]
 Workers = Annotated[int | None, typer.Option(help="Processes (all cores).")]
-SIZE = 8192
 
 
 def pieces(
@@ -102,24 +112,12 @@ def vocabulary(
 def prepare(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="A new folder for all of it.")],
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(help=FORMS),
-    ] = None,
-    hub: Annotated[
-        str | None,
-        typer.Option(help="Stream a data set of the Hugging Face hub, or a folder."),
-    ] = None,
+    files: Annotated[list[Path] | None, typer.Argument(help=FORMS)] = None,
+    hub: Hub = None,
     config: Annotated[str | None, typer.Option(help="Part of that data set.")] = None,
-    texts: Annotated[
-        Literal["tales", "english"] | None,
-        typer.Option(help="Take the texts that packages carry."),
-    ] = None,
+    texts: Carried = None,
     field: Field = "text",
-    vocabulary: Annotated[
-        Path | None,
-        typer.Option(help="A folder or vocab.txt; without it one is learnt."),
-    ] = None,
+    vocabulary: Vocabulary = None,
     size: Size = None,
     hold_out: HoldOut = 50,
     limit: Limit = None,
@@ -150,11 +148,29 @@ def prepare(
       bertcore pretrain --data my-texts --out my-run
     """
     _check_sources(context)
-    prepared = prepare_corpus(context.params)
-    say(f"{out / 'vocabulary'}: {prepared.tokenizer}")
-    say(f"{out / 'train'}: {prepared.train}")
-    if prepared.held_out is not None:
-        say(f"{out / 'held-out'}: {prepared.held_out}")
+    from bertcore.text.prepare import PIECES, check_new, packaged, prepare_corpus
+
+    folder, seen = check_new(out), sys.stderr.isatty()
+    if texts:
+        say(f"learning pieces from {texts}, then preparing it …", error=True)
+        prepared = packaged(texts, folder, size, workers, seen)
+    else:
+        documents, source = _documents(files, hub, config, field)
+        if vocabulary is None:
+            say(f"learning {size or PIECES['english']:,} pieces …", error=True)
+        prepared = prepare_corpus(
+            lambda: (each.text for each in islice(documents(), limit)),
+            folder,
+            vocabulary,
+            pieces=size,
+            hold_out=hold_out,
+            source=source,
+            workers=workers,
+            progress=seen,
+        )
+    for name, part in zip(("vocabulary", "train", "held-out"), prepared, strict=True):
+        if part is not None:
+            say(f"{out / name}: {part}")
     say(f"what next: bertcore pretrain --data {out} --out RUN")
 
 
@@ -176,52 +192,18 @@ def _check_sources(context: typer.Context) -> None:
             raise typer.BadParameter(message, ctx=context)
 
 
-def prepare_corpus(asked: Mapping[str, Any]) -> Prepared:
-    """Prepare what the options of the command ask for."""
+def _documents(
+    files: list[Path] | None, hub: str | None, config: str | None, field: str
+) -> tuple[Callable[[], Iterator[Document]], str]:
+    """What gives all documents each time it is called, and where they come from."""
     from bertcore.text.documents import read_documents, stream
-    from bertcore.text.fast_tokenizer import load_tokenizer
-    from bertcore.text.prepare import (
-        Texts,
-        check_new,
-        holding_out,
-        learnable,
-        packaged,
-        prepare_texts,
-    )
-    from bertcore.text.wordpiece import train_tokenizer
 
-    out, seen = check_new(asked["out"]), sys.stderr.isatty()
-    if asked["texts"]:
-        say(f"learning pieces from {asked['texts']}, then preparing it …", error=True)
-        return packaged(asked["texts"], out, asked["size"], asked["workers"], seen)
-
-    def training_texts(apart: list[str]) -> Iterator[str]:
-        """From the first on, as often as it is called; those held out go apart."""
-        if asked["files"]:
-            found = read_documents(asked["files"], asked["field"])
-        else:
-            found = stream(asked["hub"], asked["config"], field=asked["field"])
-        texts = (document.text for document in islice(found, asked["limit"]))
-        return holding_out(texts, asked["hold_out"], apart)
-
-    if asked["vocabulary"] is not None:
-        tokenizer = load_tokenizer(asked["vocabulary"])
-    else:
-        size = asked["size"] or SIZE
-        say(f"learning {size:,} pieces …", error=True)
-        tokenizer = train_tokenizer(learnable(training_texts([])), size)
-    apart: list[str] = []
-    texts = Texts(training_texts(apart), apart, _source(asked), "")
-    return prepare_texts(texts, tokenizer, out, asked["workers"], seen)
-
-
-def _source(asked: Mapping[str, Any]) -> str:
-    if asked["files"]:
-        names = [Path(file).name for file in asked["files"]]
+    if files:
+        names = [file.name for file in files]
         more = f" and {len(names) - 8} more" if names[8:] else ""
-        return ", ".join(names[:8]) + more
-    part = f", {asked['config']}" if asked["config"] else ""
-    return f"{asked['hub']}{part}"
+        return lambda: read_documents(files, field), ", ".join(names[:8]) + more
+    part = f", {config}" if config else ""
+    return lambda: stream(str(hub), config, field=field), f"{hub}{part}"
 
 
 COMMANDS = {"pieces": pieces, "vocabulary": vocabulary, "prepare": prepare}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
@@ -257,6 +257,44 @@ def prepare_texts(
         if texts.held_out:
             prepare(texts.held_out, tokenizer, partial / HELD_OUT, **about)
     return open_prepared(folder)
+
+
+def prepare_corpus(
+    documents: Callable[[], Iterator[str]],
+    folder: str | Path,
+    vocabulary: str | Path | None = None,
+    *,
+    pieces: int | None = None,
+    hold_out: int = 50,
+    source: str = "",
+    workers: int | None = None,
+    progress: bool = False,
+) -> Prepared:
+    """Tokenise documents into a new folder, some of them held out.
+
+    Args:
+        documents: gives all of them, from the first on, each time it is called.
+        folder: a new one.
+        vocabulary: a folder or vocab.txt; None learns one first.
+        pieces: of the vocabulary to learn; None are 8,192.
+        hold_out: one document in so many is not trained on; 0 holds none out.
+        source, workers, progress: as in `prepare`.
+
+    Raises:
+        FileExistsError: if the folder is there already.
+        ValueError: as `prepare` and `holding_out` do.
+    """
+    folder = check_new(folder)
+    if vocabulary is not None:
+        tokenizer = load_tokenizer(vocabulary)
+    else:
+        # The held-out documents are not learnt from, either.
+        learnt_from = holding_out(documents(), hold_out, [])
+        tokenizer = train_tokenizer(learnable(learnt_from), pieces or PIECES["english"])
+    apart: list[str] = []
+    train = holding_out(documents(), hold_out, apart)
+    texts = Texts(train, apart, source, "")
+    return prepare_texts(texts, tokenizer, folder, workers, progress)
 
 
 def check_new(folder: str | Path) -> Path:
