@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from bertcore.command.app import run
+from bertcore.command import app as command_line
 from contest.leaderboard import leaderboard
 from contest.race import race
 from contest.speedrun import speedrun
@@ -32,7 +32,7 @@ app.command()(leaderboard)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
-    return run(app, NAME, sys.argv[1:] if arguments is None else arguments)
+    return command_line.main(arguments, app, NAME)
 
 
 if __name__ == "__main__":

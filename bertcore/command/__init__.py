@@ -2,6 +2,9 @@
 
 import sys
 
+# The exit statuses.
+FINE, FAULT, USAGE, DIVERGED, INTERRUPTED = 0, 1, 2, 3, 130
+
 
 def say(line: str, error: bool = False) -> None:
     """A line on stdout or stderr, above the bars that are on the screen."""

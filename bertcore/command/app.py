@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from bertcore.command import say
-
-FINE, FAULT, USAGE, DIVERGED, INTERRUPTED = 0, 1, 2, 3, 130
+from bertcore.command import FAULT, FINE, INTERRUPTED, USAGE, say
 
 ALONE = ("info", "benchmark", "tasks")  # commands that need no arguments
 CONTEST = ("race", "speedrun", "leaderboard")  # commands that are outside the package
@@ -42,31 +40,30 @@ Exit status: 0 fine; 1 a fault of the input, said in one sentence; 2 wrong usage
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit status."""
+def main(
+    arguments: Sequence[str] | None = None, app: Any = None, name: str = "bertcore"
+) -> int:
+    """Run one command, of bertcore or another typer application.
+
+    Returns:
+        The exit status.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given and given[0] in CONTEST:
+    if app is None and given and given[0] in CONTEST:
         moved = (
             f"{given[0]} has moved out of the package; in a checkout of the repository "
             f"run python -m contest {given[0]} (see contest/README.md)"
         )
         return _fault(moved, status=USAGE)
     try:
-        import typer  # noqa: F401
+        import typer
     except ImportError:
         return _fault("the command line needs typer; run: pip install typer")
-    return run(_assembled(), "bertcore", given)
-
-
-def run(app: Any, name: str, arguments: Sequence[str]) -> int:
-    """Run a command of a typer application; return the exit status."""
-    import typer
-
     usage_error = typer.BadParameter.__base__  # has moved from click into typer
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(_assembled() if app is None else app)
     try:
         with _plain_warnings():
-            status = command.main(arguments, prog_name=name, standalone_mode=False)
+            status = command.main(given, prog_name=name, standalone_mode=False)
     except usage_error as error:
         error.show()
         return USAGE

@@ -6,7 +6,6 @@ says of it. So what can be set in Python can be set in a shell.
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from functools import wraps
 from inspect import Parameter, Signature, getdoc, signature
 from typing import Annotated, Any, get_type_hints
 
@@ -64,14 +63,10 @@ def with_options(*groups: Iterable[Parameter]) -> Callable[[Command], Command]:
         ]
         parameters = [*own, *(each for group in groups for each in group)]
 
-        @wraps(command)
-        def shown(**values: Any) -> None:
-            command(**values)
-
         # typer reads both of them.
-        shown.__signature__ = Signature(parameters)
-        shown.__annotations__ = {each.name: each.annotation for each in parameters}
-        return shown
+        command.__signature__ = Signature(parameters)
+        command.__annotations__ = {each.name: each.annotation for each in parameters}
+        return command
 
     return decorated
 

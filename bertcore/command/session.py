@@ -20,7 +20,7 @@ import torch
 import typer
 from tqdm import tqdm
 
-from bertcore.command import say
+from bertcore.command import DIVERGED, FAULT, say
 from bertcore.text.prepare import packaged
 from bertcore.training.checkpoint import checkpoints
 from bertcore.training.devices import Machine, World, join, leave, measure
@@ -28,9 +28,10 @@ from bertcore.training.engine import CHECKPOINTS, Run
 from bertcore.training.export import export
 from bertcore.training.loop import ComputeSettings, Diverged, Record, default_workers
 from bertcore.training.pretraining import Pretraining
-from bertcore.training.recipe import PLANS, choose_plan
+from bertcore.training.recipe import PLANS, SessionSettings, choose_plan
 from bertcore.training.run import (
     CURVES,
+    FREE,
     MODEL,
     RUN,
     RunDescription,
@@ -39,8 +40,6 @@ from bertcore.training.run import (
     start_run,
 )
 
-FAULT, DIVERGED = 1, 3
-SAVE_EVERY, EVALUATIONS = 300.0, 20
 WARM_UP = 2  # updates that are not counted: memory is found, kernels are chosen
 LINES = 20  # of a run that is not evaluated
 _BAR = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
@@ -240,7 +239,8 @@ class PretrainingJob(Job):
             given: the options that were given.
         """
         self.folder, self.given = folder, given
-        if given.get("tensorboard") and find_spec("tensorboard") is None:
+        wanted = _session_settings(given)  # a fault shows before anything is written
+        if wanted.tensorboard and find_spec("tensorboard") is None:
             raise ValueError(
                 "--tensorboard needs a package that is not installed; run: pip install "
                 "tensorboard, or leave --tensorboard out"
@@ -260,18 +260,18 @@ class PretrainingJob(Job):
         if world.leads:
             say(str(machine))
         about = together(lambda: self._described(machine, world), world, device)
-        asked = about.asked
-        if asked.get("tensorboard"):
+        wanted = _session_settings(about.asked)
+        if wanted.tensorboard:
             self.curves = folder / CURVES
         self.run = run = start_run(
             about.texts(folder),
             about.recipe,
             about.config,
             folder,
-            settings=_settings(machine, world, asked),
-            save_every=asked.get("save_every", SAVE_EVERY),
-            evaluations=asked.get("looks", EVALUATIONS),
-            shard=asked.get("shard", False) and world.size > 1,
+            settings=_compute_settings(machine, world, wanted),
+            save_every=wanted.save_every,
+            evaluations=wanted.looks,
+            shard=wanted.shard and world.size > 1,
         )
         if world.leads:
             count = sum(p.numel() for p in run.model.parameters())
@@ -321,16 +321,21 @@ class PretrainingJob(Job):
         say(f'what next: bertcore fill-mask "Some [MASK] text." --model {folder}')
 
 
-def _settings(
-    machine: Machine, world: World, asked: Mapping[str, Any]
+def _session_settings(asked: Mapping[str, Any]) -> SessionSettings:
+    return SessionSettings(**{key: asked[key] for key in FREE if key in asked})
+
+
+def _compute_settings(
+    machine: Machine, world: World, wanted: SessionSettings
 ) -> ComputeSettings:
-    cuda = machine.device.type == "cuda"
+    workers = wanted.workers
     return ComputeSettings(
         device=machine.device,
         precision=machine.precision,
         world=world,
-        compile=cuda and asked.get("compile", False),
-        workers=asked.get("workers", default_workers(machine.device)),
+        # A run that began on a GPU may go on elsewhere.
+        compile=wanted.compile and machine.device.type == "cuda",
+        workers=default_workers(machine.device) if workers is None else workers,
         operations=machine.operations,
     )
 
@@ -352,7 +357,8 @@ def speed(
     pass_size = pass_size or (256 if machine.device.type == "cuda" else 4)
     recipe = plan.recipe.replace(batch=pass_size, pass_size=None, steps=10**6)
     texts = packaged("tales")._replace(held_out=None)
-    settings = replace(_settings(machine, World(), {}), compile=compile)
+    settings = _compute_settings(machine, World(), SessionSettings())
+    settings = replace(settings, compile=compile)
     run = start_run(texts, recipe, plan.config(plan.pieces), settings=settings)
     kind = str(machine.precision).removeprefix("torch.")
     count = sum(p.numel() for p in run.model.parameters())
