@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 import torch
 
 from bertcore.command import say
+from bertcore.command.options import flag_of
 from bertcore.files import COMPRESSED, TABLES, ending_of, read_records
 from bertcore.model.variants.families import masked_lm_of
 from bertcore.sources import Absent
@@ -48,25 +49,19 @@ def predictor_of(name: str) -> Predictor:
 
 
 def ask_to_write(predictor: Predictor, wishes: Mapping[str, Any]) -> None:
-    """Change how a model writes.
-
-    Args:
-        predictor: a fine-tuned model.
-        wishes: values for fields of its `Search`.
+    """Change how a model writes, by fields of its `Search`.
 
     Raises:
-        ValueError: if there are some, and the model does not write; or if they make no
-            sense.
+        ValueError: if the model does not write, or the wishes make no sense.
     """
-    if not wishes:
-        return
-    if "search" not in predictor.settings:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in wishes)
+    if wishes and "search" not in predictor.settings:
+        options = ", ".join(map(flag_of, wishes))
         raise ValueError(
             f"a model for {predictor.kind} writes nothing; leave {options} out"
         )
-    search = predictor.settings["search"].replace(**wishes)
-    predictor.settings = {**predictor.settings, "search": search}
+    if wishes:
+        search = predictor.settings["search"].replace(**wishes)
+        predictor.settings = {**predictor.settings, "search": search}
 
 
 class Line(NamedTuple):
@@ -77,14 +72,14 @@ class Line(NamedTuple):
 
 
 class Form(NamedTuple):
-    """How a line is read: for which kind of task; as an object, or if it is one.
+    """How a line is read.
 
-    `json` is "always", "perhaps" (a line that begins with a brace) or "never";
-    `context` is that of all questions, or None.
+    `objects` says whether it is a JSON object; None: if it begins with a brace.
+    `context` is that of all questions.
     """
 
     task: Task
-    json: str
+    objects: bool | None
     context: str | None = None
 
 
@@ -104,37 +99,32 @@ def answers(
     """
     for group in groups:
         fault: ValueError | None = None
-        rows: list[tuple[Row, Line]] = []
+        rows: list[Row] = []
+        places: list[str] = []
         for line in group:
             try:
-                rows.append((row_of(line, form), line))
+                rows.append(row_of(line, form))
+                places.append(line.place)
             except ValueError as error:
                 if not skip:
                     fault = error
                     break
                 say(f"bertcore: {error}", error=True)
-        yield from _answered(predictor, rows, skip)
+        try:
+            found = predictor.predict(rows)
+        except ValueError:
+            # The model cannot read all of them: one by one, to say of which.
+            for row, place in zip(rows, places, strict=True):
+                try:
+                    yield row, predictor.predict([row])[0]
+                except ValueError as error:
+                    if not skip:
+                        raise ValueError(f"{place}: {error}") from error
+                    say(f"bertcore: {place}: {error}", error=True)
+        else:
+            yield from zip(rows, found, strict=True)
         if fault is not None:
             raise fault
-
-
-def _answered(
-    predictor: Predictor, rows: list[tuple[Row, Line]], skip: bool
-) -> Iterator[tuple[Row, Any]]:
-    """All at once; if the model cannot, one by one, to say of which."""
-    try:
-        found = predictor.predict([row for row, _ in rows])
-    except ValueError:
-        for row, line in rows:
-            try:
-                yield row, predictor.predict([row])[0]
-            except ValueError as error:
-                fault = ValueError(f"{line.place}: {error}")
-                if not skip:
-                    raise fault from error
-                say(f"bertcore: {fault}", error=True)
-        return
-    yield from zip((row for row, _ in rows), found, strict=True)
 
 
 def scored(name: str, task: str, on_fault: str) -> Iterator[str]:
@@ -169,16 +159,11 @@ def groups_in(path: Path) -> Iterator[list[Line]]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}; check the path")
-    return _table_groups(path) if ending_of(path) in TABLES else _line_groups(path)
-
-
-def _table_groups(path: Path) -> Iterator[list[Line]]:
-    rows = starmap(Line, read_records(path))
-    while group := list(islice(rows, GROUP)):
-        yield group
-
-
-def _line_groups(path: Path) -> Iterator[list[Line]]:
+    if ending_of(path) in TABLES:
+        rows = starmap(Line, read_records(path))
+        while group := list(islice(rows, GROUP)):
+            yield group
+        return
     with COMPRESSED.get(path.suffix.lower(), open)(path, "rb") as stream:
         yield from arriving(stream)
 
@@ -207,10 +192,9 @@ def arriving(stream: BinaryIO) -> Iterator[list[Line]]:
 
 def texts_given(texts: Iterable[str]) -> list[Line]:
     """The texts of a command line."""
-    found = enumerate(texts, 1)
     return [
         Line(f"text {number}", text.encode("utf8", "surrogateescape"))
-        for number, text in found
+        for number, text in enumerate(texts, 1)
     ]
 
 
@@ -240,7 +224,7 @@ def _row_in(content: bytes | dict[str, Any], form: Form) -> Row:
     if isinstance(content, bytes):
         text = content.decode("utf8").strip("\r\n")
         brace = text.lstrip().startswith("{")
-        if form.json == "never" or (form.json == "perhaps" and not brace):
+        if not (brace if form.objects is None else form.objects):
             return form.task.from_line(text, form.context)
         try:
             record = json.loads(text)

@@ -2,8 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,13 +29,35 @@ TaskName = Annotated[
     str, typer.Argument(help="A set that bertcore tasks lists, or rows of your own.")
 ]
 OnFault = Annotated[
-    Literal[tuple(ON_FAULT)], typer.Option(help="At rows that cannot be used.")
+    Literal[tuple(ON_FAULT)],
+    typer.Option(help="What to do where a row cannot be used."),
+]
+Kind = Annotated[
+    Literal[tuple(KINDS)] | None, typer.Option(help="What rows of your own are for.")
+]
+Baselines = Annotated[
+    bool,
+    typer.Option(
+        "--baselines/--no-baselines",
+        help="Compare with the majority and with counted words.",
+    ),
+]
+Texts = Annotated[
+    list[str] | None,
+    typer.Argument(help="Each in quotes; without any, lines are read."),
+]
+Lines = Annotated[
+    Path | None,
+    typer.Option(
+        help="Read this file, not the input: lines, .jsonl, .csv, .tsv or .parquet; "
+        "perhaps .gz, .bz2 or .xz."
+    ),
 ]
 EVERYDAY = "epochs", "batch", "pass_size", "learning_rate", "length", "seed"
 # How a model writes; where a text begins and ends its tokenizer says.
 SEARCH = field_options(
     Search,
-    "How a model writes (else as it was saved)",
+    "For a model that writes (what is not given: as it was saved)",
     leave_out=("start_id", "stop_id"),
     usual=False,
 )
@@ -49,38 +70,36 @@ def finetune(
     context: typer.Context,
     task: TaskName,
     out: Annotated[Path, typer.Option(help="A folder for the model.")],
-    kind: Annotated[
-        Literal[tuple(KINDS)] | None, typer.Option(help="Of rows of your own.")
-    ] = None,
+    kind: Kind = None,
     model: Annotated[
         str | None,
         typer.Option(help=f"To start from: a folder, a run, a hub name ({OUR_MODEL})."),
     ] = None,
     random: Annotated[
-        bool, typer.Option("--random", help="Its sizes, but random weights.")
+        bool, typer.Option("--random", help="Only its sizes, with random weights.")
     ] = False,
     rows: Annotated[
-        int | None, typer.Option(help="Train on so many rows only.", min=1)
+        int | None, typer.Option(help="How many rows to train on (all).", min=1)
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Runs, of as many seeds.", min=1)] = 1,
-    baselines: Annotated[
-        bool,
-        typer.Option("--baselines/--no-baselines", help="Majority and counted words."),
-    ] = True,
+    seeds: Annotated[
+        int, typer.Option(help="How many runs, each from a seed of its own.", min=1)
+    ] = 1,
+    baselines: Baselines = True,
     on_fault: OnFault = "stop",
     precision: Annotated[
         Precision | None,
-        typer.Option(help="Of products of matrices (the device's fastest)."),
+        typer.Option(help="How matrices are multiplied (the device's fastest)."),
     ] = None,
     **others: Any,
 ) -> None:
     """Fit a pretrained model to a task.
 
     After each epoch it looks at the validation rows, and keeps the weights of the best
-    look. The test rows are for the table at the end, beside simple means.
+    look. The test rows are for the table at the end, which compares it with guesses
+    that need no model: the commonest class, and counted words.
 
     \b
-    TASK is a name that bertcore tasks lists; or rows of your own, and
+    The task is a name that bertcore tasks lists; or rows of your own, and
     then --kind says of which kind they are:
       my.jsonl    split by a digest, 8 parts to train on, 1 to validate, 1 to test
       my-rows     a folder of train.jsonl, valid.jsonl and test.jsonl
@@ -158,18 +177,14 @@ def score(model: Model, task: TaskName, on_fault: OnFault = "stop") -> None:
 def predict(
     context_: typer.Context,
     model: Model,
-    text: Annotated[
-        list[str] | None, typer.Argument(help="Each in quotes; else lines are read.")
-    ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(help="Of lines, or .jsonl, .csv, .tsv, .parquet; perhaps .gz."),
-    ] = None,
+    text: Texts = None,
+    file: Lines = None,
     context: Annotated[
-        Path | None, typer.Option(help="A text of any length, for all questions.")
+        Path | None,
+        typer.Option(help="A file with the text that all questions are about."),
     ] = None,
     json: Annotated[
-        bool, typer.Option("--json", help="An object a line, in and out.")
+        bool, typer.Option("--json", help="Write an object a line, and read them, too.")
     ] = False,
     on_fault: OnFault = "stop",
     **others: Any,
@@ -179,8 +194,8 @@ def predict(
     Of a text it tells the class, the number or the names; to a question, the answer; or
     it writes what it has learnt to write.
 
-    Without TEXT and --file it reads lines from its input, and answers each as soon as
-    it is there. Blank lines are passed over.
+    Without a text and --file it reads lines from its input, and answers each as soon
+    as it is there. Blank lines are passed over.
 
     \b
     A line is, as the model's task wants it:
@@ -199,8 +214,7 @@ def predict(
       bertcore predict my-sounds "hello" --beams 4
       bertcore predict my-summaries --file texts.txt --temperature 0.7 --top-p 0.9
 
-    The share before a class is its probability, as the model sees it. The options
-    under the last title are for models that write.
+    The share before a class is its probability, as the model sees it.
     """
     if text and file is not None:
         message = "TEXT and --file; give one of the two"
@@ -212,13 +226,20 @@ def predict(
     predictor = answering.predictor_of(model)
     answering.ask_to_write(predictor, wishes)
     objects = file is not None and ending_of(file) in (".jsonl", ".json")
-    how = "always" if objects else "perhaps" if json else "never"
-    form = answering.Form(predictor.task, how, _text_of(context, predictor.task))
+    form = answering.Form(
+        predictor.task,
+        objects=objects or (None if json else False),
+        context=_text_of(context, predictor.task),
+    )
     groups, keyboard = _groups(text, file)
     skip = keyboard or on_fault == "skip"
-    with _quiet_pipe():
+    try:
         for row, answer in answering.answers(predictor, groups, form, skip):
             typer.echo(answering.said(predictor.task, row, answer, json))
+    except BrokenPipeError:
+        # Who reads the answers has had enough, as head has: that is no fault. Python
+        # writes what is left when it ends, and must not complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _groups(
@@ -254,54 +275,29 @@ def _text_of(context: Path | None, task: "Task") -> str | None:
     return text
 
 
-@contextmanager
-def _quiet_pipe() -> Iterator[None]:
-    """Who reads the answers may have had enough, as `head` has: that is no fault."""
-    try:
-        yield
-    except BrokenPipeError:
-        # Python writes what is left when it ends, and must not complain then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def tasks() -> None:
     """The sets to fine-tune on that go by a name.
 
     \b
       bertcore tasks
     """
-
-    for line in task_table():
-        typer.echo(line)
-
-
-COMMANDS = {
-    "tasks": tasks,
-    "finetune": finetune,
-    "score": score,
-    "predict": predict,
-}
-
-
-def task_table() -> Iterator[str]:
-    """Name, kind, rows and question of each set; its licence and how to get it."""
-    yield "In packages:"
+    typer.echo("In packages:")
     for name, task in NAMED_TASKS.items():
         train, valid, test = (f"{count:,}" for count in task.rows)
-        yield f"  {name:<{_WIDE}}{task.kind:<16}{task.title}"
-        yield f"{_IN}{train} rows to train on, {valid} to validate, {test} to test"
-        yield f"{_IN}licence: {task.licence}"
-        yield f"{_IN}{_state(name, task)}"
-    yield ""
+        typer.echo(f"  {name:<{_WIDE}}{task.kind:<16}{task.title}")
+        typer.echo(
+            f"{_IN}{train} rows to train on, {valid} to validate, {test} to test"
+        )
+        typer.echo(f"{_IN}licence: {task.licence}")
+        typer.echo(f"{_IN}{_state(name, task)}")
     remedy = "" if find_spec("datasets") else "; run: pip install datasets"
-    yield f"On the Hugging Face hub (with the library datasets{remedy}):"
+    typer.echo(f"\nOn the Hugging Face hub (with the library datasets{remedy}):")
     for name, about in HUB_TASKS.items():
         part = f", {about.config}" if about.config else ""
-        yield f"  {name:<{_WIDE}}{about.kind:<16}{about.title}"
-        yield f"{_IN}licence: {about.licence}"
-        yield f"{_IN}{about.repository}{part}"
-    yield ""
-    yield "what next: bertcore finetune NAME --out FOLDER"
+        typer.echo(f"  {name:<{_WIDE}}{about.kind:<16}{about.title}")
+        typer.echo(f"{_IN}licence: {about.licence}")
+        typer.echo(f"{_IN}{about.repository}{part}")
+    typer.echo("\nwhat next: bertcore finetune NAME --out FOLDER")
 
 
 def _state(name: str, task: NamedTask) -> str:
@@ -321,3 +317,6 @@ def _has(package: str) -> bool:
     except PackageNotFoundError:
         return False
     return True
+
+
+COMMANDS = {"tasks": tasks, "finetune": finetune, "score": score, "predict": predict}

@@ -10,23 +10,19 @@ from bertcore.command import say
 from bertcore.command.options import field_options, given_options, with_options
 from bertcore.model.config import PRESETS
 from bertcore.sources import ENCODER, OUR_MODEL, describe
-from bertcore.training.recipe import (
-    PLANS,
-    RECIPES,
-    Recipe,
-    SessionSettings,
-)
+from bertcore.training.recipe import PLANS, RECIPES, Recipe, SessionSettings
 
 Run = Annotated[Path, typer.Argument(help="The folder of a run.")]
 Data = Annotated[
-    Path | None, typer.Option(help="What bertcore prepare wrote, not the plan's texts.")
+    Path | None,
+    typer.Option(help="A folder that bertcore prepare wrote, not the plan's texts."),
 ]
 ANY_MODEL = "A run, a model's folder or a hub name."
 PlanName = Literal[tuple(PLANS)]
 MASK = "[MASK]"
-EVERYDAY = tuple(
-    "seconds steps batch pass_size length learning_rate optimiser mask_rate pairs "
-    "seed".split()
+EVERYDAY = (
+    *("seconds", "steps", "batch", "pass_size", "length", "learning_rate"),
+    *("optimiser", "mask_rate", "pairs", "seed"),
 )
 SESSION = field_options(SessionSettings, "The session: where and how fast")
 
@@ -39,14 +35,14 @@ def pretrain(
     out: Annotated[Path, typer.Option(help="The folder of the run.")],
     plan: Annotated[
         PlanName | None,
-        typer.Option(help="Sizes, texts and recipe (what the machine can afford)."),
+        typer.Option(help="Sizes, texts, recipe: as above (what the machine affords)."),
     ] = None,
     data: Data = None,
     family: Annotated[
         str | None,
         typer.Option(
-            help="Whose model and objectives: roberta, albert, distilbert, electra, "
-            "spanbert, deberta, modernbert (bert)."
+            help="The kind of model, with its objectives: bert, roberta, albert, "
+            "distilbert, electra, spanbert, deberta, modernbert (bert)."
         ),
     ] = None,
     preset: Annotated[
@@ -55,7 +51,7 @@ def pretrain(
     ] = None,
     recipe: Annotated[
         Literal[tuple(RECIPES)] | None,
-        typer.Option(help="As BERT was trained, or what is better in a short run."),
+        typer.Option(help='"faithful": as BERT was trained; "fast": for short runs.'),
     ] = None,
     **others: Any,
 ) -> None:

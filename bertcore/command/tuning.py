@@ -11,6 +11,7 @@ import torch
 
 from bertcore.cards import write_card
 from bertcore.command import say
+from bertcore.command.options import flag_of
 from bertcore.command.session import Job, PretrainingJob, together
 from bertcore.files import read_json, write_json, write_text
 from bertcore.tasks.kinds import find_task
@@ -46,7 +47,7 @@ def resumed(folder: Path, given: Mapping[str, Any]) -> Job:
     if not (folder / ASKED).is_file():
         RunDescription.read(folder)  # or say that there is none
         return PretrainingJob(folder, given)
-    others = [f"--{name.replace('_', '-')}" for name in given if name not in FREE]
+    others = [flag_of(name) for name in given if name not in FREE]
     if others:
         raise ValueError(
             f"{folder} is a run of bertcore finetune, which does not take "
@@ -158,12 +159,9 @@ class TuningJob(Job):
         """A run for each seed that has not ended."""
         together(lambda: self._prepare(world), world, device)
         asked = self.given.get("precision")
-        settings = ComputeSettings(
-            device,
-            getattr(torch, asked) if asked else precision_for(device),
-            world,
-            workers=default_workers(device),
-        )
+        precision = getattr(torch, asked) if asked else precision_for(device)
+        workers = default_workers(device)
+        settings = ComputeSettings(device, precision, world, workers=workers)
         if world.leads:
             self._announce(device)
         new = [seed for seed in self.seeds if seed not in self.folder.finished]
@@ -199,17 +197,13 @@ class TuningJob(Job):
             )
         rows = read_set(given["task"], given.get("kind"), given["on_fault"])
         self.rows = rows._replace(data=first_rows(rows.data, given.get("rows")))
+        self.data = self.rows.data  # the sound ones
         self.start.check_kind(self.data.kind)
         task = find_task(self.data.kind)
         task.check_tuning(tuning)
         task.check_scores([*self.data.valid[:1], *self.data.test[:1]])
         self.tuning, self.folder.pass_size = tuning, recipe.one_pass
         self.seeds = range(tuning.seed, tuning.seed + given["seeds"])
-
-    @property
-    def data(self) -> TaskSet:
-        """The rows that are sound."""
-        return self.rows.data
 
     def _announce(self, device: torch.device) -> None:
         """What is trained on what; and, on stderr, what one should know before."""
@@ -219,8 +213,7 @@ class TuningJob(Job):
         listed.unlink(missing_ok=True)  # of another run's rows
         notes = [f"left out: {fault}" for fault in faults]
         if faults:
-            text = "".join(f"{fault}\n" for fault in faults)
-            write_text(listed, text)
+            write_text(listed, "".join(f"{fault}\n" for fault in faults))
             many = f"{len(faults):,} fault{'s' if len(faults) > 1 else ''}"
             notes.append(f"{many}, listed in {listed}")
         notes += [each for each in (note, self.start.note) if each]
@@ -299,9 +292,8 @@ class TuningJob(Job):
         folder.clear()
         if scored:
             outcomes = list(scored.values())
-            count, name = len(self.data.test), self.start.name
-            for line in table(count, name, outcomes, baselines):
-                say(line)
+            lines = table(len(self.data.test), self.start.name, outcomes, baselines)
+            say("\n".join(lines))
         time = f"{results['tokens']:,} tokens, {results['training_seconds']:,.0f} s"
         say(f"finished: {sums}, {time}; {where}")
         say(f"what next: {next_command(path, self.data)}")
