@@ -127,6 +127,13 @@ def test_other_texts_are_refused_and_moved_ones_are_not(run, texts, tmp_path, ca
     assert json.loads((run / "run.json").read_text())["data"] == str(moved)
 
 
+def test_a_session_that_makes_no_sense_leaves_the_run_as_it_was(run, capsys) -> None:
+    before = (run / "run.json").read_text()
+    assert main(["resume", str(run), "--looks", "0"]) == 1
+    assert "--looks 0 must be 1 or more" in capsys.readouterr().err
+    assert (run / "run.json").read_text() == before
+
+
 def test_it_goes_on_from_an_earlier_checkpoint(run: Path, capsys) -> None:
     """The weights at the end are those of the run that nothing befell."""
     whole = BertForPreTraining.from_pretrained(run / "model").state_dict()
