@@ -5,16 +5,16 @@ text, match by match; `Explorer` shows whose weights go where, in every head (ch
 0, 1, 3 and 4).
 """
 
+from __future__ import annotations
+
 import base64
 import html
 import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-from torch import Tensor
 
 from bertcore.book.plots import (
     BLUE,
@@ -31,6 +31,9 @@ from bertcore.book.plots import (
 from bertcore.model.config import BertConfig
 from bertcore.text.characters import split_words
 from bertcore.text.wordpiece import Tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _PIECES = ("[CLS]", "the", "dog", "bit", "the", "[MASK]", "[SEP]")
 _SHOWN = 6  # tries at either end of a long row
@@ -434,7 +437,7 @@ def _example(number: int, pieces: list[str], weights: Tensor) -> Example:
             "them after the softmax, without dropout"
         )
     weights = weights.clamp(max=1) * 255
-    return Example(list(pieces), weights.round().to(torch.uint8))
+    return Example(list(pieces), weights.round().byte())
 
 
 def _check_choice(name: str, number: int, last: int) -> None:
