@@ -51,11 +51,11 @@ _REMEDIES = {
 
 
 class Checkpoint(NamedTuple):
-    """What was read: weights, the optimisers' means, and the rest as plain values."""
+    """Weights, the moments of the optimisers, and the rest as plain values."""
 
     folder: Path
     weights: dict[str, Tensor]
-    means: dict[str, Tensor]
+    moments: dict[str, Tensor]
     state: dict[str, Any]
 
 
@@ -63,7 +63,7 @@ def save_checkpoint(
     folder: str | Path,
     step: int,
     weights: Mapping[str, Tensor],
-    means: Mapping[str, Tensor],
+    moments: Mapping[str, Tensor],
     state: Mapping[str, Any],
     keep: int = 2,
 ) -> Path:
@@ -73,7 +73,7 @@ def save_checkpoint(
         folder: that of all checkpoints of a run.
         step: names this one.
         weights: of the model.
-        means: of the optimisers.
+        moments: of the optimisers.
         state: plain values.
         keep: at least 1.
 
@@ -86,14 +86,14 @@ def save_checkpoint(
         raise ValueError(f"keep={keep}; give 1 or more, or there is nothing to resume")
     folder = Path(folder)
     target = folder / f"step-{step:08d}"
-    needed = sum(t.nbytes for part in (weights, means) for t in part.values())
+    needed = sum(t.nbytes for part in (weights, moments) for t in part.values())
     for left in folder.glob("step-*.partial"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
     try:
         # One of this name is damaged, or of a run that was taken back to an older one.
         with new_folder(target) as partial:
             save_file(_plain(weights), partial / WEIGHTS, {"format": "pt"})
-            save_file(_plain(means), partial / OPTIMISER_STATE, {"format": "pt"})
+            save_file(_plain(moments), partial / OPTIMISER_STATE, {"format": "pt"})
             write_json(partial / STATE, state, indent=None)
             write_manifest(partial, {"format": FORMAT})
     except (OSError, SafetensorError) as error:
@@ -108,12 +108,12 @@ def save_checkpoint(
 
 def checkpoints(folder: str | Path) -> list[Path]:
     """All finished checkpoints in a folder, the newest first; not yet verified."""
-    found = [
+    finished = [
         path
         for path in Path(folder).glob("step-*")
         if path.is_dir() and path.name.removeprefix("step-").isdecimal()
     ]
-    return sorted(found, key=_step, reverse=True)
+    return sorted(finished, key=_step, reverse=True)
 
 
 def _step(folder: Path) -> int:
@@ -154,7 +154,8 @@ def newest_checkpoint(folder: str | Path) -> tuple[Checkpoint | None, list[str]]
     if faults:
         raise ValueError(
             f"no checkpoint in {folder} can be used: {'; '.join(faults)}. Restore one "
-            "from a copy, or begin anew in another folder"
+            "from a copy, go on with the version of bertcore that wrote them, or begin "
+            "anew in another folder"
         )
     return None, faults
 
@@ -219,10 +220,10 @@ def data_digest(store: Store) -> str:
     if files:
         text = " ".join(f"{name} {files[name]['sha256']}" for name in sorted(files))
         return sha256(text.encode()).hexdigest()
-    found = sha256()
+    digest = sha256()
     for array in (store.ids, store.sentences, store.documents):
-        found.update(array.tobytes())
-    return found.hexdigest()
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def check_identity(then: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
@@ -249,6 +250,7 @@ def check_fit(
     model: Pretrained, tokenizer: Tokenizer, store: Store, recipe: Recipe
 ) -> None:
     """ValueError if model, tokenizer, store and recipe do not fit together."""
+    # The first of them is enough: with it changed, the others may be right.
     for field, needed in objective_class(model).needed_changes(recipe).items():
         raise ValueError(
             f"{type(model).__name__} for a recipe with {field}={not needed}; give a "
@@ -264,9 +266,9 @@ def check_fit(
             f"{len(tokenizer)} pieces, but the model has a table of "
             f"{model.config.vocab_size}; give vocab_size={len(tokenizer)} or more"
         )
-    expected, found = store.manifest.get("vocabulary"), vocabulary_digest(tokenizer)
-    if expected != found:
+    expected, digest = store.manifest.get("vocabulary"), vocabulary_digest(tokenizer)
+    if expected != digest:
         raise ValueError(
             f"the store was made with another vocabulary: its digest is {expected}, "
-            f"that of this tokenizer {found}; load the tokenizer that made it"
+            f"that of this tokenizer {digest}; load the tokenizer that made it"
         )

@@ -164,8 +164,14 @@ class Run:
         )
         if self.ended:
             return
-        parts = self.objective, self.batches, self.optimisers
-        updates = train(*parts, self.recipe, self.settings, self.progress)
+        updates = train(
+            self.objective,
+            self.batches,
+            self.optimisers,
+            self.recipe,
+            self.settings,
+            self.progress,
+        )
         sound = False
         try:
             self.start()
@@ -221,24 +227,25 @@ class Run:
         self.settings.world.wait()
 
     def _resume(self, checkpoints: Path) -> None:
-        found, faults = newest_checkpoint(checkpoints)
+        newest, faults = newest_checkpoint(checkpoints)
         for fault in faults:
             warnings.warn(f"an earlier checkpoint is used: {fault}", stacklevel=4)
-        if found is None:
+        if newest is None:
             return
-        check_identity(found.state["identity"], self._identity, found.folder)
+        state, weights = newest.state, newest.weights
+        check_identity(state["identity"], self._identity, newest.folder)
         with torch.no_grad():
             for name, parameter in self.objective.named_parameters():
-                parameter.copy_(found.weights[name])
-        self.optimisers.load(found.means)
-        self.progress = TrainingState(**found.state["progress"])
-        self.history = History(**found.state["history"])
+                parameter.copy_(weights[name])
+        self.optimisers.load(newest.moments)
+        self.progress = TrainingState(**state["progress"])
+        self.history = History(**state["history"])
         self.saved = self.progress.seconds
-        self.restore(found.state, found.weights)
+        self.restore(state, weights)
 
     def card(self, **results: Any) -> dict[str, Any]:
         """What ran, on what, and what came out; `results` are added."""
-        return run_card(self, results)
+        return _card(self, results)
 
     def write_card(self) -> None:
         """Into the run's folder, if there is one."""
@@ -246,10 +253,9 @@ class Run:
             write_card(self.folder / CARD, self.card())
 
 
-def run_card(run: Run, results: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run was, on what, and what came out; `results` are added."""
-    progress, settings = run.progress, run.settings
-    found: dict[str, Any] = {
+def _card(run: Run, results: Mapping[str, Any]) -> dict[str, Any]:
+    progress, settings, about = run.progress, run.settings, run.about()
+    figures: dict[str, Any] = {
         "steps": progress.step,
         "steps_left_out": progress.skipped,
         "tokens": progress.tokens,
@@ -257,17 +263,17 @@ def run_card(run: Run, results: Mapping[str, Any]) -> dict[str, Any]:
         "tokens_per_second": round(progress.tokens / max(1e-9, progress.seconds)),
         "progress": round(min(1.0, progress.share(run.recipe)), 4),
     }
+    # A pause of the machine changes the mean speed, but not the median.
     for name in ("tokens_per_second", "utilisation"):
-        values = [value for value in run.history.column(name) if value is not None]
+        values = [v for v in run.history.column(name) if v is not None]
         if values:
-            found[f"median_{name}"] = float(f"{median(values):.3g}")
+            figures[f"median_{name}"] = float(f"{median(values):.3g}")
     if settings.device.type == "cuda":
-        found["peak_memory_bytes"] = torch.cuda.max_memory_allocated(settings.device)
-    about = run.about()
+        figures["peak_memory_bytes"] = torch.cuda.max_memory_allocated(settings.device)
     return make_card(
         about.pop("what"),
         about.pop("data"),
-        {**found, **about.pop("results"), **results},
+        {**figures, **about.pop("results"), **results},
         device=device_name(settings.device),
         **about,
         parameters=sum(p.numel() for p in run.model.parameters()),
@@ -279,16 +285,16 @@ def run_card(run: Run, results: Mapping[str, Any]) -> dict[str, Any]:
 
 def weights_digest(module: nn.Module) -> str:
     """One SHA-256 of all parameters, names and values."""
-    found = sha256()
+    digest = sha256()
     for name, value in module.named_parameters():
         values = value.detach().cpu().contiguous().flatten().view(torch.uint8)
-        found.update(name.encode() + values.numpy().tobytes())
-    return found.hexdigest()
+        digest.update(name.encode() + values.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def rows_digest(rows: Iterable[Any]) -> str:
     """One SHA-256 of all rows, in their order."""
-    found = sha256()
+    digest = sha256()
     for row in rows:
-        found.update(repr(row).encode("utf8", "surrogatepass"))
-    return found.hexdigest()
+        digest.update(repr(row).encode("utf8", "surrogatepass"))
+    return digest.hexdigest()

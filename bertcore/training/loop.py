@@ -27,9 +27,7 @@ from bertcore.training.optim import Optimisers
 from bertcore.training.recipe import Recipe
 
 FAULTS = 10  # updates in a row that may be left out before a run ends
-FIRST_SCALE = (
-    2.0**14
-)  # lower than torch's own 2^16, with which a first update overflows
+FIRST_SCALE = 2.0**14  # with torch's own 2^16 a first update overflows
 MOST = 2000
 
 
@@ -361,9 +359,9 @@ class History:
     """
 
     COLUMNS: ClassVar = (
-        *("step", "tokens", "seconds", "masked_lm", "learning_rate", "gradient"),
-        *("tokens_per_second", "utilisation"),
-    )
+        "step", "tokens", "seconds", "masked_lm", "learning_rate", "gradient",
+        "tokens_per_second", "utilisation",
+    )  # fmt: skip
 
     every: int = 1
     rows: list[tuple[float | None, ...]] = field(default_factory=list)

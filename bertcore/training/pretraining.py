@@ -42,8 +42,8 @@ class Evaluation(NamedTuple):
 
     def figures(self) -> dict[str, float]:
         """Its numbers by name, for curves."""
-        found = self.quality._asdict().items()
-        return {f"held out/{k}": v for k, v in found if isinstance(v, float)}
+        scores = self.quality._asdict().items()
+        return {f"held out/{k}": v for k, v in scores if isinstance(v, float)}
 
 
 class Pretraining(Run):
@@ -96,6 +96,7 @@ class Pretraining(Run):
         check_fit(model, tokenizer, store, recipe)
         self.model, self.tokenizer = model, tokenizer
         self.store, self.held_out = store, held_out
+        # Before `__init__`, which may read a checkpoint and then its evaluations.
         self.evaluated = held_out is not None
         self.number_of_evaluations, self._evaluated_at = evaluations, 0.0
         objective = pretraining_objective(model)
@@ -111,7 +112,6 @@ class Pretraining(Run):
         )
 
     def identity(self) -> dict[str, Any]:
-        """What must be the same for the run to go on."""
         return identity(self.model, self.tokenizer, self.store, self.recipe)
 
     def start(self) -> None:
@@ -134,11 +134,9 @@ class Pretraining(Run):
         self.evaluations.append(Evaluation(at.step, at.tokens, at.seconds, quality))
 
     def state(self) -> dict[str, Any]:
-        """The evaluations, in plain values."""
         return {"evaluations": self.evaluations}
 
     def restore(self, state: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
-        """Take back what `state` gave; the weights are in the model already."""
         self.evaluations = [
             Evaluation(*values, HeldOutScores(*quality))
             for *values, quality in state["evaluations"]
@@ -155,7 +153,6 @@ class Pretraining(Run):
         self.write_card()
 
     def about(self) -> dict[str, Any]:
-        """What the card says of pretraining alone."""
         results: dict[str, Any] = {}
         if self.evaluations:
             results["held_out"] = self.evaluations[-1].quality._asdict()
@@ -188,8 +185,8 @@ def make_masker(
     shares = {"masked": objective.masked, "random": objective.random}
     if recipe.spans:
         return SpanMasker(tokenizer, recipe.mask_rate, recipe.mask_limit, **shares)
-    whole = recipe.whole_words
-    return Masker(tokenizer, recipe.mask_rate, recipe.mask_limit, whole, **shares)
+    shares["whole_words"] = recipe.whole_words
+    return Masker(tokenizer, recipe.mask_rate, recipe.mask_limit, **shares)
 
 
 def make_batches(
@@ -228,10 +225,10 @@ def pretraining_class(config: BertConfig, recipe: Recipe) -> type[nn.Module]:
         if kind.config_class is family.config:
             return kind
     # Every family has a model for masked pieces alone, so a second loss was asked for.
-    asked = "pairs" if recipe.pairs else "order"
+    field = "pairs" if recipe.pairs else "order"
     raise ValueError(
-        f"{asked}=True is asked of {fitting[0].__name__}, and the config is a "
-        f"{type(config).__name__}; give {asked}=False"
+        f"{field}=True is asked of {fitting[0].__name__}, and the config is a "
+        f"{type(config).__name__}; give {field}=False"
     )
 
 
