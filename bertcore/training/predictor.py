@@ -133,10 +133,9 @@ class Predictor:
 
     def _stream(self, rows: Iterator[Any], window: int) -> Iterator[Any]:
         number = 0
-        while some := list(islice(rows, window)):
-            read = unlabelled_rows(self, some, number)
+        while read := unlabelled_rows(self, islice(rows, window), number):
             yield from self.task.answers(read, self._scored(read, number), self)
-            number += len(some)
+            number += len(read)
 
     def _scored(self, rows: Sequence[Any], number: int) -> list[tuple[Any, Any]]:
         """Features of rows, of which the first has this number, and what they gave."""
@@ -157,13 +156,13 @@ def unlabelled_rows(
     Raises:
         ValueError: naming the row and what it should be.
     """
-    found = []
+    unlabelled = []
     for place, row in enumerate(rows, number):
         try:
-            found.append(predictor.task.unlabelled(row, predictor.settings))
+            unlabelled.append(predictor.task.unlabelled(row, predictor.settings))
         except ValueError as error:
             raise ValueError(f"row {place} is {row!r:.60}; give {error}") from error
-    return found
+    return unlabelled
 
 
 def read_task(folder: str | Path) -> tuple[dict[str, Any], Settings]:
@@ -179,8 +178,8 @@ def read_task(folder: str | Path) -> tuple[dict[str, Any], Settings]:
         raise ValueError(
             f"{folder}/{TASK} says kind={kind!r}; there are {', '.join(KINDS)}"
         )
-    wanted = ("labels", "length", "stride", *KINDS[kind].needed)
-    if lacking := [name for name in wanted if name not in about]:
+    needed = ("labels", "length", "stride", *KINDS[kind].needed)
+    if lacking := [name for name in needed if name not in about]:
         raise ValueError(
             f"{folder}/{TASK} has no {', '.join(lacking)}; write the folder anew with "
             "save_pretrained"

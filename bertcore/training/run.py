@@ -92,39 +92,14 @@ def start_run(
     Raises:
         ValueError: as `Pretraining` does.
     """
-    tokenizer, store, apart = prepared
+    tokenizer, store, held_out_store = prepared
     settings = options.get("settings")
-    held_out = None
-    if apart is not None and (settings is None or settings.world.leads):
-        held_out = HeldOut(apart, make_examples(apart, recipe), tokenizer)
+    held_out = None  # only the first process evaluates
+    if held_out_store is not None and (settings is None or settings.world.leads):
+        examples = make_examples(held_out_store, recipe)
+        held_out = HeldOut(held_out_store, examples, tokenizer)
     model = new_model(config, recipe)
     return Pretraining(model, tokenizer, store, recipe, folder, held_out, **options)
-
-
-def newest_of_run(folder: str | Path) -> tuple[Checkpoint, list[str]]:
-    """The newest sound checkpoint of a run, and why newer ones are not used.
-
-    Raises:
-        FileNotFoundError: if the run has none.
-        ValueError: if each of them is damaged.
-    """
-    found, faults = newest_checkpoint(Path(folder) / CHECKPOINTS)
-    if found is None:
-        raise FileNotFoundError(
-            f"{folder} has no checkpoint yet: one is written every five minutes, when "
-            "the run is stopped, and at its end"
-        )
-    return found, faults
-
-
-def trained_model(found: Checkpoint, config: BertConfig, recipe: Recipe) -> nn.Module:
-    """The model of a run with the weights of a checkpoint, in evaluation mode."""
-    model = new_model(config, recipe)
-    weights = {name.removeprefix(PREFIX): w for name, w in found.weights.items()}
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(weights[name])
-    return model.eval()
 
 
 class RunDescription(NamedTuple):
@@ -155,16 +130,15 @@ class RunDescription(NamedTuple):
                 f"{folder} is no run: it has no {RUN}; begin one with bertcore "
                 f"pretrain --out {folder}"
             )
-        found = read_json(path)
-        if found.get("format") != FORMAT:
+        values = read_json(path)
+        if (format := values.pop("format", None)) != FORMAT:
             raise ValueError(
-                f"{path} says format={found.get('format')!r}; this version of bertcore "
-                f"reads {FORMAT!r}"
+                f"{path} says format={format!r}; this version of bertcore reads "
+                f"{FORMAT!r}"
             )
-        config = config_from(found["config"])
-        recipe = Recipe(**found["recipe"])
-        named = [found[name] for name in ("asked", "plan", "data", "digest")]
-        return cls(*named, config, recipe)
+        values["config"] = config_from(values["config"])
+        values["recipe"] = Recipe(**values["recipe"])
+        return cls(**values)
 
     def write(self, folder: Path) -> None:
         """Into a folder; an older `run.json` stays until the new one is whole."""
@@ -180,10 +154,10 @@ class RunDescription(NamedTuple):
 
 
 def begin_run(
-    folder: Path, given: Mapping[str, Any], plan: Plan, processes: int, progress: bool
+    folder: Path, options: Mapping[str, Any], plan: Plan, processes: int, progress: bool
 ) -> RunDescription:
     """Prepare what a new run takes, and write `run.json` last."""
-    asked = {key: given[key] for key in (*FIXED, *FREE) if key in given}
+    asked = {key: options[key] for key in (*FIXED, *FREE) if key in options}
     recipe = recipe_for(plan, asked, processes)
     SessionSettings(**{key: asked[key] for key in FREE if key in asked})
     sizes = config_for(plan, asked, plan.pieces)  # faults show before the long work
@@ -193,7 +167,7 @@ def begin_run(
             "positions; give --length that many at most"
         )
     _check_place(folder)
-    data = given.get("data")
+    data = options.get("data")
     prepared = open_prepared(data) if data else _packaged(folder, plan, progress)
     folder.mkdir(parents=True, exist_ok=True)
     prepared.tokenizer.save_pretrained(folder / VOCABULARY)
@@ -204,36 +178,44 @@ def begin_run(
     return run
 
 
-def continue_run(folder: Path, given: Mapping[str, Any]) -> RunDescription:
+def continue_run(folder: Path, options: Mapping[str, Any]) -> RunDescription:
     """The run in a folder, with what this session asks for anew.
 
     Raises:
         ValueError: naming each option with which it would be another run.
     """
     run = RunDescription.read(folder)
-    fixed = {key: given[key] for key in FIXED if key in given}
+    fixed = {key: options[key] for key in FIXED if key in options}
     asked = {**run.asked, **fixed}
-    for one, other in (("steps", "seconds"), ("seconds", "steps")):
-        if one in fixed and other not in fixed:
-            asked.pop(other, None)
+    # The end is given in updates or in seconds: whichever is new replaces the other.
+    for new, old in (("steps", "seconds"), ("seconds", "steps")):
+        if new in fixed and old not in fixed:
+            asked.pop(old, None)
     plan = PLANS[asked.get("plan", run.plan)]
-    wanted = {
+    after = {
         "plan": plan.name,
         **recipe_for(plan, asked).to_dict(),
         **config_for(plan, asked, run.config.vocab_size).to_dict(),
     }
-    there = {"plan": run.plan, **run.recipe.to_dict(), **run.config.to_dict()}
+    before = {"plan": run.plan, **run.recipe.to_dict(), **run.config.to_dict()}
     if "pass_size" not in fixed:  # it may have been fitted to a number of processes
-        wanted["pass_size"] = there["pass_size"]
-    apart = [f"{k}={there[k]}, not {v}" for k, v in wanted.items() if v != there[k]]
-    if apart:
+        after["pass_size"] = before["pass_size"]
+    changes = [f"{k}={before[k]}, not {v}" for k, v in after.items() if v != before[k]]
+    if changes:
         raise ValueError(
-            f"the run in {folder} has {'; '.join(apart)}. To go on with it as it is: "
+            f"the run in {folder} has {'; '.join(changes)}. To go on with it as it is: "
             f"bertcore resume {folder}; for another run give another --out"
         )
-    data = _moved(given["data"], run, folder) if "data" in given else run.data
-    free = {key: given[key] for key in FREE if key in given}
-    run = run._replace(asked={**run.asked, **free}, data=data)
+    if "data" in options:  # the texts may be elsewhere now; they must be the same
+        if data_digest(open_prepared(options["data"]).train) != run.digest:
+            raise ValueError(
+                f"the run in {folder} began with other texts than those in "
+                f"{options['data']}: leave --data out, or give the texts that it began "
+                "with"
+            )
+        run = run._replace(data=_path(options["data"]))
+    free = {key: options[key] for key in FREE if key in options}
+    run = run._replace(asked={**run.asked, **free})
     run.write(folder)
     return run
 
@@ -255,6 +237,7 @@ def recipe_for(plan: Plan, asked: Mapping[str, Any], processes: int = 1) -> Reci
                 f"--{objective} is an objective of --family {fitting}, and this is "
                 f"--family {family}; leave --{objective} out"
             )
+    # The family's own first, so that an option has the last word.
     recipe = recipe.replace(**OBJECTIVES.get(family, ALONE))
     fields = {key: asked[key] for key in Recipe.__dataclass_fields__ if key in asked}
     if "steps" in fields and "seconds" in fields:
@@ -284,9 +267,9 @@ def config_for(plan: Plan, asked: Mapping[str, Any], pieces: int) -> BertConfig:
 def _check_place(folder: Path) -> None:
     """A new folder, or one with what is left of a start that was cut off."""
     ours = {TEXTS, VOCABULARY, RUN, f".{TEXTS}.lock"}
-    held = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
-    others = {name.removesuffix(".partial") for name in held} - ours
-    if folder.is_file() or others:
+    names = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
+    foreign = {name.removesuffix(".partial") for name in names} - ours
+    if folder.is_file() or foreign:
         raise ValueError(
             f"{folder} is no run, and there is something in it; give a new --out"
         )
@@ -306,16 +289,6 @@ def _packaged(folder: Path, plan: Plan, progress: bool) -> Prepared:
     return prepared
 
 
-def _moved(data: Path, run: RunDescription, folder: Path) -> str | None:
-    """The texts may be elsewhere now; they must be the same."""
-    if data_digest(open_prepared(data).train) != run.digest:
-        raise ValueError(
-            f"the run in {folder} began with other texts than those in {data}: leave "
-            "--data out, or give the texts that it began with"
-        )
-    return _path(data)
-
-
 def _path(data: str | Path | None) -> str | None:
     return None if data is None else str(Path(data).expanduser().resolve())
 
@@ -326,7 +299,7 @@ class TrainedModel(NamedTuple):
     model: nn.Module
     tokenizer: AnyTokenizer
     run: RunDescription | None = None
-    found: Checkpoint | None = None
+    checkpoint: Checkpoint | None = None
 
 
 def load_trained(name: str | Path) -> TrainedModel:
@@ -340,24 +313,37 @@ def load_trained(name: str | Path) -> TrainedModel:
     """
     folder = Path(name).expanduser()
     if (folder / RUN).is_file():
-        run = RunDescription.read(folder)
-        found, faults = newest_of_run(folder)
-        for fault in faults:
-            warnings.warn(f"an earlier checkpoint is used: {fault}", stacklevel=2)
-        model = trained_model(found, run.config, run.recipe)
-        return TrainedModel(model, load_tokenizer(folder / VOCABULARY), run, found)
+        return _load_run(folder)
     # What a file of published form lacks must not be made up from random weights. An
     # ELECTRA's own has no head for masked pieces; its generator stands beside it.
     place = folder / GENERATOR if (folder / GENERATOR).is_dir() else name
-    found = read_json(find_file(place, "config.json")).get("architectures")
+    names = read_json(find_file(place, "config.json")).get("architectures")
     kinds = masked_lm_classes(family_at(place))
-    if not found or found[0] not in kinds:
+    if not names or names[0] not in kinds:
         raise ValueError(
-            f"{name} is {f'a {found[0]}' if found else 'a body alone'}, which has no "
+            f"{name} is {f'a {names[0]}' if names else 'a body alone'}, which has no "
             f"head for masked pieces; give a {' or a '.join(kinds)}"
         )
-    model = load_model(place, lambda family: kinds[found[0]])
+    model = load_model(place, lambda family: kinds[names[0]])
     return TrainedModel(model, load_tokenizer(name))
+
+
+def _load_run(folder: Path) -> TrainedModel:
+    run = RunDescription.read(folder)
+    checkpoint, faults = newest_checkpoint(folder / CHECKPOINTS)
+    if checkpoint is None:
+        raise FileNotFoundError(
+            f"{folder} has no checkpoint yet: one is written every five minutes, when "
+            "the run is stopped, and at its end"
+        )
+    for fault in faults:
+        warnings.warn(f"an earlier checkpoint is used: {fault}", stacklevel=3)
+    model = new_model(run.config, run.recipe)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(checkpoint.weights[PREFIX + name])
+    tokenizer = load_tokenizer(folder / VOCABULARY)
+    return TrainedModel(model.eval(), tokenizer, run, checkpoint)
 
 
 def evaluate_run(name: str, data: Path | None, length: int | None) -> HeldOutScores:
@@ -367,8 +353,8 @@ def evaluate_run(name: str, data: Path | None, length: int | None) -> HeldOutSco
         store = _held_out(data.expanduser(), tokenizer)
     elif run is None:
         raise ValueError(f"{name} is no run, so say on which texts: --data FOLDER")
-    else:
-        store = _own(run, Path(name).expanduser())
+    elif (store := run.texts(Path(name).expanduser()).held_out) is None:
+        raise ValueError(f"{name} has no held-out texts; give some with --data")
     if run is not None:
         recipe = run.recipe
     else:  # what the model has heads for
@@ -382,27 +368,19 @@ def evaluate_run(name: str, data: Path | None, length: int | None) -> HeldOutSco
             "positions; give that many at most"
         )
     device = find_device()
-    asked = HeldOut(store, make_examples(store, recipe), tokenizer)
-    return asked.ask(model.to(device), device)
+    held_out = HeldOut(store, make_examples(store, recipe), tokenizer)
+    return held_out.ask(model.to(device), device)
 
 
 def _held_out(data: Path, tokenizer: AnyTokenizer) -> Store:
     """The held-out store of prepared texts; or the folder is itself a store."""
-    apart = data / HELD_OUT
-    folder = apart if apart.is_dir() else data
+    folder = data / HELD_OUT if (data / HELD_OUT).is_dir() else data
     if not (folder / MANIFEST).is_file():
         raise FileNotFoundError(
             f"{data} holds no held-out texts; write some with bertcore prepare, "
             "without --hold-out 0"
         )
     return Store.open(folder, tokenizer)
-
-
-def _own(run: RunDescription, folder: Path) -> Store:
-    held_out = run.texts(folder).held_out
-    if held_out is None:
-        raise ValueError(f"{folder} has no held-out texts; give some with --data")
-    return held_out
 
 
 def export_run(folder: Path, out: Path, half: bool) -> int:
@@ -417,8 +395,11 @@ def export_run(folder: Path, out: Path, half: bool) -> int:
 
 
 def _write_model(folder: Path, trained: TrainedModel, out: Path, half: bool) -> int:
-    step = trained.found.state["progress"]["step"]
-    card = _card(folder, trained.run, step)
+    run, step, card = trained.run, trained.checkpoint.state["progress"]["step"], None
+    if (folder / CARD).is_file():
+        card = read_json(folder / CARD)
+    if card is None or card["results"]["steps"] != step:  # the run was killed since
+        card = start_run(run.texts(folder), run.recipe, run.config, folder).card()
     export(trained.model, trained.tokenizer, out, card, half)
     return step
 
@@ -438,7 +419,7 @@ def model_files(name: str) -> str:
     if (folder / MODEL).is_dir():
         return str(folder / MODEL)
     trained = load_trained(folder)
-    out = folder / f"{MODEL}-{trained.found.state['progress']['step']}"
+    out = folder / f"{MODEL}-{trained.checkpoint.state['progress']['step']}"
     if not _is_model(out):
         _write_model(folder, trained, out, half=False)
     return str(out)
@@ -446,15 +427,6 @@ def model_files(name: str) -> str:
 
 def _is_model(folder: Path) -> bool:
     return (folder / "config.json").is_file() and (folder / CARD).is_file()
-
-
-def _card(folder: Path, run: RunDescription, step: int) -> dict:
-    """The run's card, if it is of this step; a new one, if the run was killed."""
-    if (folder / CARD).is_file():
-        card = read_json(folder / CARD)
-        if card["results"]["steps"] == step:
-            return card
-    return start_run(run.texts(folder), run.recipe, run.config, folder).card()
 
 
 def read_config(name: str) -> BertConfig:
@@ -543,16 +515,17 @@ def starting_model(task: str, model: str | None, random: bool) -> StartingModel:
         ValueError: if it is of no family that bertcore reads, or an encoder-decoder
             with `random`.
     """
-    own = OWN_PIECES[task]() if task in OWN_PIECES else None
-    if model is None and own is not None:
-        sizes = {"vocab_size": len(own), "max_positions": _POSITIONS}
-        config = BertConfig.preset("tiny", **sizes)
-        note = (
-            f"{task} has {len(own)} pieces of its own, which no published model knows; "
-            f"so this starts from random weights, {config.layers} layers to read and "
-            f"{config.layers} to write, {config.hidden_size} wide"
+    pieces = OWN_PIECES[task]() if task in OWN_PIECES else None
+    if model is None and pieces is not None:
+        config = BertConfig.preset(
+            "tiny", vocab_size=len(pieces), max_positions=_POSITIONS
         )
-        return StartingModel(config, own, "random weights", note=note)
+        note = (
+            f"{task} has {len(pieces)} pieces of its own, which no published model "
+            f"knows; so this starts from random weights, {config.layers} layers to "
+            f"read and {config.layers} to write, {config.hidden_size} wide"
+        )
+        return StartingModel(config, pieces, "random weights", note=note)
     name = model or OUR_MODEL
     weights = model_files(name)
     # Of its own family, as in Python: a RoBERTa has other tables and other pieces.
@@ -571,6 +544,6 @@ def starting_model(task: str, model: str | None, random: bool) -> StartingModel:
         note = f"{name} has not ended: this starts from {weights}" if so_far else ""
         return StartingModel(weights, tokenizer, name, family.name, note)
     config = family.config.from_dict(published)
-    if own is not None:
-        tokenizer, config = own, config.replace(vocab_size=len(own))
+    if pieces is not None:
+        tokenizer, config = pieces, config.replace(vocab_size=len(pieces))
     return StartingModel(config, tokenizer, f"{name}, random weights", family.name)
