@@ -84,9 +84,9 @@ def quiz() -> Quiz:
 def digest(questions: HeldOut) -> str:
     """One SHA-256 of all that is asked."""
     found = sha256()
-    for work in questions.works:
-        for name in ("input_ids", "asked", "labels"):
-            found.update(work.arguments[name].numpy().tobytes())
+    for batch in questions.batches:
+        for name in ("input_ids", "masked_positions", "labels"):
+            found.update(batch.arguments[name].numpy().tobytes())
     return found.hexdigest()
 
 

@@ -9,7 +9,6 @@ run.score(run.data.test)
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, fields
-from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -18,8 +17,8 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from bertcore.model.bert import BertForMaskedLM
-from bertcore.model.counts import Costs
 from bertcore.model.inference import evaluation, states_at
+from bertcore.model.variants.families import masked_lm_of
 from bertcore.model.weights import Pretrained
 from bertcore.tasks.kinds import KINDS, find_task
 from bertcore.tasks.rows import TaskSet
@@ -30,10 +29,14 @@ from bertcore.training.finetuning import (
     TaskBatches,
     TaskRun,
     Weights,
-    task_costs,
 )
 from bertcore.training.loop import seed_for
-from bertcore.training.objectives import Objective, states_and_logits
+from bertcore.training.objectives import (
+    OBJECTIVE_CLASSES,
+    Objective,
+    objective_class,
+    states_and_logits,
+)
 from bertcore.training.predictor import Predictor, unlabelled_rows
 from bertcore.training.recipe import Tuning
 
@@ -92,30 +95,30 @@ class DistillationObjective(nn.Module):
     def forward(
         self,
         targets: Tensor,
-        known: Tensor,
-        said: Tensor,
+        labelled: Tensor,
+        teacher_scores: Tensor,
         states: Tensor | None = None,
-        **given: Tensor,
+        **inputs: Tensor,
     ) -> Tensor:
         """The sums of the losses, each times what it counts, as `3`.
 
         Args:
-            targets: what is right, where that is known.
-            known: where it is, of all the places that are asked, `p`.
-            said: the teacher's scores, `p c`.
-            states: and its states, `p w`, if they count.
-            given: as for `scores_and_states`.
+            targets: the labels, where they are known.
+            labelled: where they are, of all positions that are scored, `p`.
+            teacher_scores: `p c`.
+            states: of the teacher, `p w`, if they count.
+            inputs: those of `scores_and_states`.
         """
-        scores, own = scores_and_states(self.model, **given)
+        scores, hidden = scores_and_states(self.model, **inputs)
         scores, mix = scores.float(), self.mix
-        alike = scores.new_zeros(())
+        angles = scores.new_zeros(())
         if states is not None:
-            alike = hidden_state_loss(self.fit(own).float(), states)
+            angles = hidden_state_loss(self.fit(hidden).float(), states)
         return torch.stack(
             [
-                mix.hard * self.hard(scores[known], targets),
-                mix.soft * soft_target_loss(scores, said, mix.temperature),
-                mix.states * alike,
+                mix.hard * self.hard(scores[labelled], targets),
+                mix.soft * soft_target_loss(scores, teacher_scores, mix.temperature),
+                mix.states * angles,
             ]
         )
 
@@ -174,26 +177,27 @@ class Distillation(TaskRun):
                 f"no distillation for {data.kind}; there is {', '.join(able)}"
             )
         self.mix, self.unlabelled = mix or LossWeights(), list(unlabelled)
-        self.teacher, self._lessons = teacher, list[TeacherOutput]()
+        self.teacher, self._outputs = teacher, list[TeacherOutput]()
         super().__init__(data, student, tuning, **options)
 
-    def lessons(self) -> "tuple[nn.Module, DistillationBatches]":
+    def objective_and_batches(self) -> tuple[nn.Module, TaskBatches]:
         """The teacher's losses, on the rows to train on and those without labels."""
-        data = self.data
-        more = unlabelled_rows(self.predictor, self.unlabelled)
-        rows = [*data.train, *more]
+        rows = [*self.data.train, *unlabelled_rows(self.predictor, self.unlabelled)]
         batches = self.task_batches(rows)
-        lessons = teacher_outputs(self.teacher, rows, data, bool(self.mix.states))
-        self._lessons = lessons
-        states, own = lessons[0].states, self.model.config.hidden_size
-        width = own if states is None else states.shape[1]
+        self._outputs = teacher_outputs(
+            self.teacher, rows, self.data, bool(self.mix.states)
+        )
+        states, width = self._outputs[0].states, self.model.config.hidden_size
+        if states is not None:
+            width = states.shape[1]
         with torch.random.fork_rng(devices=[]):
             seed_for(self.tuning.seed, 0)
             objective = DistillationObjective(
                 self.predictor.task, self.model, self.mix, width
             )
-        outputs = outputs_of_features(lessons, batches.features)
-        return objective, DistillationBatches(batches, outputs)
+        batches.outputs = outputs_of_features(self._outputs, batches.features)
+        batches.extend = with_outputs
+        return objective, batches
 
     @property
     def losses(self) -> list[tuple[float, ...]]:
@@ -201,13 +205,11 @@ class Distillation(TaskRun):
         return self._losses
 
     def identity(self) -> dict[str, Any]:
-        """What must be the same for the run to go on, the teacher included."""
-        if isinstance(self.teacher, Predictor):  # what it says differs by the machine
+        if isinstance(self.teacher, Predictor):  # its scores differ by the machine
             teacher = weights_digest(self.teacher.model)
         else:
-            teacher = rows_digest(
-                p.tolist() for p in chain(*self._lessons) if p is not None
-            )
+            parts = (part for output in self._outputs for part in output)
+            teacher = rows_digest(part.tolist() for part in parts if part is not None)
         return {
             **super().identity(),
             "teacher": teacher,
@@ -216,7 +218,6 @@ class Distillation(TaskRun):
         }
 
     def about(self) -> dict[str, Any]:
-        """What the card says of distillation alone."""
         teacher = None
         if isinstance(self.teacher, Predictor):
             teacher = an(type(self.teacher.model))
@@ -257,18 +258,15 @@ class MaskedLMDistillation(Objective):
         """
         Args:
             model: the student.
-            teacher: with `bert` and `mlm_head`, the same pieces, on the same device.
+            teacher: with a head for masked pieces, the same pieces, on the same device.
             mix: what each loss counts.
 
         Raises:
             ValueError: if the teacher has no such head, or other pieces.
         """
         super().__init__(model)
-        if not hasattr(teacher, "mlm_head"):
-            raise ValueError(
-                f"the teacher is a {type(teacher).__name__}, which guesses no pieces; "
-                "give a BertForMaskedLM or a BertForPreTraining"
-            )
+        objective_class(teacher)  # which refuses what predicts no pieces
+        teacher = masked_lm_of(teacher)
         if teacher.config.vocab_size != model.config.vocab_size:
             raise ValueError(
                 f"the teacher knows {teacher.config.vocab_size} pieces and the student "
@@ -280,25 +278,30 @@ class MaskedLMDistillation(Objective):
         )
         self._teacher = (teacher,)  # in a tuple, or it would become a part
 
-    def forward(self, asked: Tensor, labels: Tensor, **inputs: Tensor) -> Tensor:
+    def forward(
+        self, masked_positions: Tensor, labels: Tensor, **inputs: Tensor
+    ) -> Tensor:
         """The sum over the masked pieces, as `1`.
 
         The states of all tokens count, as their mean for each masked piece.
 
         Args:
-            asked: places of the masked pieces in the batch, read row by row, `t`.
-            labels: what stood there, `t`.
+            masked_positions: in the batch, read row by row, `t`.
+            labels: the true pieces, `t`.
             inputs: those of `Bert.forward`.
         """
         (teacher,), mix = self._teacher, self.mix
-        own, guesses = states_and_logits(self.model, asked, inputs)
+        hidden, logits = states_and_logits(self.model, masked_positions, inputs)
         with evaluation(teacher), torch.no_grad():
-            states, wanted = states_and_logits(teacher, asked, inputs)
+            states, teacher_logits = states_and_logits(
+                teacher, masked_positions, inputs
+            )
         real = inputs["attention_mask"].flatten() > 0
-        alike = hidden_state_loss(self.fit(own[real]).float(), states[real].float())
-        loss = mix.states * alike * len(asked) / real.sum()
-        loss += mix.hard * F.cross_entropy(guesses, labels, reduction="sum")
-        loss += mix.soft * soft_target_loss(guesses, wanted, mix.temperature)
+        angles = hidden_state_loss(self.fit(hidden[real]).float(), states[real].float())
+        # The other two losses are sums over masked pieces, so this becomes one, too.
+        loss = mix.states * angles * len(masked_positions) / real.sum()
+        loss += mix.hard * F.cross_entropy(logits, labels, reduction="sum")
+        loss += mix.soft * soft_target_loss(logits, teacher_logits, mix.temperature)
         return loss[None]
 
 
@@ -328,9 +331,9 @@ def soft_target_loss(
     teacher = teacher.detach()
     if student.shape[-1] == 1:
         return (student - teacher).square().sum()
-    own = F.log_softmax(student / temperature, dim=-1)
-    wanted = F.log_softmax(teacher / temperature, dim=-1)
-    return temperature**2 * F.kl_div(own, wanted, reduction="sum", log_target=True)
+    guess = F.log_softmax(student / temperature, dim=-1)
+    target = F.log_softmax(teacher / temperature, dim=-1)
+    return temperature**2 * F.kl_div(guess, target, reduction="sum", log_target=True)
 
 
 def hidden_state_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -355,60 +358,62 @@ def hidden_state_loss(student: Tensor, teacher: Tensor) -> Tensor:
     return (1 - F.cosine_similarity(student, teacher.detach(), dim=-1)).sum()
 
 
-def width_projection(own: int, teachers: int) -> nn.Module:
+def width_projection(student: int, teacher: int) -> nn.Module:
     """From the student's width to the teacher's: a map that learns, if they differ.
 
     As in FitNets (Romero et al. 2015) and TinyBERT (Jiao et al. 2020): it belongs to
     the training alone.
     """
-    return nn.Identity() if own == teachers else nn.Linear(own, teachers, bias=False)
+    if student == teacher:
+        return nn.Identity()
+    return nn.Linear(student, teacher, bias=False)
 
 
 def teacher_outputs(
     teacher: Teacher, rows: Sequence[Any], data: TaskSet, states: bool = True
 ) -> list[TeacherOutput]:
-    """What a teacher says of each row, without dropout and without gradients.
+    """The scores and states of a teacher, without dropout and without gradients.
 
     Args:
         teacher: a `Predictor` of the same task; or its outputs, which are checked.
-        rows: of the task; their labels are not looked at.
+        rows: of the task; their labels are not read.
         data: the task, with its labels.
-        states: whether the states are wanted.
+        states: whether to give the states, too.
 
     Raises:
         ValueError: if the teacher has another task, other labels, or no states.
     """
     if isinstance(teacher, Predictor):
-        for name, own, wanted in (
+        for name, learnt, needed in (
             ("kind", teacher.kind, data.kind),
             ("labels", teacher.labels, tuple(data.labels)),
         ):
-            if own != wanted:
+            if learnt != needed:
                 raise ValueError(
-                    f"the teacher's {name}: {own!r:.80}; of the rows: {wanted!r:.80}; "
-                    "give a teacher of the same task"
+                    f"the teacher's {name}: {learnt!r:.80}; of the rows: "
+                    f"{needed!r:.80}; give a teacher of the same task"
                 )
-        lessons = _asked(teacher, rows)
+        outputs = _computed(teacher, rows)
     else:
-        lessons = list(teacher)
-    if len(lessons) != len(rows):
+        outputs = list(teacher)
+    if len(outputs) != len(rows):
         raise ValueError(
-            f"the teacher says something of {len(lessons)} rows, but there are "
+            f"the teacher says something of {len(outputs)} rows, but there are "
             f"{len(rows)}; it is asked about the rows to train on and the unlabelled"
         )
-    columns = len(data.labels) or 1
-    for row, lesson in enumerate(lessons):
-        if lesson.scores.shape[-1] != columns:
+    columns = len(data.labels) or 1  # a number is one column without a label
+    for row, output in enumerate(outputs):
+        if output.scores.shape[-1] != columns:
             raise ValueError(
-                f"row {row}: {lesson.scores.shape[-1]} scores of the teacher for "
+                f"row {row}: {output.scores.shape[-1]} scores of the teacher for "
                 f"{columns} labels; give one for each label, in their order"
             )
-        if states and lesson.states is None:
+        if states and output.states is None:
             raise ValueError(
                 "the teacher gives scores and no states; leave them out with states=0 "
                 "in the mix"
             )
-    return lessons if states else [TeacherOutput(lesson.scores) for lesson in lessons]
+    return outputs if states else [TeacherOutput(output.scores) for output in outputs]
 
 
 def scores_and_states(
@@ -422,8 +427,9 @@ def scores_and_states(
 
     Args:
         model: of any family, for texts or for words.
-        columns, taken: as `TextObjective.scores` takes them;
-        asked: or as `TokenObjective.scores` does.
+        columns: for texts, where they begin in each row, `b m`, filled up at the end.
+        taken: which of the `b m` are texts, `p`.
+        asked: for words, their positions in the batch, read row by row, `p`.
         inputs: those of `Bert.forward`.
     """
     if asked is not None:
@@ -435,84 +441,72 @@ def scores_and_states(
 
 
 def outputs_of_features(
-    lessons: Sequence[TeacherOutput], features: Sequence[Feature]
+    of_rows: Sequence[TeacherOutput], features: Sequence[Feature]
 ) -> list[TeacherOutput]:
-    """For each feature its part of its row's lesson.
+    """For each feature its part of the teacher's output for its row.
 
     Raises:
-        ValueError: naming the row of which the student is asked more, or less.
+        ValueError: naming the row of which the student scores more places, or fewer.
     """
-    used, found = [0] * len(lessons), []
-    for row, _, _, asked, *_ in features:
-        part = slice(used[row], used[row] + len(asked))
-        scores, states = lessons[row]
-        found.append(
-            TeacherOutput(scores[part], None if states is None else states[part])
-        )
+    # A long row is cut into several features, for teacher and student elsewhere.
+    used, of_features = [0] * len(of_rows), []
+    for feature in features:
+        row = feature.row
+        part = slice(used[row], used[row] + len(feature.asked))
+        scores, states = of_rows[row]
+        states = None if states is None else states[part]
+        of_features.append(TeacherOutput(scores[part], states))
         used[row] = part.stop
-    for row, (scores, _) in enumerate(lessons):
-        if len(scores) != used[row]:
+    for row, output in enumerate(of_rows):
+        if len(output.scores) != used[row]:
             raise ValueError(
-                f"row {row}: the teacher answers at {len(scores)} places, and the "
-                f"student is asked at {used[row]}; both must read the same words"
+                f"row {row}: the teacher answers at {len(output.scores)} places, and "
+                f"the student at {used[row]}; both must read the same words"
             )
-    return found
+    return of_features
 
 
-class DistillationBatches:
-    """The passes of a task, each with what the teacher says of its features."""
-
-    def __init__(self, batches: TaskBatches, lessons: Sequence[TeacherOutput]) -> None:
-        """`lessons` has one for each feature; those without targets have no label."""
-        self.batches, self.lessons = batches, lessons
-        self.features = batches.features
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __getitem__(self, number: int) -> TrainingBatch:
-        return self.holding(self.batches.numbers(number))
-
-    def holding(self, numbers: Sequence[int]) -> TrainingBatch:
-        """The batch of these features."""
-        batch = self.batches.holding(numbers)
-        known = [
-            bool(self.features[n].targets)
-            for n in numbers
-            for _ in self.features[n].asked
-        ]
-        scores, states = zip(*(self.lessons[n] for n in numbers), strict=True)
-        added = {"known": torch.tensor(known), "said": torch.cat(scores)}
-        if states[0] is not None:
-            added["states"] = torch.cat(states)
-        counts = torch.tensor([sum(known), len(known), len(known)])
-        return batch._replace(arguments={**batch.arguments, **added}, counts=counts)
-
-    def costs(self, objective: nn.Module) -> Costs:
-        """What a pass of the objective costs."""
-        return task_costs(objective, self)
-
-    def name(self, number: int) -> str:
-        """The n-th pass in words: which rows of the data it holds."""
-        return self.batches.name(number)
+def with_outputs(
+    batch: TrainingBatch,
+    features: Sequence[Feature],
+    outputs: Sequence[TeacherOutput],
+) -> TrainingBatch:
+    """A micro-batch of a task, with the teacher's output for each of its features."""
+    # Rows that only the teacher knows have features without targets.
+    labelled = [bool(f.targets) for f in features for _ in f.asked]
+    teacher_scores = torch.cat([output.scores for output in outputs])
+    added = {"labelled": torch.tensor(labelled), "teacher_scores": teacher_scores}
+    if outputs[0].states is not None:
+        added["states"] = torch.cat([output.states for output in outputs])
+    counts = torch.tensor([sum(labelled), len(labelled), len(labelled)])
+    return batch._replace(arguments={**batch.arguments, **added}, counts=counts)
 
 
-def _asked(teacher: Predictor, rows: Sequence[Any]) -> list[TeacherOutput]:
-    task, reading = teacher.task, teacher.reading
+def _computed(teacher: Predictor, rows: Sequence[Any]) -> list[TeacherOutput]:
+    task, reading, model = teacher.task, teacher.reading, teacher.model
     features = task.features_of(rows, reading, teacher.labels)
-    found: dict[int, tuple[Tensor, Tensor]] = {}
-    with evaluation(teacher.model), torch.no_grad():
+    scores: dict[int, Tensor] = {}
+    states: dict[int, Tensor] = {}
+    with evaluation(model), torch.no_grad():
         for numbers in batches([feature.size for feature in features]):
-            some = [features[n] for n in numbers]
-            asked = task.inputs(some, reading.tokenizer.pad_id)
-            both = scores_and_states(teacher.model, **on_device(asked, teacher.model))
-            sizes = [len(feature.asked) for feature in some]
-            parts = (part.float().cpu().split(sizes) for part in both)
-            found.update(zip(numbers, zip(*parts, strict=True), strict=True))
-    of_row: list[list[tuple[Tensor, Tensor]]] = [[] for _ in rows]
+            batch = [features[n] for n in numbers]
+            inputs = task.inputs(batch, reading.tokenizer.pad_id)
+            sizes = [len(feature.asked) for feature in batch]
+            computed = scores_and_states(model, **on_device(inputs, model))
+            for part, of_features in zip(computed, (scores, states), strict=True):
+                split = part.float().cpu().split(sizes)
+                of_features.update(zip(numbers, split, strict=True))
+    # A long row has several features, and they were computed in the order of sizes.
+    of_rows: list[list[int]] = [[] for _ in rows]
     for number, feature in enumerate(features):
-        of_row[feature.row].append(found[number])
-    return [TeacherOutput(*map(torch.cat, zip(*each, strict=True))) for each in of_row]
+        of_rows[feature.row].append(number)
+    return [
+        TeacherOutput(
+            scores=torch.cat([scores[n] for n in numbers]),
+            states=torch.cat([states[n] for n in numbers]),
+        )
+        for numbers in of_rows
+    ]
 
 
 def make_student(
@@ -537,19 +531,26 @@ def make_student(
             f"{type(teacher).__name__} has no encoder with layers; give a Bert, or a "
             "model with one"
         )
-    chosen = _chosen(len(body.encoder.layers), layers)
-    student = deepcopy(teacher).requires_grad_(True)
-    own = getattr(student, "bert", student)
-    own.encoder.layers = nn.ModuleList(own.encoder.layers[n] for n in chosen)
-    changes = {"layers": len(chosen)}
+    count = len(body.encoder.layers)
+    if isinstance(layers, int):
+        layers = layer_numbers(count, layers)
+    elif not layers or not set(layers) <= set(range(count)):
+        raise ValueError(
+            f"layers={list(layers)} of a teacher that has {count}; give numbers from 0 "
+            f"to {count - 1}"
+        )
+    student = deepcopy(teacher).requires_grad_(True)  # perhaps it was frozen
+    body = getattr(student, "bert", student)
+    body.encoder.layers = nn.ModuleList(body.encoder.layers[n] for n in layers)
+    changes = {"layers": len(layers)}
     if pieces is not None:
         changes["vocab_size"] = len(pieces)
-        ids, table = torch.tensor(pieces), own.embeddings.token
+        ids, table = torch.tensor(pieces), body.embeddings.token
         table.weight = nn.Parameter(table.weight.detach()[ids])
         table.num_embeddings = len(ids)
-        if hasattr(student, "mlm_head"):
+        if isinstance(student, tuple(OBJECTIVE_CLASSES)):  # a bias for each piece
             student.mlm_head.bias = nn.Parameter(student.mlm_head.bias.detach()[ids])
-    for part in {student, own}:
+    for part in {student, body}:
         part.config = part.config.replace(**changes)
     return student
 
@@ -570,14 +571,3 @@ def layer_numbers(count: int, layers: int) -> list[int]:
             f"layers={layers} of a teacher that has {count}; give 1 to {count}"
         )
     return [round(n * (count - 1) / max(1, layers - 1)) for n in range(layers)]
-
-
-def _chosen(count: int, layers: int | Sequence[int]) -> list[int]:
-    if isinstance(layers, int):
-        return layer_numbers(count, layers)
-    if not layers or not set(layers) <= set(range(count)):
-        raise ValueError(
-            f"layers={list(layers)} of a teacher that has {count}; give numbers from 0 "
-            f"to {count - 1}"
-        )
-    return list(layers)

@@ -87,20 +87,21 @@ class HeldOut:
         Raises:
             ValueError: if there is no example.
         """
-        found = len(examples.spans)
-        if not found:
+        count = len(examples.spans)
+        if not count:
             raise ValueError("no examples to ask about; give texts that are not empty")
-        size = min(size, most, found)
+        size = min(size, most, count)
         row = examples.longest
         masker = Masker(tokenizer, RATE)
-        batches = Batches(store, examples, tokenizer, masker, size, SEED, row)
-        works = PretrainingBatches(batches)
-        self.works = [works[n] for n in range(max(1, min(most, found) // size))]
+        batches = PretrainingBatches(
+            Batches(store, examples, tokenizer, masker, size, SEED, row)
+        )
+        self.batches = [batches[n] for n in range(max(1, min(most, count) // size))]
         self.characters = _characters(tokenizer)
 
     def labels(self) -> np.ndarray:
         """The ids of all masked pieces."""
-        return np.concatenate([work.arguments["labels"].numpy() for work in self.works])
+        return np.concatenate([b.arguments["labels"].numpy() for b in self.batches])
 
     def unigram(self, store: Store) -> float:
         """The loss of a model that knows only how frequent each piece is in a store."""
@@ -128,8 +129,8 @@ class HeldOut:
         head, model = objective_class(model).pair_head(model), masked_lm_of(model)
         device, sums = torch.device(device), np.zeros(5)
         with evaluation(model):
-            for work in self.works:
-                sums += _sums(model, head, work.to(device))
+            for batch in self.batches:
+                sums += _sums(model, head, batch.to(device))
         # Sums are divided here, once: batches differ in how many pieces they mask.
         loss, right, pair_loss, pairs_right, pairs = sums.tolist()
         pieces = len(self.labels())
@@ -144,18 +145,18 @@ class HeldOut:
         )
 
 
-def _sums(model: nn.Module, head: nn.Module | None, work: TrainingBatch) -> np.ndarray:
+def _sums(model: nn.Module, head: nn.Module | None, batch: TrainingBatch) -> np.ndarray:
     """Losses and right predictions of pieces, the same of pairs, number of pairs."""
-    targets = ("asked", "labels", "first", "follows")
-    inputs = {k: v for k, v in work.arguments.items() if k not in targets}
-    hidden, pieces = states_and_logits(model, work.arguments["asked"], inputs)
-    sums = _loss_and_right(pieces, work.arguments["labels"])
-    if "first" not in work.arguments or head is None:
-        return np.array([*sums, 0, 0, 0])
-    follows = work.arguments["follows"]
-    pooled = model.bert.pooler(hidden[work.arguments["first"]][:, None])
-    of_pairs = _loss_and_right(head(pooled), follows)
-    return np.array([*sums, *of_pairs, len(follows)])
+    inputs = dict(batch.arguments)
+    positions, labels = inputs.pop("masked_positions"), inputs.pop("labels")
+    first, follows = inputs.pop("first", None), inputs.pop("follows", None)
+    hidden, logits = states_and_logits(model, positions, inputs)
+    loss, right = _loss_and_right(logits, labels)
+    if first is None or head is None:
+        return np.array([loss, right, 0, 0, 0])
+    pooled = model.bert.pooler(hidden[first][:, None])
+    pair_loss, pairs_right = _loss_and_right(head(pooled), follows)
+    return np.array([loss, right, pair_loss, pairs_right, len(follows)])
 
 
 def _loss_and_right(logits: Tensor, labels: Tensor) -> tuple[float, int]:

@@ -9,7 +9,7 @@ run.score(run.data.test)
 import copy
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -81,7 +81,7 @@ class TaskRun(Run):
     evaluation: also after `break`, though the run goes on with those that it had. Of
     several processes, only the first evaluates, and has the best weights in the end.
 
-    A kind of it fills in `lessons`.
+    A kind of it fills in `objective_and_batches`.
     """
 
     def __init__(
@@ -123,14 +123,14 @@ class TaskRun(Run):
         sound = data if isinstance(data, CheckedSet) else checked(data, on_fault)
         self.data, self.faults, _ = sound
         self.evaluated = bool(self.data.valid)
-        self.predictor = task_predictor(self.data, weights, self.tuning, tokenizer)
+        self.predictor = _new_predictor(self.data, weights, self.tuning, tokenizer)
         self.model = self.predictor.model
         self._losses: list[tuple[float, ...]] = []
         self._best: dict[str, Tensor] = {}
         self._best_settings: Settings = self.predictor.settings
         self._stopped: dict[str, Tensor] = {}  # weights to go on with, after a `break`
         self._patience_over = False
-        objective, batches = self.lessons()
+        objective, batches = self.objective_and_batches()
         super().__init__(
             objective,
             batches,
@@ -141,7 +141,7 @@ class TaskRun(Run):
             checkpoints,
         )
 
-    def lessons(self) -> "tuple[nn.Module, Any]":
+    def objective_and_batches(self) -> "tuple[nn.Module, Any]":
         """The objective, and its micro-batches, which hold their `features`."""
         raise NotImplementedError
 
@@ -181,15 +181,12 @@ class TaskRun(Run):
         merged.save_pretrained(folder)
 
     def identity(self) -> dict[str, Any]:
-        """What must be the same for the run to go on; of the rows not those to test."""
+        # Not the rows to test: nothing is learnt from them.
         kind, labels, data = self.data.kind, self.data.labels, self.data
         return {
             "rows": rows_digest([kind, labels, *data.train, *data.valid]),
             "vocabulary": vocabulary_digest(self.predictor.reading.tokenizer),
-            "model": {
-                "class": type(self.model).__name__,
-                **self.model.config.to_dict(),
-            },
+            "model": {"class": type(self.model).__name__} | self.model.config.to_dict(),
             "tuning": self.tuning.to_dict()
             | {"pass_size": self.tuning.recipe(1).one_pass},
             "weights": weights_digest(self.model),
@@ -197,7 +194,7 @@ class TaskRun(Run):
 
     def start(self) -> None:
         """Back to the weights at which the run was stopped."""
-        _put(self.model, self._stopped)
+        _copy_into(self.model, self._stopped)
         self._stopped = {}
 
     def is_due(self, record: Record) -> bool:
@@ -226,7 +223,6 @@ class TaskRun(Run):
         self._patience_over = bool(world.first(over, self.settings.device))
 
     def add(self, record: Record) -> None:
-        """Take note of an update, and of each loss."""
         super().add(record)
         self._losses.append(record.losses)
 
@@ -244,7 +240,6 @@ class TaskRun(Run):
         }
 
     def restore(self, state: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
-        """Take back what `state` and `weights` gave."""
         self.evaluations = [TaskEvaluation(*each) for each in state["evaluations"]]
         self._losses = [tuple(losses) for losses in state["losses"]]
         task, reading = self.predictor.task, self.predictor.reading
@@ -264,7 +259,7 @@ class TaskRun(Run):
         finally:  # the best model is kept also where a checkpoint finds no room
             if not self.ended:
                 self._stopped = _learnt(self.model)
-            _put(self.model, self._best)
+            _copy_into(self.model, self._best)
             self.predictor.settings = self._best_settings
             self.model.eval()
             if self.folder and self.progress.step and self.settings.world.leads:
@@ -274,7 +269,6 @@ class TaskRun(Run):
                     shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def about(self) -> dict[str, Any]:
-        """What the card says of learning a task alone."""
         start: Any = self.start_weights
         if not isinstance(start, str | Path):
             random = isinstance(start, BertConfig)
@@ -299,7 +293,7 @@ class TaskRun(Run):
 class FineTuning(TaskRun):
     """A run on labels; what it is given, and all that it does, stands in `TaskRun`."""
 
-    def lessons(self) -> "tuple[nn.Module, TaskBatches]":
+    def objective_and_batches(self) -> "tuple[nn.Module, TaskBatches]":
         """The task's own loss on the rows to train on."""
         return self.predictor.objective, self.task_batches(self.data.train)
 
@@ -323,8 +317,8 @@ def _merged(predictor: Predictor) -> Predictor:
     """A copy with its low-rank changes in its weights."""
     model = copy.deepcopy(predictor.model)
     merge_low_rank(model)
-    own = predictor.kind, predictor.reading, predictor.labels
-    return Predictor(model, *own, **predictor.settings)
+    reading, labels = predictor.reading, predictor.labels
+    return Predictor(model, predictor.kind, reading, labels, **predictor.settings)
 
 
 def _learnt(model: nn.Module) -> dict[str, Tensor]:
@@ -333,27 +327,15 @@ def _learnt(model: nn.Module) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _put(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    own = dict(model.named_parameters())
+def _copy_into(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     for name, value in weights.items():
-        own[name].copy_(value)
+        model.get_parameter(name).copy_(value)
 
 
-def task_predictor(
+def _new_predictor(
     data: TaskSet, weights: Weights, tuning: Tuning, tokenizer: AnyTokenizer | None
 ) -> Predictor:
-    """What a run begins with: the model, ready to learn, and how it reads.
-
-    Args:
-        data: its kind, labels and rows to train on.
-        weights: as for `task_model`.
-        tuning: how it will be trained.
-        tokenizer: by default the one that the weights came with.
-
-    Raises:
-        FileNotFoundError: if there are no such weights.
-        ValueError: if data, weights and tuning do not fit together.
-    """
+    """What a run begins with: the model, ready to learn, and how it reads."""
     task = find_task(data.kind)
     task.check_tuning(tuning)
     if tokenizer is None and isinstance(weights, BertConfig | Pretrained):
@@ -364,11 +346,22 @@ def task_predictor(
     read, written = task.positions(model)
     reading = FeatureSettings(
         tokenizer,
-        tuning.length or min(LENGTH, read),
-        tuning.stride,
-        tuning.target_length or min(TARGET, written),
+        length=tuning.length or min(LENGTH, read),
+        stride=tuning.stride,
+        target=tuning.target_length or min(TARGET, written),
     )
-    restrict(model, tuning, task)
+    # What does not learn: a frozen body, or all of it but its low-rank changes.
+    if tuning.rank is not None:
+        names = model.bert.encoder.named_modules()
+        lacking = {"query", "value"} - {name.rpartition(".")[2] for name, _ in names}
+        if lacking:
+            raise ValueError(
+                f"rank=…, but {type(model).__name__} has no matrix "
+                f"{' and no '.join(sorted(lacking))} of its own; leave rank out, "
+                "perhaps with frozen=True"
+            )
+        add_low_rank(model, tuning.rank, seed=tuning.seed)
+    task.freeze(model, tuning.frozen)
     return Predictor(
         model,
         data.kind,
@@ -431,30 +424,12 @@ def headed(kind: str, body: Pretrained, labels: Sequence[str], seed: int) -> Pre
         return task.over(body, labels)
 
 
-def restrict(model: Pretrained, tuning: Tuning, task: Task) -> None:
-    """What does not learn: a frozen body, or all of it but its low-rank changes.
-
-    Raises:
-        ValueError: if a model lacks the matrices that get low-rank changes.
-    """
-    if tuning.rank is not None:
-        names = model.bert.encoder.named_modules()
-        lacking = {"query", "value"} - {name.rpartition(".")[2] for name, _ in names}
-        if lacking:
-            raise ValueError(
-                f"rank=…, but {type(model).__name__} has no matrix "
-                f"{' and no '.join(sorted(lacking))} of its own; leave rank out, "
-                "perhaps with frozen=True"
-            )
-        add_low_rank(model, tuning.rank, seed=tuning.seed)
-    task.freeze(model, tuning.frozen)
-
-
 class TaskBatches:
-    """`works[n]` is the n-th pass, a function of seed and n.
+    """`batches[n]` is the n-th micro-batch, a function of seed and n.
 
-    All features in an order of the epoch's own, then all in another: a pass at the
-    border reads the last of one epoch and the first of the next, so none is left out.
+    All features in an order of the epoch's own, then all in another: a micro-batch at
+    the border reads the last of one epoch and the first of the next, so none is left
+    out.
     """
 
     def __init__(
@@ -469,7 +444,7 @@ class TaskBatches:
         Args:
             task: the kind.
             features: with their targets.
-            size: features in a pass.
+            size: features in a micro-batch.
             seed: of the order.
             pad_id: fills up the rows.
 
@@ -480,10 +455,13 @@ class TaskBatches:
             raise ValueError("no rows to learn from; give one at least")
         self.task, self.features, self.size, self.seed = task, features, size, seed
         self.pad_id = pad_id
+        # With a teacher: its output for each feature, and what adds them to a batch.
+        self.outputs: Sequence[Any] = ()
+        self.extend: Callable[..., TrainingBatch] | None = None
         self._orders: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
-        """Passes in an epoch."""
+        """Micro-batches in an epoch."""
         return -(-len(self.features) // self.size)
 
     def __getitem__(self, number: int) -> TrainingBatch:
@@ -491,48 +469,39 @@ class TaskBatches:
 
     def holding(self, numbers: Sequence[int]) -> TrainingBatch:
         """The batch of these features."""
-        some = [self.features[n] for n in numbers]
-        return self.task.batch(some, self.pad_id)
+        features = [self.features[n] for n in numbers]
+        batch = self.task.batch(features, self.pad_id)
+        if self.extend is None:
+            return batch
+        return self.extend(batch, features, [self.outputs[n] for n in numbers])
 
     def costs(self, objective: nn.Module) -> Costs:
-        """What a pass of the objective costs."""
-        return task_costs(objective, self)
+        """What a micro-batch of the objective costs."""
+        # Single features of different sizes, evenly chosen. The shortest one twice
+        # tells what belongs to a text and what to the batch; two of one size fill two
+        # rows, so there is no padding.
+        differ = {(f.size, len(f.targets)): n for n, f in enumerate(self.features)}
+        numbers = [differ[key] for key in sorted(differ)]
+        stride = max(1, -(-len(numbers) // COUNTED))
+        counted = [[numbers[0]] * 2] + [[n] for n in numbers[::-stride]]
+        return Costs.of(objective, map(self.holding, counted))
 
     def numbers(self, number: int) -> list[int]:
-        """Which features the n-th pass holds."""
+        """Which features the n-th micro-batch holds."""
         count = len(self.features)
         first = number * self.size
         return [self._at(*divmod(n, count)) for n in range(first, first + self.size)]
 
     def name(self, number: int) -> str:
-        """The n-th pass in words: which rows of the data it holds."""
+        """The n-th micro-batch in words: which rows of the data it holds."""
         rows = [self.features[n].row for n in self.numbers(number)]
-        some = ", ".join(map(str, rows[:8])) + (", …" if rows[8:] else "")
-        return f"pass {number} (rows {some})"
+        named = ", ".join(map(str, rows[:8])) + (", …" if rows[8:] else "")
+        return f"pass {number} (rows {named})"
 
     def _at(self, epoch: int, place: int) -> int:
         if epoch not in self._orders:
             rng = np.random.default_rng([self.seed, epoch])
-            kept = (
-                {epoch - 1: self._orders[epoch - 1]}
-                if epoch - 1 in self._orders
-                else {}
-            )
-            self._orders = {**kept, epoch: rng.permutation(len(self.features))}
+            # At a border two orders are read in turn; earlier ones are not again.
+            last = {n: order for n, order in self._orders.items() if n == epoch - 1}
+            self._orders = {**last, epoch: rng.permutation(len(self.features))}
         return int(self._orders[epoch][place])
-
-
-def task_costs(objective: nn.Module, works: TaskBatches) -> Costs:
-    """What a pass costs, from single features of different sizes, evenly chosen.
-
-    Args:
-        objective: of the task.
-        works: that hold the features, perhaps with what a teacher says of them.
-    """
-    differ = {(f.size, len(f.targets)): n for n, f in enumerate(works.features)}
-    numbers = [differ[key] for key in sorted(differ)]
-    apart = max(1, -(-len(numbers) // COUNTED))
-    # The shortest one twice tells what belongs to a text and what to the pass. Two of
-    # one size fill two rows, so there is no padding.
-    chosen = [[numbers[0]] * 2, *([n] for n in numbers[::-apart])]
-    return Costs.of(objective, map(works.holding, chosen))

@@ -130,18 +130,18 @@ def text_starts(batch: Mapping[str, Tensor]) -> Tensor:
 
 
 def states_and_logits(
-    model: nn.Module, asked: Tensor, inputs: Mapping[str, Tensor]
+    model: nn.Module, positions: Tensor, inputs: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Last states, `(b s) w`, and logits of the vocabulary where it is asked, `t v`.
+    """Last states, `(b s) w`, and logits of the vocabulary at some positions, `t v`.
 
     Args:
         model: with a head for masked pieces.
-        asked: positions of the masked pieces, the batch read row by row, `t`.
+        positions: in the batch, read row by row, `t`.
         inputs: those of `Bert.forward`.
     """
     hidden = rearrange(model.bert(**inputs), "b s w -> (b s) w")  # (b s) w
     table = model.bert.embeddings.token.weight
-    return hidden, model.mlm_head(hidden[asked], table).float()
+    return hidden, model.mlm_head(hidden[positions], table).float()
 
 
 class Objective(nn.Module):
@@ -184,15 +184,17 @@ class Objective(nn.Module):
 class MaskedLMObjective(Objective):
     """A model for masked pieces and the sum of its loss, in one module."""
 
-    def forward(self, asked: Tensor, labels: Tensor, **inputs: Tensor) -> Tensor:
+    def forward(
+        self, masked_positions: Tensor, labels: Tensor, **inputs: Tensor
+    ) -> Tensor:
         """The sum over the masked pieces, as `1`.
 
         Args:
-            asked: positions of the masked pieces, the batch read row by row, `t`.
+            masked_positions: in the batch, read row by row, `t`.
             labels: the true pieces, `t`.
             inputs: those of `Bert.forward`.
         """
-        _, pieces = states_and_logits(self.model, asked, inputs)
+        _, pieces = states_and_logits(self.model, masked_positions, inputs)
         return _sum(pieces, labels)[None]
 
 
@@ -203,7 +205,7 @@ class _PairObjective(Objective):
 
     def forward(
         self,
-        asked: Tensor,
+        masked_positions: Tensor,
         labels: Tensor,
         first: Tensor,
         follows: Tensor,
@@ -212,13 +214,13 @@ class _PairObjective(Objective):
         """The sums over the masked pieces and over the pairs, as `2`.
 
         Args:
-            asked: positions of the masked pieces, the batch read row by row, `t`.
+            masked_positions: in the batch, read row by row, `t`.
             labels: the true pieces, `t`.
             first: positions where the texts begin, `p`.
             follows: the labels of the pairs, `p`, in the same order.
             inputs: those of `Bert.forward`.
         """
-        hidden, pieces = states_and_logits(self.model, asked, inputs)
+        hidden, pieces = states_and_logits(self.model, masked_positions, inputs)
         starts = rearrange(hidden[first], "p w -> p 1 w")
         pairs = self.pair_head(self.model)(self.model.bert.pooler(starts))
         return torch.stack([_sum(pieces, labels), _sum(pairs.float(), follows)])
@@ -293,7 +295,7 @@ class ReplacedTokenObjective(Objective):
 
     def forward(
         self,
-        asked: Tensor,
+        masked_positions: Tensor,
         labels: Tensor,
         real: Tensor,
         input_ids: Tensor,
@@ -302,7 +304,7 @@ class ReplacedTokenObjective(Objective):
         """The sums over the masked pieces and, weighted, over all tokens, as `2`.
 
         Args:
-            asked: positions of the masked pieces, the batch read row by row, `t`.
+            masked_positions: in the batch, read row by row, `t`.
             labels: the true pieces, `t`.
             real: positions of all tokens, padding left out.
             input_ids: with [MASK] at each masked position.
@@ -311,20 +313,22 @@ class ReplacedTokenObjective(Objective):
         generator, discriminator = self.model.generator, self.model.discriminator
         states = rearrange(generator.bert(input_ids, **inputs), "b s w -> (b s) w")
         table = generator.bert.embeddings.token.weight
-        pieces = generator.mlm_head(states[asked], table).float()
+        pieces = generator.mlm_head(states[masked_positions], table).float()
         # Drawn by chance: the likeliest piece would too often be the true one.
         drawn = torch.multinomial(pieces.detach().softmax(-1), 1)[:, 0]
-        shown = rearrange(input_ids, "b s -> (b s)").index_copy(0, asked, drawn)
+        shown = rearrange(input_ids, "b s -> (b s)").index_copy(
+            0, masked_positions, drawn
+        )
         replaced = torch.zeros_like(shown, dtype=torch.float32)
-        replaced = replaced.index_copy(0, asked, (drawn != labels).float())
+        replaced = replaced.index_copy(0, masked_positions, (drawn != labels).float())
         shown = rearrange(shown, "(b s) -> b s", s=input_ids.shape[1])
         scores = discriminator.head(discriminator.bert(shown, **inputs))
-        found = rearrange(scores, "b s -> (b s)")[real].float()
-        seen = F.binary_cross_entropy_with_logits(
-            found, replaced[real], reduction="sum"
+        scores = rearrange(scores, "b s -> (b s)")[real].float()
+        discriminator_loss = F.binary_cross_entropy_with_logits(
+            scores, replaced[real], reduction="sum"
         )
-        guessed = F.cross_entropy(pieces, labels, reduction="sum")
-        return torch.stack([guessed, self.weight * seen])
+        generator_loss = F.cross_entropy(pieces, labels, reduction="sum")
+        return torch.stack([generator_loss, self.weight * discriminator_loss])
 
 
 class BoundaryObjective(Objective):
@@ -345,7 +349,7 @@ class BoundaryObjective(Objective):
 
     def forward(
         self,
-        asked: Tensor,
+        masked_positions: Tensor,
         labels: Tensor,
         left: Tensor,
         right: Tensor,
@@ -355,14 +359,14 @@ class BoundaryObjective(Objective):
         """The sums over the masked pieces of both losses, as `2`.
 
         Args:
-            asked: positions of the masked pieces, the batch read row by row, `t`.
+            masked_positions: in the batch, read row by row, `t`.
             labels: the true pieces, `t`.
             left: the position of the token before each piece's span, `t`.
             right: the position of the token after it, `t`.
             offset: the place of each piece in its span, `t`.
             inputs: those of `Bert.forward`.
         """
-        hidden, pieces = states_and_logits(self.model, asked, inputs)
+        hidden, pieces = states_and_logits(self.model, masked_positions, inputs)
         table = self.model.bert.embeddings.token.weight
         # The head sees the span's ends and no state inside, so the ends must tell it.
         around = self.model.boundary_head(hidden[left], hidden[right], offset, table)
@@ -424,10 +428,10 @@ def pretraining_batch(
     targets = ("labels", "next_sentence_label")
     arguments = {name: value for name, value in batch.items() if name not in targets}
     labels = rearrange(batch["labels"], "b s -> (b s)")
-    asked = (labels != IGNORE_INDEX).nonzero()[:, 0]
+    masked = (labels != IGNORE_INDEX).nonzero()[:, 0]
     starts = rearrange(text_starts(batch), "b s -> (b s)").nonzero()[:, 0]
-    arguments |= {"asked": asked, "labels": labels[asked]}
-    counts = [len(asked)]
+    arguments |= {"masked_positions": masked, "labels": labels[masked]}
+    counts = [len(masked)]
     if "next_sentence_label" in batch:
         arguments |= {"first": starts, "follows": batch["next_sentence_label"]}
         counts.append(len(starts))

@@ -293,7 +293,7 @@ def test_the_losses_of_a_pass_by_hand() -> None:
     work = made.batches[0]
     made.objective.eval()
     found = made.objective(**work.arguments)
-    rows = [made.data.train[n] for n in made.batches.batches.numbers(0)]
+    rows = [made.data.train[n] for n in made.batches.numbers(0)]
     student, other = made.model.eval(), teacher().model
     both, states = [], []
     for model in (student, other):
@@ -357,7 +357,9 @@ def test_rows_without_labels() -> None:
     counts = sum(works[n].counts for n in range(len(works)))
     assert counts.tolist()[1:] == [16 * len(works)] * 2 and 8 <= counts[0] < 16
     given = works[0].arguments
-    assert len(given["targets"]) == given["known"].sum() < len(given["known"]) == 16
+    assert (
+        len(given["targets"]) == given["labelled"].sum() < len(given["labelled"]) == 16
+    )
     made.run()
     assert made.card()["setting"]["unlabelled"] == len(more) + 1
     with pytest.raises(ValueError, match="row 1 .*give"):
@@ -438,7 +440,7 @@ def test_a_teacher_must_read_the_same_words() -> None:
     lessons = teacher_outputs(teacher("tagging"), rows.train, rows)
     lessons[3] = type(lessons[3])(*(part[:-1] for part in lessons[3]))
     with pytest.raises(
-        ValueError, match="row 3: the teacher answers at .* is asked at"
+        ValueError, match="row 3: the teacher answers at 3 places, and the student at"
     ):
         run("tagging", lessons)
 
@@ -475,7 +477,7 @@ def test_the_triple_loss() -> None:
     given = {
         "input_ids": ids,
         "attention_mask": torch.tensor([[1] * 8, [1] * 5 + [0] * 3]),
-        "asked": torch.tensor([1, 4, 9]),
+        "masked_positions": torch.tensor([1, 4, 9]),
         "labels": torch.tensor([7, 8, 9]),
     }
     usual = MaskedLMObjective(one)(**given)
@@ -490,7 +492,10 @@ def test_the_triple_loss() -> None:
     alike = (
         hidden_state_loss(student.bert(**mask)[real], one.bert(**mask)[real]) * 3 / 13
     )
-    guesses = [model(**mask).flatten(0, 1)[given["asked"]] for model in (student, one)]
+    guesses = [
+        model(**mask).flatten(0, 1)[given["masked_positions"]]
+        for model in (student, one)
+    ]
     hard = F.cross_entropy(guesses[0], given["labels"], reduction="sum")
     expected = 2 * hard + 5 * soft_target_loss(*guesses, 3.0) + alike
     torch.testing.assert_close(found, expected[None])
@@ -498,7 +503,7 @@ def test_the_triple_loss() -> None:
 
 def test_a_teacher_of_pieces_must_fit() -> None:
     with pytest.raises(
-        ValueError, match="a Bert, which guesses no pieces; give a Bert"
+        ValueError, match="Bert has no head for masked pieces; give a Bert"
     ):
         objective(Bert(small.config()))
     with pytest.raises(ValueError, match="teacher knows 99 pieces and the student"):

@@ -160,7 +160,7 @@ def test_the_model_is_left_as_it_was(model) -> None:
 
 def test_masks_are_the_same_each_time(model) -> None:
     here, again = held_out("pairs"), held_out("pairs")
-    for one, other in zip(here.works, again.works, strict=True):
+    for one, other in zip(here.batches, again.batches, strict=True):
         assert one.arguments.keys() == other.arguments.keys()
         for name, value in one.arguments.items():
             assert torch.equal(value, other.arguments[name]), name
@@ -169,17 +169,17 @@ def test_masks_are_the_same_each_time(model) -> None:
 
 def test_fifteen_in_a_hundred_are_asked_for() -> None:
     here = held_out("windows", most=10**6)
-    asked = len(here.labels()) / sum(work.tokens for work in here.works)
+    asked = len(here.labels()) / sum(work.tokens for work in here.batches)
     assert asked == pytest.approx(0.15, abs=0.01)
 
 
 def test_no_more_examples_than_wanted() -> None:
-    assert sum(len(work.arguments["first"]) for work in held_out("pairs").works) == 96
-    (few_at_once,) = held_out("pairs", most=9).works
+    assert sum(len(work.arguments["first"]) for work in held_out("pairs").batches) == 96
+    (few_at_once,) = held_out("pairs", most=9).batches
     assert len(few_at_once.arguments["first"]) == 9
     few = Examples(EXAMPLES["pairs"].spans[:5], EXAMPLES["pairs"].labels[:5])
     here = HeldOut(store(), few, tokenizer())
-    assert sum(len(work.arguments["first"]) for work in here.works) == 5
+    assert sum(len(work.arguments["first"]) for work in here.batches) == 5
     none = Examples(few.spans[:0], few.labels[:0])
     with pytest.raises(ValueError, match="no examples to ask about; give texts"):
         HeldOut(store(), none, tokenizer())

@@ -104,19 +104,21 @@ def test_replaced_tokens_are_those_that_differ_from_what_stood_there() -> None:
     work = make_batches(objective, tokenizer(), store(), own)[0]
     given = work.arguments
     ids = given["input_ids"].flatten()
-    assert (ids[given["asked"]] == tokenizer().mask_id).all()
-    assert work.counts.tolist() == [len(given["asked"]), work.tokens]
+    assert (ids[given["masked_positions"]] == tokenizer().mask_id).all()
+    assert work.counts.tolist() == [len(given["masked_positions"]), work.tokens]
     pair.eval()
     seed_for(1, 1)
     found = objective(**given)
     inputs = {k: given[k] for k in ("token_type_ids", "attention_mask", "position_ids")}
-    logits = pair.generator(given["input_ids"], **inputs).flatten(0, 1)[given["asked"]]
+    logits = pair.generator(given["input_ids"], **inputs).flatten(0, 1)[
+        given["masked_positions"]
+    ]
     seed_for(1, 1)
     drawn = torch.multinomial(logits.softmax(-1), 1)[:, 0]
     shown, seen = ids.clone(), 0.0
-    shown[given["asked"]] = drawn
+    shown[given["masked_positions"]] = drawn
     true = ids.clone()
-    true[given["asked"]] = given["labels"]
+    true[given["masked_positions"]] = given["labels"]
     shaped = shown.view_as(given["input_ids"])
     scores = pair.discriminator(shaped, **inputs).flatten()
     for place in given["real"].tolist():
@@ -144,8 +146,8 @@ def test_each_end_of_a_span_tells_of_its_pieces() -> None:
     model, own = made("spanbert")
     work = make_batches(pretraining_objective(model), tokenizer(), store(), own)[0]
     given = work.arguments
-    asked = set(given["asked"].tolist())
-    names = "asked", "left", "right", "offset"
+    asked = set(given["masked_positions"].tolist())
+    names = "masked_positions", "left", "right", "offset"
     rows = zip(*(given[name].tolist() for name in names), strict=True)
     for place, left, right, offset in rows:
         assert left not in asked and right not in asked
