@@ -35,8 +35,8 @@ from bertcore import BertConfig, BertForSequenceClassification, Tokenizer
 from bertcore.model.counts import Costs
 from bertcore.model.published import published_name
 from bertcore.sources import ENCODER
+from bertcore.tasks import KINDS
 from bertcore.tasks.classification import TextObjective
-from bertcore.tasks.kinds import KINDS
 from bertcore.tasks.task import Feature, class_loss
 from bertcore.text.batch import TrainingBatch
 from bertcore.text.corpora import introductions

@@ -16,8 +16,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from bertcore.cards import make_card, write_card
+from bertcore.tasks import score
 from bertcore.tasks.baselines import bag_of_words
-from bertcore.tasks.kinds import score
 from bertcore.tasks.rows import TaskSet, Text, normal
 from bertcore.tasks.sets import questions, repeated_questions, unique
 

@@ -28,8 +28,8 @@ import torch
 from bertcore import BertConfig, Tokenizer
 from bertcore.cards import make_card, write_card
 from bertcore.sources import ENCODER, OUR_MODEL
+from bertcore.tasks import plain, score
 from bertcore.tasks.baselines import bag_of_words, majority
-from bertcore.tasks.kinds import plain, score
 from bertcore.tasks.rows import TaskSet
 from bertcore.tasks.sets import NAMED_TASKS
 from bertcore.training.devices import device_name

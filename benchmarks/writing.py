@@ -33,8 +33,8 @@ from torch import Tensor
 from bertcore import BertConfig, EncoderDecoder, Tokenizer
 from bertcore.cards import make_card, write_card
 from bertcore.sources import OUR_MODEL
+from bertcore.tasks import plain, score
 from bertcore.tasks.baselines import bag_of_words, copied, majority
-from bertcore.tasks.kinds import plain, score
 from bertcore.tasks.rows import TaskSet
 from bertcore.tasks.sets import NAMED_TASKS, sounds_tokenizer
 from bertcore.training.devices import device_name

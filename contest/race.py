@@ -24,7 +24,7 @@ from bertcore.cards import make_card, write_card
 from bertcore.command import say
 from bertcore.files import read_json, write_json
 from bertcore.model.config import BertConfig
-from bertcore.tasks.kinds import KINDS
+from bertcore.tasks import KINDS
 from bertcore.tasks.rows import TaskSet
 from bertcore.text.pairs import window_examples
 from bertcore.text.prepare import Prepared, open_prepared, packaged

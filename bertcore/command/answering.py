@@ -16,7 +16,7 @@ from bertcore.command.options import flag_of
 from bertcore.files import COMPRESSED, TABLES, ending_of, read_records
 from bertcore.model.variants.families import masked_lm_of
 from bertcore.sources import Absent
-from bertcore.tasks.kinds import plain
+from bertcore.tasks import plain
 from bertcore.tasks.loading import read_test
 from bertcore.tasks.rows import Row
 from bertcore.tasks.task import Task

@@ -15,7 +15,7 @@ from bertcore.command.options import field_options, given_options, with_options
 from bertcore.files import ending_of, read_text
 from bertcore.model.config import Search
 from bertcore.sources import OUR_MODEL
-from bertcore.tasks.kinds import KINDS
+from bertcore.tasks import KINDS
 from bertcore.tasks.loading import HUB_TASKS, is_named
 from bertcore.tasks.rows import ON_FAULT
 from bertcore.tasks.sets import NAMED_TASKS, NamedTask

@@ -14,7 +14,7 @@ from bertcore.command import say
 from bertcore.command.options import flag_of
 from bertcore.command.session import Job, PretrainingJob, together
 from bertcore.files import read_json, write_json, write_text
-from bertcore.tasks.kinds import find_task
+from bertcore.tasks import find_task
 from bertcore.tasks.loading import first_rows, is_named, read_set
 from bertcore.tasks.rows import TaskSet
 from bertcore.training.devices import World, device_name, precision_for

@@ -11,7 +11,7 @@ from itertools import pairwise
 from statistics import mean
 from typing import Any
 
-from bertcore.tasks.kinds import find_task
+from bertcore.tasks import find_task
 from bertcore.tasks.rows import OUTSIDE, Question, Source, TaskSet, Text, Words
 
 _YEAR = re.compile(r"\s*\([^()]*\d{4}[^()]*\)$")

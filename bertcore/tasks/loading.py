@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from bertcore.files import COMPRESSED, ROWS, read_records
-from bertcore.tasks.kinds import KINDS, checked, find_task
+from bertcore.tasks import KINDS, checked, find_task
 from bertcore.tasks.rows import CheckedSet, Labels, Row, TaskSet, first_faults
 from bertcore.tasks.sets import NAMED_TASKS, NamedTask, parts
 from bertcore.text.documents import load

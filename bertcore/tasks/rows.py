@@ -69,7 +69,7 @@ Row = Any  # a NamedTuple; each kind of task says which
 class TaskSet(NamedTuple):
     """The rows of a task in three parts; where they come from, and on which terms.
 
-    `kind` is one of `bertcore.tasks.kinds.KINDS`; `labels` are () for kinds that have
+    `kind` is one of `bertcore.tasks.KINDS`; `labels` are () for kinds that have
     none, such as regression, answers and writing.
     """
 

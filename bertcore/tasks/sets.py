@@ -18,8 +18,8 @@ from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
 from bertcore.files import read_json, read_records
+from bertcore.tasks import KINDS
 from bertcore.tasks.facts import facts
-from bertcore.tasks.kinds import KINDS
 from bertcore.tasks.rows import Row, Source, TaskSet, Text, Words
 from bertcore.text.corpora import corpus_folder, introductions, is_held_out
 from bertcore.text.documents import Document

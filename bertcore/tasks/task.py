@@ -85,7 +85,7 @@ class Task(RowKind):
     """A kind of task: what its rows are, what a model reads of them, what it answers.
 
     A kind is a subclass in a module of its own, with a line in the table
-    `bertcore.tasks.kinds.KINDS`. An instance holds nothing of a run or a model. What a
+    `bertcore.tasks.KINDS`. An instance holds nothing of a run or a model. What a
     fitted model needs besides its weights are its *settings*, a dict that task.json
     keeps.
 

@@ -20,7 +20,7 @@ from bertcore.model.bert import BertForMaskedLM
 from bertcore.model.inference import evaluation, states_at
 from bertcore.model.variants.families import masked_lm_of
 from bertcore.model.weights import Pretrained
-from bertcore.tasks.kinds import KINDS, find_task
+from bertcore.tasks import KINDS, find_task
 from bertcore.tasks.rows import TaskSet
 from bertcore.tasks.task import Feature, Task, an, batches, on_device
 from bertcore.text.batch import TrainingBatch

@@ -22,7 +22,7 @@ from bertcore.model.config import BertConfig
 from bertcore.model.counts import Costs
 from bertcore.model.lowrank import add_low_rank, merge_low_rank
 from bertcore.model.weights import Pretrained
-from bertcore.tasks.kinds import checked, find_task, plain
+from bertcore.tasks import checked, find_task, plain
 from bertcore.tasks.rows import CheckedSet, TaskSet
 from bertcore.tasks.task import (
     Feature,

@@ -10,7 +10,7 @@ from torch import nn
 from bertcore.files import read_json, write_json
 from bertcore.model.weights import Pretrained
 from bertcore.sources import find_file
-from bertcore.tasks.kinds import KINDS, find_task
+from bertcore.tasks import KINDS, find_task
 from bertcore.tasks.task import FeatureSettings, Settings
 from bertcore.text.fast_tokenizer import load_tokenizer
 
@@ -37,7 +37,7 @@ class Predictor:
         """
         Args:
             model: with its head.
-            kind: of the task, one of `bertcore.tasks.kinds.KINDS`.
+            kind: of the task, one of `bertcore.tasks.KINDS`.
             reading: how rows become ids.
             labels: the classes or tags, in the order of the model's scores.
             objective: that of the model, if it has one already.

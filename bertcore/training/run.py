@@ -24,7 +24,7 @@ from bertcore.model.variants.families import (
     masked_lm_classes,
 )
 from bertcore.sources import OUR_MODEL, find_file, find_optional
-from bertcore.tasks.kinds import find_task
+from bertcore.tasks import find_task
 from bertcore.tasks.sets import sounds_tokenizer
 from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
 from bertcore.text.prepare import HELD_OUT, TRAIN, Prepared, open_prepared, packaged

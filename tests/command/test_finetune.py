@@ -19,8 +19,7 @@ from bertcore.command import answering, session
 from bertcore.command.app import main
 from bertcore.model.variants.distilbert import DistilBertConfig, DistilBertForMaskedLM
 from bertcore.model.variants.roberta import RobertaConfig, RobertaForMaskedLM
-from bertcore.tasks import loading
-from bertcore.tasks.kinds import KINDS
+from bertcore.tasks import KINDS, loading
 from bertcore.tasks.loading import HUB_TASKS
 from bertcore.tasks.rows import PARTS, Question
 from bertcore.tasks.sets import NAMED_TASKS

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertcore import Tokenizer
+from bertcore.tasks import KINDS
 from bertcore.tasks.answers import (
     LONGEST_ANSWER,
     LONGEST_QUESTION,
@@ -19,7 +20,6 @@ from bertcore.tasks.answers import (
     best_span,
     windows,
 )
-from bertcore.tasks.kinds import KINDS
 from bertcore.tasks.rows import Answer, Question, Source, Text, Words
 from bertcore.tasks.tagging import Aligned, align
 from bertcore.tasks.task import FeatureSettings

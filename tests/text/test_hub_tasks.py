@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bertcore.tasks.kinds import KINDS
+from bertcore.tasks import KINDS
 from bertcore.tasks.loading import HUB_TASKS, hub_task
 from bertcore.tasks.rows import Source, TaskSet, Text, Words
 

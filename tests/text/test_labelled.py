@@ -8,10 +8,9 @@ from itertools import chain
 
 import pytest
 
-from bertcore.tasks import facts
+from bertcore.tasks import KINDS, facts
 from bertcore.tasks import sets as sets_module
 from bertcore.tasks.facts import ALL_FIELDS, FIELDS
-from bertcore.tasks.kinds import KINDS
 from bertcore.tasks.rows import Question, Row, Source, TaskSet, Text, normal
 from bertcore.tasks.sets import NAMED_TASKS, parts, repeated_questions, unique
 from bertcore.text import corpora

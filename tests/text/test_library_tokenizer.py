@@ -15,7 +15,7 @@ from tokenizers import AddedToken, models, normalizers, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
 
 from bertcore import Tokenizer
-from bertcore.tasks.kinds import KINDS as TASKS
+from bertcore.tasks import KINDS as TASKS
 from bertcore.tasks.rows import Answer, Question, Source, Text, Words
 from bertcore.tasks.task import FeatureSettings
 from bertcore.text.corpora import introductions

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bertcore.tasks.kinds import KINDS
+from bertcore.tasks import KINDS
 from bertcore.tasks.multilabel import LabelledText
 from bertcore.tasks.rows import Answer, Question, Row, Source, TaskSet, Text, Words
 

@@ -21,7 +21,7 @@ from bertcore.model.variants.families import (
 )
 from bertcore.model.variants.spanbert import SpanBertForMaskedLM
 from bertcore.model.weights import Pretrained
-from bertcore.tasks.kinds import KINDS
+from bertcore.tasks import KINDS
 from bertcore.tasks.rows import Answer, Question, Source, TaskSet, Text, Words
 from bertcore.text.batch import TrainingBatch
 from bertcore.text.dataloader import Batches

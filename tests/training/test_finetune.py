@@ -14,9 +14,9 @@ import transformers
 from torch import Tensor
 
 from bertcore import Bert, BertConfig, Tokenizer
+from bertcore.tasks import KINDS, plain
 from bertcore.tasks.answers import FoundAnswer, best_span
 from bertcore.tasks.classification import Prediction
-from bertcore.tasks.kinds import KINDS, plain
 from bertcore.tasks.multilabel import FoundLabels, LabelledText
 from bertcore.tasks.rows import Answer, Question, Source, TaskSet, Text, Words
 from bertcore.tasks.tagging import TaggedWords

@@ -7,7 +7,7 @@ import pytest
 import torch
 import transformers
 
-from bertcore.tasks.kinds import KINDS, score
+from bertcore.tasks import KINDS, score
 from bertcore.tasks.multilabel import FoundLabels, LabelledText
 from bertcore.tasks.task import Feature, FeatureSettings
 from bertcore.training.finetuning import FineTuning, task_model

@@ -364,7 +364,8 @@ def test_texts_of_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
         find_texts("prose")
     page = {True: "held out", False: "to train on"}
     monkeypatch.setattr(
-        "bertcore.text.prepare.english", lambda apart: [Document("", page[apart], "")]
+        "bertcore.text.prepare.english",
+        lambda held_out=False: [Document("", page[held_out], "")],
     )
     found = find_texts("english")
     assert (found.train, found.held_out) == (["to train on"], ["held out"])

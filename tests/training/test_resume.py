@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from bertcore.tasks.kinds import KINDS
+from bertcore.tasks import KINDS
 from bertcore.training.checkpoint import checkpoints
 from bertcore.training.distillation import (
     Distillation,

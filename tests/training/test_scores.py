@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bertcore.tasks import KINDS, score
 from bertcore.tasks.baselines import bag_of_words, copied, majority, sentences
-from bertcore.tasks.kinds import KINDS, score
 from bertcore.tasks.multilabel import LabelledText
 from bertcore.tasks.rows import Answer, Question, Source, TaskSet, Text, Words
 from bertcore.tasks.tagging import TaggedWords

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from bertcore.book.checks import assert_same
 from bertcore.model.published import published_name
 from bertcore.model.variants.families import FAMILIES
-from bertcore.tasks import task
-from bertcore.tasks.kinds import KINDS, find_task
+from bertcore.tasks import KINDS, find_task, task
 from bertcore.tasks.task import Feature
 from bertcore.text.batch import IGNORE_INDEX, ROW, padded
 from bertcore.training.finetuning import TaskBatches, task_model

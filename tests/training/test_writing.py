@@ -16,8 +16,7 @@ from bertcore.book.checks import assert_same
 from bertcore.model.encoder_decoder import EncoderDecoder
 from bertcore.model.generate import Search, generate
 from bertcore.model.published import published_name
-from bertcore.tasks import writing
-from bertcore.tasks.kinds import KINDS
+from bertcore.tasks import KINDS, writing
 from bertcore.tasks.rows import Source, TaskSet, Text
 from bertcore.tasks.task import Feature, FeatureSettings
 from bertcore.tasks.writing import WritingObjective, WrittenTarget
