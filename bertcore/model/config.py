@@ -276,18 +276,18 @@ class Search:
     many beginnings at once. A `temperature` above 0 draws.
 
     Args:
-        max_tokens: the most that are written; the one that ends counts.
-        beams: beginnings that are followed at once.
-        length_penalty: of beams: 0 favours short texts, 1 compares means, more favours
+        max_tokens: the most tokens to write, the one that ends the text included.
+        beams: how many beginnings are followed at once.
+        length_penalty: for beams: 0 favours short texts, 1 compares means, more favours
             long ones. A finished beam's score is the sum of its log-probabilities
             divided by length ** length_penalty.
-        temperature: above 0 each token is drawn; the logits are divided by it.
-        top_k: draw among so many likeliest only. Fan et al. 2018.
-        top_p: draw among the fewest likeliest that have this probability together.
+        temperature: above 0 each token is drawn, after the logits are divided by it.
+        top_k: draw from this many of the likeliest tokens only. Fan et al. 2018.
+        top_p: draw from the likeliest tokens that reach this probability together.
             Holtzman et al. 2020.
         start_id: what a target begins with: [CLS].
         stop_id: what ends it: [SEP]. None: all texts have `max_tokens`.
-        seed: of what is drawn.
+        seed: of the tokens that are drawn.
 
     Raises:
         ValueError: naming the field that makes no sense, and what would.

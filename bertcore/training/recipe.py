@@ -43,15 +43,16 @@ class Recipe:
         mask_limit: the most tokens that are hidden in a text.
         whole_words: hide whole words.
         spans: hide spans of words, as SpanBERT does.
-        learning_rate: at its highest. For `muon` it is that of the parameters that are
-            not matrices.
-        matrix_rate: with `muon`, the learning rate of the layers' matrices.
+        learning_rate: the highest one, at the end of warm-up. With `muon` it is for
+            everything but the layers' matrices.
+        matrix_rate: the learning rate of the layers' matrices, with `muon`.
         optimiser: "released" is AdamW as in Google's code, without bias correction;
             "muon" updates the layers' matrices, and AdamW the rest.
-        betas: of Adam: how slowly the first and the second moments change.
-        epsilon: of Adam, beside the root of the second moments.
-        weight_decay: of matrices and tables, decoupled. Biases and norms have none.
-        clip: the longest that the gradient over all parameters may be; 0 is no limit.
+        betas: how slowly Adam's first and second moments change.
+        epsilon: what Adam adds to the root of the second moments.
+        weight_decay: decoupled weight decay of matrices and tables; biases and norms
+            have none.
+        clip: the largest norm of the gradient over all parameters; 0 is no limit.
         schedule: after warm-up "linear" falls to 0; "released" does, too, but counts
             from the first step, so it drops when warm-up ends; "constant" stays.
         warmup: share of the run in which the learning rate rises.
