@@ -1,8 +1,8 @@
 """Write the students' copies of chapters: python tools/student.py CHAPTER... FOLDER
 
-Signature and docstring of each exercise stay; its body, the hidden checks and the
-model answers do not. The copy is made from the syntax tree, so it cannot drift from
-the solution.
+Signature and docstring of each exercise stay, and so do hints and rubrics; its body,
+the hidden checks and the model answers do not. The copy is made from the syntax tree,
+so it cannot drift from the solution.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def _decorators(node: ast.stmt) -> list[ast.expr]:
 def student_copy(notebook: NotebookNode, keep_outputs: bool = False) -> NotebookNode:
     """A copy of the notebook without solutions, hidden checks and model answers.
 
-    `keep_outputs` keeps what cells other than exercises and checks have put out.
+    `keep_outputs` keeps what the other cells have put out.
     """
     copy = nbformat.from_dict(notebook)
     copy.cells = [cell for cell in copy.cells if "hidden-check" not in tags(cell)]
@@ -83,11 +83,28 @@ def student_copy(notebook: NotebookNode, keep_outputs: bool = False) -> Notebook
             cell.source = blanked(cell.source)
             cell.metadata["tags"] = [t for t in tags(cell) if t != "hide-input"]
         if "answer" in tags(cell):
-            cell.source = "*Your answer.*"
-        undone = {"exercise", "check"} & set(tags(cell))
+            cell.source = "\n\n".join(["*Your answer.*", *rubric(cell.source)])
+        undone = {"exercise", "check", "points"} & set(tags(cell))
         if cell.cell_type == "code" and (undone or not keep_outputs):
             cell.outputs, cell.execution_count = [], None
     return copy
+
+
+def rubric(answer: str) -> list[str]:
+    """The folded rubric of a model answer, if it has one: what follows that word.
+
+    >>> *_, fold = rubric("<details>\\nYes.\\n\\n**Rubric.** Says yes.\\n\\n</details>")
+    >>> print(fold)
+    <details><summary>What a good answer says</summary>
+    <BLANKLINE>
+    Says yes.
+    <BLANKLINE>
+    </details>
+    """
+    _, marked, text = answer.partition("**Rubric.**")
+    text = text.rpartition("</details>")[0].strip()
+    summary = "<details><summary>What a good answer says</summary>"
+    return [f"{summary}\n\n{text}\n\n</details>"] if marked else []
 
 
 def tags(cell: NotebookNode) -> list[str]:

@@ -6,6 +6,7 @@
 
 - the text of a class or function into the notebook cell tagged `twin:its.dotted.name`
 - the bootstrap cell and the line of links into every notebook
+- the points of the exercises into the cell that adds them up
 - the repository's address from pyproject.toml into those and into _config.yml
 - the page tags that follow from the exercise tags, and empty outputs except where a
   test compares them
@@ -20,6 +21,7 @@ import tomllib
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPARED = "nbval-check-output"
@@ -35,6 +37,9 @@ PAGE_TAGS = {
     "bootstrap": "hide-input",
     "figure": "hide-input",
     "hidden-check": "remove-cell",
+    # A page can neither be written into, nor does it earn points.
+    "predict": "remove-cell",
+    "points": "remove-cell",
 }
 
 BOOTSTRAP = """\
@@ -53,6 +58,17 @@ if importlib.util.find_spec("bertcore") is None:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
     subprocess.run([*pip, source, *data], check=True)
     importlib.invalidate_caches()"""
+
+POINTS = """\
+from bertcore.book.checks import report
+
+report(
+    "{chapter}",
+    coded={coded},
+    in_words={in_words},
+)"""
+# How an exercise begins: **1.4 Title**
+NUMBER = re.compile(r"^\*\*(\d+[a-z]?\.\d+)\b", re.MULTILINE)
 
 LINKS = (
     "[Open this chapter in Colab]"
@@ -95,6 +111,33 @@ def bootstrap(ref: str, root: Path = ROOT) -> str:
     return BOOTSTRAP.format(repository=repository(root), ref=ref, data=data)
 
 
+def points_of(notebook: NotebookNode, tag: str) -> dict[str, int]:
+    """Points by the number of the exercise, of those with a tag."""
+    found, number = {}, ""
+    for cell in notebook.cells:
+        number = [number, *NUMBER.findall(cell.source)][-1]
+        if tag in cell.metadata.get("tags", []):
+            found[number] = cell.metadata["points"]
+    return found
+
+
+def points_cell(notebook: NotebookNode, chapter: str) -> str:
+    """The cell that adds up what a reader has earned, as ruff would write it."""
+
+    def literal(name: str, tag: str) -> str:
+        items = [f'"{key}": {n}' for key, n in points_of(notebook, tag).items()]
+        line = f"{{{', '.join(items)}}}"
+        if len(f"    {name}={line},") <= 88:
+            return line
+        return "".join(["{\n", *(f"        {item},\n" for item in items), "    }"])
+
+    return POINTS.format(
+        chapter=chapter,
+        coded=literal("coded", "exercise"),
+        in_words=literal("in_words", "answer"),
+    )
+
+
 def synced_notebook(path: Path, ref: str, root: Path = ROOT) -> str:
     """The text that a notebook's file should have."""
     notebook = nbformat.read(path, as_version=4)
@@ -105,6 +148,8 @@ def synced_notebook(path: Path, ref: str, root: Path = ROOT) -> str:
                 cell.source = source_of(tag.removeprefix("twin:"), root)
         if "bootstrap" in tags:
             cell.source = bootstrap(ref, root)
+        if "points" in tags:
+            cell.source = points_cell(notebook, path.stem)
         if "links" in tags:
             address = repository(root)
             cell.source = LINKS.format(

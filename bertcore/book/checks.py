@@ -1,14 +1,24 @@
-"""Checks: is what we built the same as the official one, forwards and backwards?"""
+"""Checks: is what we built the same as the official one, forwards and backwards?
+
+And what a reader has earned with the exercises: `passed` stands in their checks.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+import bertcore
+from bertcore.files import write_json
 from bertcore.model.inference import evaluation
+
+# Exercise -> its points, once its check has passed in this process.
+_EARNED: dict[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -236,3 +246,48 @@ def _largest(tensor: Tensor | None) -> float:
     if tensor is None or not tensor.numel():
         return 0.0
     return tensor.detach().abs().max().item()
+
+
+# Points -------------------------------------------------------------------------------
+
+
+class _Shown(str):
+    """A text that a notebook shows as it is, without quotation marks."""
+
+    __repr__ = str.__str__
+
+
+def passed(exercise: str, points: int) -> str:
+    """Note that an exercise's check has passed; passing again adds nothing.
+
+    >>> passed("1.4", 3)
+    1.4 passed, 3 points
+    """
+    _EARNED[exercise] = points
+    return _Shown(f"{exercise} passed, {_points(points)}")
+
+
+def report(chapter: str, coded: Mapping[str, int], in_words: Mapping[str, int]) -> str:
+    """Add up a chapter's points, and write `points-CHAPTER.json` into this folder.
+
+    Args:
+        chapter: such as "01-wordpiece".
+        coded: the points of each exercise that has a check.
+        in_words: the points of each answer in words, which a person has to read.
+    """
+    earned = {name: _EARNED[name] for name in coded if name in _EARNED}
+    lines = [f"{name} passed, {_points(points)}" for name, points in earned.items()]
+    for name in coded.keys() - earned:
+        lines.append(f"{name} not yet, {_points(coded[name])}: run its check")
+    for name, points in in_words.items():
+        lines.append(f"{name} to be read by a person, {_points(points)}")
+    file = Path(f"points-{chapter}.json")
+    about = {"chapter": chapter, "date": date.today().isoformat()}
+    points = {"earned": earned, "coded": dict(coded), "in_words": dict(in_words)}
+    write_json(file, {**about, "bertcore": bertcore.__version__, **points})
+    total = f"{sum(earned.values())} of {_points(sum(coded.values()))} in code"
+    return _Shown("\n".join([*sorted(lines), f"{total}; written to {file}"]))
+
+
+def _points(number: int) -> str:
+    return f"{number} point{'s' * (number != 1)}"

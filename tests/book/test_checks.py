@@ -1,10 +1,14 @@
-"""assert_same passes what is the same and names what is not."""
+"""assert_same passes what is the same and names what is not; points add up."""
+
+import json
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from bertcore.book.checks import assert_same
+import bertcore
+from bertcore.book.checks import assert_same, passed, report
 
 
 class Norm(nn.Module):
@@ -159,3 +163,23 @@ def test_only_what_counts_is_compared() -> None:
     linear = nn.Linear(6, 6)
     where = torch.tensor([True, True, False, False])
     assert_same(lambda x: linear(x) * where[:, None], linear, X, where=where)
+
+
+def test_points_add_up_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bertcore.book.checks._EARNED", {})
+    assert repr(passed("1.4", 3)) == "1.4 passed, 3 points"
+    assert repr(passed("1.1", 1)) == "1.1 passed, 1 point"
+    passed("1.4", 3)
+    passed("2.1", 5)  # of another chapter
+    said = report("01-x", {"1.1": 1, "1.2": 2, "1.4": 3}, {"1.3": 2})
+    assert repr(said).splitlines() == [
+        "1.1 passed, 1 point",
+        "1.2 not yet, 2 points: run its check",
+        "1.3 to be read by a person, 2 points",
+        "1.4 passed, 3 points",
+        "4 of 6 points in code; written to points-01-x.json",
+    ]
+    written = json.loads((tmp_path / "points-01-x.json").read_text("utf8"))
+    assert written["chapter"] == "01-x" and written["earned"] == {"1.1": 1, "1.4": 3}
+    assert written["bertcore"] == bertcore.__version__ and written["date"]
