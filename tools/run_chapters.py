@@ -26,7 +26,12 @@ from tempfile import TemporaryDirectory
 
 import nbformat
 
-from tools.tested_copy import tested_copy, wrong_solutions
+from tools.tested_copy import (
+    case_modules,
+    passing_solutions,
+    tested_copy,
+    wrong_solutions,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 MAP = ROOT / "chapters" / "00-map.ipynb"
@@ -153,7 +158,8 @@ class Machine:
     def test(self, chapter: Path, **variables: str) -> None:
         """Run nbval on a chapter's copy, alone in an empty folder."""
         notebook = nbformat.read(chapter, as_version=4)
-        copy = tested_copy(notebook, wrong_solutions(chapter))
+        solutions = wrong_solutions(chapter), passing_solutions(chapter)
+        copy = tested_copy(notebook, *solutions, case_modules(chapter))
         folder = self.home / chapter.stem
         folder.mkdir()
         nbformat.write(copy, folder / chapter.name)

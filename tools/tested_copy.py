@@ -1,15 +1,20 @@
 """A copy of a chapter with cells that decide what a plain run of it leaves open.
 
-Are its axis comments true? Do its checks accept our solutions, reject the wrong ones of
-instructors/wrong, and fail while an exercise is blank? What decides it runs in the
-notebook's own kernel, so the source of functions goes into cells, and the solutions go
-with them as data: nothing of this repository need be there.
+Are its axis comments true? Do its checks and the cases of instructors/exercises accept
+our solutions and reject the wrong ones of instructors/wrong, and do the checks fail
+while an exercise is blank? What decides it runs in the notebook's own kernel, so the
+source of functions and modules goes into cells, and the solutions go with them as data:
+nothing of this repository need be there.
+
+A chapter without a file in instructors/exercises is decided as it was before there were
+any, by its checks and hidden checks alone (`_decide_exercises`).
 """
 
 import importlib.util
 import inspect
 import re
 from pathlib import Path
+from types import ModuleType
 
 import nbformat
 from nbformat import NotebookNode
@@ -113,6 +118,81 @@ def _decide_exercises(exercises: dict[str, dict], scope: dict) -> None:
     assert not said, "\n".join(said)
 
 
+def _decide_graded(
+    exercises: dict[str, dict], modules: dict[str, str], scope: dict
+) -> None:
+    """Fail unless the cases and the checks tell our solutions from wrong ones.
+
+    The cases of each seed reject every wrong solution. The checks reject those that are
+    not listed, with all other exercises blank, because a student has not done them yet.
+    """
+    import linecache
+    import sys
+    from types import ModuleType
+
+    def execute(source: str, name: str, names: dict) -> dict:
+        linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+        exec(compile(source, name, "exec"), names)
+        return names
+
+    for name, source in modules.items():  # the last one is the chapter's
+        sys.modules[name] = ModuleType(name)
+        graded = execute(source, f"<{name}>", vars(sys.modules[name]))
+    graded = graded["EXERCISES"]
+    from instructors.grading import faults
+
+    def trial(solutions: dict[str, str]) -> dict:
+        names = dict(scope)
+        for name, source in solutions.items():
+            execute(source, f"<a solution of {name}>", names)
+        return names
+
+    def passes(name: str, solutions: dict[str, str]) -> bool:
+        names = trial(solutions)
+        try:
+            for check in exercises[name]["checks"]:
+                execute(check, f"<a check of {name}>", names)
+        except Exception:
+            return False
+        return True
+
+    blanks = {name: exercise["blank"] for name, exercise in exercises.items()}
+    said, survivors = [], 0
+    if odd := set(graded) ^ set(exercises):
+        said.append(f"EXERCISES and the chapter's coded exercises differ in {odd}")
+    for name in set(graded) & set(exercises):
+        exercise, listed = exercises[name], exercises[name]["passing"]
+        if passes(name, blanks):
+            said.append(f"the check of {name} passes in a student's copy")
+        if not passes(name, blanks | {name: exercise["ours"]}):
+            said.append(f"the check of {name} rejects our solution, others being blank")
+
+        def first_fault(source: str, seed: int, name: str = name) -> str | None:
+            solution, ours = trial({name: source})[name], scope[name]
+            return next(faults(solution, ours, graded[name], seed, scope), None)
+
+        for seed in (0, 1, 2):
+            if fault := first_fault(exercise["ours"], seed):
+                said.append(f"our {name} differs from itself with seed {seed}: {fault}")
+        found = []
+        for index, wrong in enumerate(exercise["wrong"]):
+            for seed in (0, 1, 2):
+                if not first_fault(wrong, seed):
+                    said.append(f"the cases of {name} of seed {seed} let pass:{wrong}")
+            if passes(name, blanks | {name: wrong}):
+                found.append(index)
+        survivors += len(found)
+        if found != listed:
+            said.append(
+                f"wrong solutions {found} of {name} pass its check, and "
+                f"PASS_THE_VISIBLE_CHECK lists {listed}"
+            )
+    total = sum(len(exercise["wrong"]) for exercise in exercises.values())
+    if 10 * survivors > total:
+        said.append(f"checks let {survivors} of {total} pass: at most one in ten may")
+    assert not said, "\n".join(said)
+
+
 def _decide_place() -> None:
     """Fail unless the package is the one that is installed where Python is."""
     import sys
@@ -125,14 +205,25 @@ def _decide_place() -> None:
 # The notebook with these cells ------------------------------------------------------
 
 
-def tested_copy(notebook: NotebookNode, wrong: dict[str, list[str]]) -> NotebookNode:
+def tested_copy(
+    notebook: NotebookNode,
+    wrong: dict[str, list[str]],
+    passing: dict[str, list[int]] | None = None,
+    modules: dict[str, str] | None = None,
+) -> NotebookNode:
     """A copy of a chapter that also decides its axis comments and its exercises.
+
+    Args:
+        notebook: the chapter.
+        wrong: solutions of each exercise, which must be rejected.
+        passing: which of them pass the visible check all the same.
+        modules: what draws the cases, by name: the last one has the chapter's.
 
     Raises:
         ValueError: if `wrong` has not at least one solution for each exercise.
     """
     copy = nbformat.from_dict(notebook)
-    exercises = exercises_of(notebook, wrong)
+    exercises = exercises_of(notebook, wrong, passing)
     claimed = {}
     for number, cell in enumerate(notebook.cells):
         # The package's own test meets every claim of a twin, in all its branches.
@@ -149,23 +240,32 @@ def tested_copy(notebook: NotebookNode, wrong: dict[str, list[str]]) -> Notebook
         watch = f"_cells = {claimed!r}", "_axes = _watch_axes(_cells)"
         copy.cells[at:at] = map(new_code_cell, (text(_watch_axes), *watch))
         closing += [text(_decide_axes), "_decide_axes(*_axes)"]
-    closing += [text(_decide_exercises), f"_exercises = {exercises!r}"]
-    closing += ["_decide_exercises(_exercises, dict(globals()))"]
+    closing += [f"_exercises, _modules = {exercises!r}, {modules!r}"]
+    if modules:
+        closing += [text(_decide_graded)]
+        closing += ["_decide_graded(_exercises, _modules, dict(globals()))"]
+    else:
+        closing += [text(_decide_exercises)]
+        closing += ["_decide_exercises(_exercises, dict(globals()))"]
     closing += [text(_decide_place), "_decide_place()"]
     copy.cells += map(new_code_cell, closing)
     return copy
 
 
 def exercises_of(
-    notebook: NotebookNode, wrong: dict[str, list[str]]
+    notebook: NotebookNode,
+    wrong: dict[str, list[str]],
+    passing: dict[str, list[int]] | None = None,
 ) -> dict[str, dict]:
-    """Each exercise by its name: its checks, wrong solutions and blank."""
+    """Each exercise by its name: its solution, blank, checks and wrong solutions."""
     found: dict[str, dict] = {}
     name = ""
     for cell in notebook.cells:
         if "exercise" in tags(cell):
             (name,) = exercise_names(cell)
-            found[name] = {"checks": [], "wrong": wrong.get(name, [])}
+            found[name] = {"checks": [], "ours": cell.source}
+            found[name] |= {"wrong": wrong.get(name, [])}
+            found[name] |= {"passing": (passing or {}).get(name, [])}
         if {"check", "hidden-check"} & set(tags(cell)):
             found[name]["checks"].append(cell.source)
     for cell in student_copy(notebook).cells:
@@ -188,10 +288,34 @@ def exercise_names(cell: NotebookNode) -> list[str]:
 
 def wrong_solutions(chapter: Path) -> dict[str, list[str]]:
     """What instructors/wrong holds for a chapter, by exercise."""
-    number, _, name = chapter.stem.partition("-")
-    file = f"{name.replace('-', '_')}_{number}.py"
-    path = chapter.parent.parent / "instructors" / "wrong" / file
+    return _wrong(chapter).WRONG
+
+
+def passing_solutions(chapter: Path) -> dict[str, list[int]]:
+    """Which of them pass the visible check, by exercise."""
+    return getattr(_wrong(chapter), "PASS_THE_VISIBLE_CHECK", {})
+
+
+def _wrong(chapter: Path) -> ModuleType:
+    path = instructors_file("wrong", chapter)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.WRONG
+    return module
+
+
+def case_modules(chapter: Path) -> dict[str, str]:
+    """The modules that draw a chapter's cases; none if it has no such file yet."""
+    path = instructors_file("exercises", chapter)
+    if not path.is_file():
+        return {}
+    grading = Path(__file__).parent.parent / "instructors" / "grading.py"
+    files = {"instructors.grading": grading, f"instructors.exercises.{path.stem}": path}
+    return {name: file.read_text(encoding="utf8") for name, file in files.items()}
+
+
+def instructors_file(folder: str, chapter: Path) -> Path:
+    """Where a chapter's file is in a folder of `instructors`."""
+    number, _, name = chapter.stem.partition("-")
+    file = f"{name.replace('-', '_')}_{number}.py"
+    return chapter.parent.parent / "instructors" / folder / file

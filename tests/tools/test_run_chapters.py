@@ -1,7 +1,9 @@
 """The run of the chapters: each kind of fault in a tiny chapter, and what is said."""
 
 import re
+import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import nbformat
 import pytest
@@ -14,7 +16,12 @@ from tools.run_chapters import (
     fill_cache,
     side_by_side,
 )
-from tools.tested_copy import exercises_of
+from tools.tested_copy import (
+    _decide_graded,
+    case_modules,
+    exercises_of,
+    passing_solutions,
+)
 
 Wrong = dict[str, list[str]]
 
@@ -29,11 +36,25 @@ WRONG = {
     "double": ["def double(x):\n    return x + 3", "def double(x):\n    return x * 3"],
     "half": ["def half(x):\n    return x // 4"],
 }
+DRAWN = """
+from instructors.grading import Exercise, accepts, call
+
+EXERCISES = {
+    "double": Exercise(lambda seed, given: [(given["np"].float64(seed),), (4.5,)]),
+    "half": Exercise(lambda seed, given: [(seed - 1.5,)]),
+}
+"""
 CLAIMS = "x = np.ones((2, 3))  # b s\ny = x.T  # s b"
 
 
 def tiny(
-    folder: Path, *given: str, wrong: Wrong = WRONG, kept: str = "4\n", **new: str
+    folder: Path,
+    *given: str,
+    wrong: Wrong = WRONG,
+    kept: str = "4\n",
+    drawn: str = "",
+    passing: str = "{}",
+    **new: str,
 ) -> Path:
     """A chapter with two exercises, with more cells, and with other checks."""
     cells = []
@@ -50,7 +71,12 @@ def tiny(
     nbformat.write(new_notebook(cells=[*cells, printed]), path)
     solutions = folder / "instructors" / "wrong" / "tiny_00.py"
     solutions.parent.mkdir(parents=True)
-    solutions.write_text(f"WRONG = {wrong!r}", encoding="utf8")
+    listed = f"PASS_THE_VISIBLE_CHECK = {passing}"
+    solutions.write_text(f"WRONG = {wrong!r}\n{listed}", encoding="utf8")
+    if drawn:
+        cases = folder / "instructors" / "exercises" / "tiny_00.py"
+        cases.parent.mkdir()
+        cases.write_text(drawn, encoding="utf8")
     return path
 
 
@@ -103,6 +129,72 @@ def test_faults_of_checks_are_caught(machine: Machine, tmp_path: Path) -> None:
         "the checks of double pass in a student's copy",
     ):
         assert re.sub(r"\s+", " ", wanted) in re.sub(r"\s+", " ", said)
+
+
+# Ten wrong solutions, of which one may pass the check; double(5) and seeds are drawn.
+TEN = {**WRONG, "double": [f"def double(x): return x + {n}" for n in range(10)]}
+
+
+def test_cases_decide_in_the_kernel(machine: Machine, tmp_path: Path) -> None:
+    path = tiny(tmp_path, wrong=TEN, passing="{'double': [5]}", drawn=DRAWN)
+    assert said_of(machine, path) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"passing": "{'double': [5]}"}, []),
+        (
+            {"drawn": DRAWN.replace(", (4.5,)", ""), "assert double": "double"},
+            [
+                "the cases of double of seed 0 let pass:def double(x): return x + 0",
+                "the cases of double of seed 1 let pass:def double(x): return x + 1",
+                "the check of double passes in a student's copy",
+                "wrong solutions [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] of double pass its "
+                "check, and PASS_THE_VISIBLE_CHECK lists []",
+                "checks let 10 of 11 pass: at most one in ten may",
+            ],
+        ),
+        (
+            {
+                "def half": "def half(x):\n    return double(x) / 4",
+                "passing": "{'double': [5], 'half': [0]}",
+            },
+            [
+                "the check of half rejects our solution, others being blank",
+                "wrong solutions [] of half pass its check, and "
+                "PASS_THE_VISIBLE_CHECK lists [0]",
+            ],
+        ),
+        (
+            {
+                "drawn": DRAWN.replace('"half"', '"third"'),
+                "def double": "def double(x):\n    return 2 * x + np.random.rand()",
+            },
+            [
+                "EXERCISES and the chapter's coded exercises differ in {'",
+                "our double differs from itself with seed 2: case 1 of 2, double(",
+            ],
+        ),
+    ],
+)
+def test_what_cases_and_checks_decide(
+    tmp_path: Path, changes: dict, wanted: list[str]
+) -> None:
+    path = tiny(tmp_path, wrong=TEN, **{"drawn": DRAWN, **changes})
+    notebook, scope = nbformat.read(path, as_version=4), {}
+    for cell in notebook.cells:
+        if "check" not in cell.metadata["tags"]:
+            exec(cell.source, scope)
+    exercises = exercises_of(notebook, TEN, passing_solutions(path))
+    with patch.dict(sys.modules):
+        try:
+            _decide_graded(exercises, case_modules(path), scope)
+        except AssertionError as error:
+            said = re.sub(r"\s+", " ", str(error))
+            assert wanted and not [each for each in wanted if each not in said], said
+        else:
+            assert not wanted
 
 
 @pytest.mark.parametrize(
