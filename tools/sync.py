@@ -7,6 +7,7 @@
 - the text of a class or function into the notebook cell tagged `twin:its.dotted.name`
 - the bootstrap cell and the line of links into every notebook
 - the points of the exercises into the cell that adds them up
+- the claims that chapters decide, with the verdicts, into the page claims.md
 - the repository's address from pyproject.toml into those and into _config.yml
 - the page tags that follow from the exercise tags, and empty outputs except where a
   test compares them
@@ -18,6 +19,7 @@ import os
 import re
 import sys
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -70,6 +72,15 @@ report(
 # How an exercise begins: **1.4 Title**
 NUMBER = re.compile(r"^\*\*(\d+[a-z]?\.\d+)\b", re.MULTILINE)
 
+CLAIMS = """\
+# What people say about BERT, tested
+
+This course grew from a popular page of questions and answers about BERT. Here is what \
+that page and others like it say, in our own words, each with what a run found. \
+A verdict holds for the model and the setting that it names. Each was decided in one \
+chapter, by a cell that asserts it and that could have come out the other way: run it, \
+change it, and see whether it stands."""
+
 LINKS = (
     "[Open this chapter in Colab]"
     "(https://colab.research.google.com/github/{slug}/blob/colab/{path}) · "
@@ -81,6 +92,11 @@ def repository(root: Path = ROOT) -> str:
     """The repository's address, from pyproject.toml."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf8"))
     return project["project"]["urls"]["Repository"].rstrip("/")
+
+
+def slug(root: Path = ROOT) -> str:
+    """The repository's owner and name, as GitHub spells them."""
+    return repository(root).removeprefix("https://github.com/")
 
 
 def source_of(dotted: str, root: Path = ROOT) -> str:
@@ -151,11 +167,10 @@ def synced_notebook(path: Path, ref: str, root: Path = ROOT) -> str:
         if "points" in tags:
             cell.source = points_cell(notebook, path.stem)
         if "links" in tags:
-            address = repository(root)
             cell.source = LINKS.format(
-                slug=address.removeprefix("https://github.com/"),
+                slug=slug(root),
                 path=path.relative_to(root).as_posix(),
-                repository=address,
+                repository=repository(root),
                 ref=ref,
             )
         implied = [PAGE_TAGS[tag] for tag in tags if tag in PAGE_TAGS]
@@ -168,6 +183,84 @@ def synced_notebook(path: Path, ref: str, root: Path = ROOT) -> str:
     language = {"name": "python"}
     notebook.metadata = {"kernelspec": kernel, "language_info": language}
     return nbformat.writes(notebook).rstrip("\n") + "\n"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What people say, and what a chapter found: from a cell tagged `claim:N`.
+
+    Attributes:
+        number, text: of the claim.
+        verdict: a word or two.
+        condition: what the verdict holds for, with its numbers.
+        chapter: the notebook's name, such as "01-wordpiece".
+        heading: the chapter's title.
+        cell: the id of the cell that decides, and `source` what it runs.
+    """
+
+    number: int
+    text: str
+    verdict: str
+    condition: str
+    chapter: str
+    heading: str
+    cell: str
+    source: str
+
+
+def claims_of(notebook: NotebookNode, chapter: str) -> list[Claim]:
+    """The claims of a chapter, in its order.
+
+    Raises:
+        ValueError: if a claim or its verdict is not where it should be.
+    """
+    found, cells = [], notebook.cells
+    for index, cell in enumerate(cells):
+        named = [tag for tag in cell.metadata.get("tags", []) if tag[:6] == "claim:"]
+        for number in map(int, (tag.removeprefix("claim:") for tag in named)):
+            place = f"{chapter}, cell {cell.id} (claim:{number})"
+            before = [c.source for c in cells[:index] if c.cell_type == "markdown"]
+            after = [c.source for c in cells[index:] if c.cell_type == "markdown"]
+            opening, closing = rf"\*\*Claim {number}\.\*\*", r"\*\*Verdict: (.+?)\.\*\*"
+            claim = _quoted(opening, before[-1:])
+            verdict = _quoted(closing, after[:1])
+            if not claim or not verdict:
+                missing = f"> **Claim {number}.** …" if not claim else "> **Verdict: …"
+                where = "after" if claim else "before"
+                raise ValueError(f"{place}: no {missing} in the text right {where} it")
+            heading = cells[0].source.splitlines()[0].removeprefix("# ")
+            data = number, claim[1], verdict[1], verdict[2], chapter, heading
+            found.append(Claim(*data, cell.id, cell.source))
+    return found
+
+
+def _quoted(opening: str, texts: list[str]) -> re.Match[str] | None:
+    """The paragraph of a block quotation that begins so, as one line of text."""
+    for text in texts:
+        for quotation in re.findall(r"(?:^>.*\n?)+", text, flags=re.MULTILINE):
+            plain = re.sub(r"^> ?", "", quotation, flags=re.MULTILINE)
+            for paragraph in plain.split("\n\n"):
+                line = " ".join(paragraph.split())
+                if match := re.fullmatch(rf"{opening} (.+)", line):
+                    return match
+    return None
+
+
+def claims_page(claims: list[Claim], root: Path = ROOT) -> str:
+    """The page of all claims, by their numbers."""
+    colab = f"https://colab.research.google.com/github/{slug(root)}/blob/colab/chapters"
+    parts = [CLAIMS]
+    for claim in sorted(claims, key=lambda claim: claim.number):
+        cell = f"[run its cell]({colab}/{claim.chapter}.ipynb#scrollTo={claim.cell})"
+        chapter = f"[{claim.heading}](chapters/{claim.chapter}.ipynb)"
+        verdict = claim.verdict[0].upper() + claim.verdict[1:]
+        parts += [
+            f"## Claim {claim.number}",
+            f"> {claim.text}",
+            f"**{verdict}.** {claim.condition}",
+            f"Decided in {chapter}; {cell}.",
+        ]
+    return "\n\n".join(parts) + "\n"
 
 
 def run_notebook(path: Path) -> None:
@@ -190,9 +283,11 @@ def synced_config(root: Path = ROOT) -> str:
 
 def wanted_files(ref: str = "main", root: Path = ROOT) -> dict[Path, str]:
     """Every file that is kept in step, with the text it should have."""
-    files = {root / "_config.yml": synced_config(root)}
+    files, claims = {root / "_config.yml": synced_config(root)}, []
     for path in sorted((root / "chapters").glob("*.ipynb")):
         files[path] = synced_notebook(path, ref, root)
+        claims += claims_of(nbformat.read(path, as_version=4), path.stem)
+    files[root / "claims.md"] = claims_page(claims, root)
     return files
 
 
