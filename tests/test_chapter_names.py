@@ -33,7 +33,6 @@ EXEMPT_NAMES: dict[str, dict[str, str]] = {
     },
     "07-decoder": {
         "decoder-29": "config",
-        "decoder-31": "data",
         "decoder-69": "step",
         "decoder-70": "step",
         "decoder-77": "KeyValueCache",
@@ -58,7 +57,7 @@ EXEMPT_BOOLEANS: dict[str, str] = {
     "09-pretraining": "c15 c25 c45",
 }
 # The length of each list when it was made, or less. Lower it when you shorten a list.
-MOST_NAMES, MOST_BOOLEANS = 32, 22
+MOST_NAMES, MOST_BOOLEANS = 31, 22
 
 HINT = "; see tools/notebook_names.py for the rule"
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

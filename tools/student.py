@@ -7,6 +7,7 @@ so it cannot drift from the solution.
 
 import argparse
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -16,6 +17,13 @@ from nbformat import NotebookNode
 # What the student finds in place of a solution: a call says plainly what is missing.
 YOUR_TURN = 'raise NotImplementedError("your turn")'
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+# What stands in place of the link to the source, which has the solutions.
+COPY = """\
+[Open this chapter in Colab]({colab}) · [read it in the book]({page})
+
+This is your copy to work in. Save it before you begin (in Colab: File → Save a copy \
+in Drive), because the machine forgets it. Solutions are on [the book's page]({page}), \
+folded under each exercise."""
 
 
 def blanked(source: str) -> str:
@@ -74,6 +82,7 @@ def _decorators(node: ast.stmt) -> list[ast.expr]:
 def student_copy(notebook: NotebookNode, keep_outputs: bool = False) -> NotebookNode:
     """A copy of the notebook without solutions, hidden checks and model answers.
 
+    Its links lead to the book, where solutions are folded, and not to its source.
     `keep_outputs` keeps what the other cells have put out.
     """
     copy = nbformat.from_dict(notebook)
@@ -82,12 +91,29 @@ def student_copy(notebook: NotebookNode, keep_outputs: bool = False) -> Notebook
         if "exercise" in tags(cell):
             cell.source = blanked(cell.source)
             cell.metadata["tags"] = [t for t in tags(cell) if t != "hide-input"]
+        if "links" in tags(cell):
+            cell.source = links_of_copy(cell.source)
         if "answer" in tags(cell):
             cell.source = "\n\n".join(["*Your answer.*", *rubric(cell.source)])
-        undone = {"exercise", "check", "points"} & set(tags(cell))
+        undone = {"exercise", "check", "points", "bootstrap"} & set(tags(cell))
         if cell.cell_type == "code" and (undone or not keep_outputs):
             cell.outputs, cell.execution_count = [], None
     return copy
+
+
+def links_of_copy(links: str) -> str:
+    """The links of a copy: Colab's as it is, and the page of the published book.
+
+    Raises:
+        ValueError: if there is no link to Colab, which says where the repository is.
+    """
+    github = r"https://colab\.research\.google\.com/github/([\w.-]+)/([\w.-]+)/blob/"
+    match = re.search(rf"{github}[\w.-]+/([\w./-]+)\.ipynb", links)
+    if match is None:
+        raise ValueError(f"no link to Colab in {links!r}; run make sync")
+    owner, name, file = match.groups()
+    page = f"https://{owner}.github.io/{name}/{file}.html"
+    return COPY.format(colab=match[0], page=page)
 
 
 def rubric(answer: str) -> list[str]:

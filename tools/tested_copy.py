@@ -1,10 +1,11 @@
 """A copy of a chapter with cells that decide what a plain run of it leaves open.
 
-Are its axis comments true? Do its checks and the cases of instructors/exercises accept
-our solutions and reject the wrong ones of instructors/wrong, and do the checks fail
-while an exercise is blank? What decides it runs in the notebook's own kernel, so the
-source of functions and modules goes into cells, and the solutions go with them as data:
-nothing of this repository need be there.
+Are its axis comments true? Would its bootstrap cell install what it opens? Do its
+checks and the cases of instructors/exercises accept our solutions and reject the wrong
+ones of instructors/wrong, and do the checks fail while an exercise is blank? What
+decides it runs in the notebook's own kernel, so the source of functions and modules
+goes into cells, and the solutions go with them as data: nothing of this repository need
+be there.
 
 A chapter without a file in instructors/exercises is decided as it was before there were
 any, by its checks and hidden checks alone (`_decide_exercises`).
@@ -13,6 +14,8 @@ any, by its checks and hidden checks alone (`_decide_exercises`).
 import importlib.util
 import inspect
 import re
+from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import ModuleType
 
@@ -22,6 +25,7 @@ from nbformat.v4 import new_code_cell
 
 from bertcore.book.axes import read_claims
 from tools.student import student_copy, tags
+from tools.sync import pins
 
 # What runs in the kernel; each imports for itself -------------------------------------
 
@@ -62,6 +66,31 @@ def _decide_axes(names: dict, watch, claims) -> None:
     for file, name in names.items():
         text = text.replace(file, name)
     assert not said, text
+
+
+def _watch_packages() -> set[str]:
+    """Begin to note the packages of which Python opens a file, by their folders."""
+    import re
+    import sys
+
+    opened = set()
+
+    def note(event: str, arguments: tuple) -> None:
+        if event == "open" and isinstance(arguments[0], str):
+            opened.update(re.findall(r"site-packages[/\\](\w+)[/\\]", arguments[0]))
+
+    sys.addaudithook(note)
+    return opened
+
+
+def _decide_packages(opened: set[str], folders: dict[str, str], needs: set) -> None:
+    """Fail unless the bootstrap cell would install what was opened, and no more."""
+    used = {package for folder, package in folders.items() if folder in opened}
+    assert used == needs, (
+        f"the chapter opens {' '.join(sorted(used)) or 'nothing'}, and its bootstrap "
+        f"cell would install {' '.join(sorted(needs)) or 'nothing'}: correct NEEDS "
+        "in tools/sync.py and run make sync"
+    )
 
 
 def _decide_exercises(exercises: dict[str, dict], scope: dict) -> None:
@@ -210,6 +239,7 @@ def tested_copy(
     wrong: dict[str, list[str]],
     passing: dict[str, list[int]] | None = None,
     modules: dict[str, str] | None = None,
+    needs: set[str] | None = None,
 ) -> NotebookNode:
     """A copy of a chapter that also decides its axis comments and its exercises.
 
@@ -218,6 +248,7 @@ def tested_copy(
         wrong: solutions of each exercise, which must be rejected.
         passing: which of them pass the visible check all the same.
         modules: what draws the cases, by name: the last one has the chapter's.
+        needs: the packages that its bootstrap cell would install, besides bertcore.
 
     Raises:
         ValueError: if `wrong` has not at least one solution for each exercise.
@@ -233,6 +264,12 @@ def tested_copy(
             claimed[name] = cell.source
     # The call in a cell of its own: where it fails, nbval shows all of the cell.
     text, closing = inspect.getsource, []
+    if needs is not None:
+        opening = text(_watch_packages), "_opened = _watch_packages()"
+        copy.cells[:0] = map(new_code_cell, opening)
+        known = f"_folders, _needs = {package_folders()!r}, {needs!r}"
+        closing += [text(_decide_packages), known]
+        closing += ["_decide_packages(_opened, _folders, _needs)"]
     if claimed:
         # After the bootstrap cell: before it there may be no bertcore.
         first = [i for i, cell in enumerate(copy.cells) if "bootstrap" in tags(cell)]
@@ -279,6 +316,18 @@ def exercises_of(
             f"{sorted(set(wrong) - set(found)) or 'none'}, which are no exercises"
         )
     return found
+
+
+@cache
+def package_folders() -> dict[str, str]:
+    """The folders of what chapters may need, each with its package."""
+    known = {name.lower(): name for name in pins()}
+    return {
+        folder: known[package.lower().replace("_", "-")]
+        for folder, packages in packages_distributions().items()
+        for package in packages
+        if package.lower().replace("_", "-") in known
+    }
 
 
 def exercise_names(cell: NotebookNode) -> list[str]:

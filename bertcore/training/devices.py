@@ -118,6 +118,17 @@ def device_name(device: torch.device) -> str:
     return f"{processor_name()}, {threads} thread{'s' if threads > 1 else ''}"
 
 
+def describe_machine() -> str:
+    """The device that training would take here and its memory, in words."""
+    device, memory = find_device(), 0
+    if device.type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory
+    elif hasattr(os, "sysconf"):  # Windows has none
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    having = f", {memory / 2**30:.0f} GB of memory" if memory else ""
+    return device_name(device) + having
+
+
 def _per_second(work: Callable[[], object], device: torch.device) -> float:
     """How many times per second it can be done: the best of three stretches."""
     for _ in range(3):
