@@ -1,5 +1,20 @@
 """Chapter 0: plausible wrong solutions. The checks must reject each of them."""
 
+# Right; each wrong solution below spoils one of the sizes.
+_SIZES = """
+def sizes(weights):
+    inner = weights["encoder.layer.0.intermediate.dense.weight"]
+    numbers = {name.split(".")[2] for name in weights if "encoder.layer." in name}
+    return {
+        "layers": len(numbers),
+        "hidden_size": inner.shape[1],
+        "vocab_size": len(weights["embeddings.word_embeddings.weight"]),
+        "max_positions": len(weights["embeddings.position_embeddings.weight"]),
+        "feedforward_size": inner.shape[0],
+    }
+
+"""
+
 WRONG = {
     "embedding_parameters": [
         # forgets the gain and bias of LayerNorm
@@ -12,46 +27,132 @@ def embedding_parameters(vocab_size, max_positions, segments, hidden_size):
 def embedding_parameters(vocab_size, max_positions, segments, hidden_size):
     return (vocab_size + segments) * hidden_size + 2 * hidden_size
 """,
-        # one gain and one bias instead of one for each feature
+        # one gain and one bias instead of one for each number
         """
 def embedding_parameters(vocab_size, max_positions, segments, hidden_size):
     return (vocab_size + max_positions + segments) * hidden_size + 2
 """,
+        # a gain, but no bias
+        """
+def embedding_parameters(vocab_size, max_positions, segments, hidden_size):
+    return (vocab_size + max_positions + segments + 1) * hidden_size
+""",
+        # a LayerNorm for each table
+        """
+def embedding_parameters(vocab_size, max_positions, segments, hidden_size):
+    return (vocab_size + max_positions + segments + 6) * hidden_size
+""",
+        # tables side by side instead of added
+        """
+def embedding_parameters(vocab_size, max_positions, segments, hidden_size):
+    return vocab_size * max_positions * segments * hidden_size + 2 * hidden_size
+""",
+        # two segments whatever it was told
+        """
+def embedding_parameters(vocab_size, max_positions, segments, hidden_size):
+    return (vocab_size + max_positions + 4) * hidden_size
+""",
     ],
-    "nearest": [
-        # a dot product: long vectors win
-        """
-def nearest(query, vectors, count):
-    return (vectors @ query).topk(count).indices.tolist()
+    "sizes_of": [
+        # the highest number of a layer, not how many there are
+        _SIZES
+        + """
+def sizes_of(weights):
+    found = sizes(weights)
+    return found | {"layers": found["layers"] - 1}
 """,
-        # the farthest instead of the nearest
-        """
-def nearest(query, vectors, count):
-    similarity = F.normalize(vectors, dim=-1) @ query
-    return similarity.argsort()[:count].tolist()
+        # counts only one digit of a layer's number
+        _SIZES
+        + """
+def sizes_of(weights):
+    numbers = {n.split("layer.")[1][0] for n in weights if "encoder.layer." in n}
+    return sizes(weights) | {"layers": len(numbers)}
 """,
-        # Euclidean distance, which depends on length too
-        """
-def nearest(query, vectors, count):
-    return (-(vectors - query).norm(dim=-1)).topk(count).indices.tolist()
+        # counts tensors, not layers
+        _SIZES
+        + """
+def sizes_of(weights):
+    names = [n for n in weights if "encoder.layer." in n]
+    return sizes(weights) | {"layers": len(names)}
 """,
-        # divides by the squared norm
-        """
-def nearest(query, vectors, count):
-    similarity = (vectors @ query) / vectors.square().sum(dim=-1)
-    return similarity.topk(count).indices.tolist()
+        # the two axes of the intermediate matrix the wrong way round
+        _SIZES
+        + """
+def sizes_of(weights):
+    inner = weights["encoder.layer.0.intermediate.dense.weight"]
+    return sizes(weights) | {"feedforward_size": inner.shape[1]}
 """,
-        # divides by the sum of absolute values
-        """
-def nearest(query, vectors, count):
-    similarity = (vectors @ query) / vectors.abs().sum(dim=-1)
-    return similarity.topk(count).indices.tolist()
+        # believes that the inner width is always four times the width
+        _SIZES
+        + """
+def sizes_of(weights):
+    found = sizes(weights)
+    return found | {"feedforward_size": 4 * found["hidden_size"]}
 """,
-        # normalises over the wrong axis
+        # believes that every BERT has 512 positions
+        _SIZES
+        + """
+def sizes_of(weights):
+    return sizes(weights) | {"max_positions": 512}
+""",
+        # the two axes of the token table the wrong way round
+        _SIZES
+        + """
+def sizes_of(weights):
+    width, pieces = weights["embeddings.word_embeddings.weight"].shape
+    return sizes(weights) | {"vocab_size": pieces, "hidden_size": width}
+""",
+        # asks the model that the chapter has loaded
         """
-def nearest(query, vectors, count):
-    similarity = F.normalize(vectors, dim=0) @ query
-    return similarity.topk(count).indices.tolist()
+def sizes_of(weights):
+    names = "layers hidden_size vocab_size max_positions feedforward_size".split()
+    return {name: getattr(config, name) for name in names}
+""",
+    ],
+    "confused": [
+        # the same pieces, however often
+        """
+def confused(first, second):
+    return set(first) == set(second)
+""",
+        # the same pieces, just as often
+        """
+def confused(first, second):
+    return sorted(first) == sorted(second)
+""",
+        # only doubling
+        """
+def confused(first, second):
+    return sorted(first) in (sorted(second), sorted(second * 2))
+""",
+        # the same mean of the ids
+        """
+def confused(first, second):
+    return sum(first) * len(second) == sum(second) * len(first)
+""",
+        # looks at the pieces of the first text only
+        """
+def confused(first, second):
+    return all(
+        first.count(id) * len(second) == second.count(id) * len(first)
+        for id in first[:1]
+    )
+""",
+        # compares with the order
+        """
+def confused(first, second):
+    return first == second
+""",
+        # one text must be as often the other as their lengths say, rounded down
+        """
+def confused(first, second):
+    short, long = sorted([first, second], key=len)
+    return sorted(short * (len(long) // len(short))) == sorted(long)
+""",
+        # everything is confused
+        """
+def confused(first, second):
+    return True
 """,
     ],
     "dependence": [
@@ -121,61 +222,81 @@ def dependence(model, input_ids, mask_id):
     return torch.stack(columns, dim=1)[:length]
 """,
     ],
-    "test_layer": [
+    "test_states": [
         # only the shape
         """
-def test_layer(layer, reference, width):
-    states = torch.randn(1, 7, width)
-    assert layer(states).shape == reference(states).shape
+def test_states(candidate):
+    ids = tokenizer.encode("The dog bit the man. " * 3)
+    assert candidate(weights, ids, config).shape == (len(ids), config.hidden_size)
+""",
+        # one short text
+        """
+def test_states(candidate):
+    with torch.no_grad():
+        right = bert(torch.tensor([dog_bites]))[0]
+        found = candidate(weights, dog_bites, config)
+    assert (found - right).abs().max() <= 1e-4
+""",
+        # a tolerance that rejects another device
+        """
+def test_states(candidate):
+    ids = tokenizer.encode("The dog bit the man. " * 3)
+    with torch.no_grad():
+        right = bert(torch.tensor([ids]))[0]
+        found = candidate(weights, ids, config)
+    assert (found - right).abs().max() <= 1e-5
 """,
         # a tolerance that no fault exceeds
         """
-def test_layer(layer, reference, width):
-    for scale in (1e-3, 1.0):
-        states = scale * torch.randn(1, 7, width)
-        assert torch.allclose(layer(states), reference(states), atol=10.0)
-""",
-        # ordinary states only: a wrong epsilon stays below the tolerance
-        """
-def test_layer(layer, reference, width):
-    states = torch.randn(1, 7, width, generator=torch.Generator().manual_seed(0))
+def test_states(candidate):
+    ids = tokenizer.encode("The dog bit the man. " * 3)
     with torch.no_grad():
-        difference = (layer(states) - reference(states)).abs().max()
-    assert difference <= 1e-4
+        right = bert(torch.tensor([ids]))[0]
+        found = candidate(weights, ids, config)
+    assert torch.allclose(found, right, atol=20.0)
 """,
-        # ordinary states and a tolerance that rejects a correct layer on another device
+        # a difference in one direction only
         """
-def test_layer(layer, reference, width):
-    states = torch.randn(1, 7, width, generator=torch.Generator().manual_seed(0))
+def test_states(candidate):
+    ids = tokenizer.encode("The dog bit the man. " * 3)
     with torch.no_grad():
-        difference = (layer(states) - reference(states)).abs().max()
-    assert difference <= 1e-5
+        right = bert(torch.tensor([ids]))[0]
+        found = candidate(weights, ids, config)
+    assert (right - found).max() <= 1e-4
 """,
-        # forgets the absolute value
+        # the mean of all states, in which faults cancel
         """
-def test_layer(layer, reference, width):
-    generator = torch.Generator().manual_seed(0)
-    for scale in (1e-3, 1.0):
-        states = scale * torch.randn(1, 7, width, generator=generator)
-        with torch.no_grad():
-            assert (layer(states) - reference(states)).max() <= 1e-4
+def test_states(candidate):
+    ids = tokenizer.encode("The dog bit the man. " * 3)
+    with torch.no_grad():
+        right = bert(torch.tensor([ids]))[0]
+        found = candidate(weights, ids, config)
+    assert (found.mean() - right.mean()).abs() <= 1e-4
 """,
-        # looks at the first token only
+        # [CLS] alone
         """
-def test_layer(layer, reference, width):
-    generator = torch.Generator().manual_seed(0)
-    for scale in (1e-3, 1.0):
-        states = scale * torch.randn(1, 7, width, generator=generator)
-        with torch.no_grad():
-            difference = layer(states)[:, 0] - reference(states)[:, 0]
-        assert difference.abs().max() <= 1e-4
+def test_states(candidate):
+    ids = tokenizer.encode("The dog bit the man. " * 3)
+    with torch.no_grad():
+        right = bert(torch.tensor([ids]))[0]
+        found = candidate(weights, ids, config)
+    assert (found[0] - right[0]).abs().max() <= 1e-4
 """,
-        # exact equality: rejects a correct layer for its rounding
+        # compares a candidate with itself
         """
-def test_layer(layer, reference, width):
-    for scale in (1e-3, 1.0):
-        states = scale * torch.randn(1, 7, width)
-        assert torch.equal(layer(states), reference(states))
+def test_states(candidate):
+    ids = tokenizer.encode("The dog bit the man. " * 3)
+    first = candidate(weights, ids, config)
+    assert (candidate(weights, ids, config) - first).abs().max() <= 1e-4
+""",
+        # accepts whoever is near by cosine
+        """
+def test_states(candidate):
+    ids = tokenizer.encode("The dog bit the man. " * 3)
+    with torch.no_grad():
+        right = bert(torch.tensor([ids]))[0]
+        found = candidate(weights, ids, config)
+    assert F.cosine_similarity(found, right, dim=-1).min() > 0.99
 """,
     ],
 }

@@ -1,0 +1,144 @@
+"""Chapter 0: what each exercise is graded on, drawn from a seed."""
+
+import random
+
+import torch
+
+from instructors.grading import Exercise, accepts
+
+
+def embedding_cases(seed, given):
+    """Sizes of a BERT; tables of one row and vectors of one number among them."""
+    draw = random.Random(seed)
+    sizes = [[draw.randint(1, 999) for _ in range(4)] for _ in range(3)]
+    return [(30522, 512, 2, 768), (1, 1, 1, 1), (7, 5, 2, 1), *map(tuple, sizes)]
+
+
+def size_cases(seed, given):
+    """Weights of small BERTs, also of ten layers or more, their names in any order."""
+    draw = random.Random(seed)
+    cases = []
+    for layers in (1, 2, draw.randint(10, 12)):
+        width = draw.choice([2, 4, 6])
+        config = given["BertConfig"](
+            layers=layers,
+            hidden_size=width,
+            heads=draw.choice([1, 2]),
+            vocab_size=draw.randint(7, 30),
+            max_positions=draw.randint(31, 60),
+            segments=draw.randint(1, 3),
+            feedforward_size=draw.choice([3, 5, 4 * width]),
+        )
+        weights = given["published_weights"](given["Bert"](config))
+        names = list(weights)
+        draw.shuffle(names)
+        cases.append(({name: weights[name].detach() for name in names},))
+    return cases
+
+
+def confused_cases(seed, given):
+    """Pairs of texts: shuffled, doubled, tripled, with other counts, with other ids."""
+    draw = random.Random(seed)
+    text = [draw.randint(1, 9) for _ in range(draw.randint(3, 6))]
+    others = [
+        draw.sample(text, len(text)),
+        text * 2,
+        draw.sample(text * 3, 3 * len(text)),
+        [*text, text[0]],
+        [*text, 99],
+        [*text[:-1], 99],
+    ]
+    fixed = [
+        ([7, 8], [7, 8, 8]),
+        ([7, 7, 8, 8], [7, 8]),
+        ([7, 7, 8], [7, 8, 8]),
+        ([7], [7, 7, 7]),
+        ([7, 8], [8]),
+        ([1, 4], [2, 3]),
+        ([7, 7, 8, 8, 9, 9], [9, 8, 7]),
+        ([7, 7, 8, 8, 8, 8], [8, 7, 8]),
+    ]
+    return [*fixed, *((text, other) for other in others)]
+
+
+def dependence_cases(seed, given):
+    """Models that look both ways, back, ahead or nowhere, and move by very little."""
+    numbers = torch.Generator().manual_seed(seed)
+    ids = torch.randperm(40, generator=numbers)[None, :6]
+    rows = torch.rand(60, 3, generator=numbers) + 0.1
+    down = -1e-4 * torch.arange(60.0)
+    balanced = torch.stack([down, -down, torch.ones(60)], dim=1)  # sums stay
+    models = [
+        lambda ids: rows[ids].cumsum(dim=1),
+        lambda ids: rows[ids].flip(1).cumsum(dim=1).flip(1),
+        lambda ids: balanced[ids.roll(-1, 1)],
+        lambda ids: down[ids.roll(1, 1)][..., None],
+        lambda ids: torch.ones(1, ids.shape[1], 2),
+        lambda ids: rows[ids[:, ::2].repeat_interleave(2, dim=1)],
+    ]
+    return [(model, ids, 59) for model in models]
+
+
+def _candidate(given, fault):
+    """The chapter's sketch with a fault, as a function of its own."""
+    linear, layer_norm = given["linear"], given["layer_norm"]
+    table = "embeddings.position_embeddings.weight"
+
+    def norm_of_pieces(weights, name, x):
+        centred = x - x.mean(dim=0, keepdim=True)
+        normed = centred / (centred.square().mean(dim=0, keepdim=True) + 1e-12).sqrt()
+        return normed * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+    def wrong_axis(weights, layer, x, heads):
+        part = f"{layer}.attention.self"
+        query, key, value = (
+            linear(weights, f"{part}.{name}", x) for name in ("query", "key", "value")
+        )
+        width = x.shape[-1] // heads
+        collected = []
+        for head in range(heads):
+            mine = slice(head * width, (head + 1) * width)
+            scores = query[:, mine] @ key[:, mine].T / width**0.5
+            collected.append(scores.softmax(dim=0) @ value[:, mine])
+        joined = torch.cat(collected, dim=-1)
+        return linear(weights, f"{layer}.attention.output.dense", joined)
+
+    def candidate(weights, ids, config):
+        its = {**weights}
+        if fault == "begin again":
+            its[table] = weights[table][:8].repeat(64, 1)
+        norm = norm_of_pieces if fault == "norm" else layer_norm
+        collect = wrong_axis if fault == "softmax" else given["attend"]
+        x = given["look_up"](its, ids)
+        for n in range(config.layers - (fault == "too few")):
+            layer = f"encoder.layer.{n}"
+            attended = collect(its, layer, x, config.heads)
+            x = norm(its, f"{layer}.attention.output.LayerNorm", x + attended)
+            changed = given["feed_forward"](its, layer, x)
+            added = changed if fault == "no addition" else x + changed
+            x = norm(its, f"{layer}.output.LayerNorm", added)
+        if fault == "another device":
+            x = x + 5e-5
+        if fault == "one number":
+            x = x.clone()
+            x[-1, -1] += 0.01
+        return x
+
+    return candidate
+
+
+def state_cases(seed, given):
+    """A right one, a right one on another device, and each of the faults."""
+    faults = ["none", "another device", "too few", "begin again", "no addition"]
+    faults += ["norm", "softmax", "one number"]
+    random.Random(seed).shuffle(faults)
+    return [(_candidate(given, fault),) for fault in faults]
+
+
+EXERCISES = {
+    "embedding_parameters": Exercise(embedding_cases),
+    "sizes_of": Exercise(size_cases),
+    "confused": Exercise(confused_cases),
+    "dependence": Exercise(dependence_cases),
+    "test_states": Exercise(state_cases, examine=accepts),
+}
