@@ -57,6 +57,9 @@ def confused_cases(seed, given):
         ([1, 4], [2, 3]),
         ([7, 7, 8, 8, 9, 9], [9, 8, 7]),
         ([7, 7, 8, 8, 8, 8], [8, 7, 8]),
+        ([7, 7, 8, 8], [7, 7, 7, 8, 8, 8]),
+        ([7, 8, 9, 9], [7, 8, 8, 9]),
+        ([7, 9], [8, 8]),
     ]
     return [*fixed, *((text, other) for other in others)]
 
@@ -73,6 +76,7 @@ def dependence_cases(seed, given):
         lambda ids: rows[ids].flip(1).cumsum(dim=1).flip(1),
         lambda ids: balanced[ids.roll(-1, 1)],
         lambda ids: down[ids.roll(1, 1)][..., None],
+        lambda ids: -down[ids.roll(1, 1)][..., None],
         lambda ids: torch.ones(1, ids.shape[1], 2),
         lambda ids: rows[ids[:, ::2].repeat_interleave(2, dim=1)],
     ]

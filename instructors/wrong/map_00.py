@@ -300,3 +300,6 @@ def test_states(candidate):
 """,
     ],
 }
+
+# Only the cases of a seed reject these; numbers are places in the lists above.
+PASS_THE_VISIBLE_CHECK = {"embedding_parameters": [6]}
