@@ -32,10 +32,6 @@ PARTS = (
 
 # Chapter -> rules, by the names of the functions below, that it does not keep yet.
 EXEMPT: dict[str, str] = {
-    "00-map": (
-        "code_cells cell_lines words modules predictions next_chapter hints checks "
-        "rubrics points grading"
-    ),
     "01-wordpiece": (
         "code_cells visible_lines cell_lines order predictions next_chapter hints "
         "checks rubrics points grading"
