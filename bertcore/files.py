@@ -19,6 +19,7 @@ import lzma
 import os
 import shutil
 import zlib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, lookup
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from hashlib import file_digest
@@ -191,31 +192,48 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
-    """A file in UTF-8, perhaps compressed, open for reading.
+def open_text(
+    path: Path, newline: str | None = None, encoding: str | None = None
+) -> Iterator[TextIO]:
+    """A text file, perhaps compressed, open for reading.
 
     A byte order mark is dropped.
 
     Args:
         path: of the file; the ending .gz, .bz2 or .xz says how it is compressed.
         newline: "" keeps line ends; by default each becomes a line feed.
+        encoding: as Python names it, such as "latin-1"; None is UTF-8. Where a user
+            may choose, give "utf-8": errors then say that there is a choice.
 
     Raises:
-        ValueError: where it is read, naming the file and the first byte that is not
-            UTF-8, or that the compressed data are damaged.
+        ValueError: if Python has no such encoding; where the file is read, naming it
+            and the first byte that is not in the encoding, or that the compressed data
+            are damaged.
     """
+    try:
+        "".encode(encoding or "utf-8")  # knows of texts only; not of zip, say
+    except LookupError as error:
+        raise ValueError(
+            f"no encoding={encoding!r}; give one that Python knows, such as 'utf-16', "
+            "'cp1252' or 'latin-1'"
+        ) from error
+    name = lookup(encoding or "utf-8").name
+    decoder = "utf-8-sig" if name == "utf-8" else name  # drops a byte order mark
     opener = COMPRESSED.get(path.suffix.lower(), open)
     with (
         opener(path, "rb") as data,
         # In large steps: Python's own, of 8 KB, take gzip twice as long.
         BufferedReader(data, _STEP) as steps,
-        TextIOWrapper(steps, "utf-8-sig", newline=newline) as file,
+        TextIOWrapper(steps, decoder, newline=newline) as file,
     ):
         try:
             yield file
-        except UnicodeDecodeError:
-            _check_utf8(path)  # Python counts from where it has read last
-            raise
+        except UnicodeError as error:
+            if name == "utf-8":
+                _check_utf8(path, encoding)  # Python counts from where it read last
+            raise ValueError(
+                f"{path} is not {name} ({error}); give the encoding=… that it is in"
+            ) from error
         except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
             if getattr(error, "errno", None) is not None:
                 raise  # the disk's fault, not the data's
@@ -225,17 +243,20 @@ def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
             ) from error
 
 
-def _check_utf8(path: Path) -> None:
+def _check_utf8(path: Path, encoding: str | None) -> None:
     """ValueError if a byte is not UTF-8, by its place in the whole file."""
-    position = 0
+    position, guess = 0, "cp1252"  # what Windows wrote in Western Europe
     with COMPRESSED.get(path.suffix.lower(), open)(path, "rb") as file:
         for line in file:  # no character of several bytes has a line feed in it
+            if not position and line.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+                guess = "utf-16"
             try:
                 line.decode("utf8")
             except UnicodeDecodeError as error:
+                choice = f", or give encoding={guess!r}, if it is" if encoding else ""
                 raise ValueError(
                     f"{path} is not UTF-8: byte {position + error.start} is "
-                    f"0x{line[error.start]:02x}; save the file as UTF-8"
+                    f"0x{line[error.start]:02x}; save the file as UTF-8{choice}"
                 ) from error
             position += len(line)
 
@@ -271,7 +292,7 @@ def check_ending(path: Path, endings: Iterable[str]) -> str:
 
 
 def read_records(
-    path: Path, needed: Iterable[str] = ()
+    path: Path, needed: Iterable[str] = (), encoding: str | None = None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows of a file, each with its place, such as "my.csv, line 17".
 
@@ -286,6 +307,7 @@ def read_records(
     Args:
         path: of the file.
         needed: columns without which a table is refused.
+        encoding: as for `open_text`.
 
     Raises:
         FileNotFoundError: if there is no such file, or the library for it is missing.
@@ -295,12 +317,14 @@ def read_records(
     if ending == ".parquet":
         return _parquet_rows(path, needed)
     if ending in TABLES:
-        return _table_rows(path, ending, needed)
-    return _json_rows(path, ending)
+        return _table_rows(path, ending, needed, encoding)
+    return _json_rows(path, ending, encoding)
 
 
-def _json_rows(path: Path, ending: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    with open_text(path) as file:
+def _json_rows(
+    path: Path, ending: str, encoding: str | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    with open_text(path, encoding=encoding) as file:
         first = True
         for number, line in enumerate(file, 1):
             if not line.strip():
@@ -332,7 +356,7 @@ def _object(value: Any, place: str) -> tuple[str, dict[str, Any]]:
 
 
 def _table_rows(
-    path: Path, ending: str, needed: Iterable[str]
+    path: Path, ending: str, needed: Iterable[str], encoding: str | None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     form: dict[str, Any] = {"delimiter": ",", "strict": True}
     advice = "a cell with a comma or a quotation mark stands in quotation marks"
@@ -340,7 +364,7 @@ def _table_rows(
         form |= {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
         advice = "a cell holds no TAB and no line end"
     csv.field_size_limit(_LONGEST_CELL)  # by default 131,072: not enough for a book
-    with open_text(path, newline="") as file:
+    with open_text(path, newline="", encoding=encoding) as file:
         rows, line = csv.reader(file, **form), 1
         try:
             names = [name.strip() for name in next(filter(None, rows), [])]

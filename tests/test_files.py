@@ -116,6 +116,22 @@ def test_bad_bytes(write) -> None:
         read_text(write("excel.csv", "text,label".encode("utf-16")))
 
 
+def test_other_encodings(write) -> None:
+    """As Python reads them; where one may choose, the error says so."""
+    for encoding in ("utf-16", "latin-1", "cp1252"):
+        path = write("a.csv", "text\nschön\n".encode(encoding))
+        assert [row for _, row in read_records(path, encoding=encoding)] == [
+            {"text": "schön"}
+        ]
+        guess = "utf-16" if encoding == "utf-16" else "cp1252"
+        with pytest.raises(ValueError, match=f"as UTF-8, or give encoding='{guess}'"):
+            list(read_records(path, encoding="utf-8"))
+        with pytest.raises(ValueError, match=r"is not ascii \(.*encoding=… that it"):
+            list(read_records(path, encoding="ascii"))
+    with pytest.raises(ValueError, match="no encoding='zip'; give one that Python"):
+        list(read_records(path, encoding="zip"))
+
+
 @pytest.mark.parametrize("ending", COMPRESS)
 def test_compressed_data_that_are_damaged(write, ending: str) -> None:
     content = COMPRESS[ending]("".join(map(str, range(100_000))).encode())
