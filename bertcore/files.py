@@ -5,8 +5,8 @@ whatever moment a process was killed; `NAME.partial` beside it is what a killed 
 left, and the next one that writes NAME replaces it. A folder is whole even after a
 power cut, because it waits until the disk has all of it.
 
-Texts are UTF-8, perhaps compressed. Rows come from JSON lines, tables or Parquet, each
-with its place in the file.
+Texts are UTF-8, perhaps compressed. Rows come from JSON, tables, Parquet, or columns of
+words with blank lines between sentences, each with its place in the file.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ import gzip
 import json
 import lzma
 import os
+import re
 import shutil
+import warnings
 import zlib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, lookup
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from hashlib import file_digest
-from io import BufferedReader, TextIOWrapper
+from io import BufferedReader, StringIO, TextIOWrapper
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -37,6 +40,11 @@ COMPRESSED: dict[str, Callable] = {
 }
 TABLES = (".csv", ".tsv", ".parquet")
 ROWS = (".jsonl", ".json", *TABLES)
+# Words with their tags in columns, as the shared tasks of CoNLL have them.
+SENTENCES = (".conll", ".conllu", ".bio", ".iob", ".txt")
+# universaldependencies.org/format.html
+_UNIVERSAL = "id form lemma upos xpos feats head deprel deps misc".split()
+_REMARK = re.compile(r"#\s*(id\b|[\w:. ]+ = )")  # before a sentence
 _LONGEST_CELL = 10_000_000  # characters; a quotation mark too many ends there
 _STEP = 1 << 18  # bytes
 _AT_ONCE = 1000  # rows of a Parquet file that are in memory together
@@ -296,13 +304,15 @@ def read_records(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows of a file, each with its place, such as "my.csv, line 17".
 
-    .jsonl: a JSON object in each line. .json: the same, or a list of objects. .csv and
-    .tsv: a table whose first line names the columns; its cells are texts. .parquet: its
-    columns are the fields.
+    .jsonl: a JSON object in each line. .json: the same, or a list of objects, perhaps
+    as "data" of one object. .csv and .tsv: a table whose first line names the columns;
+    its cells are texts. .parquet: its columns are the fields.
 
-    In .csv a cell with a comma, a quotation mark or a line end in it stands in
-    quotation marks, as spreadsheets write it. In .tsv a quotation mark is a character
-    like others, as in the files of GLUE.
+    In .csv commas, semicolons or TABs stand between cells, as the first two rows say. A
+    cell with one of them, a quotation mark or a line end in it stands in quotation
+    marks, as spreadsheets write it. In .tsv a quotation mark is a character like
+    others, as in the files of GLUE, unless the file is what pandas and the csv module
+    would write. Where it could be either, a warning says so.
 
     Args:
         path: of the file.
@@ -329,13 +339,30 @@ def _json_rows(
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
-            if first and ending == ".json" and line.lstrip().startswith("["):
-                values = _json_value(line + file.read(), str(path))
-                for item, value in enumerate(values, 1):
+            if first and ending == ".json" and (whole := _whole(line, file, path)):
+                for item, value in enumerate(whole, 1):
                     yield _object(value, f"{path}, item {item}")
                 return
             first, place = False, f"{path}, line {number}"
             yield _object(_json_value(line, place), place)
+
+
+def _whole(line: str, file: TextIO, path: Path) -> list[Any]:
+    """The rows of a file that is one value; [] if its first line is a row of many."""
+    try:
+        value, more = json.loads(line), True
+    except (ValueError, RecursionError):
+        value, more = _json_value(line + file.read(), str(path)), False
+    rows = value.get("data") if isinstance(value, dict) else value
+    if isinstance(rows, list):
+        return rows
+    columns = list(value.values()) if isinstance(value, dict) else []
+    if columns[1:] and all(isinstance(each, dict) for each in columns):
+        raise ValueError(
+            f"{path}: a table by its columns; give a list of rows, as pandas writes it "
+            'with to_json(path, orient="records")'
+        )
+    return [] if more else [value]
 
 
 def _json_value(text: str, place: str) -> Any:
@@ -358,16 +385,18 @@ def _object(value: Any, place: str) -> tuple[str, dict[str, Any]]:
 def _table_rows(
     path: Path, ending: str, needed: Iterable[str], encoding: str | None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    form: dict[str, Any] = {"delimiter": ",", "strict": True}
-    advice = "a cell with a comma or a quotation mark stands in quotation marks"
-    if ending == ".tsv":
-        form |= {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
-        advice = "a cell holds no TAB and no line end"
     csv.field_size_limit(_LONGEST_CELL)  # by default 131,072: not enough for a book
+    form: dict[str, Any] = {"delimiter": "\t", "strict": True}
+    advice = "a cell with a comma or a quotation mark stands in quotation marks"
+    if ending == ".csv":
+        form["delimiter"] = _delimiter(path, encoding)
+    elif not _quotes(path, encoding):
+        form["quoting"] = csv.QUOTE_NONE
+        advice = "a cell holds no TAB and no line end"
     with open_text(path, newline="", encoding=encoding) as file:
         rows, line = csv.reader(file, **form), 1
         try:
-            names = [name.strip() for name in next(filter(None, rows), [])]
+            names = [name.strip() for name in next(_cells(rows), [])]
             if names:
                 _check_columns(path, names, needed)
             line = rows.line_num + 1  # where a row begins; it may hold line ends
@@ -385,6 +414,124 @@ def _table_rows(
             raise ValueError(
                 f"{path}, line {line}: {error}; in a {ending} file {advice}"
             ) from error
+
+
+def _cells(rows: Iterable[list[str]]) -> Iterator[list[str]]:
+    """Rows that are neither blank nor the line "sep=;", which Excel may begin with."""
+    return (row for row in rows if row and not row[0].startswith("sep="))
+
+
+def _delimiter(path: Path, encoding: str | None) -> str:
+    """What stands between cells: it parts the first row, and the second as often."""
+    counts: dict[str, list[int]] = {}
+    for mark in ",;\t":
+        with (
+            open_text(path, newline="", encoding=encoding) as file,
+            suppress(csv.Error),
+        ):
+            rows = _cells(csv.reader(file, delimiter=mark, strict=True))
+            counts[mark] = [len(row) for row in islice(rows, 2)]
+    parting = {mark: found for mark, found in counts.items() if found[:1] > [1]}
+    fit = [mark for mark, found in parting.items() if len({*found}) == 1]
+    if len(fit) > 1:
+        raise ValueError(
+            f"{path}: {' or '.join(map(repr, fit))} may stand between its cells; put "
+            "cells that hold one of them in quotation marks"
+        )
+    return next(chain(fit, parting, ","))
+
+
+def _quotes(path: Path, encoding: str | None) -> bool:
+    """Whether quotation marks enclose cells in a .tsv file, or are characters."""
+    with open_text(path, newline="", encoding=encoding) as file:
+        rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        names, marks, literal = next(filter(None, rows), []), False, True
+        for cells in rows:
+            literal = literal and len(cells) in (0, len(names))
+            marks = marks or any('"' in cell for cell in cells)
+    if any('"' in name for name in names) or not marks:
+        return any('"' in name for name in names)
+    # As pandas writes it? Then written again, each row is the same.
+    taken: list[str] = []
+    written = quoted = True
+    with open_text(path, newline="", encoding=encoding) as file:
+        lines = (taken.append(line) or line for line in file)
+        try:
+            for cells in csv.reader(lines, delimiter="\t", strict=True):
+                again = StringIO()
+                csv.writer(again, delimiter="\t", lineterminator="").writerow(cells)
+                written = written and again.getvalue() == "".join(taken).strip("\r\n")
+                quoted = quoted and len(cells) in (0, len(names))
+                taken.clear()
+        except csv.Error:
+            quoted = False
+    if literal and quoted and not written:
+        warnings.warn(
+            f"{path}: quotation marks are read as characters; if they enclose cells, "
+            "save the file as .csv",
+            stacklevel=2,
+        )
+    return quoted and (written or not literal)
+
+
+def read_sentences(
+    path: Path, encoding: str | None = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Sentences with a word in each line, and its tags in columns after it.
+
+    White space, or TABs if there are any, stand between columns, and blank lines
+    between sentences. Lines that begin with -DOCSTART- are passed over, and remarks
+    before a sentence, such as "# text = …".
+
+    Args:
+        path: of the file.
+        encoding: as for `open_text`.
+
+    Yields:
+        The place, and a list for each column: "words", the first; "tags", the last; and
+        "2", "3", … between. Of Universal Dependencies, ten columns whose first are
+        numbers, they are those of its documentation: "form", "upos", ….
+
+    Raises:
+        ValueError: if a line has more or fewer columns than the first.
+    """
+    with open_text(path, encoding=encoding) as file:
+        lines = (line.strip() for line in file)
+        first = next((line for line in lines if line and not _passed(line)), "")
+    apart = "\t" if "\t" in first else None
+    count = len(first.split(apart))
+    names = ["words", *map(str, range(2, count)), "tags"]
+    if count == len(_UNIVERSAL) and re.match(r"\d+(-\d+)?\s", first):
+        names = _UNIVERSAL
+    sentence, place = [], ""
+    with open_text(path, encoding=encoding) as file:
+        for number, line in enumerate(chain(file, ["\n"]), 1):
+            cells = [cell.strip() for cell in line.strip().split(apart)]
+            if not line.strip():
+                if sentence:
+                    columns = map(list, zip(*sentence, strict=True))
+                    yield place, dict(zip(names, columns, strict=True))
+                sentence = []
+                continue
+            if line.startswith("-DOCSTART-"):
+                continue
+            if line[0] == "#" and (len(cells) != count or _REMARK.match(line)):
+                continue
+            if not 1 < len(cells) == count:
+                raise ValueError(
+                    f"{path}, line {number}: {len(cells)} columns, and the first line "
+                    f"with a word has {count}; a line is a word and its tag, and a "
+                    "blank one ends a sentence"
+                )
+            place = place if sentence else f"{path}, line {number}"
+            # Universal Dependencies: 3-4 is a word of two, and 8.1 none that is seen.
+            if names is not _UNIVERSAL or cells[0].isdecimal():
+                sentence.append(cells)
+
+
+def _passed(line: str) -> bool:
+    """Whether a line may be a remark, or say that a document begins."""
+    return line.startswith(("#", "-DOCSTART-"))
 
 
 def _parquet_rows(
