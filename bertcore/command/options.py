@@ -36,7 +36,8 @@ def field_options(
     made = []
     for name in (name for name in names if name in kind.__dataclass_fields__):
         flag, default = flag_of(name), getattr(kind, name)
-        both = f"{flag}/--no-{flag[2:]}" if hints[name] is bool else flag
+        either = hints[name] in (bool, bool | None)
+        both = f"{flag}/--no-{flag[2:]}" if either else flag
         shown = usual and default is not None and default is not False
         value = f"{default:g}" if isinstance(default, float) else default
         how = typer.Option(

@@ -246,7 +246,7 @@ class TuningJob(Job):
 
     def keep(self, run: FineTuning) -> None:
         """Write a run's model if no seed before did better; score it, if it ended."""
-        seed, main = run.tuning.seed, run.predictor.task.main
+        seed, main = run.tuning.seed, run.predictor.task.decides(run.predictor)
         folder = self.folder
         best = folder.card["results"].get("validation") if folder.card else None
         better = best and run.best and run.best.scores[main] > best[main]

@@ -6,7 +6,7 @@ run_squad.py, `convert_examples_to_features`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from unicodedata import category
 
 import torch
@@ -113,7 +113,12 @@ def answer_scores(rows: Sequence[Question], guesses: Sequence[str]) -> dict[str,
 
 
 class Answers(HeadedTask):
-    """The part of a context that answers a question, or that there is none."""
+    """The part of a context that answers a question, or that there is none.
+
+    Whether there may be none is its setting `unanswerable`: if the rows to train on
+    have such questions, as those of SQuAD 2.0, or if the tuning says so. If not, the
+    best span is the answer, as Google's script has it for SQuAD 1.1.
+    """
 
     name = "answers"
     row = Question
@@ -123,10 +128,30 @@ class Answers(HeadedTask):
     line = "a question, a TAB and its context; or a question, with --context FILE"
     apart = "context"
     cells = (("answers", None),)  # a JSON object
+    usual: ClassVar[Mapping[str, str]] = {
+        "question": "query",
+        "context": "passage paragraph document article text",
+        "answers": "answer",
+    }
+    settings = ("unanswerable",)
     metrics = staticmethod(answer_scores)
     majority = staticmethod(baselines.no_answer)
     bag_of_words = staticmethod(baselines.sentences_that_answer)
     reads_context = True
+
+    def records(self, record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Those of each question, where the record is an article of SQuAD's own JSON.
+
+        Raises:
+            ValueError: if it has not the form of one.
+        """
+        if "paragraphs" not in record:
+            yield record
+            return
+        for paragraph in listed(record["paragraphs"], "paragraphs"):
+            for asked in listed(field(paragraph, "qas"), "qas"):
+                none = {"answers": []} if asked.get("is_impossible") else {}
+                yield {**asked, **none, "context": field(paragraph, "context")}
 
     def from_dict(self, mapping: Mapping[str, Any]) -> Question:
         """As SQuAD's: {"id", "question", "context", "answers"}."""
@@ -215,6 +240,21 @@ class Answers(HeadedTask):
         """The first and the last place of each answer, `p 2`."""
         return torch.tensor([feature.targets for feature in features])
 
+    def fit(self, rows: Sequence[Question], tuning: Any) -> Settings:
+        wanted = tuning.unanswerable
+        return {
+            "unanswerable": any(row.answers == () for row in rows)
+            if wanted is None
+            else wanted
+        }
+
+    def complete(
+        self, given: Settings, reading: FeatureSettings, labels: Labels
+    ) -> Settings:
+        settings = super().complete(given, reading, labels)
+        # A model without the setting was saved when there was none.
+        return {**settings, "unanswerable": settings["unanswerable"] is not False}
+
     def objective(self, model: Any, smoothing: float = 0.0) -> nn.Module:
         return SpanObjective(model)
 
@@ -224,7 +264,7 @@ class Answers(HeadedTask):
     def answers(
         self, rows: Sequence[Question], scored: Scored, fitted: Fitted
     ) -> list[FoundAnswer]:
-        """The best answer of all windows, or none.
+        """The best answer of all windows, or none, if the rows to train on had such.
 
         None if the lowest score of none, over all windows, is above the answer's
         (google-research/bert run_squad.py, `write_predictions`).
@@ -242,7 +282,7 @@ class Answers(HeadedTask):
         answers = []
         for row, (total, start, end), empty in zip(rows, best, none, strict=True):
             margin = total - empty
-            if margin < 0:
+            if margin < 0 and fitted.settings["unanswerable"]:
                 start = end = 0
             answers.append(FoundAnswer(row.context[start:end], start, end, margin))
         return answers
@@ -260,6 +300,13 @@ class Answers(HeadedTask):
 
 
 def _answers_in(answers: Any) -> tuple[Answer, ...]:
+    """Of an object with two lists, or of a list of objects, as SQuAD's own files."""
+    each = answers if isinstance(answers, Sequence) else None
+    if each is not None and all(isinstance(one, Mapping) for one in each):
+        answers = {
+            name: [field(one, name) for one in each]
+            for name in ("text", "answer_start")
+        }
     if not isinstance(answers, Mapping):
         raise ValueError(
             f"'answers' is {answers!r:.60}; give "

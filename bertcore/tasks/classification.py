@@ -4,10 +4,13 @@ From rows to features, the objective, answers and scores (chapter 10).
 """
 
 import math
+import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +50,23 @@ _WANTED = {
     True: "a pair of texts: this task compares two",
     False: "one text: this task reads no pairs",
 }
+
+
+USUAL = 0.5  # the threshold of a label about which validation rows say nothing
+_TRIED = torch.arange(1, 20) / 20  # thresholds
+_FIGURES = "precision", "recall", "f1"  # of a label
+_WHOLE = re.compile(r"-?\d+(\.0)?")
+
+
+def in_order(labels: Iterable[str]) -> tuple[str, ...]:
+    """Labels in alphabetical order, or by their value if all are whole numbers.
+
+    >>> in_order(["10", "9", "1"]), in_order(["10", "9", "b"])
+    (('1', '9', '10'), ('10', '9', 'b'))
+    """
+    names = sorted(labels)
+    whole = all(re.fullmatch(r"-?\d{1,18}", name) for name in names)
+    return tuple(sorted(names, key=int) if whole else names)
 
 
 def number_loss(scores: Tensor, targets: Tensor) -> Tensor:
@@ -112,6 +132,33 @@ def number_scores(rows: Sequence[Text], guesses: Sequence[float]) -> dict[str, f
     }
 
 
+def figures(
+    labels: Labels, metrics: Any, truth: Any, guesses: Any, **options: Any
+) -> dict[str, dict[str, float]]:
+    """Precision, recall and F1 of each label apart, by scikit-learn's metrics."""
+    found = metrics.precision_recall_fscore_support(
+        truth, guesses, average=None, zero_division=0, **options
+    )[:3]
+    return {
+        label: dict(zip(_FIGURES, map(float, each), strict=True))
+        for label, *each in zip(labels, *found, strict=True)
+    }
+
+
+def best_thresholds(shares: Tensor, truth: Tensor) -> list[float]:
+    """For each label the threshold of 0.05, 0.1, …, 0.95 whose F1 is best.
+
+    Args:
+        shares: the probability of each label, rows by labels.
+        truth: whether a row has it, in the same form.
+    """
+    above = shares >= _TRIED[:, None, None]  # for each threshold, rows, labels
+    right = 2 * (above & truth).sum(1) / (above.sum(1) + truth.sum(0)).clamp(min=1)
+    nearest = (_TRIED - USUAL).abs()[:, None]
+    best = (right - 1e-4 * nearest).argmax(0)  # of equal ones the nearest to usual
+    return [round(_TRIED[place].item(), 2) for place in best.tolist()]
+
+
 class TextTask(HeadedTask):
     """A kind that reads a text or a pair, and answers once: to be filled in.
 
@@ -122,8 +169,14 @@ class TextTask(HeadedTask):
     part = "classification"
     line = "a text, or two with a TAB between"
     settings = ("pairs",)
+    usual: ClassVar[Mapping[str, str]] = {
+        "text": "sentence review comment tweet content document body message question",
+        "label": "labels target class category gold_label sentiment emotion intent "
+        "topic stars rating score similarity similarity_score relatedness_score value "
+        "is_duplicate quality",
+        "labels": "label tags categories topics genres emotions",
+    }
     loss: Loss
-    whole: Callable[[int], Any] = int  # makes a label of a whole number in a file
 
     @abstractmethod
     def targets_of(self, row: Any, numbers: dict[str, int]) -> list[int] | list[float]:
@@ -142,10 +195,12 @@ class TextTask(HeadedTask):
     def answer(self, scores: Tensor, fitted: Fitted) -> Any:
         """What a model answers that has these scores for a text, `c`."""
 
+    def in_form(self, label: Any) -> Any:
+        """What a file says is right, in the type that rows have it in."""
+        return label
+
     def from_dict(self, mapping: Mapping[str, Any]) -> Row:
-        label = mapping.get(self.right)
-        if isinstance(label, int) and not isinstance(label, bool):
-            label = self.whole(label)
+        label = self.in_form(mapping.get(self.right))
         return self.row(field(mapping, "text"), label, mapping.get("pair"))
 
     def from_line(self, line: str, context: str | None = None) -> Row:
@@ -206,7 +261,7 @@ class TextTask(HeadedTask):
     def objective(self, model: Any, smoothing: float = 0.0) -> nn.Module:
         return TextObjective(model, self.loss)
 
-    def fit(self, rows: Sequence[Any]) -> Settings:
+    def fit(self, rows: Sequence[Any], tuning: Any) -> Settings:
         pairs = {row.pair is not None for row in rows}
         return {"pairs": pairs.pop() if len(pairs) == 1 else None}
 
@@ -237,7 +292,12 @@ class Prediction(NamedTuple):
 
 
 class Classification(TextTask):
-    """The class of a text or a pair."""
+    """The class of a text or a pair.
+
+    It is the likeliest one; unless its setting `threshold` says from which probability
+    on the rarer class of two is given. It is chosen on the validation rows, if the
+    tuning says so, where the F1 of that class is best.
+    """
 
     name = "classification"
     row = Text
@@ -248,8 +308,30 @@ class Classification(TextTask):
     majority = staticmethod(baselines.most_frequent)
     bag_of_words = staticmethod(baselines.classes)
     label_words = "class", "classes"
-    whole = str  # a whole number is the class of that name
     from_types = (None, "single_label_classification")
+    settings = ("pairs", "threshold")
+    chooses = "threshold"
+
+    def in_form(self, label: Any) -> Any:
+        """A whole number, also 1.0, or a truth value is the class of that name."""
+        if isinstance(label, float) and label.is_integer():
+            label = int(label)
+        return str(label).strip() if isinstance(label, int | str) else label
+
+    def settled(self, rows: list[Text]) -> tuple[list[Text], str]:
+        """Where all classes are whole numbers, 1.0 in a table is 1."""
+        labels = {row.label for row in rows} - {None, ""}
+        if not all(isinstance(label, str) for label in labels):
+            return rows, ""
+        if not any(label.endswith(".0") for label in labels) or not all(
+            _WHOLE.fullmatch(label) for label in labels
+        ):
+            return rows, ""
+        whole = [
+            row._replace(label=row.label and row.label.partition(".")[0])
+            for row in rows
+        ]
+        return whole, "classes such as 1.0 are read as 1"
 
     def label_faults(self, label: Any, labels: Labels | None) -> Iterator[str]:
         if label is None or label == "":
@@ -263,14 +345,55 @@ class Classification(TextTask):
             yield f"the label {label!r} is unknown; {allowed(labels)}"
 
     def labels_of(self, rows: Sequence[Text]) -> tuple[str, ...]:
-        return tuple(sorted({row.label for row in rows if row.label is not None}))
+        """In alphabetical order; if all are whole numbers, by their value."""
+        return in_order({row.label for row in rows if row.label is not None})
 
     def targets_of(self, row: Text, numbers: dict[str, int]) -> list[int]:
         return [numbers[row.label]]
 
+    def weigh(self, objective: Any, rows: Sequence[Text], labels: Labels) -> None:
+        """By its share, as scikit-learn's "balanced": the mean weight of a row is 1."""
+        counts = Counter(row.label for row in rows)
+        each = [len(rows) / len(labels) / max(1, counts[label]) for label in labels]
+        objective.loss = partial(self.loss, weights=torch.tensor(each))
+
+    def fit(self, rows: Sequence[Text], tuning: Any) -> Settings:
+        settings = super().fit(rows, tuning)
+        if not tuning.choose_threshold:
+            return settings
+        counts = Counter(row.label for row in rows)
+        if len(counts) != 2:
+            raise ValueError(
+                f"choose_threshold=True is for two classes, and there are "
+                f"{len(counts)}; leave it out"
+            )
+        return {**settings, "threshold": {min(counts, key=counts.__getitem__): USUAL}}
+
+    def choose(self, rows: Sequence[Text], scored: Scored, fitted: Fitted) -> Settings:
+        (label,) = fitted.settings["threshold"]
+        place = fitted.labels.index(label)
+        shares = torch.cat([scores for _, scores in scored]).softmax(-1)
+        truth = torch.tensor([[row.label == label] for row in rows])
+        (best,) = best_thresholds(shares[:, [place]], truth)
+        return {**fitted.settings, "threshold": {label: best}}
+
+    def decides(self, fitted: Fitted) -> str:
+        """Where a class is rare, accuracy is that of never giving it."""
+        return "macro_f1" if fitted.settings["threshold"] else self.main
+
+    def details(
+        self, rows: Sequence[Text], guesses: Sequence[str], labels: Labels
+    ) -> dict[str, dict[str, float]]:
+        metrics = metrics_library("sklearn.metrics")
+        truth = [row.label for row in rows]
+        return figures(labels, metrics, truth, list(guesses), labels=list(labels))
+
     def answer(self, scores: Tensor, fitted: Fitted) -> Prediction:
         shares = dict(zip(fitted.labels, scores.softmax(-1).tolist(), strict=True))
         best = max(shares, key=shares.__getitem__)
+        for label, least in (fitted.settings["threshold"] or {}).items():
+            (other,) = shares.keys() - {label}
+            best = label if shares[label] >= least else other
         return Prediction(best, shares[best], shares)
 
     def shown(self, row: Text, answer: Prediction) -> str:
@@ -289,21 +412,25 @@ class Regression(TextTask):
     metrics = staticmethod(number_scores)
     majority = staticmethod(baselines.mean_number)
     bag_of_words = staticmethod(baselines.numbers)
-    whole = float
     target_type = torch.float
     problem_type = "regression"  # else transformers would give a probability
     from_types = (None, "regression")
 
     def from_cells(self, record: Mapping[str, Any]) -> dict[str, Any]:
         label = record.get("label")
-        if isinstance(label, str):
+        if isinstance(label, str) and "_" not in label:  # Python reads 1_000 as 1000
             with suppress(ValueError):  # the check of the row will say what it is
-                label = float(label) if label else None
+                label = float(label) if label.strip() else None
         return {**record, "label": label}
+
+    def in_form(self, label: Any) -> Any:
+        return float(label) if type(label) is int else label
 
     def label_faults(self, label: Any, labels: Labels | None) -> Iterator[str]:
         if label is None:
             yield "no label; give a number, or leave the row out"
+        elif isinstance(label, str) and "," in label:
+            yield f"the label {label!r} is no number; write it with a point, as 3.5"
         elif isinstance(label, bool) or not isinstance(label, int | float):
             yield (
                 f"the label {label!r} is of type {type(label).__name__}; give a "

@@ -13,7 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bertcore.tasks import baselines
-from bertcore.tasks.classification import TextTask
+from bertcore.tasks.classification import (
+    USUAL,
+    TextTask,
+    best_thresholds,
+    figures,
+    in_order,
+)
 from bertcore.tasks.rows import (
     Labels,
     Settings,
@@ -30,10 +36,6 @@ from bertcore.tasks.task import (
     Scored,
     metrics_library,
 )
-
-USUAL = 0.5  # the threshold of a label about which validation rows say nothing
-_FIGURES = "precision", "recall", "f1"  # of a label
-_TRIED = torch.arange(1, 20) / 20  # thresholds
 
 
 class LabelledText(NamedTuple):
@@ -115,7 +117,7 @@ class MultiLabel(TextTask):
     label_words = "label", "labels"
     settings = ("pairs", "thresholds")
     needed = ("thresholds",)
-    chooses = True
+    chooses = "thresholds"
     problem_type = "multi_label_classification"
     from_types = ("multi_label_classification",)
     loss = staticmethod(label_loss)
@@ -150,7 +152,7 @@ class MultiLabel(TextTask):
         return None if row.labels is None else tuple(sorted(row.labels))
 
     def labels_of(self, rows: Sequence[LabelledText]) -> tuple[str, ...]:
-        return tuple(sorted({label for row in rows for label in row.labels or ()}))
+        return in_order({label for row in rows for label in row.labels or ()})
 
     def check_labels(self, name: str, labels: Labels) -> None:
         if not labels:
@@ -185,15 +187,11 @@ class MultiLabel(TextTask):
         truth = torch.tensor(
             [[label in row.labels for label in fitted.labels] for row in rows]
         )
-        above = shares >= _TRIED[:, None, None]  # for each threshold, rows, labels
-        right = 2 * (above & truth).sum(1) / (above.sum(1) + truth.sum(0)).clamp(min=1)
-        nearest = (_TRIED - USUAL).abs()[:, None]
-        best = (right - 1e-4 * nearest).argmax(0)  # of equal ones the nearest to usual
-        thresholds = {
-            label: round(_TRIED[place].item(), 2)
-            for label, place in zip(fitted.labels, best.tolist(), strict=True)
+        found = best_thresholds(shares, truth)
+        return {
+            **fitted.settings,
+            "thresholds": dict(zip(fitted.labels, found, strict=True)),
         }
-        return {**fitted.settings, "thresholds": thresholds}
 
     def answer(self, scores: Tensor, fitted: Fitted) -> FoundLabels:
         thresholds = fitted.settings["thresholds"]
@@ -209,13 +207,7 @@ class MultiLabel(TextTask):
     ) -> dict[str, dict[str, float]]:
         metrics = metrics_library("sklearn.metrics")
         _, truth, guessed = _columns(rows, guesses, labels)
-        figures = metrics.precision_recall_fscore_support(
-            truth, guessed, average=None, zero_division=0
-        )[:3]
-        return {
-            label: dict(zip(_FIGURES, map(float, each), strict=True))
-            for label, *each in zip(labels, *figures, strict=True)
-        }
+        return figures(labels, metrics, truth, guessed)
 
     def shown(self, row: LabelledText, answer: FoundLabels) -> str:
         each = [f"{name} {answer.probabilities[name]:.1%}" for name in answer.labels]

@@ -5,10 +5,13 @@ word, a question with a context that answers it, or a text with another to be wr
 for it. A kind of task that has rows of its own defines them in its module.
 """
 
+import ast
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from bertcore.text.characters import HALF
@@ -16,6 +19,19 @@ from bertcore.text.characters import HALF
 OUTSIDE = "O"
 ON_FAULT = ("stop", "skip")
 PARTS = ("train", "valid", "test")
+# What two texts are called that belong together.
+_PAIRS = (
+    ("sentence1", "sentence2"),
+    ("sentence_a", "sentence_b"),
+    ("premise", "hypothesis"),
+    ("question1", "question2"),
+    ("text_a", "text_b"),
+    ("text1", "text2"),
+    ("question", "sentence"),
+    ("#1_string", "#2_string"),
+)
+# What `Columns` calls a field.
+_OPTIONS = {"words": "tokens", "labels": "label"}
 _SHOWN = 5  # faults in a message
 _WIDE = 60  # characters of a text beside its answer
 
@@ -70,7 +86,8 @@ class TaskSet(NamedTuple):
     """The rows of a task in three parts; where they come from, and on which terms.
 
     `kind` is one of `bertcore.tasks.KINDS`; `labels` are () for kinds that have
-    none, such as regression, answers and writing.
+    none, such as regression, answers and writing. `columns` says in which column of a
+    file a field stood that has another name there, as `Columns` calls it.
     """
 
     name: str
@@ -81,17 +98,45 @@ class TaskSet(NamedTuple):
     test: list
     source: str
     licence: str
+    columns: Mapping[str, str] = {}
 
 
 class CheckedSet(NamedTuple):
     """A set in which all rows are sound, and a sentence on each fault of the others.
 
-    `note` says how the rows were split, if that was done here.
+    `note` says in lines how the rows were read and split, if that was done here.
     """
 
     data: TaskSet
     faults: list[str]
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of rows are called; usual names need not be given.
+
+    Args:
+        text: the column of the text.
+        pair: the column of a second text.
+        label: the column of the class, the number or the labels.
+        tokens: the column of a sentence's words.
+        tags: the column of their tags.
+        question: the column of the question.
+        context: the column of the text that answers it.
+        answers: the column of the answers.
+        target: the column of what is to be written.
+    """
+
+    text: str | None = None
+    pair: str | None = None
+    label: str | None = None
+    tokens: str | None = None
+    tags: str | None = None
+    question: str | None = None
+    context: str | None = None
+    answers: str | None = None
+    target: str | None = None
 
 
 class RowKind(ABC):
@@ -105,6 +150,7 @@ class RowKind(ABC):
         apart: what rows have in common that stay in one part of a set; see `key`.
         cells: the fields that a table's cell holds as a text, and what stands between
             the texts of such a list, as `cell` takes it.
+        usual: what else the column of a field is often called, in small letters.
         reads_context: whether a line may be about a text that is given apart.
         label_words: what its labels are called, one and several; "" if it has none.
     """
@@ -115,6 +161,7 @@ class RowKind(ABC):
     line: ClassVar[str]
     apart: ClassVar[str] = "text"
     cells: ClassVar[tuple[tuple[str, str | None], ...]] = ()
+    usual: ClassVar[Mapping[str, str]] = {}
     reads_context: ClassVar[bool] = False
     label_words: ClassVar[tuple[str, str]] = ("", "")
 
@@ -128,6 +175,85 @@ class RowKind(ABC):
         Raises:
             ValueError: if a field is missing, or a list is not one.
         """
+
+    def records(self, record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The records of rows in one of a file; most often it is that itself."""
+        yield record
+
+    def settled(self, rows: list[Row]) -> tuple[list[Row], str]:
+        """Rows with labels in one form, where all of them tell which form they have.
+
+        Also a sentence on what was changed, or "".
+
+        Raises:
+            ValueError: if the rows as a whole are something else.
+        """
+        return rows, ""
+
+    def columns(
+        self,
+        names: Collection[str],
+        given: Mapping[str, str],
+        labelled: bool = True,
+    ) -> dict[str, str]:
+        """Which column holds each field of a row: given, of its name, or a usual one.
+
+        Args:
+            names: of the columns that there are.
+            given: the columns of fields, by the names that `Columns` has for these.
+            labelled: whether what is right is wanted.
+
+        Raises:
+            ValueError: if a column is missing, or if several might be it.
+        """
+        there = f"; it has {', '.join(f'{name:.40}' for name in names)}"
+        fields = {_OPTIONS.get(name, name): name for name in self.row._fields}
+        found: dict[str, str] = {}
+        for option, column in given.items():
+            if option not in fields:
+                raise ValueError(f"{option}={column} is not for {self.name}; leave it")
+            if column not in names:
+                raise ValueError(f"no column {column!r} for {option}=…{there}")
+            found[fields[option]] = column
+        for name in self.row._fields:
+            if name in names and name not in found and name not in found.values():
+                found[name] = name
+        plain = {
+            re.sub(r"[\s-]+", "_", name.lower()): name
+            for name in names
+            if name not in found.values()
+        }
+        if "pair" in self.row._fields and not found.keys() & {"text", "pair"}:
+            fit = [pair for pair in _PAIRS if plain.keys() >= {*pair}]
+            if len(fit) == 1:
+                found |= {
+                    f: plain.pop(n) for f, n in zip(("text", "pair"), *fit, strict=True)
+                }
+        defaults = self.row._field_defaults
+        for option, name in fields.items():
+            known = name, *self.usual.get(name, "").split()
+            fit = [each for each in known if each in plain]
+            wanted = name not in defaults or (labelled and name == self.right)
+            if name in found or not (fit or wanted):
+                continue
+            if len(fit) != 1:
+                both = " and ".join(plain[each] for each in fit)
+                many = f"{both} may be its {name!r}" if fit else ""
+                raise ValueError(
+                    f"{many or f'it has no {name!r}, but {there[9:]}'}; say which "
+                    f"column it is with {option}=NAME"
+                )
+            found[name] = plain.pop(fit[0])
+        return found
+
+    def renamed(
+        self, record: Mapping[str, Any], columns: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """A record with our names of fields, and its other fields as they are."""
+        taken = {*columns.values()}
+        rest = {name: value for name, value in record.items() if name not in taken}
+        ours = {f: record[name] for f, name in columns.items() if name in record}
+        return {**rest, **ours}
 
     def from_cells(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """A record in which the texts of a table's cells are what they stand for.
@@ -288,16 +414,24 @@ def cell(record: Mapping[str, Any], name: str, apart: str | None = None) -> Any:
     value = record.get(name)
     if not isinstance(value, str):
         return value
-    if apart is not None and not value.startswith(('["', "['", "[]")):
+    listed = value.startswith("[") and value.endswith("]")
+    if apart is None or listed:
+        try:
+            return json.loads(value) if value else None
+        except (ValueError, RecursionError) as error:
+            fault = error
+        # As Python writes a list, and so pandas. Two texts without a comma between, as
+        # numpy writes them, would be read as one, which is then written otherwise.
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            if repr(found := ast.literal_eval(value)) == value:
+                return found
+    if apart is not None and not value.startswith(('["', "['")):
         texts = value.split(apart or None)
         return [text.strip() for text in texts if text.strip()]
-    try:
-        return json.loads(value) if value else None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{name!r} is {value:.60}, which is not JSON ({error}); give it as JSON "
-            'has it, such as ["one", "two"]'
-        ) from error
+    raise ValueError(
+        f"{name!r} is {value:.60}, which is not JSON ({fault}); give it as JSON "
+        'has it, such as ["one", "two"]'
+    ) from fault
 
 
 def text_faults(text: Any, name: str) -> Iterator[str]:

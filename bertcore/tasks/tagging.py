@@ -2,10 +2,14 @@
 
 A tag belongs to a word, and a word may become several pieces. The first piece stands
 for the word: its state is read, and the others have no label (Devlin et al. 2019, 5.3).
+Tags mark spans, such as names, or each stands for itself, such as parts of speech.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from statistics import fmean
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from einops import rearrange
@@ -60,11 +64,35 @@ class TokenObjective(nn.Module):
         return class_loss(self.scores(**given).float(), targets)[None]
 
 
+# What marks the first word of a span, one between, the last, or a span of one word.
+_IN_SPAN = re.compile("[BIMLEUSW](?:[-_](.+))?")
+_NO_TYPE = "span"  # of spans that have none
+
+
+def are_spans(tags: Iterable[str]) -> bool:
+    """Whether tags mark spans, as B-x and I-x do; if not, each stands for itself."""
+    return any(tag[:2] in ("B-", "I-") for tag in tags) or {*tags} <= {OUTSIDE}
+
+
+class Entity(NamedTuple):
+    """Type and words of an entity, `words[start:end]`, and how likely its tags are.
+
+    `probability` is the mean of its words', as transformers' pipelines have it.
+    """
+
+    type: str
+    text: str
+    start: int
+    end: int
+    probability: float | None
+
+
 class TaggedWords(NamedTuple):
-    """Words, and the tag of each."""
+    """Words, the tag of each and, if a model gave them, the tags' probabilities."""
 
     words: tuple[str, ...]
     tags: tuple[str, ...]
+    probabilities: tuple[float, ...] = ()
 
     @property
     def plain(self) -> tuple[str, ...]:
@@ -77,15 +105,25 @@ class TaggedWords(NamedTuple):
         >>> TaggedWords(("In", "New", "York"), ("O", "B-place", "I-place")).entities()
         [('place', 'New York')]
         """
-        entities: list[tuple[str, list[str]]] = []
-        before = OUTSIDE
-        for word, tag in zip(self.words, self.tags, strict=True):
-            if _begins(tag, before):
-                entities.append((tag[2:], []))
-            if tag != OUTSIDE:
-                entities[-1][1].append(word)
-            before = tag
-        return [(kind, " ".join(words)) for kind, words in entities]
+        return [(entity.type, entity.text) for entity in self.spans()]
+
+    def spans(self) -> list[Entity]:
+        """The entities with their places; none where tags mark no spans."""
+        places: list[tuple[int, int]] = []
+        for n, (before, tag) in enumerate(pairwise((OUTSIDE, *self.tags))):
+            if tag != OUTSIDE and are_spans([tag]):
+                start = n if _begins(tag, before) else places.pop()[0]
+                places.append((start, n + 1))
+        return [
+            Entity(
+                self.tags[start][2:],
+                " ".join(self.words[start:end]),
+                start,
+                end,
+                fmean(self.probabilities[start:end]) if self.probabilities else None,
+            )
+            for start, end in places
+        ]
 
 
 def tag_scores(
@@ -94,7 +132,8 @@ def tag_scores(
     """Precision, recall and F1 of whole entities, by nervaluate; accuracy of tags.
 
     An entity counts if its first word, its last and its type are right: nervaluate's
-    "strict", which is how CoNLL's shared tasks count.
+    "strict", which is how CoNLL's shared tasks count. Of tags that mark no spans, such
+    as parts of speech, there is accuracy alone.
     """
     evaluator = metrics_library("nervaluate.evaluator").Evaluator
     truth, guessed = [list(row.tags) for row in rows], [list(each) for each in guesses]
@@ -109,6 +148,8 @@ def tag_scores(
         p for t, f in zip(truth, guessed, strict=True) for p in zip(t, f, strict=True)
     ]
     accuracy = sum(t == f for t, f in pairs) / max(1, len(pairs))
+    if not are_spans({tag for tags in truth for tag in tags}):
+        return {"accuracy": accuracy}
     # Of no entities at all nervaluate says 0.
     result = evaluator(truth, guessed, types, loader="list").evaluate()
     strict = result["overall"]["strict"]
@@ -123,6 +164,8 @@ def tag_scores(
 class Tagging(HeadedTask):
     """The tag of each word: O, or B-x and I-x for the first and a later word of an x.
 
+    Or any other text, as for parts of speech, if no tag is such a one.
+
     An I-x that follows no B-x or I-x is no fault: it begins an entity, as in conlleval,
     the script of CoNLL-2000 that scored the shared tasks on named entities.
     """
@@ -134,6 +177,10 @@ class Tagging(HeadedTask):
     main = "f1"
     line = "words with white space between"
     cells = (("words", ""), ("tags", ""))  # white space
+    usual: ClassVar[Mapping[str, str]] = {
+        "words": "tokens token word form",
+        "tags": "ner_tags ner pos_tags pos upos labels label tag bio_tags iob_tags",
+    }
     label_words = "tag", "tags"
     distilled = staticmethod(class_loss)
     metrics = staticmethod(tag_scores)
@@ -145,6 +192,32 @@ class Tagging(HeadedTask):
         return Words(
             listed(words, "words"), None if tags is None else listed(tags, "tags")
         )
+
+    def settled(self, rows: list[Words]) -> tuple[list[Words], str]:
+        """With O, B-x and I-x, where spans are marked otherwise.
+
+        IO and IOB1 begin a span with I, BIOES and BILOU mark its end, too.
+        """
+        if len(rows) > 9 and all(len(row.words) == 1 for row in rows):
+            raise ValueError(
+                "each row holds one word, and a row is a sentence: give its words in "
+                "one row, or a .conll file with a blank line after each sentence"
+            )
+        tags = {tag for row in rows for tag in row.tags or () if isinstance(tag, str)}
+        inside = [_IN_SPAN.fullmatch(tag) for tag in tags - {OUTSIDE}]
+        bare = [each is not None and each[1] is None for each in inside]
+        # Parts of speech may have such a form by chance; but then not all of them.
+        if not all(inside) or (any(bare) and not (all(bare) and OUTSIDE in tags)):
+            return rows, ""
+        new = [row._replace(tags=row.tags and _marked(row.tags)) for row in rows]
+        changed = {
+            f"{old} is read as {tag}": None
+            for one, other in zip(rows, new, strict=True)
+            for old, tag in zip(one.tags or (), other.tags or (), strict=True)
+            if old != tag
+        }
+        shown = ", ".join([*changed][:6]) + (", …" if len(changed) > 6 else "")
+        return new, f"tags: {shown}" if changed else ""
 
     def from_line(self, line: str, context: str | None = None) -> Words:
         return Words(tuple(line.split()))
@@ -188,12 +261,17 @@ class Tagging(HeadedTask):
         """The tags, "O" first, the others in alphabetical order.
 
         Each type that occurs has both of its tags, so that an I- that is rare does not
-        surprise in another part.
+        surprise in another part. If no tag marks a span, they are those that there are.
         """
-        tags = {tag for row in rows for tag in row.tags or ()} - {OUTSIDE}
+        tags = {tag for row in rows for tag in row.tags or ()}
+        if not are_spans(tags):
+            return tuple(sorted(tags))
+        tags = {tag for tag in tags if tag[:2] in ("B-", "I-")}
         return OUTSIDE, *sorted({f"{b}{tag[1:]}" for tag in tags for b in "BI"})
 
     def labels_in_words(self, labels: Labels) -> str:
+        if not are_spans(labels):
+            return super().labels_in_words(labels)
         types = dict.fromkeys(tag[2:] for tag in labels if tag != OUTSIDE)
         return f"{len(types)} type{'s' if len(types) > 1 else ''}: {', '.join(types)}"
 
@@ -227,32 +305,60 @@ class Tagging(HeadedTask):
     def objective(self, model: Any, smoothing: float = 0.0) -> nn.Module:
         return TokenObjective(model)
 
+    def decides(self, fitted: Fitted) -> str:
+        """F1 of spans; accuracy where tags mark none."""
+        return self.main if are_spans(fitted.labels) else "accuracy"
+
     def answers(
         self, rows: Sequence[Words], scored: Scored, fitted: Fitted
     ) -> list[TaggedWords]:
         guesses: list[list[str]] = [[] for _ in rows]
+        likely: list[list[float]] = [[] for _ in rows]
         for feature, scores in scored:
-            best = scores.argmax(-1).tolist()
-            guesses[feature.row] += [fitted.labels[n] for n in best]
+            shares, best = scores.softmax(-1).max(-1)
+            guesses[feature.row] += [fitted.labels[n] for n in best.tolist()]
+            likely[feature.row] += shares.tolist()
         return [
-            TaggedWords(row.words, tuple(tags))
-            for row, tags in zip(rows, guesses, strict=True)
+            TaggedWords(row.words, tuple(tags), tuple(shares))
+            for row, tags, shares in zip(rows, guesses, likely, strict=True)
         ]
 
     def shown(self, row: Words, answer: TaggedWords) -> str:
-        """Words in their order, entities in brackets after their type."""
-        shown: list[str] = []
-        before = OUTSIDE
-        for word, tag in zip(answer.words, answer.tags, strict=True):
-            if before != OUTSIDE and (tag == OUTSIDE or _begins(tag, before)):
-                shown[-1] += "]"
-            shown.append(f"[{tag[2:]}: {word}" if _begins(tag, before) else word)
-            before = tag
-        return " ".join(shown) + ("]" if before != OUTSIDE else "")
+        """Words in their order, entities in brackets after their type.
+
+        If tags mark no spans, each word with its tag: "Ada/NNP wrote/VBD".
+        """
+        if not are_spans(answer.tags):
+            return " ".join(map("/".join, zip(answer.words, answer.tags, strict=True)))
+        shown = list(answer.words)
+        for entity in answer.spans():
+            shown[entity.start] = f"[{entity.type}: {shown[entity.start]}"
+            shown[entity.end - 1] += "]"
+        return " ".join(shown)
 
     def as_object(self, row: Words, answer: TaggedWords) -> dict[str, Any]:
-        entities = [{"type": kind, "text": text} for kind, text in answer.entities()]
+        entities = [entity._asdict() for entity in answer.spans()]
         return {**answer._asdict(), "entities": entities}
+
+
+def _marked(tags: Sequence[str]) -> tuple[str, ...]:
+    """Tags that mark spans in any way with B-x and I-x alone.
+
+    >>> _marked(["I-x", "I-x", "O", "B-x", "E-x", "S-x"])
+    ('B-x', 'I-x', 'O', 'B-x', 'I-x', 'B-x')
+    """
+    found: list[str] = []
+    before = OUTSIDE  # also after the end of a span
+    for tag in tags:
+        if tag == OUTSIDE:
+            found.append(tag)
+        else:
+            kind = tag[2:] or _NO_TYPE
+            goes_on = tag[0] not in "BUSW" and before == kind
+            found.append(f"{'I' if goes_on else 'B'}-{kind}")
+        ended = tag == OUTSIDE or tag[0] in "LEUSW"
+        before = OUTSIDE if ended else kind
+    return tuple(found)
 
 
 def _tag_faults(place: int, tag: Any, labels: Labels | None) -> Iterator[str]:
@@ -261,7 +367,14 @@ def _tag_faults(place: int, tag: Any, labels: Labels | None) -> Iterator[str]:
             f"tag {place} is {tag!r}, of type {type(tag).__name__}; give text: O, B-x "
             "or I-x"
         )
-    elif tag != OUTSIDE and not (tag[:2] in ("B-", "I-") and tag[2:]):
+    elif not tag.strip():
+        yield f"tag {place} is empty; give one, such as O"
+    elif (
+        labels is not None
+        and are_spans(labels)
+        and tag != OUTSIDE
+        and not (tag[:2] in ("B-", "I-") and tag[2:])
+    ):
         yield f"tag {place} is {tag!r}; give O, or B-x or I-x with the type for x"
     elif labels is not None and tag not in labels:
         yield f"tag {place}, {tag!r}, is unknown; {allowed(labels)}"

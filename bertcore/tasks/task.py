@@ -22,8 +22,15 @@ from bertcore.text.fast_tokenizer import AnyTokenizer
 Loss = Callable[[Tensor, Tensor], Tensor]
 Weights = str | Path | BertConfig | Pretrained
 ROOM = 4096  # tokens that are computed at once
-# Fields of a `Tuning` that are for writing alone, as they are if nobody sets them.
-_OF_WRITING = {"target_length": None, "label_smoothing": 0.0, "tied": False}
+# Fields of a `Tuning` that are for one kind alone, as they are if nobody sets them.
+_ALONE = {
+    "target_length": (None, "writing"),
+    "label_smoothing": (0.0, "writing"),
+    "tied": (False, "writing"),
+    "class_weights": (None, "classification"),
+    "choose_threshold": (False, "classification"),
+    "unanswerable": (None, "answers"),
+}
 
 
 class Feature(NamedTuple):
@@ -95,7 +102,7 @@ class Task(RowKind):
         main: the score that says which of two models is the better one.
         settings: the names of its settings.
         needed: what task.json must hold besides what all kinds have there.
-        chooses: whether `choose` has settings to choose on the validation rows.
+        chooses: the setting that `choose` chooses on the validation rows; "" if none.
         counted: what the baseline `bag_of_words` is called.
         distilled: the loss against labels where a teacher is asked at the same places;
             None if there is no distillation.
@@ -109,7 +116,7 @@ class Task(RowKind):
     main: ClassVar[str]
     settings: ClassVar[tuple[str, ...]] = ()
     needed: ClassVar[tuple[str, ...]] = ()
-    chooses: ClassVar[bool] = False
+    chooses: ClassVar[str] = ""
     counted: ClassVar[str] = "bag of words"
     distilled: ClassVar[Loss | None] = None
     target_type: ClassVar[torch.dtype] = torch.long
@@ -182,9 +189,15 @@ class Task(RowKind):
     def freeze(self, model: Any, frozen: bool) -> None:
         """What does not learn: the body, if it is frozen, or a part nobody reads."""
 
-    @abstractmethod
     def check_tuning(self, tuning: Any) -> None:
         """ValueError if a field of a `Tuning` is set that makes no sense here."""
+        for name, (usual, kind) in _ALONE.items():
+            value = getattr(tuning, name)
+            if value != usual and kind != self.name:
+                raise ValueError(
+                    f"{name}={value!r} for {self.name}: it is for {kind} alone; leave "
+                    "it out"
+                )
 
     def positions(self, model: Any) -> tuple[int, int]:
         """How many tokens a model can read, and how many it can write, if it writes."""
@@ -226,20 +239,30 @@ class Task(RowKind):
 
     # Settings of a fitted model
 
-    def fit(self, rows: Sequence[Row]) -> Settings:
-        """Settings that the rows to train on decide."""
+    def fit(self, rows: Sequence[Row], tuning: Any) -> Settings:
+        """Settings that the rows to train on decide, and a `Tuning`."""
         return {}
+
+    def weigh(self, objective: Any, rows: Sequence[Row], labels: Labels) -> None:
+        """Make all classes count the same in a loss, however rare they are in rows."""
+        raise NotImplementedError
+
+    def decides(self, fitted: Fitted) -> str:
+        """The score that says which of two models of these settings is the better."""
+        return self.main
 
     def complete(
         self, given: Settings, reading: FeatureSettings, labels: Labels
     ) -> Settings:
         """All settings, given or usual; ValueError if one is unknown."""
         for name in given:
-            if name not in self.settings:
+            if name not in (*self.settings, "columns"):
                 raise ValueError(
                     f"{name}=… for {self.name}, which has none; leave it out"
                 )
-        return {name: given.get(name) for name in self.settings}
+        # The columns of a file whose rows were learnt from are a setting of all kinds.
+        columns = {"columns": given["columns"]} if given.get("columns") else {}
+        return {name: given.get(name) for name in self.settings} | columns
 
     def choose(self, rows: Sequence[Row], scored: Scored, fitted: Fitted) -> Settings:
         """The settings with which the answers to validation rows are best.
@@ -257,7 +280,8 @@ class Task(RowKind):
 
     def from_json(self, about: Mapping[str, Any]) -> Settings:
         """The settings in a task.json; ValueError if one makes no sense."""
-        return {name: about[name] for name in self.settings if name in about}
+        names = *self.settings, "columns"
+        return {name: about[name] for name in names if name in about}
 
     def publish(self, folder: Path, fitted: Fitted) -> None:
         """Write what transformers reads in a folder besides the model's own files."""
@@ -451,15 +475,6 @@ class HeadedTask(Task):
             for name, parameter in model.bert.named_parameters():
                 parameter.requires_grad_(name.startswith("pooler."))
 
-    def check_tuning(self, tuning: Any) -> None:
-        for name, usual in _OF_WRITING.items():
-            value = getattr(tuning, name)
-            if value != usual:
-                raise ValueError(
-                    f"{name}={value!r} for {self.name}: it is for writing alone; leave "
-                    "it out"
-                )
-
     def publish(self, folder: Path, fitted: Fitted) -> None:
         if self.problem_type is not None:
             update_config(folder, problem_type=self.problem_type)
@@ -480,9 +495,12 @@ def check_length(name: str, length: int, part: str, positions: int) -> None:
         )
 
 
-def class_loss(scores: Tensor, targets: Tensor) -> Tensor:
-    """The sum of the cross-entropies, in nats."""
-    return F.cross_entropy(scores, targets, reduction="sum")
+def class_loss(
+    scores: Tensor, targets: Tensor, weights: Tensor | None = None
+) -> Tensor:
+    """The sum of the cross-entropies, in nats, each times the weight of its class."""
+    weights = None if weights is None else weights.to(scores)
+    return F.cross_entropy(scores, targets, weights, reduction="sum")
 
 
 def an(model: type) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -148,6 +148,10 @@ class Writing(Task):
     line = "a text"
     families = "bert", "encoder-decoder"
     settings = ("search",)
+    usual: ClassVar[Mapping[str, str]] = {
+        "text": "article document source input dialogue",
+        "target": "summary highlights output response",
+    }
     needed = ("target", "search")
     counted = "nearest row"
     metrics = staticmethod(written_scores)
@@ -256,6 +260,7 @@ class Writing(Task):
                 parameter.requires_grad_(False)
 
     def check_tuning(self, tuning: Any) -> None:
+        super().check_tuning(tuning)
         if tuning.rank is not None:
             raise ValueError(
                 f"rank={tuning.rank} for writing, but low-rank changes are for models "
@@ -276,15 +281,17 @@ class Writing(Task):
         search = settings["search"] or Search(max_tokens=reading.target - 1)
         tokenizer = reading.tokenizer
         ids = {"start_id": tokenizer.cls_id, "stop_id": tokenizer.sep_id}
-        return {"search": search.replace(**ids)}
+        return {**settings, "search": search.replace(**ids)}
 
     def to_json(self, settings: Settings) -> dict[str, Any]:
         how = asdict(settings["search"])
-        return {"search": {n: value for n, value in how.items() if n not in _IDS}}
+        search = {n: value for n, value in how.items() if n not in _IDS}
+        return {**settings, "search": search}
 
     def from_json(self, about: Mapping[str, Any]) -> Settings:
+        settings = super().from_json(about)
         try:
-            return {"search": Search().replace(**about["search"])}
+            return {**settings, "search": Search().replace(**about["search"])}
         except (TypeError, ValueError) as error:
             raise ValueError(f"search: {error}") from error
 

@@ -176,6 +176,11 @@ class Distillation(TaskRun):
             raise ValueError(
                 f"no distillation for {data.kind}; there is {', '.join(able)}"
             )
+        if tuning is not None and tuning.class_weights:
+            raise ValueError(
+                f"class_weights={tuning.class_weights!r}: a student learns from its "
+                "teacher's probabilities; leave it out"
+            )
         self.mix, self.unlabelled = mix or LossWeights(), list(unlabelled)
         self.teacher, self._outputs = teacher, list[TeacherOutput]()
         super().__init__(data, student, tuning, **options)

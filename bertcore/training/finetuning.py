@@ -167,7 +167,7 @@ class TaskRun(Run):
     @property
     def best(self) -> TaskEvaluation | None:
         """The evaluation whose weights are kept; None without validation rows."""
-        main = self.predictor.task.main
+        main = self.predictor.task.decides(self.predictor)
         return max(self.evaluations, key=lambda at: at.scores[main], default=None)
 
     @property
@@ -207,7 +207,7 @@ class TaskRun(Run):
         """Evaluate on the validation rows; keep the weights if they are the best."""
         world, progress, over = self.settings.world, self.progress, 0.0
         # The other processes only count; the first says whether patience is over.
-        none = {self.predictor.task.main: 0.0}
+        none = {self.predictor.task.decides(self.predictor): 0.0}
         if world.leads:
             self.predictor.choose(self.data.valid)
         scores = self.score(self.data.valid) if world.leads else none
@@ -362,14 +362,11 @@ def _new_predictor(
             )
         add_low_rank(model, tuning.rank, seed=tuning.seed)
     task.freeze(model, tuning.frozen)
-    return Predictor(
-        model,
-        data.kind,
-        reading,
-        data.labels,
-        task.objective(model, tuning.label_smoothing),
-        **task.fit(data.train),
-    )
+    objective = task.objective(model, tuning.label_smoothing)
+    if tuning.class_weights:
+        task.weigh(objective, data.train, data.labels)
+    settings = {"columns": dict(data.columns), **task.fit(data.train, tuning)}
+    return Predictor(model, data.kind, reading, data.labels, objective, **settings)
 
 
 def task_model(

@@ -128,7 +128,7 @@ class Predictor:
 
         Nothing happens if the kind has none to choose, or if there are no rows.
         """
-        if self.task.chooses and rows:
+        if rows and self.settings.get(self.task.chooses):
             self.settings = self.task.choose(rows, self._scored(rows, 0), self)
 
     def _stream(self, rows: Iterator[Any], window: int) -> Iterator[Any]:

@@ -252,6 +252,12 @@ class Tuning:
             decoder can take, up to 64).
         label_smoothing: for writing, the share of each token's truth that is spread
             over the whole vocabulary.
+        class_weights: for classification, "balanced" makes all classes count the same
+            in the loss, however rare they are.
+        choose_threshold: for two classes, choose on the validation rows from which
+            probability on the rarer one is given, where its F1 is best.
+        unanswerable: for answers, whether a context may have none (as the rows to train
+            on have it).
         patience: evaluations on the validation rows without a better one before the
             run ends. None goes on to the end; the best weights are kept in any case.
         looks: evaluations on the validation rows in an epoch.
@@ -277,6 +283,9 @@ class Tuning:
     stride: int | None = None
     target_length: int | None = None
     label_smoothing: float = 0.0
+    class_weights: Literal["balanced"] | None = None
+    choose_threshold: bool = False
+    unanswerable: bool | None = None
     patience: int | None = None
     looks: int = 1
     frozen: bool = False
@@ -300,6 +309,11 @@ class Tuning:
             raise ValueError(
                 f"label_smoothing={self.label_smoothing!r} is a share; give 0, or more "
                 "but less than 1"
+            )
+        if self.class_weights not in (None, "balanced"):
+            raise ValueError(
+                f"class_weights={self.class_weights!r}; give 'balanced', or leave it "
+                "out"
             )
         if self.frozen and self.rank is not None:
             raise ValueError(
