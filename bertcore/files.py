@@ -453,19 +453,20 @@ def _quotes(path: Path, encoding: str | None) -> bool:
         return any('"' in name for name in names)
     # As pandas writes it? Then written again, each row is the same.
     taken: list[str] = []
-    written = quoted = True
+    written = quoted = same = True
     with open_text(path, newline="", encoding=encoding) as file:
         lines = (taken.append(line) or line for line in file)
         try:
             for cells in csv.reader(lines, delimiter="\t", strict=True):
-                again = StringIO()
-                csv.writer(again, delimiter="\t", lineterminator="").writerow(cells)
-                written = written and again.getvalue() == "".join(taken).strip("\r\n")
-                quoted = quoted and len(cells) in (0, len(names))
+                raw, again = "".join(taken).rstrip("\r\n"), StringIO()
                 taken.clear()
+                csv.writer(again, delimiter="\t", lineterminator="").writerow(cells)
+                written = written and again.getvalue() == raw
+                quoted = quoted and len(cells) in (0, len(names))
+                same = same and (not cells or cells == raw.split("\t"))
         except csv.Error:
             quoted = False
-    if literal and quoted and not written:
+    if literal and quoted and not (written or same):
         warnings.warn(
             f"{path}: quotation marks are read as characters; if they enclose cells, "
             "save the file as .csv",

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "bertcore"
-MODULES = 90
+MODULES = 91
 LINES = 22_800
 # Of one module, with its docstrings; of a function or a class, without them.
 MODULE, FUNCTION, CLASS = 620, 40, 175

@@ -30,6 +30,7 @@ RUN = {
     "bertcore export": "",
     "bertcore tasks": "",
     "bertcore finetune questions": f"{TINY} --model my-model",
+    "bertcore finetune reviews.csv": f"{TINY} --model my-model",
     "bertcore finetune my.jsonl --kind classification": f"{TINY} --model my-model",
     "bertcore finetune my.jsonl --kind writing": (
         f"{TINY} --model my-model --target-length 8"
@@ -136,6 +137,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             opened.write(f"{one.text}\n\n")
     rows = "".join(f"{json.dumps(row)}\n" for row in ROWS)
     (folder / "my.jsonl").write_text(rows, encoding="utf8")
+    table = "".join(f"{row['text']},{len(row['target'])}\n" for row in ROWS)
+    (folder / "reviews.csv").write_text(f"review,stars\n{table}", encoding="utf8")
     return folder
 
 

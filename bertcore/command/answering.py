@@ -5,7 +5,7 @@ Also how lines of text or JSON become rows, and what `bertcore fill-mask` prints
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice, starmap
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -13,11 +13,11 @@ import torch
 
 from bertcore.command import say
 from bertcore.command.options import flag_of
-from bertcore.files import COMPRESSED, TABLES, ending_of, read_records
+from bertcore.files import COMPRESSED, SENTENCES, TABLES, ending_of, open_text
 from bertcore.model.variants.families import masked_lm_of
 from bertcore.sources import Absent
 from bertcore.tasks import plain
-from bertcore.tasks.loading import read_test
+from bertcore.tasks.loading import read_test, records_in
 from bertcore.tasks.rows import Row
 from bertcore.tasks.task import Task
 from bertcore.training.devices import find_device
@@ -27,6 +27,7 @@ from bertcore.training.run import RUN, load_trained
 
 GROUP = 256  # lines that are answered together, if so many are there
 _CHUNK = 1 << 16  # bytes read at a time
+_MANY = 100  # test rows: then chance moves a share of right answers by less than .1
 MASK = "[MASK]"
 
 
@@ -75,12 +76,15 @@ class Form(NamedTuple):
     """How a line is read.
 
     `objects` says whether it is a JSON object; None: if it begins with a brace.
-    `context` is that of all questions.
+    `context` is that of all questions. `columns` are those of fields, as `Columns`
+    calls them; `known` are taken if they are there.
     """
 
     task: Task
     objects: bool | None
     context: str | None = None
+    columns: Mapping[str, str] = {}
+    known: Mapping[str, str] = {}
 
 
 def answers(
@@ -127,13 +131,23 @@ def answers(
             raise fault
 
 
-def scored(name: str, task: str, on_fault: str) -> Iterator[str]:
+def scored(
+    name: str,
+    task: str,
+    on_fault: str,
+    columns: Mapping[str, str],
+    encoding: str | None,
+) -> Iterator[str]:
     """The scores of a model on the test rows of a set, in lines."""
     predictor = predictor_of(name)
-    data, faults, _ = read_test(task, predictor.kind, predictor.labels, on_fault)
+    known = predictor.settings.get("columns", {})
+    data, faults, note = read_test(
+        task, predictor.kind, predictor.labels, on_fault, columns, encoding, known
+    )
     predictor.task.check_scores(data.test)
-    for fault in faults:
-        say(f"bertcore: left out: {fault}", error=True)
+    notes = [*note.splitlines(), *(f"left out: {fault}" for fault in faults)]
+    for each in filter(None, [*notes, doubt(len(data.test))]):
+        say(f"bertcore: {each}", error=True)
     guesses = plain(predictor.predict(data.test))
     found = predictor.task.score(data.test, guesses)
     rows = f"{len(data.test):,} test rows of {data.name}"
@@ -144,6 +158,20 @@ def scored(name: str, task: str, on_fault: str) -> Iterator[str]:
         yield f"  {label}: {scores_in_words(each)}"
 
 
+def doubt(count: int) -> str:
+    """How far chance moves scores on so many rows; "" if it is little.
+
+    A share of right answers has a standard error of at most half of 1 / sqrt(count).
+    """
+    if not 0 < count < _MANY:
+        return ""
+    rows = f"{count:,} test row{'s' if count > 1 else ''}"
+    return (
+        f"only {rows}: a share of right answers may be off by ± "
+        f"{0.98 / count**0.5:.2f} by chance alone (in 19 of 20 cases at most)"
+    )
+
+
 def said(task: Task, row: Row, answer: Any, as_object: bool) -> str:
     """An answer in a line: to read, or as a JSON object."""
     if as_object:
@@ -151,7 +179,9 @@ def said(task: Task, row: Row, answer: Any, as_object: bool) -> str:
     return task.shown(row, answer)
 
 
-def groups_in(path: Path) -> Iterator[list[Line]]:
+def groups_in(
+    path: Path, task: Task, encoding: str | None = None
+) -> Iterator[list[Line]]:
     """The lines of a file, perhaps compressed, or the rows of a table, in groups.
 
     Raises:
@@ -159,13 +189,26 @@ def groups_in(path: Path) -> Iterator[list[Line]]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}; check the path")
-    if ending_of(path) in TABLES:
-        rows = starmap(Line, read_records(path))
-        while group := list(islice(rows, GROUP)):
-            yield group
+    ending = ending_of(path)
+    sentences = task.sentences and ending in SENTENCES and ending != ".txt"
+    if sentences or ending in (".json", *TABLES):
+        rows = (
+            Line(place, each)
+            for place, record in records_in(path, task, encoding)
+            for each in task.records(record)
+        )
+    elif encoding:
+        with open_text(path, encoding=encoding) as file:
+            lines = [line.encode() for line in file]
+        rows = (
+            Line(f"line {n}", each) for n, each in enumerate(lines, 1) if each.strip()
+        )
+    else:
+        with COMPRESSED.get(path.suffix.lower(), open)(path, "rb") as stream:
+            yield from arriving(stream)
         return
-    with COMPRESSED.get(path.suffix.lower(), open)(path, "rb") as stream:
-        yield from arriving(stream)
+    while group := list(islice(rows, GROUP)):
+        yield group
 
 
 def arriving(stream: BinaryIO) -> Iterator[list[Line]]:
@@ -234,8 +277,11 @@ def _row_in(content: bytes | dict[str, Any], form: Form) -> Row:
             raise ValueError(f"a {type(record).__name__}; give an object")
     if form.context is not None:
         record = {**record, "context": form.context}
-    record.pop(form.task.right, None)  # anything: nobody looks
-    return form.task.from_dict(form.task.from_cells(record))
+    task, known = form.task, {o: n for o, n in form.known.items() if n in record}
+    columns = task.columns(list(record), {**known, **form.columns}, labelled=False)
+    columns.pop(task.right, None)  # anything: nobody looks
+    record = {field: record[name] for field, name in columns.items()}
+    return task.from_dict(task.from_cells(record))
 
 
 def guesses(text: str, name: str, top: int) -> Iterator[list[tuple[str, float]]]:

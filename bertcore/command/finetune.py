@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,18 +11,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bertcore.command import say
-from bertcore.command.options import field_options, given_options, with_options
+from bertcore.command.options import (
+    field_options,
+    flag_of,
+    given_options,
+    with_options,
+)
 from bertcore.files import ending_of, read_text
 from bertcore.model.config import Search
 from bertcore.sources import OUR_MODEL
 from bertcore.tasks import KINDS
-from bertcore.tasks.loading import HUB_TASKS, is_named
-from bertcore.tasks.rows import ON_FAULT
+from bertcore.tasks.loading import HUB_TASKS, is_own
+from bertcore.tasks.rows import ON_FAULT, Columns
 from bertcore.tasks.sets import NAMED_TASKS, NamedTask
 from bertcore.training.recipe import Precision, Tuning
 
 if TYPE_CHECKING:
     from bertcore.tasks.task import Task
+    from bertcore.training.predictor import Predictor
 
 Model = Annotated[str, typer.Argument(help="What bertcore finetune wrote.")]
 TaskName = Annotated[
@@ -44,7 +50,13 @@ Baselines = Annotated[
 ]
 Texts = Annotated[
     list[str] | None,
-    typer.Argument(help="Each in quotes; without any, lines are read."),
+    typer.Argument(
+        metavar="[TEXT]...", help="Each in quotes; without any, lines are read."
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(help="Of files that are not UTF-8, such as utf-16 or cp1252."),
 ]
 Lines = Annotated[
     Path | None,
@@ -53,6 +65,8 @@ Lines = Annotated[
         "perhaps .gz, .bz2 or .xz."
     ),
 ]
+COLUMNS = field_options(Columns, "For files whose columns have other names than usual")
+READ = "text", "pair", "tokens", "question"  # the columns that predict reads
 EVERYDAY = "epochs", "batch", "pass_size", "learning_rate", "length", "seed"
 # How a model writes; where a text begins and ends its tokenizer says.
 SEARCH = field_options(
@@ -65,9 +79,9 @@ _WIDE = 2 + max(map(len, (*NAMED_TASKS, *HUB_TASKS)))
 _IN = " " * (2 + _WIDE)  # before the second line of a set
 
 
-@with_options(field_options(Tuning, "The training, in detail", first=EVERYDAY))
+@with_options(field_options(Tuning, "The training, in detail", first=EVERYDAY), COLUMNS)
 def finetune(
-    context: typer.Context,
+    context_: typer.Context,
     task: TaskName,
     out: Annotated[Path, typer.Option(help="A folder for the model.")],
     kind: Kind = None,
@@ -86,6 +100,7 @@ def finetune(
     ] = 1,
     baselines: Baselines = True,
     on_fault: OnFault = "stop",
+    encoding: Encoding = None,
     precision: Annotated[
         Precision | None,
         typer.Option(help="How matrices are multiplied (the device's fastest)."),
@@ -101,19 +116,23 @@ def finetune(
     \b
     The task is a name that bertcore tasks lists; or rows of your own, and
     then --kind says of which kind they are:
-      my.jsonl    split by a digest, 8 parts to train on, 1 to validate, 1 to test
-      my-rows     a folder of train.jsonl, valid.jsonl and test.jsonl
+      my.csv      split by a digest, 8 parts to train on, 1 to validate, 1 to test
+      my-rows     a folder of train.csv, dev.csv and test.csv, or of Parquet files
+      owner/name  a data set of the Hugging Face hub, or owner/name:config
 
     \b
     A line is an object:
       ROWS
     Other files hold the same fields as columns: .csv and .tsv, whose first line
     names them, and .parquet. In a cell, words and tags have spaces between, labels
-    commas, and answers are as in JSON.
+    commas, and answers are as in JSON. Usual names, such as sentence1 or ner_tags, are
+    known, others are given: --text review --label stars. For tagging there are .conll,
+    .bio and .txt, too: a word and its tag in a line, and blank lines between
+    sentences; for answers SQuAD's own JSON.
 
     \b
       bertcore finetune topics --out my-topics
-      bertcore finetune my.jsonl --kind classification --out my-model --seeds 5
+      bertcore finetune my.csv --kind classification --out my-model --seeds 5
       bertcore finetune topics --out other --random --rows 500 --no-baselines
       bertcore finetune summaries --out my-summaries --label-smoothing 0.1
       torchrun --nproc-per-node 2 -m bertcore finetune sounds --out my-sounds
@@ -138,13 +157,13 @@ def finetune(
     from bertcore.command.session import session
     from bertcore.command.tuning import TuningJob
 
-    if kind is None and not is_named(task) and Path(task).expanduser().exists():
+    if kind is None and is_own(task):
         message = (
             f"{task} holds rows of your own; say of which kind: "
             f"{', '.join([*KINDS][:-1])} or {[*KINDS][-1]}"
         )
-        raise typer.BadParameter(message, ctx=context, param_hint="--kind")
-    session(TuningJob(given_options(context)))
+        raise typer.BadParameter(message, ctx=context_, param_hint="--kind")
+    session(TuningJob(given_options(context_)))
 
 
 # Each kind with a row of its, so that --help knows all kinds there are.
@@ -158,10 +177,19 @@ finetune.__doc__ = (finetune.__doc__ or "").replace(
 )
 
 
-def score(model: Model, task: TaskName, on_fault: OnFault = "stop") -> None:
+@with_options(COLUMNS)
+def score(
+    context_: typer.Context,
+    model: Model,
+    task: TaskName,
+    on_fault: OnFault = "stop",
+    encoding: Encoding = None,
+    **others: Any,
+) -> None:
     """How good a fine-tuned model is on test rows.
 
-    Of a file of your own all rows count; of a folder those of test.jsonl.
+    Of a file of your own all rows count; of a folder those of test.jsonl. Columns are
+    called as in the rows that it has learnt from, or as usual.
 
     \b
       bertcore score my-topics topics
@@ -169,24 +197,29 @@ def score(model: Model, task: TaskName, on_fault: OnFault = "stop") -> None:
     """
     from bertcore.command.answering import scored
 
-    for line in scored(model, task, on_fault):
+    given = columns_in(given_options(context_))
+    for line in scored(model, task, on_fault, given, encoding):
         say(line)
 
 
-@with_options(SEARCH)
+@with_options(SEARCH, [each for each in COLUMNS if each.name in READ])
 def predict(
     context_: typer.Context,
     model: Model,
-    text: Texts = None,
+    texts: Texts = None,
     file: Lines = None,
     context: Annotated[
         Path | None,
-        typer.Option(help="A file with the text that all questions are about."),
+        typer.Option(
+            help="A file with the text that all questions are about; or, with --file, "
+            "the column of each question's."
+        ),
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Write an object a line, and read them, too.")
     ] = False,
     on_fault: OnFault = "stop",
+    encoding: Encoding = None,
     **others: Any,
 ) -> None:
     """Ask a fine-tuned model.
@@ -216,7 +249,7 @@ def predict(
 
     The share before a class is its probability, as the model sees it.
     """
-    if text and file is not None:
+    if texts and file is not None:
         message = "TEXT and --file; give one of the two"
         raise typer.BadParameter(message, ctx=context_)
     from bertcore.command import answering
@@ -225,13 +258,8 @@ def predict(
     wishes = {each.name: given[each.name] for each in SEARCH if each.name in given}
     predictor = answering.predictor_of(model)
     answering.ask_to_write(predictor, wishes)
-    objects = file is not None and ending_of(file) in (".jsonl", ".json")
-    form = answering.Form(
-        predictor.task,
-        objects=objects or (None if json else False),
-        context=_text_of(context, predictor.task),
-    )
-    groups, keyboard = _groups(text, file)
+    form = _form(predictor, context, file, json, columns_in(given))
+    groups, keyboard = _groups(texts, file, predictor.task, encoding)
     skip = keyboard or on_fault == "skip"
     try:
         for row, answer in answering.answers(predictor, groups, form, skip):
@@ -242,8 +270,40 @@ def predict(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _form(
+    predictor: "Predictor",
+    context: Path | None,
+    file: Path | None,
+    json: bool,
+    columns: dict[str, str],
+) -> Any:
+    """How lines are read: what --context is, a file or a column, is seen here."""
+    from bertcore.command.answering import Form
+
+    if context is not None and (file is None or context.expanduser().exists()):
+        del columns["context"]
+    if columns and file is None:
+        named = " and ".join(map(flag_of, columns))
+        raise ValueError(f"{named} without --file: lines have no columns; leave it out")
+    objects = file is not None and ending_of(file) == ".jsonl"
+    return Form(
+        predictor.task,
+        objects or (None if json else False),
+        None if "context" in columns else _text_of(context, predictor.task),
+        columns,
+        predictor.settings.get("columns", {}),
+    )
+
+
+def columns_in(given: Mapping[str, Any]) -> dict[str, str]:
+    """The columns among options that were given, as `Columns` calls them."""
+    return {
+        name: str(given[name]) for name in Columns.__dataclass_fields__ if name in given
+    }
+
+
 def _groups(
-    texts: list[str] | None, file: Path | None
+    texts: list[str] | None, file: Path | None, task: "Task", encoding: str | None
 ) -> tuple[Iterable[list[Any]], bool]:
     """What is to be answered, in groups, and whether somebody types it."""
     from bertcore.command import answering
@@ -251,7 +311,7 @@ def _groups(
     if texts:
         return [answering.texts_given(texts)], False
     if file is not None:
-        return answering.groups_in(file.expanduser()), False
+        return answering.groups_in(file.expanduser(), task, encoding), False
     keyboard = sys.stdin.buffer.isatty()
     if keyboard:
         say("a text a line, please; Ctrl-D ends", error=True)

@@ -11,12 +11,13 @@ import torch
 
 from bertcore.cards import write_card
 from bertcore.command import say
+from bertcore.command.answering import doubt
 from bertcore.command.options import flag_of
 from bertcore.command.session import Job, PretrainingJob, together
 from bertcore.files import read_json, write_json, write_text
 from bertcore.tasks import find_task
 from bertcore.tasks.loading import first_rows, is_named, read_set
-from bertcore.tasks.rows import TaskSet
+from bertcore.tasks.rows import Columns, TaskSet
 from bertcore.training.devices import World, device_name, precision_for
 from bertcore.training.engine import CARD, CHECKPOINTS
 from bertcore.training.finetuning import FineTuning
@@ -195,7 +196,14 @@ class TuningJob(Job):
                 f"cannot be shared among {world.size} processes; give a --batch that "
                 f"{world.size} divides, and no --pass-size"
             )
-        rows = read_set(given["task"], given.get("kind"), given["on_fault"])
+        columns = {n: given[n] for n in Columns.__dataclass_fields__ if n in given}
+        rows = read_set(
+            given["task"],
+            given.get("kind"),
+            given["on_fault"],
+            columns,
+            given.get("encoding"),
+        )
         self.rows = rows._replace(data=first_rows(rows.data, given.get("rows")))
         self.data = self.rows.data  # the sound ones
         self.start.check_kind(self.data.kind)
@@ -216,7 +224,8 @@ class TuningJob(Job):
             write_text(listed, "".join(f"{fault}\n" for fault in faults))
             many = f"{len(faults):,} fault{'s' if len(faults) > 1 else ''}"
             notes.append(f"{many}, listed in {listed}")
-        notes += [each for each in (note, self.start.note) if each]
+        notes += [*note.splitlines(), *filter(None, [self.start.note])]
+        notes += filter(None, [doubt(len(data.test))])
         if not data.valid:
             notes.append("no rows to validate, so the last weights are kept")
         if not data.test:

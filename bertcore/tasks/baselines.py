@@ -24,7 +24,7 @@ _AT_ONCE = 100  # rows that are compared with all others
 def majority(data: TaskSet, rows: Sequence[Any]) -> list[Any]:
     """The same for all rows: the most frequent class or target, or the mean.
 
-    For tagging all tags are "O"; for answers there is none.
+    For names all tags are "O"; for answers there is none.
     """
     return find_task(data.kind).majority(data, rows)
 
@@ -72,8 +72,10 @@ def mean_number(data: TaskSet, rows: Sequence[Text]) -> list[float]:
 
 
 def all_outside(data: TaskSet, rows: Sequence[Words]) -> list[tuple[str, ...]]:
-    """All tags are "O"."""
-    return [(OUTSIDE,) * len(row.words) for row in rows]
+    """All tags are "O", or the most frequent one where tags mark no spans."""
+    tags = Counter(tag for row in data.train for tag in row.tags)
+    tag = OUTSIDE if OUTSIDE in data.labels else tags.most_common(1)[0][0]
+    return [(tag,) * len(row.words) for row in rows]
 
 
 def no_answer(data: TaskSet, rows: Sequence[Question]) -> list[str]:

@@ -133,7 +133,7 @@ def number_scores(rows: Sequence[Text], guesses: Sequence[float]) -> dict[str, f
 
 
 def figures(
-    labels: Labels, metrics: Any, truth: Any, guesses: Any, **options: Any
+    names: Labels, metrics: Any, truth: Any, guesses: Any, **options: Any
 ) -> dict[str, dict[str, float]]:
     """Precision, recall and F1 of each label apart, by scikit-learn's metrics."""
     found = metrics.precision_recall_fscore_support(
@@ -141,7 +141,7 @@ def figures(
     )[:3]
     return {
         label: dict(zip(_FIGURES, map(float, each), strict=True))
-        for label, *each in zip(labels, *found, strict=True)
+        for label, *each in zip(names, *found, strict=True)
     }
 
 

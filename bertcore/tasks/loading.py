@@ -3,27 +3,47 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from itertools import product
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-from zlib import crc32
+from typing import TYPE_CHECKING, NamedTuple
 
-from bertcore.files import COMPRESSED, ROWS, read_records
+from bertcore.files import (
+    ROWS,
+    SENTENCES,
+    ending_of,
+    open_text,
+    read_records,
+    read_sentences,
+)
 from bertcore.tasks import KINDS, checked, find_task
-from bertcore.tasks.rows import CheckedSet, Labels, Row, TaskSet, first_faults
+from bertcore.tasks.hub import (
+    HUB_TASKS,
+    NAMES,
+    ON_HUB,
+    HubTask,
+    Record,
+    hub_task,
+    library_records,
+)
+from bertcore.tasks.rows import (
+    OPTIONS,
+    PARTS,
+    CheckedSet,
+    Labels,
+    Row,
+    TaskSet,
+    first_faults,
+)
 from bertcore.tasks.sets import NAMED_TASKS, NamedTask, parts
-from bertcore.text.documents import load
 
 if TYPE_CHECKING:
     from bertcore.tasks.task import Task
 
 OWN = "your own"
-_UNLABELLED = -1  # what GLUE has for a label that it keeps to itself
-_VALID_ONE_IN = 20
-_PAIR = {"text": "sentence1", "pair": "sentence2"}
-_WORDS = {"words": "tokens", "tags": "ner_tags"}
-_CONLL = ("PER", "ORG", "LOC", "MISC")
+_TABLE = re.compile(r"\.[ct]sv\b")
+_RIGHT = ("label", "tags", "answers", "target")  # options for what is right
+_UNREAD = 8  # columns that are named
 
 
 def is_named(source: str) -> bool:
@@ -31,33 +51,44 @@ def is_named(source: str) -> bool:
     return source in NAMED_TASKS or source in HUB_TASKS
 
 
-def read_set(source: str, kind: str | None, on_fault: str) -> CheckedSet:
+def is_own(source: str) -> bool:
+    """Whether there are rows of one's own, or of the hub, whose kind must be said."""
+    path = Path(source).expanduser()
+    looks = ON_HUB.fullmatch(source) is not None
+    on_hub = looks and ending_of(path) not in (*ROWS, *SENTENCES)
+    return not is_named(source) and (path.exists() or on_hub)
+
+
+def read_set(
+    source: str,
+    kind: str | None,
+    on_fault: str,
+    columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+) -> CheckedSet:
     """A set by its name, or rows of one's own by their path.
 
     Args:
         source: a name of `NAMED_TASKS` or `HUB_TASKS`; a file of rows, which a digest
-            of each row's text splits 8:1:1; or a folder of three such files, such as
-            train.jsonl, valid.jsonl and test.jsonl.
+            of each row's text splits 8:1:1; a folder of such files named train, valid
+            (or validation, val, dev) and test, or of Parquet files as the hub keeps
+            them; or a data set of the hub, as owner/name or owner/name:config. If there
+            are no rows to validate or to test, one in ten to train on are.
         kind: of one's own rows.
         on_fault: "stop" at rows that are not sound, or "skip" them.
+        columns: what columns are called, as the fields of `Columns`; by default their
+            own names or usual ones.
+        encoding: of files that are not UTF-8, as for `bertcore.files.open_text`.
 
     Raises:
         FileNotFoundError: if there is no such set, file or folder.
-        ValueError: if rows are not sound and on_fault is "stop"; if they are too few.
+        ValueError: if rows are not sound and on_fault is "stop"; if they are too few;
+            if a column is missing, or if several might be it.
     """
-    path = Path(source).expanduser()
     if is_named(source):
         rows = _named(source, kind)
-    elif path.is_dir():
-        rows = _folder(path, kind)
-    elif path.is_file():
-        rows = _file(path, kind)
     else:
-        raise FileNotFoundError(
-            f"no set {source!r}, and no such file or folder; give a name that bertcore "
-            f"tasks lists, or a file of rows ({', '.join(ROWS)}), or a folder of "
-            "train.jsonl, valid.jsonl and test.jsonl"
-        )
+        rows = _split(_raw(source, kind, columns or {}, encoding))
     data, faults, _ = rows
     # Not at the first fault: one message tells those of all three parts.
     if faults and on_fault == "stop":
@@ -84,34 +115,54 @@ def first_rows(data: TaskSet, count: int | None) -> TaskSet:
     return data._replace(train=train[:count])
 
 
-def read_test(source: str, kind: str, labels: Labels, on_fault: str) -> CheckedSet:
+def read_test(
+    source: str,
+    kind: str,
+    labels: Labels,
+    on_fault: str,
+    columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    known: Mapping[str, str] | None = None,
+) -> CheckedSet:
     """Rows to score: the test rows of a set or folder, or all rows of a file.
+
+    Args:
+        source, on_fault, columns, encoding: as for `read_set`.
+        kind: of the model.
+        labels: that it knows.
+        known: columns that are taken if they are there.
 
     Raises:
         FileNotFoundError: if there is no such set, file or folder.
         ValueError: if the set is of another kind, or its rows are not sound.
     """
-    path = Path(source).expanduser()
     if is_named(source) and _about(source).kind != kind:
         raise ValueError(
             f"{source} is a set for {_about(source).kind}, and the model is for "
             f"{kind}; bertcore tasks lists others"
         )
     task = find_task(kind)
-    if is_named(source) or not path.is_file():
-        data, faults, _ = read_set(source, kind, "skip")
+    if is_named(source):
+        data, faults, note = read_set(source, kind, "skip")
         places = [f"{source}, test"] * len(data.test)
         # Once more, as the model may not know all labels that the set has.
         rows, more = task.sound_rows(data.test, labels or None, "skip", places=places)
         faults += more
     else:
-        data = TaskSet(path.stem, kind, (), [], [], [], str(path), OWN)
-        rows, faults = _read(path, task, labels)
+        raw = _raw(source, kind, columns or {}, encoding, known or {})
+        placed = raw.parts["train" if raw.whole else "test"]
+        data, faults, note = _split(raw)
+        if placed:
+            rows, more = _sound(task, placed, labels)
+            faults, note = raw.faults + more, "\n".join(raw.notes)
+        else:
+            rows, more = task.sound_rows(data.test, labels or None, "skip")
+            faults += more
     if faults and on_fault == "stop":
         raise ValueError(_stopped(source, faults))
     if not rows:
         raise ValueError(f"{source} has no rows to score; give one at least")
-    return CheckedSet(data._replace(test=rows), faults)
+    return CheckedSet(data._replace(test=rows), faults, note)
 
 
 def _about(name: str) -> NamedTask | HubTask:
@@ -129,57 +180,233 @@ def _named(name: str, kind: str | None) -> CheckedSet:
     return CheckedSet(data, [f"{name}, {fault}" for fault in faults])
 
 
-def _folder(folder: Path, kind: str) -> CheckedSet:
-    """Three files. What is a label is for the rows to train on to say."""
-    task = find_task(kind)
-    train, faults = _read(_part(folder, "train"), task)
-    labels = task.labels_of(train)
-    valid, more = _read(_part(folder, "valid"), task, labels)
-    test, most = _read(_part(folder, "test"), task, labels)
-    data = TaskSet(folder.name, kind, labels, train, valid, test, str(folder), OWN)
-    return CheckedSet(data, faults + more + most)
+# Rows of one's own -------------------------------------------------------------------
+
+PlacedRow = tuple[str, Row]
 
 
-def _part(folder: Path, part: str) -> Path:
-    for ending in product(ROWS, ("", *COMPRESSED)):
-        path = folder / f"{part}{''.join(ending)}"
-        if path.is_file():
-            return path
-    held = sorted(path.name for path in folder.iterdir())[:8]
-    raise FileNotFoundError(
-        f"{folder} has no {part}.jsonl, nor one that ends with {', '.join(ROWS[1:])}; "
-        f"it holds {', '.join(held) or 'nothing'}: give a folder of train.jsonl, "
-        "valid.jsonl and test.jsonl, or one file, which is then split"
-    )
+class _Raw(NamedTuple):
+    """Rows as they were read, whatever is wrong with them, in parts.
+
+    `whole` says that there is one file, which has no parts; they are in "train".
+    `columns` are those of the first part.
+    """
+
+    name: str
+    task: Task
+    source: str
+    whole: bool
+    parts: dict[str, list[PlacedRow]]
+    faults: list[str]
+    notes: list[str]
+    columns: dict[str, str]
 
 
-def _file(path: Path, kind: str) -> CheckedSet:
-    """One file, split by a digest: what has the same text or context stays together."""
-    task = find_task(kind)
-    rows, faults = _read(path, task)
-    train, valid, test = parts(rows, task.key)
-    name, labels = path.name.split(".")[0], task.labels_of(rows)
-    data = TaskSet(name, kind, labels, train, valid, test, str(path), OWN)
-    note = (
-        f"{path} is split by a digest: 8 parts to train on, 1 to validate, 1 to test; "
-        f"rows with the same {task.apart} stay together"
-    )
-    return CheckedSet(data, faults, note)
+def _raw(
+    source: str,
+    kind: str | None,
+    given: Mapping[str, str],
+    encoding: str | None,
+    known: Mapping[str, str] | None = None,
+) -> _Raw:
+    """The rows of a file, a folder or a set on the hub, with labels in one form."""
+    path = Path(source).expanduser()
+    if not is_own(source):
+        raise FileNotFoundError(
+            f"no set {source!r}, and no such file or folder; give a name that bertcore "
+            f"tasks lists, or a file of rows ({', '.join(ROWS)}), or a folder of "
+            "train.jsonl, valid.jsonl and test.jsonl"
+        )
+    task, whole, found = find_task(kind), path.is_file(), str(path)
+    name = path.name.split(".")[0] if whole else path.name
+    files = _files(path, task) if path.is_dir() else {}
+    if whole:
+        files = {"train": path}
+    if files:
+        records = {
+            part: records_in(each, task, encoding) for part, each in files.items()
+        }
+    else:
+        records = library_records(source, path)
+        found = found if path.is_dir() else f"{source} on the Hugging Face hub"
+    raw = _Raw(name, task, found, whole, {}, [], [], {})
+    for part in PARTS:
+        _add(raw, part, list(records.get(part, ())), given, known or {})
+    _settle(raw)
+    return raw
 
 
-def _read(path: Path, task: Task, labels: Labels = ()) -> tuple[list[Row], list[str]]:
-    """The rows of a file that are sound, and the faults of all that is not."""
-    rows, places, faults = [], [], []
-    defaults = task.row._field_defaults
-    needed = [name for name in task.row._fields if name not in defaults]
-    for place, record in read_records(path, needed):
+def records_in(path: Path, task: Task, encoding: str | None) -> Iterator[Record]:
+    """The records of a file: sentences in columns, if they are for tags, or others.
+
+    Errors are those of `read_records` and `read_sentences`.
+    """
+    encoding, ending = encoding or "utf-8", ending_of(path)
+    if task.sentences:
+        sentences = ending in SENTENCES
+        if ending == ".tsv":  # whose first line names no columns
+            usual = {"words", *task.usual["words"].split()}
+            with open_text(path, encoding=encoding) as file:
+                sentences = not usual & {*next(file, "").lower().split()} and any(
+                    not line.strip() for line in file
+                )
+        if sentences:
+            return read_sentences(path, encoding)
+    return read_records(path, (), encoding)
+
+
+def _files(folder: Path, task: Task) -> dict[str, Path]:
+    """The file of each part; none if the folder is for the library datasets to read."""
+    endings = (*ROWS, *SENTENCES) if task.sentences else ROWS
+    there = [each for each in sorted(folder.iterdir()) if ending_of(each) in endings]
+    found: dict[str, Path] = {}
+    for part, names in NAMES.items():
+        fit = [each for each in there if each.name.lower().split(".")[0] in names]
+        # Such as train-v1.1.json or dev_matched.tsv.
+        words = re.compile(rf"(?:.*[._-])?(?:{'|'.join(names)})(?:[._-].*)?")
+        fit = fit or [each for each in there if words.fullmatch(each.name.lower())]
+        if any("-of-" in each.name for each in fit):  # the hub's, of several files
+            return {}
+        if len(fit) > 1:
+            raise ValueError(
+                f"{folder} has {' and '.join(each.name for each in fit)}, and one file "
+                f"is its part {part!r}; move the others away"
+            )
+        found.update((part, each) for each in fit)
+    state = [folder / "dataset_dict.json", folder / "dataset_info.json"]
+    if not found and not any(
+        each.is_file() for each in (*state, *folder.rglob("*.parquet"))
+    ):
+        held = sorted(path.name for path in folder.iterdir())[:8]
+        raise FileNotFoundError(
+            f"{folder} has no train.jsonl, nor one that ends with "
+            f"{', '.join(ROWS[1:])}; it holds {', '.join(held) or 'nothing'}: give a "
+            "folder of train.jsonl, valid.jsonl and test.jsonl, or one file, which is "
+            "then split"
+        )
+    return found
+
+
+def _add(
+    raw: _Raw,
+    part: str,
+    records: list[Record],
+    given: Mapping[str, str],
+    known: Mapping[str, str],
+) -> None:
+    """Make rows of a part's records."""
+    task, placed = raw.task, []
+    for place, record in records:
         try:
-            rows.append(task.from_dict(task.from_cells(record)))
-            places.append(place)
+            placed += [(place, each) for each in task.records(record)]
         except ValueError as error:
-            faults.append(f"{place}: no row for {task.name}: {error}")
-    sound, more = task.sound_rows(rows, labels or None, "skip", places=places)
-    return sound, faults + more
+            raw.faults.append(f"{place}: no row for {task.name}: {error}")
+    names = list(dict.fromkeys(name for _, record in placed for name in record))
+    rows = raw.parts[part] = []
+    if not names:
+        return
+    # What was so called in an earlier part, or when the model learnt, if it is there.
+    earlier = {**known, **raw.columns}
+    hints = {option: name for option, name in earlier.items() if name in names}
+    if part == "test":  # which may have no labels, and then no column for them
+        given = {o: n for o, n in given.items() if n in names or o not in _RIGHT}
+    try:
+        columns = task.columns(names, {**hints, **given}, labelled=part != "test")
+    except ValueError as error:
+        place = placed[0][0].rpartition(", ")[0]
+        line = "; the first line names the columns" if _TABLE.search(place) else ""
+        raise ValueError(f"{place}: {error}{line}") from error
+    if not raw.columns:
+        others = {OPTIONS.get(field, field): name for field, name in columns.items()}
+        raw.columns.update({o: n for o, n in others.items() if n not in columns})
+        raw.notes.extend(filter(None, [_read_in_words(columns, names)]))
+    for place, record in placed:
+        try:
+            mapping = task.from_cells(task.renamed(record, columns))
+            rows.append((place, task.from_dict(mapping)))
+        except ValueError as error:
+            raw.faults.append(f"{place}: no row for {task.name}: {error}")
+
+
+def _read_in_words(columns: Mapping[str, str], names: list[str]) -> str:
+    """Which columns were read, if that is not plain to see."""
+    unread = [name for name in names if name and name not in columns.values()]
+    others = [
+        f"{field} from {name}" for field, name in columns.items() if field != name
+    ]
+    if not others:
+        return ""
+    more = ", …" if unread[_UNREAD:] else ""
+    left = f"; not read: {', '.join(unread[:_UNREAD])}{more}" if unread else ""
+    return f"columns: {', '.join(others)}{left}"
+
+
+def _settle(raw: _Raw) -> None:
+    """Labels in one form, and no part to test that has none, as GLUE keeps its own."""
+    every = [row for rows in raw.parts.values() for _, row in rows]
+    new, note = raw.task.settled(every)
+    raw.notes.extend(filter(None, [note]))
+    left = iter(new)
+    for part, rows in raw.parts.items():
+        raw.parts[part] = [(place, next(left)) for place, _ in rows]
+    told = {str(raw.task.truth(row)) for _, row in raw.parts["test"]}
+    known = {str(raw.task.truth(row)) for _, row in raw.parts["train"]}
+    if len(told) == 1 and told <= {"None", "", "-1", "-1.0"} - known:
+        raw.parts["test"] = []
+        raw.notes.append("its test rows have no labels, so they are left out")
+
+
+def _sound(
+    task: Task, rows: list[PlacedRow], labels: Labels = ()
+) -> tuple[list[Row], list[str]]:
+    places = [place for place, _ in rows]
+    return task.sound_rows([r for _, r in rows], labels or None, "skip", places=places)
+
+
+def _split(raw: _Raw) -> CheckedSet:
+    """The sound rows in three parts. What is a label, those to train on say."""
+    task, faults, notes = raw.task, list(raw.faults), list(raw.notes)
+    labels = task.labels_of(_sound(task, raw.parts["train"])[0])
+    found: dict[str, list[Row]] = {}
+    for part in PARTS:
+        found[part], more = _sound(task, raw.parts[part], labels)
+        faults += more
+    if raw.whole:
+        found = dict(zip(PARTS, parts(found["train"], task.key), strict=True))
+        notes.append(
+            f"{raw.source} is split by a digest: 8 parts to train on, 1 to validate, "
+            f"1 to test; rows with the same {task.apart} stay together"
+        )
+    train = {_content(row, task) for row in found["train"]}
+    again = sum(_content(row, task) in train for row in found["test"])
+    if again and not raw.whole:
+        notes.append(
+            f"{again:,} of {len(found['test']):,} rows to test are also among those to "
+            "train on, so scores will be too good"
+        )
+    for place, part in enumerate(PARTS):
+        if raw.parts[part] or raw.whole or part == "train":
+            continue
+        found[part] = parts(found["train"], task.key)[place]
+        keys = {task.key(row) for row in found[part]}
+        count = len(found["train"])
+        found["train"] = [row for row in found["train"] if task.key(row) not in keys]
+        word = {"valid": "validate", "test": "test"}[part]
+        notes.append(
+            f"{raw.source} has no rows to {word}; so {len(found[part]):,} of {count:,} "
+            f"to train on do, by a digest: rows with the same {task.apart} stay "
+            "together"
+        )
+    if labels[9:] and len(labels) > len(raw.parts["train"]) / 2:
+        notes.append(f"{len(labels)} labels for so few rows: is it the right column?")
+    data = TaskSet(raw.name, task.name, labels, *found.values(), raw.source, OWN)
+    return CheckedSet(data._replace(columns=raw.columns), faults, "\n".join(notes))
+
+
+def _content(row: Row, task: Task) -> str:
+    """What a model reads of a row."""
+    fields = row._asdict()
+    return str([v for name, v in fields.items() if name not in (task.right, "id")])
 
 
 def _stopped(source: str, faults: list[str]) -> str:
@@ -188,189 +415,3 @@ def _stopped(source: str, faults: list[str]) -> str:
         f"{count:,} fault{'s' if count > 1 else ''} in the rows of {source}; mend "
         f"them, or leave these rows out with --on-fault skip\n{first_faults(faults)}"
     )
-
-
-class HubTask(NamedTuple):
-    """A set on the hub, and which of its columns hold what.
-
-    Attributes:
-        title: what it asks, in a few words.
-        kind: of its rows, one of `KINDS`.
-        repository: owner/name on the hub.
-        columns: its column for each field of our rows.
-        licence: as far as its card says.
-        config: which of its parts, or None.
-        names: of its labels, if its columns do not say them.
-        apart: the field whose equal values stay in one part, where we split.
-    """
-
-    title: str
-    kind: str
-    repository: str
-    columns: dict[str, str]
-    licence: str
-    config: str | None = None
-    names: tuple[str, ...] = ()
-    apart: str = "text"
-
-
-HUB_TASKS = {
-    "sst2": HubTask(
-        title="whether a phrase praises a film (Socher et al. 2013; GLUE)",
-        kind="classification",
-        repository="stanfordnlp/sst2",
-        columns={"text": "sentence", "label": "label"},
-        licence="unknown",
-    ),
-    "mrpc": HubTask(
-        title="whether two sentences say the same (Dolan and Brockett 2005; GLUE)",
-        kind="classification",
-        repository="nyu-mll/glue",
-        config="mrpc",
-        columns=_PAIR | {"label": "label"},
-        licence="of each set in GLUE, see its card",
-    ),
-    "stsb": HubTask(
-        title="how alike two sentences are (Cer et al. 2017), from 0 to 1",
-        kind="regression",
-        repository="sentence-transformers/stsb",
-        columns=_PAIR | {"label": "score"},
-        licence="unknown",
-    ),
-    "wikiann": HubTask(
-        title="persons, organisations and places in Wikipedia, tagged by its links "
-        "(Pan et al. 2017; Rahimi et al. 2019)",
-        kind="tagging",
-        repository="unimelb-nlp/wikiann",
-        config="en",
-        columns=_WORDS,
-        licence="unknown; the texts are Wikipedia's",
-    ),
-    "conll2003": HubTask(
-        title="persons, organisations, places and others in news (Tjong Kim Sang and "
-        "De Meulder 2003)",
-        kind="tagging",
-        repository="lhoestq/conll2003",
-        columns=_WORDS,
-        licence="for research alone, as Reuters allows",
-        names=("O", *(f"{b}-{name}" for name in _CONLL for b in "BI")),
-    ),
-    "squad2": HubTask(
-        title="questions on Wikipedia, a third without an answer (Rajpurkar et al. "
-        "2018)",
-        kind="answers",
-        repository="rajpurkar/squad_v2",
-        columns={name: name for name in ("id", "question", "context", "answers")},
-        licence="CC BY-SA 4.0",
-        apart="context",
-    ),
-    "cnn": HubTask(
-        title="a news article in three or four sentences (Hermann et al. 2015; See et "
-        "al. 2017)",
-        kind="writing",
-        repository="abisee/cnn_dailymail",
-        config="3.0.0",
-        columns={"text": "article", "target": "highlights"},
-        licence="Apache 2.0; the articles are those of CNN and the Daily Mail",
-    ),
-}
-
-
-def hub_task(
-    name: str, rows: int | None = None, folder: str | Path | None = None
-) -> TaskSet:
-    """A well-known set of labelled rows, by the library datasets.
-
-    It is fetched whole, once, and kept in the library's cache. Where the test has no
-    labels (GLUE keeps them), or there is none (SQuAD), the set's validation is our
-    test, and one in twenty rows to train on, by a digest of its text or context,
-    validates. SST-2 trains on phrases of its sentences, so there some of a sentence may
-    be in both of these.
-
-    None of these sets needs a script of its own, which datasets 4 no longer runs. For
-    names in text that rules out the hub's first copies of CoNLL-2003 and WNUT 2017:
-    "conll2003" is a copy in parquet, and "wikiann" is parquet at its source.
-
-    Args:
-        name: one of `HUB_TASKS`.
-        rows: how many of each part, drawn with seed 0; by default all.
-        folder: of parquet or jsonl files as the hub keeps them, to read instead.
-
-    Raises:
-        FileNotFoundError: if the library datasets is missing, if the hub cannot be
-            reached, or if there is no such folder.
-        ValueError: if there is no such set, or it lacks a part or a column.
-    """
-    if name not in HUB_TASKS:
-        raise ValueError(f"no hub task {name!r}; give {', '.join(HUB_TASKS)}")
-    if rows is not None and rows < 1:
-        raise ValueError(f"rows={rows}; give 1 or more, or None for all")
-    task = HUB_TASKS[name]
-    where = task.repository if folder is None else str(folder)
-    config = task.config if folder is None else None
-    splits = load(where, config, None, streaming=False)
-    if missing := sorted({"train", "validation"} - set(splits)):
-        raise ValueError(
-            f"{where} has no {' and no '.join(missing)}; it has {', '.join(splits)}: "
-            "name its files train, validation and test"
-        )
-
-    def read(split: str, wanted: Callable[[Row], bool] = lambda row: True) -> list[Row]:
-        return _rows(splits[split], task, where, rows, wanted)
-
-    def validates(row: Row) -> bool:
-        return crc32(getattr(row, task.apart).encode()) % _VALID_ONE_IN == 0
-
-    kind = KINDS[task.kind]
-    test = read("test") if "test" in splits else []
-    if any(kind.truth(row) is not None for row in test):
-        train, valid = read("train"), read("validation")
-    else:  # nobody may score such a test
-        train = read("train", lambda row: not validates(row))
-        valid, test = read("train", validates), read("validation")
-    source = where if folder is not None else f"{where} on the Hugging Face hub"
-    labels = kind.labels_of(train)
-    return TaskSet(name, kind.name, labels, train, valid, test, source, task.licence)
-
-
-def _rows(
-    part: Any,
-    task: HubTask,
-    where: str,
-    rows: int | None,
-    wanted: Callable[[Row], bool],
-) -> list[Row]:
-    """The rows of a part that are wanted: all in their order, or some at random."""
-    lacking = [name for name in task.columns.values() if name not in part.features]
-    if lacking:
-        raise ValueError(
-            f"{where} has no column {', '.join(lacking)}; it has "
-            f"{', '.join(part.features)}"
-        )
-    kind = KINDS[task.kind]
-    feature = part.features[task.columns[kind.right]]
-    # A column of lists has the names of its numbers one step further in.
-    columns = feature, getattr(feature, "feature", None)
-    names = next(filter(None, (getattr(c, "names", None) for c in columns)), task.names)
-
-    def in_words(label: Any) -> Any:
-        return names[label] if names and isinstance(label, int) else label
-
-    order = list(range(len(part)))
-    if rows is not None:
-        random.Random(0).shuffle(order)
-    chosen: list[Row] = []
-    for number in order:
-        values = part[number]
-        mapping = {ours: values[theirs] for ours, theirs in task.columns.items()}
-        truth = mapping[kind.right]
-        several = isinstance(truth, list)
-        mapping[kind.right] = [*map(in_words, truth)] if several else in_words(truth)
-        if truth == _UNLABELLED:
-            mapping[kind.right] = None
-        row = kind.from_dict(mapping)
-        if wanted(row):
-            chosen.append(row)
-        if len(chosen) == rows:
-            break
-    return chosen

@@ -31,7 +31,7 @@ _PAIRS = (
     ("#1_string", "#2_string"),
 )
 # What `Columns` calls a field.
-_OPTIONS = {"words": "tokens", "labels": "label"}
+OPTIONS = {"words": "tokens", "labels": "label"}
 _SHOWN = 5  # faults in a message
 _WIDE = 60  # characters of a text beside its answer
 
@@ -151,6 +151,7 @@ class RowKind(ABC):
         cells: the fields that a table's cell holds as a text, and what stands between
             the texts of such a list, as `cell` takes it.
         usual: what else the column of a field is often called, in small letters.
+        sentences: whether files may hold a word with its tags in each line.
         reads_context: whether a line may be about a text that is given apart.
         label_words: what its labels are called, one and several; "" if it has none.
     """
@@ -162,6 +163,7 @@ class RowKind(ABC):
     apart: ClassVar[str] = "text"
     cells: ClassVar[tuple[tuple[str, str | None], ...]] = ()
     usual: ClassVar[Mapping[str, str]] = {}
+    sentences: ClassVar[bool] = False
     reads_context: ClassVar[bool] = False
     label_words: ClassVar[tuple[str, str]] = ("", "")
 
@@ -206,45 +208,35 @@ class RowKind(ABC):
         Raises:
             ValueError: if a column is missing, or if several might be it.
         """
-        there = f"; it has {', '.join(f'{name:.40}' for name in names)}"
-        fields = {_OPTIONS.get(name, name): name for name in self.row._fields}
+        fields = {OPTIONS.get(name, name): name for name in self.row._fields}
+        there = ", ".join(f"{name:.40}" for name in names)
         found: dict[str, str] = {}
         for option, column in given.items():
             if option not in fields:
                 raise ValueError(f"{option}={column} is not for {self.name}; leave it")
             if column not in names:
-                raise ValueError(f"no column {column!r} for {option}=…{there}")
+                raise ValueError(f"no column {column!r} for {option}=…; it has {there}")
             found[fields[option]] = column
-        for name in self.row._fields:
-            if name in names and name not in found and name not in found.values():
-                found[name] = name
-        plain = {
-            re.sub(r"[\s-]+", "_", name.lower()): name
-            for name in names
-            if name not in found.values()
-        }
-        if "pair" in self.row._fields and not found.keys() & {"text", "pair"}:
-            fit = [pair for pair in _PAIRS if plain.keys() >= {*pair}]
-            if len(fit) == 1:
-                found |= {
-                    f: plain.pop(n) for f, n in zip(("text", "pair"), *fit, strict=True)
-                }
-        defaults = self.row._field_defaults
+        own = (name for name in self.row._fields if name in names)
+        found = {n: n for n in own if n not in found.values()} | found
+        left = [name for name in names if name not in found.values()]
+        plain = {re.sub(r"[\s-]+", "_", name.lower()): name for name in left}
+        pairs = [pair for pair in _PAIRS if plain.keys() >= {*pair}]
+        if "pair" in self.row._fields and not {"text", "pair"} & found.keys():
+            for one, other in pairs if len(pairs) == 1 else ():
+                found |= {"text": plain.pop(one), "pair": plain.pop(other)}
         for option, name in fields.items():
             known = name, *self.usual.get(name, "").split()
-            fit = [each for each in known if each in plain]
-            wanted = name not in defaults or (labelled and name == self.right)
-            if name in found or not (fit or wanted):
-                continue
-            if len(fit) != 1:
-                both = " and ".join(plain[each] for each in fit)
-                many = f"{both} may be its {name!r}" if fit else ""
-                raise ValueError(
-                    f"{many or f'it has no {name!r}, but {there[9:]}'}; say which "
-                    f"column it is with {option}=NAME"
-                )
-            found[name] = plain.pop(fit[0])
-        return found
+            fit = [each for each in known if each in plain and name not in found]
+            if len(fit) == 1:
+                found[name] = plain.pop(fit[0])
+            may = name in self.row._field_defaults
+            if name not in found and (not may or (labelled and name == self.right)):
+                fits = " and ".join(plain[each] for each in fit)
+                fault = f"{fits} may be its {name!r}" if fit else f"it has no {name!r}"
+                other = "" if fit else f", but {there or 'nothing'}"
+                raise ValueError(f"{fault}{other}; say which it is with {option}=NAME")
+        return {name: found[name] for name in self.row._fields if name in found}
 
     def renamed(
         self, record: Mapping[str, Any], columns: Mapping[str, str]

@@ -181,6 +181,7 @@ class Tagging(HeadedTask):
         "words": "tokens token word form",
         "tags": "ner_tags ner pos_tags pos upos labels label tag bio_tags iob_tags",
     }
+    sentences = True
     label_words = "tag", "tags"
     distilled = staticmethod(class_loss)
     metrics = staticmethod(tag_scores)
@@ -203,12 +204,14 @@ class Tagging(HeadedTask):
                 "each row holds one word, and a row is a sentence: give its words in "
                 "one row, or a .conll file with a blank line after each sentence"
             )
-        tags = {tag for row in rows for tag in row.tags or () if isinstance(tag, str)}
-        inside = [_IN_SPAN.fullmatch(tag) for tag in tags - {OUTSIDE}]
+        tags = {tag for row in rows for tag in row.tags or ()}
+        inside = [_IN_SPAN.fullmatch(str(tag)) for tag in tags - {OUTSIDE}]
         bare = [each is not None and each[1] is None for each in inside]
         # Parts of speech may have such a form by chance; but then not all of them.
         if not all(inside) or (any(bare) and not (all(bare) and OUTSIDE in tags)):
             return rows, ""
+        if any(not isinstance(tag, str) for row in rows for tag in row.tags or ()):
+            return rows, ""  # which is a fault, said later
         new = [row._replace(tags=row.tags and _marked(row.tags)) for row in rows]
         changed = {
             f"{old} is read as {tag}": None

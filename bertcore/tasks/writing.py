@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +46,10 @@ from bertcore.text.wordpiece import Tokenizer
 
 # Tokens of sources and of what is written, which comes one by one: more fit at once.
 ROOM = 16384
+_USUAL = {
+    "text": "article document source input dialogue",
+    "target": "summary highlights output response",
+}
 _IDS = ("start_id", "stop_id")  # of a search: those of the tokenizer
 
 
@@ -148,10 +152,7 @@ class Writing(Task):
     line = "a text"
     families = "bert", "encoder-decoder"
     settings = ("search",)
-    usual: ClassVar[Mapping[str, str]] = {
-        "text": "article document source input dialogue",
-        "target": "summary highlights output response",
-    }
+    usual = _USUAL
     needed = ("target", "search")
     counted = "nearest row"
     metrics = staticmethod(written_scores)
@@ -285,13 +286,12 @@ class Writing(Task):
 
     def to_json(self, settings: Settings) -> dict[str, Any]:
         how = asdict(settings["search"])
-        search = {n: value for n, value in how.items() if n not in _IDS}
-        return {**settings, "search": search}
+        return {**settings, "search": {n: how[n] for n in how if n not in _IDS}}
 
     def from_json(self, about: Mapping[str, Any]) -> Settings:
-        settings = super().from_json(about)
+        search = about["search"]
         try:
-            return {**settings, "search": Search().replace(**about["search"])}
+            return {**super().from_json(about), "search": Search().replace(**search)}
         except (TypeError, ValueError) as error:
             raise ValueError(f"search: {error}") from error
 

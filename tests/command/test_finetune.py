@@ -250,14 +250,15 @@ def test_tables_hold_the_same_rows(kind: str, tmp_path: Path) -> None:
         ("regression", "text,label\nAnna,x\n", "line 2: the label 'x' is of type str"),
         (
             "tagging",
-            "words\n\"['Anna', 'sees']\"\n",
+            "words,tags\n\"['Anna' 'sees']\",O O\n",
             "'words' is .* not JSON",
         ),
         ("answers", "question,context,answers\nWho?,Anna,\n", "line 2: no answers"),
         (
             "classification",
-            "sentence,label\nAnna,good\n",
-            "no column text; its",
+            "Anna,good\nBen,bad\n",
+            "my.csv: it has no 'text', but Anna, good; say which it is with text=NAME; "
+            "the first line names the columns",
         ),
     ],
 )
