@@ -497,8 +497,12 @@ def read_sentences(
         ValueError: if a line has more or fewer columns than the first.
     """
     with open_text(path, encoding=encoding) as file:
-        lines = (line.strip() for line in file)
-        first = next((line for line in lines if line and not _passed(line)), "")
+        first = ""
+        for line in map(str.strip, file):
+            if line and not line.startswith("-DOCSTART-"):
+                first = line if first[:1] in ("", "#") else first
+            if first and first[0] != "#":
+                break
     apart = "\t" if "\t" in first else None
     count = len(first.split(apart))
     names = ["words", *map(str, range(2, count)), "tags"]
@@ -528,11 +532,6 @@ def read_sentences(
             # Universal Dependencies: 3-4 is a word of two, and 8.1 none that is seen.
             if names is not _UNIVERSAL or cells[0].isdecimal():
                 sentence.append(cells)
-
-
-def _passed(line: str) -> bool:
-    """Whether a line may be a remark, or say that a document begins."""
-    return line.startswith(("#", "-DOCSTART-"))
 
 
 def _parquet_rows(

@@ -150,8 +150,12 @@ class Answers(HeadedTask):
             return
         for paragraph in listed(record["paragraphs"], "paragraphs"):
             for asked in listed(field(paragraph, "qas"), "qas"):
+                question, context = (
+                    field(asked, "question"),
+                    field(paragraph, "context"),
+                )
                 none = {"answers": []} if asked.get("is_impossible") else {}
-                yield {**asked, **none, "context": field(paragraph, "context")}
+                yield {**asked, **none, "question": question, "context": context}
 
     def from_dict(self, mapping: Mapping[str, Any]) -> Question:
         """As SQuAD's: {"id", "question", "context", "answers"}."""

@@ -320,18 +320,15 @@ class Classification(TextTask):
 
     def settled(self, rows: list[Text]) -> tuple[list[Text], str]:
         """Where all classes are whole numbers, 1.0 in a table is 1."""
-        labels = {row.label for row in rows} - {None, ""}
-        if not all(isinstance(label, str) for label in labels):
+        labels = {str(row.label) for row in rows if row.label not in (None, "")}
+        whole = all(map(_WHOLE.fullmatch, labels))
+        if not whole or not any(label.endswith(".0") for label in labels):
             return rows, ""
-        if not any(label.endswith(".0") for label in labels) or not all(
-            _WHOLE.fullmatch(label) for label in labels
-        ):
-            return rows, ""
-        whole = [
-            row._replace(label=row.label and row.label.partition(".")[0])
+        found = [
+            row._replace(label=row.label and str(row.label).partition(".")[0])
             for row in rows
         ]
-        return whole, "classes such as 1.0 are read as 1"
+        return found, "classes such as 1.0 are read as 1"
 
     def label_faults(self, label: Any, labels: Labels | None) -> Iterator[str]:
         if label is None or label == "":

@@ -349,8 +349,9 @@ def _settle(raw: _Raw) -> None:
     left = iter(new)
     for part, rows in raw.parts.items():
         raw.parts[part] = [(place, next(left)) for place, _ in rows]
-    told = {str(raw.task.truth(row)) for _, row in raw.parts["test"]}
-    known = {str(raw.task.truth(row)) for _, row in raw.parts["train"]}
+    right = raw.task.right
+    told = {str(getattr(row, right)) for _, row in raw.parts["test"]}
+    known = {str(getattr(row, right)) for _, row in raw.parts["train"]}
     if len(told) == 1 and told <= {"None", "", "-1", "-1.0"} - known:
         raw.parts["test"] = []
         raw.notes.append("its test rows have no labels, so they are left out")

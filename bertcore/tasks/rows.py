@@ -379,6 +379,8 @@ def first_faults(faults: Sequence[str]) -> str:
 
 def field(mapping: Mapping[str, Any], name: str) -> Any:
     """A field of a dict, or ValueError if it has none of that name."""
+    if not isinstance(mapping, Mapping):
+        raise ValueError(f"{mapping!r:.60} is no object with {name!r}")
     if name not in mapping:
         raise ValueError(f"it has no {name!r}, but {', '.join(mapping) or 'nothing'}")
     return mapping[name]
