@@ -282,9 +282,11 @@ def _form(
 
     if context is not None and (file is None or context.expanduser().exists()):
         del columns["context"]
-    if columns and file is None:
+    if columns and file is None and not json:
         named = " and ".join(map(flag_of, columns))
-        raise ValueError(f"{named} without --file: lines have no columns; leave it out")
+        raise ValueError(
+            f"{named}: lines have no columns; give --file, or leave it out"
+        )
     objects = file is not None and ending_of(file) == ".jsonl"
     return Form(
         predictor.task,

@@ -145,6 +145,14 @@ def figures(
     }
 
 
+def check_thresholds(thresholds: Mapping[str, float], labels: Labels) -> None:
+    """ValueError if one is for a label that there is not."""
+    if unknown := thresholds.keys() - set(labels):
+        raise ValueError(
+            f"a threshold for {', '.join(sorted(unknown))}; {allowed(labels)}"
+        )
+
+
 def best_thresholds(shares: Tensor, truth: Tensor) -> list[float]:
     """For each label the threshold of 0.05, 0.1, …, 0.95 whose F1 is best.
 
@@ -365,6 +373,13 @@ class Classification(TextTask):
                 f"{len(counts)}; leave it out"
             )
         return {**settings, "threshold": {min(counts, key=counts.__getitem__): USUAL}}
+
+    def complete(
+        self, given: Settings, reading: FeatureSettings, labels: Labels
+    ) -> Settings:
+        settings = super().complete(given, reading, labels)
+        check_thresholds(settings["threshold"] or {}, labels)
+        return settings
 
     def choose(self, rows: Sequence[Text], scored: Scored, fitted: Fitted) -> Settings:
         (label,) = fitted.settings["threshold"]

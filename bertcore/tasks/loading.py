@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bertcore.files import (
     ROWS,
@@ -86,6 +86,7 @@ def read_set(
             if a column is missing, or if several might be it.
     """
     if is_named(source):
+        _no_columns(source, columns, encoding)
         rows = _named(source, kind)
     else:
         rows = _split(_raw(source, kind, columns or {}, encoding))
@@ -143,7 +144,7 @@ def read_test(
         )
     task = find_task(kind)
     if is_named(source):
-        data, faults, note = read_set(source, kind, "skip")
+        data, faults, note = read_set(source, kind, "skip", columns, encoding)
         places = [f"{source}, test"] * len(data.test)
         # Once more, as the model may not know all labels that the set has.
         rows, more = task.sound_rows(data.test, labels or None, "skip", places=places)
@@ -163,6 +164,16 @@ def read_test(
     if not rows:
         raise ValueError(f"{source} has no rows to score; give one at least")
     return CheckedSet(data._replace(test=rows), faults, note)
+
+
+def _no_columns(name: str, columns: Mapping[str, str] | None, encoding: Any) -> None:
+    """ValueError if a set by its name, which is known, shall have other columns."""
+    given = {**(columns or {}), **({"encoding": encoding} if encoding else {})}
+    for option, value in given.items():
+        raise ValueError(
+            f"{option}={value} is for files, and {name} is a set by its name; leave it "
+            "out"
+        )
 
 
 def _about(name: str) -> NamedTask | HubTask:

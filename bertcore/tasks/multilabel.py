@@ -17,6 +17,7 @@ from bertcore.tasks.classification import (
     USUAL,
     TextTask,
     best_thresholds,
+    check_thresholds,
     figures,
     in_order,
 )
@@ -173,10 +174,7 @@ class MultiLabel(TextTask):
     ) -> Settings:
         settings = super().complete(given, reading, labels)
         known = settings["thresholds"] or {}
-        if unknown := known.keys() - set(labels):
-            raise ValueError(
-                f"a threshold for {', '.join(sorted(unknown))}; {allowed(labels)}"
-            )
+        check_thresholds(known, labels)
         thresholds = {label: known.get(label, USUAL) for label in labels}
         return {**settings, "thresholds": thresholds}
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from bertcore import BertForMaskedLM
+from bertcore.command import session
 from bertcore.command.app import main
 from bertcore.tasks.loading import read_set, read_test
 from bertcore.tasks.rows import Question, Text, Words
@@ -136,6 +138,17 @@ def test_squad(version: int, tune, tmp_path, capsys) -> None:
     none = {row.id for row in data.test if row.answers == ()}
     assert none == ({f"q{n}" for n in range(0, 60, 3)} if version == 2 else set())
     assert all(isinstance(row, Question) for row in data.test)
+    table = pandas.DataFrame({"q": ["Who?"] * 2, "on": ["Anna sees .", "Ben sees ."]})
+    table.to_csv(tmp_path / "a.csv")
+    asked = ["predict", str(out), "--file", str(tmp_path / "a.csv"), "--json"]
+    assert main([*asked, "--question", "q", "--context", "on"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 2 and all(json.loads(line)["question"] for line in printed)
+    assert main([*asked, "--question", "q"]) == 1
+    error = capsys.readouterr().err
+    assert "it has no 'context', but , q, on; say which it is with --context" in error
+    assert main(["predict", str(out), "Who?\tAnna.", "--question", "q"]) == 1
+    assert "--question: lines have no columns; give --file" in capsys.readouterr().err
     switch = "--unanswerable" if version == 1 else "--no-unanswerable"
     out, _ = tune(file, "answers", switch, "--no-baselines")
     task = json.loads((out / "task.json").read_text())
@@ -177,6 +190,30 @@ def test_pandas(tune, tmp_path, capsys) -> None:
         assert "on 80 test rows" in printed
     assert main(["score", str(out), str(file)]) == 1
     assert "as UTF-8, or give --encoding 'utf-16', if it is" in capsys.readouterr().err
+
+
+def test_columns_are_kept_when_it_goes_on(tune, tmp_path, monkeypatch, capsys) -> None:
+    file = tmp_path / "a.csv"
+    table = pandas.DataFrame({"a": TEXTS, "b": [n % 2 for n in range(80)]})
+    table.to_csv(file, encoding="utf-16")
+    usual = session.Log.add
+
+    def add(log: session.Log, record: Any) -> None:
+        usual(log, record)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(session.Log, "add", add)
+    given = ["--text", "a", "--label", "b", "--encoding", "utf-16"]
+    out, _ = tune(file, "classification", *given, status=143)
+    monkeypatch.setattr(session.Log, "add", usual)
+    assert main(["resume", str(out)]) == 0
+    assert "columns: text from a, label from b" in capsys.readouterr().err
+    printed, _ = score(capsys, out, file, "--encoding", "utf-16")
+    assert "on 80 test rows of a: accuracy" in printed
+    assert main(["score", str(out), "topics", "--text", "a"]) == 1
+    assert (
+        "--text a is for files, and topics is a set by its" in capsys.readouterr().err
+    )
 
 
 def test_json_of_pandas(tune, tmp_path, capsys) -> None:
