@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 OWN = "your own"
 _TABLE = re.compile(r"\.[ct]sv\b")
-_RIGHT = ("label", "tags", "answers", "target")  # options for what is right
+_RIGHT = ("label", "tags", "answers", "output")  # options for what is right
 _UNREAD = 8  # columns that are named
 
 

@@ -31,7 +31,7 @@ _PAIRS = (
     ("#1_string", "#2_string"),
 )
 # What `Columns` calls a field.
-OPTIONS = {"words": "tokens", "labels": "label"}
+OPTIONS = {"words": "tokens", "labels": "label", "target": "output"}
 _SHOWN = 5  # faults in a message
 _WIDE = 60  # characters of a text beside its answer
 
@@ -125,7 +125,7 @@ class Columns:
         question: the column of the question.
         context: the column of the text that answers it.
         answers: the column of the answers.
-        target: the column of what is to be written.
+        output: the column of what is to be written.
     """
 
     text: str | None = None
@@ -136,7 +136,7 @@ class Columns:
     question: str | None = None
     context: str | None = None
     answers: str | None = None
-    target: str | None = None
+    output: str | None = None
 
 
 class RowKind(ABC):

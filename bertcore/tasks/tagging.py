@@ -7,6 +7,8 @@ Tags mark spans, such as names, or each stands for itself, such as parts of spee
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from dataclasses import field as not_compared
 from itertools import pairwise
 from statistics import fmean
 from typing import Any, ClassVar, NamedTuple
@@ -87,12 +89,13 @@ class Entity(NamedTuple):
     probability: float | None
 
 
-class TaggedWords(NamedTuple):
+@dataclass(frozen=True)
+class TaggedWords:
     """Words, the tag of each and, if a model gave them, the tags' probabilities."""
 
     words: tuple[str, ...]
     tags: tuple[str, ...]
-    probabilities: tuple[float, ...] = ()
+    probabilities: tuple[float, ...] = not_compared(default=(), compare=False)
 
     @property
     def plain(self) -> tuple[str, ...]:
@@ -341,7 +344,7 @@ class Tagging(HeadedTask):
 
     def as_object(self, row: Words, answer: TaggedWords) -> dict[str, Any]:
         entities = [entity._asdict() for entity in answer.spans()]
-        return {**answer._asdict(), "entities": entities}
+        return {**asdict(answer), "entities": entities}
 
 
 def _marked(tags: Sequence[str]) -> tuple[str, ...]:
