@@ -105,7 +105,7 @@ class BertForSequenceClassification(Pretrained):
     def __init__(self, config: BertConfig) -> None:
         super().__init__(config)
         self.bert = Bert(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(config.classifier_dropout)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.classifier.apply(initialise(config.initializer_range))
 
@@ -131,7 +131,7 @@ class BertForTokenClassification(Pretrained):
     def __init__(self, config: BertConfig) -> None:
         super().__init__(config)
         self.bert = Bert(config, pooler=False)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(config.classifier_dropout)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.classifier.apply(initialise(config.initializer_range))
 

@@ -5,7 +5,7 @@ torch, so that the command line can show their fields as options.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
@@ -34,7 +34,9 @@ _RANGES = {
     "attention_dropout": (0, 1),
     "layer_norm_eps": (1e-30, 1),
     "initializer_range": (1e-30, 10),
+    "head_dropout": (0, 1),
 }
+_LABELLED = "ForSequenceClassification", "ForTokenClassification"
 Settings = TypeVar("Settings")
 CLS_ID, SEP_ID = 101, 102  # of BERT's published vocabularies
 # The fields of a search that count, or are an id, and the least that they may be.
@@ -49,7 +51,7 @@ class BertConfig:
 
     `gelu` is "none" for the exact form (erf) or "tanh" for Google's approximation.
     `num_labels` is the width of a classification head, `label_names` what its
-    columns mean.
+    columns mean, `head_dropout` the rate before it, by default `dropout`.
 
     Raises:
         ValueError: if a size is not a positive integer, the heads do not divide
@@ -70,6 +72,7 @@ class BertConfig:
     gelu: str = "none"
     num_labels: int = 2
     label_names: tuple[str, ...] | None = None
+    head_dropout: float | None = None
 
     published: ClassVar[Published] = BERT  # how files say all this
     inner: ClassVar[float] = 4  # feed-forward size of a preset, in hidden sizes
@@ -87,6 +90,8 @@ class BertConfig:
             )
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
+            if name == "head_dropout" and value is None:
+                continue
             if not isinstance(value, (int, float)) or not low <= value < high:
                 raise ValueError(
                     f"{name}={value!r} must be a number in [{low}, {high})"
@@ -101,6 +106,11 @@ class BertConfig:
                     f"label_names={self.label_names} for num_labels={self.num_labels}; "
                     "give each label a name of its own"
                 )
+
+    @property
+    def classifier_dropout(self) -> float:
+        """The rate before a classification head."""
+        return self.dropout if self.head_dropout is None else self.head_dropout
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Self:
@@ -119,20 +129,33 @@ class BertConfig:
         return cls(**{**sizes, **shape, **changes})
 
     @classmethod
-    def from_pretrained(cls, folder_or_name: str | Path, **changes: Any) -> Self:
+    def from_pretrained(
+        cls, folder_or_name: str | Path, head: str = "", **changes: Any
+    ) -> Self:
         """Read `config.json` of a published checkpoint, then apply `changes`."""
         published = read_json(find_file(folder_or_name, "config.json"))
-        return cls.from_dict(published, **changes)
+        return cls.from_dict(published, head, **changes)
 
     @classmethod
-    def from_dict(cls, published: dict[str, Any], **changes: Any) -> Self:
+    def from_dict(
+        cls, published: Mapping[str, Any], head: str = "", **changes: Any
+    ) -> Self:
         """A config from the keys of a published `config.json`.
+
+        Args:
+            published: its keys. One that is not there means what it means in the
+                transformers library.
+            head: the end of the name of the class that is to be built, such as
+                "ForMaskedLM": what its head reads is then checked, too.
+            changes: fields to change.
 
         Raises:
             ValueError: if the file describes a model that is not BERT's.
         """
-        cls.published.check(published)
-        fields = {**cls.fields_of(published), **labels_of(published)}
+        cls.published.check(published, head)
+        named = head in _LABELLED and not {"num_labels", "label_names"} & changes.keys()
+        fields = cls.fields_of({**cls.published.defaults, **published})
+        fields |= labels_of(published, strict=named)
         check_fields(cls, changes)
         if "num_labels" in changes and "label_names" not in changes:
             fields.pop("label_names", None)
@@ -141,7 +164,7 @@ class BertConfig:
         return cls(**{**fields, **changes})
 
     @classmethod
-    def fields_of(cls, published: dict[str, Any]) -> dict[str, Any]:
+    def fields_of(cls, published: Mapping[str, Any]) -> dict[str, Any]:
         """Our fields, as far as a published config has them."""
         fields = {
             field: published[key]

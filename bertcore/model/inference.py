@@ -141,6 +141,34 @@ def states_at(
     return last(_gathered(hidden, columns), allowed, source=hidden)
 
 
+def text_states(
+    bert: Pretrained,
+    columns: Tensor,
+    input_ids: Tensor,
+    token_type_ids: Tensor | None = None,
+    attention_mask: Tensor | None = None,
+    position_ids: Tensor | None = None,
+) -> Tensor:
+    """What a classifier reads of each text in packed rows, `b m w`.
+
+    That is the state at `columns`, the first of each text; where the config says
+    `pooling="mean"`, as some of ModernBERT's do, the mean over the text, which is
+    number m + 1 of its row. Arguments and errors are those of `states_at`.
+    """
+    if getattr(bert.config, "pooling", "cls") == "cls":
+        return states_at(
+            bert, columns, input_ids, token_type_ids, attention_mask, position_ids
+        )
+    hidden = bert(input_ids, token_type_ids, attention_mask, position_ids)
+    _check_columns(columns, input_ids)
+    if attention_mask is None:
+        attention_mask = torch.ones_like(input_ids)
+    number = torch.arange(1, columns.shape[1] + 1, device=hidden.device)
+    own = rearrange(number, "m -> m 1") == rearrange(attention_mask, "b s -> b 1 s")
+    share = own / own.sum(dim=-1, keepdim=True).clamp(min=1)  # b m s
+    return share.to(hidden.dtype) @ hidden  # b m w
+
+
 def _gathered(hidden: Tensor, columns: Tensor) -> Tensor:
     """`b s w` to `b m w`."""
     return hidden.take_along_dim(columns[:, :, None], dim=1)

@@ -5,13 +5,36 @@ stand here; each variant's stand in its own module (chapter 0).
 """
 
 import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 # A published activation -> the `approximate` argument of torch's GELU.
 # PyTorch ports use the exact form; Google's code has used tanh since 2019-02-07.
-GELU_FORMS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
-# A `model_type` or `is_decoder` that is no family's -> the class that reads it.
-_READERS = {"'encoder-decoder'": "EncoderDecoder", "True": "Decoder"}
+GELU_FORMS = {
+    "gelu": "none",
+    "gelu_new": "tanh",
+    "gelu_pytorch_tanh": "tanh",
+    "gelu_python": "none",
+    "gelu_fast": "tanh",
+    "gelu_python_tanh": "tanh",
+}
+Values = tuple[Any | Callable[[Mapping[str, Any]], Any], ...]
+# Keys of every family, and the values at which they change nothing.
+_ALLOWED: dict[str, Values] = {
+    "is_decoder": (False, None),
+    "add_cross_attention": (False, None),
+    "is_encoder_decoder": (False, None),
+    "pruned_heads": ({}, None),
+    "quantization_config": (None,),
+    "per_layer_config": ({}, None),
+}
+# Who reads a BERT that is no encoder alone.
+_READERS = {
+    "model_type='encoder-decoder'": "EncoderDecoder",
+    "is_decoder=True": "Decoder",
+}
+_NONE: Mapping[str, Any] = MappingProxyType({})
 # The two parts of an encoder-decoder, before the names of a whole BERT each.
 _PART = re.compile(
     r"(?:encoder|decoder)\.(?=(?:bert|embeddings|encoder|pooler|mlm_head|cls)\.)"
@@ -29,6 +52,7 @@ KEYS = {
     "attention_dropout": "attention_probs_dropout_prob",
     "layer_norm_eps": "layer_norm_eps",
     "initializer_range": "initializer_range",
+    "head_dropout": "classifier_dropout",
 }
 # Our module -> the module's name in published files. `{n}` is the layer's number.
 NAMES = {
@@ -72,10 +96,16 @@ class Published(NamedTuple):
         names: our module -> its name in files; `{n}` is a layer's number.
         body: the prefix of the body's names in the file of a model with a head.
         again: a name under which files hold a tensor once more -> its own name.
-        allowed: other keys of config.json -> the values that we can compute with.
+        allowed: other keys of config.json -> the values that we can compute with. A
+            value may be a function of all keys, such as `width_of_head`.
         activation: the key that names the activation.
         table: the token table's name.
         needed: prefixes of names, of each of which a file must hold one.
+        heads: the end of a class's name, such as "ForMaskedLM" -> what `allowed` is, of
+            keys that only this head reads.
+        defaults: what it means that a config.json lacks a key, where that is not what
+            our class means by it.
+        others: what else `model_type` calls the same function.
     """
 
     model_type: str
@@ -84,33 +114,56 @@ class Published(NamedTuple):
     names: dict[str, str]
     body: str
     again: dict[str, str]
-    allowed: dict[str, tuple[Any, ...]]
+    allowed: dict[str, Values]
     activation: str = "hidden_act"
     table: str = "embeddings.word_embeddings.weight"
     needed: tuple[str, ...] = ("embeddings.", "encoder.")
+    heads: Mapping[str, dict[str, Values]] = _NONE
+    defaults: Mapping[str, Any] = _NONE
+    others: tuple[str, ...] = ()
 
-    def check(self, published: dict[str, Any]) -> None:
+    def check(self, published: Mapping[str, Any], head: str = "") -> None:
         """Refuse a config of another architecture instead of loading it wrongly.
+
+        Args:
+            published: the keys of a config.json.
+            head: the end of the name of the class that is to be built, such as
+                "ForMaskedLM". Without, what only heads read is not looked at.
 
         Raises:
             ValueError: naming the key, what it holds, and what it may hold.
         """
-        allowed: dict[str, tuple[Any, ...]] = {
-            "model_type": (self.model_type,),
+        allowed: dict[str, Values] = {
+            "model_type": (self.model_type, *self.others),
             self.activation: tuple(GELU_FORMS),
-            "is_decoder": (False,),
+            **_ALLOWED,
             **self.allowed,
+            **self.heads.get(head, {}),
         }
-        for key, values in allowed.items():
-            if key in published and published[key] not in values:
-                reader = _READERS.get(repr(published[key]))
-                remedy = f"; {reader}.from_pretrained reads it" if reader else ""
-                if key == "model_type" and not reader:
-                    remedy = "; bertcore.model.variants has the classes of others"
-                raise ValueError(
-                    f"config.json says {key}={published[key]!r}; bertcore's "
-                    f"{self.title} needs {' or '.join(map(repr, values))}{remedy}"
-                )
+        given = {**self.defaults, **published}
+        # What the file says comes first: it is what its author can see there.
+        keys = [key for key in allowed if key in given]
+        for key in sorted(keys, key=lambda key: key not in published):
+            values = [v(given) if callable(v) else v for v in allowed[key]]
+            if given[key] not in values:
+                self._refuse(key, given[key], values, key in published, head)
+
+    def _refuse(
+        self, key: str, value: Any, values: list[Any], said: bool, head: str
+    ) -> None:
+        says = f"says {key}={value!r}" if said else f"has no {key}, so it is {value!r}"
+        reader = self.model_type == "bert" and _READERS.get(f"{key}={value!r}")
+        remedy = "the transformers library computes such a model"
+        if reader:
+            remedy = f"{reader}.from_pretrained reads it"
+        elif key == "model_type":
+            remedy = "bertcore.model.variants has the classes of others"
+        elif key in self.heads.get(head, {}):
+            remedy += ", and bertcore reads its body, for a head of its own"
+        raise ValueError(
+            f"config.json {says}; bertcore's {self.title} needs "
+            f"{' or '.join(map(repr, values))}; {remedy}"
+        )
 
     def published_name(self, ours: str) -> str:
         """The name that a parameter of ours has in a published file.
@@ -142,13 +195,18 @@ class Published(NamedTuple):
         >>> BERT.canonical("module.bert.embeddings.LayerNorm.gamma")
         'embeddings.LayerNorm.weight'
         """
+        name = self.spelled(published)
+        part = part_of(name)
+        bias = name.endswith(".bias") and self.again.get(name[len(part) :])
+        return part + bias if bias else name
+
+    def spelled(self, published: str) -> str:
+        """`canonical`, but of a tensor that stands there twice each keeps its name."""
         whole = published.removeprefix("module.")
         part = part_of(whole)
         name = whole[len(part) :].removeprefix(f"{self.body}.")
         name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
-        name = re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
-        bias = name.endswith(".bias") and self.again.get(name)
-        return part + (bias or name)
+        return part + re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
 
     def copies(self) -> set[str]:
         """Names in files whose tensors need not be read: they are copies or counts."""
@@ -181,12 +239,47 @@ TABLE = BERT.table
 LAYERS = {ours: theirs for ours, theirs in BERT.names.items() if "encoder." in ours}
 
 
-def labels_of(published: dict[str, Any]) -> dict[str, Any]:
-    """`num_labels` and `label_names` from a published config's `id2label`."""
-    names = published.get("id2label")
-    if not names:
-        return {"num_labels": published.get("num_labels", 2)}
-    ordered = tuple(names[key] for key in sorted(names, key=int))
+def width_of_head(published: Mapping[str, Any]) -> Any:
+    """What a config says of a head's width if it says no more than it must."""
+    width, heads = (published.get(KEYS[key]) for key in ("hidden_size", "heads"))
+    return width // heads if isinstance(width, int) and heads else None
+
+
+def labels_of(published: Mapping[str, Any], strict: bool = False) -> dict[str, Any]:
+    """`num_labels` and `label_names` from a published config.
+
+    Args:
+        published: its keys: `id2label`, or `label2id` if that is all there is.
+        strict: refuse names that do not say what each score means; without, such
+            names are left out, because a model without these scores needs none.
+
+    Raises:
+        ValueError: if `strict`, naming the key and what it should hold.
+
+    >>> labels_of({"id2label": {"1": "yes", "0": "no"}})
+    {'num_labels': 2, 'label_names': ('no', 'yes')}
+    """
+    key = "id2label" if published.get("id2label") else "label2id"
+    table = published.get(key)
+    if not table:
+        return {"num_labels": published.get("num_labels") or 2}
+    try:
+        turned = key == "label2id"
+        pairs = [pair[::-1] if turned else pair for pair in table.items()]
+        names = {int(id): name for id, name in pairs}
+        ordered = tuple(names.get(id) for id in range(len(table)))
+        right = len(set(ordered)) == len(table) and None not in ordered
+    except (AttributeError, TypeError, ValueError):  # no table, or turned round
+        right = False
+    if not right:
+        if strict:
+            example = {"0": "neg", "1": "pos"}
+            raise ValueError(
+                f"config.json says {key}={table!r}; bertcore needs each number from 0 "
+                "with a name of its own, for each score of the head: write id2label as "
+                f"in {example}, or give num_labels=… or label_names=…"
+            )
+        return {"num_labels": published.get("num_labels") or len(table)}
     if all(name == f"LABEL_{i}" for i, name in enumerate(ordered)):
         return {"num_labels": len(ordered)}
     return {"num_labels": len(ordered), "label_names": ordered}

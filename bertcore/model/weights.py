@@ -15,20 +15,31 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from bertcore.files import new_file, write_json
+from bertcore.files import new_file, read_json, write_json
 from bertcore.model.config import BertConfig
-from bertcore.model.published import Published, bare
+from bertcore.model.published import Published, bare, part_of
 from bertcore.sources import find_file
 
 Model = TypeVar("Model", bound="Pretrained")
 _CROSS_ATTENTION = ".crossattention."  # a decoder has it, and BERT's own files lack it
 _LISTED = 12  # missing tensors that a warning names
+# As the transformers library prefers them.
+_FILES = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+# Where the checkpoints of training programs keep the weights among other things.
+_WRAPPED = "state_dict", "model_state_dict", "model", "module"
 # Our class -> what the transformers library calls it, where that differs. A body's
 # name there ends in "Model".
 PUBLISHED_CLASSES = {
     "Decoder": "BertLMHeadModel",
     "EncoderDecoder": "EncoderDecoderModel",
 }
+# RoBERTa by another `model_type` -> the beginning of its classes' names.
+_ROBERTAS = {"xlm-roberta": "XLMRoberta", "camembert": "Camembert"}
 
 
 class Pretrained(nn.Module):
@@ -75,7 +86,10 @@ class Pretrained(nn.Module):
         A pooler or a head that the file lacks starts from random weights, and one
         warning names it. Heads that this class does not have are left out.
         """
-        config = cls.config_class.from_pretrained(folder_or_name, **changes)
+        _, found, head = published_class(cls).partition("For")
+        config = cls.config_class.from_pretrained(
+            folder_or_name, found + head, **changes
+        )
         return loaded(folder_or_name, lambda: cls(config))
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -84,8 +98,9 @@ class Pretrained(nn.Module):
         What was in the folder stays until both new files are complete.
         """
         folder = Path(folder)
-        architecture = published_class(type(self))
-        config = {"architectures": [architecture], **self.published_config()}
+        config = self.published_config()
+        architecture = published_class(type(self), config["model_type"])
+        config = {"architectures": [architecture], **config}
         form = self.config.published
         tensors = {
             form.published_name(name): parameter.detach().cpu().clone().contiguous()
@@ -101,15 +116,20 @@ class Pretrained(nn.Module):
         return self.config.to_dict()
 
 
-def published_class(model: type) -> str:
+def published_class(model: type, model_type: str | None = None) -> str:
     """What the transformers library calls a class of ours.
+
+    Args:
+        model: the class.
+        model_type: of a config.json, where a RoBERTa has several names.
 
     >>> published_class(type("Bert", (), {})), published_class(type("BertForX", (), {}))
     ('BertModel', 'BertForX')
     """
     name = model.__name__
     body = "" if "For" in name else "Model"
-    return PUBLISHED_CLASSES.get(name, name + body)
+    published = PUBLISHED_CLASSES.get(name, name + body)
+    return published.replace("Roberta", _ROBERTAS.get(model_type or "", "Roberta"))
 
 
 def loaded(folder_or_name: str | Path, make: Callable[[], Model]) -> Model:
@@ -123,7 +143,9 @@ def loaded(folder_or_name: str | Path, make: Callable[[], Model]) -> Model:
         FileNotFoundError: if there is no such checkpoint.
         ValueError: if its files are damaged or do not fit the model.
     """
-    path = find_file(folder_or_name, "model.safetensors", "pytorch_model.bin")
+    path = find_file(folder_or_name, *_FILES)
+    for part in _parts(path):  # on the hub each is fetched by itself
+        find_file(folder_or_name, part)
     with torch.device("meta"):  # no memory, no random numbers: all is overwritten
         model = make()
     _check_vocabulary(path.parent / "vocab.txt", model.config)
@@ -146,10 +168,10 @@ def load_weights(model: nn.Module, path: Path) -> None:
     Parameters that the file lacks are set to their starting values.
     """
     form = model.config.published
-    tensors = {form.canonical(n): tensor for n, tensor in read_tensors(path).items()}
     parameters = published_weights(model)
-    for part in ("", "decoder."):
-        _check_copies(form, tensors, parameters, part, path)
+    found = _unwrapped(form, read_tensors(path), parameters, path)
+    _check_copies(form, found, parameters, path)
+    tensors = {form.canonical(name): tensor for name, tensor in found.items()}
     # A parameter with two names, where two are tied, may stand in a file under either.
     loaded_ids = {id(parameters[name]) for name in tensors if name in parameters}
     missing = [name for name in parameters if id(parameters[name]) not in loaded_ids]
@@ -157,7 +179,8 @@ def load_weights(model: nn.Module, path: Path) -> None:
     unknown = [name for name in spare if bare(name) not in form.copies()]
     without_cross = not any(_CROSS_ATTENTION in name for name in tensors)
     needed = [n for n in missing if not (without_cross and _CROSS_ATTENTION in n)]
-    _check_body(form, needed, f"{path} lacks")
+    example = next((f"; it has {name}" for name in unknown), "")
+    _check_body(form, needed, f"{path} lacks", example)
     _check_body(form, unknown, f"the config has no place for what {path} holds:")
     _check_tensors(tensors, parameters, path)
     with torch.no_grad():
@@ -179,14 +202,46 @@ def load_weights(model: nn.Module, path: Path) -> None:
         )
 
 
-def _check_body(form: Published, names: list[str], fault: str) -> None:
+def _unwrapped(
+    form: Published,
+    tensors: dict[str, Tensor],
+    parameters: dict[str, Tensor],
+    path: Path,
+) -> dict[str, Tensor]:
+    """The tensors without what a program that wrapped the model put before its names.
+
+    What stands before the name of the token table says it: `_orig_mod.` of a compiled
+    model, or `model.` of a module that holds this one.
+    """
+    parts = {part_of(name) for name in parameters}
+    found = set()
+    for name in tensors:
+        if f".{name}".endswith(f".{form.table}"):
+            whole = name.removesuffix(form.table).removesuffix(f"{form.body}.")
+            # An encoder-decoder's two tables have its own parts before their names.
+            part = next((p for p in parts if p and whole.endswith(p)), "")
+            found.add(whole.removesuffix(part))
+    if len(found) != 1 or found <= {"", "module."}:
+        return tensors
+    (prefix,) = found
+    warnings.warn(
+        f"{path}: {prefix!r} before the names is left out; a program that wrapped the "
+        "model put it there",
+        stacklevel=5,
+    )
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+
+
+def _check_body(
+    form: Published, names: list[str], fault: str, example: str = ""
+) -> None:
     """Embeddings and encoder must match to the last tensor; heads need not."""
     body = [n for n in names if bare(n).startswith(form.needed)]
     if body:
         raise ValueError(
             f"{fault} {len(body)} tensors of the embeddings and the encoder "
-            f"({', '.join(body[:3])}{', …' if len(body) > 3 else ''}); is config.json "
-            "the one that belongs to these weights?"
+            f"({', '.join(body[:3])}{', …' if len(body) > 3 else ''}){example}; is "
+            "config.json the one that belongs to these weights?"
         )
 
 
@@ -200,11 +255,11 @@ def _check_tensors(
         shape, expected = tuple(tensor.shape), tuple(parameter.shape)
         if shape != expected:
             remedy = "is config.json the one that belongs to these weights?"
-            if bare(name).startswith(("classifier", "qa_outputs")):
-                remedy = (
-                    f"give num_labels={shape[0]}, or start a new head on the body: "
-                    "model.bert = Bert.from_pretrained(…)"
-                )
+            new = "start a new head on the body: model.bert = Bert.from_pretrained(…)"
+            if bare(name).startswith("qa_outputs"):
+                remedy = f"an answer has two scores, its start and its end; {new}"
+            elif bare(name).startswith("classifier") and shape[1:] == expected[1:]:
+                remedy = f"give num_labels={shape[0]}, or {new}"
             raise ValueError(
                 f"{path}: {name} is {shape}, expected {expected}; {remedy}"
             )
@@ -225,22 +280,24 @@ def _check_copies(
     form: Published,
     tensors: dict[str, Tensor],
     parameters: dict[str, Tensor],
-    part: str,
     path: Path,
 ) -> None:
-    """A token table that a file holds once more must be the same there."""
-    if f"{part}{form.names['mlm_head']}.bias" not in parameters:
-        return  # no masked-LM head
-    table = tensors.get(part + form.table)
-    for name, original in form.again.items():
-        copy = tensors.get(part + name)
-        if original != form.table or table is None or copy is None:
-            continue
-        if not torch.equal(table, copy):
-            raise ValueError(
-                f"{path}: {name} differs from {original}; bertcore's masked-LM head "
-                "shares the token table, as BERT's does, so it cannot hold this model"
-            )
+    """What a file holds once more must be the same there; alone it is the original."""
+    spelled = {form.spelled(name): name for name in tensors}
+    for part in ("", "decoder."):
+        has_head = f"{part}{form.names['mlm_head']}.bias" in parameters
+        for name, original in form.again.items():
+            copy, first = spelled.get(part + name), spelled.get(part + original)
+            if copy is None:
+                continue
+            if first is None:
+                tensors[part + original] = tensors[copy]
+            elif has_head and not torch.equal(tensors[first], tensors[copy]):
+                raise ValueError(
+                    f"{path}: {name} differs from {original}, as it may with "
+                    "tie_word_embeddings=False; bertcore's masked-LM head shares the "
+                    "token table, as BERT's does, so it cannot hold this model"
+                )
 
 
 def _check_vocabulary(path: Path, config: BertConfig) -> None:
@@ -255,12 +312,36 @@ def _check_vocabulary(path: Path, config: BertConfig) -> None:
         )
 
 
+def _parts(path: Path) -> list[str]:
+    """The files that an index of weights names, or none for other files."""
+    if path.suffix != ".json":
+        return []
+    names = read_json(path).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise ValueError(f"{path} has no weight_map, which says where each tensor is")
+    return sorted(set(names.values()))
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a weights file, by name; a pickle's code is never run.
+
+    Args:
+        path: of a file, or of the index of several beside it.
 
     Raises:
         ValueError: if the file is cut short, damaged or holds more than tensors.
     """
+    if parts := _parts(path):
+        tensors = {}
+        for part in parts:
+            tensors |= read_tensors(path.parent / part)
+        lost = sorted(read_json(path)["weight_map"].keys() - tensors.keys())
+        if lost:
+            raise ValueError(
+                f"{path} promises {len(lost)} tensors that its files lack ({lost[0]}, "
+                "…); fetch them again"
+            )
+        return tensors
     not_tensors = (
         f"{path} holds something other than tensors, and loading it would run its "
         "code or lose it; ask its author for a model.safetensors"
@@ -285,7 +366,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             f"{path} ({path.stat().st_size:,} bytes) cannot be read: {reason}. "
             "It is probably cut short; fetch it again"
         ) from error
-    tensors = tensors.get("state_dict", tensors) if isinstance(tensors, dict) else None
+    if isinstance(tensors, dict):
+        inner = (tensors.get(key) for key in _WRAPPED)
+        tensors = next((part for part in inner if isinstance(part, dict)), tensors)
+    else:
+        tensors = None
     values = [None] if tensors is None else tensors.values()
     if not all(isinstance(value, Tensor) for value in values):
         raise ValueError(not_tensors)

@@ -18,7 +18,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from bertcore.model.bert import BertForSequenceClassification
-from bertcore.model.inference import states_at
+from bertcore.model.inference import text_states
 from bertcore.tasks import baselines
 from bertcore.tasks.rows import (
     Labels,
@@ -96,7 +96,7 @@ class TextObjective(nn.Module):
             inputs: those of `Bert.forward`.
         """
         first = rearrange(
-            states_at(self.model.bert, columns, **inputs), "b m w -> (b m) w"
+            text_states(self.model.bert, columns, **inputs), "b m w -> (b m) w"
         )
         return self.model.head(rearrange(first[taken], "p w -> p 1 w"))
 

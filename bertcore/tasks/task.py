@@ -439,7 +439,8 @@ class HeadedTask(Task):
     ) -> bool:
         """Whether a checkpoint's head is for this kind, and for these labels."""
         model = self.model_of(family)
-        if published.get("architectures") != [published_class(model)]:
+        name = published_class(model, published.get("model_type"))
+        if published.get("architectures") != [name]:
             return False
         if published.get("problem_type") not in self.from_types:
             return False

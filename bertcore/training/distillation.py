@@ -17,7 +17,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from bertcore.model.bert import BertForMaskedLM
-from bertcore.model.inference import evaluation, states_at
+from bertcore.model.inference import evaluation, text_states
 from bertcore.model.variants.families import masked_lm_of
 from bertcore.model.weights import Pretrained
 from bertcore.tasks import KINDS, find_task
@@ -440,7 +440,7 @@ def scores_and_states(
     if asked is not None:
         states = rearrange(model.bert(**inputs), "b s w -> (b s) w")[asked]
         return model.head(states), states
-    first = states_at(model.bert, columns, **inputs)
+    first = text_states(model.bert, columns, **inputs)
     states = rearrange(first, "b m w -> (b m) w")[taken]
     return model.head(rearrange(states, "p w -> p 1 w")), states
 

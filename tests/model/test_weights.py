@@ -261,7 +261,9 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no config.json; it holds nothing"):
         Bert.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(tiny_config().to_dict()))
-    with pytest.raises(FileNotFoundError, match="no model.safetensors and no pytorch_"):
+    with pytest.raises(
+        FileNotFoundError, match="no model.safetensors and .* no pytorch_"
+    ):
         Bert.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ValueError, match="not valid JSON"):

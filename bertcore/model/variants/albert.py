@@ -24,6 +24,8 @@ ALBERT = BERT._replace(
     body="albert",
     keys={**BERT.keys, "embedding_size": "embedding_size",
           "head_dropout": "classifier_dropout_prob"},
+    defaults={"hidden_size": 4096, "num_attention_heads": 64,
+              "intermediate_size": 16384},
     allowed={**BERT.allowed, "num_hidden_groups": (1,), "inner_group_num": (1,)},
     names={
         "embeddings.tables.token": "embeddings.word_embeddings",
@@ -58,7 +60,7 @@ ALBERT = BERT._replace(
 class AlbertConfig(BertConfig):
     """The numbers of one ALBERT; the defaults are albert-base-v2.
 
-    `embedding_size` is the width of the tables, `head_dropout` is before a classifier.
+    `embedding_size` is the width of the tables.
     """
 
     vocab_size: int = 30000
@@ -66,7 +68,7 @@ class AlbertConfig(BertConfig):
     attention_dropout: float = 0.0
     gelu: str = "tanh"
     embedding_size: int = 128
-    head_dropout: float = 0.1
+    head_dropout: float | None = 0.1
 
     published = ALBERT
 
@@ -137,7 +139,7 @@ class AlbertForSequenceClassification(parts.TextClassifier, config=AlbertConfig)
     """One answer a text; the head's first matrix is the pooler's."""
 
     def __init__(self, config: AlbertConfig) -> None:
-        head = parts.TextHead(config, nn.Tanh(), config.head_dropout)
+        head = parts.TextHead(config, nn.Tanh(), config.classifier_dropout)
         super().__init__(config, Albert(config, pooler=False), head)
 
 
@@ -145,7 +147,7 @@ class AlbertForTokenClassification(parts.TokenClassifier, config=AlbertConfig):
     """One answer a token."""
 
     def __init__(self, config: AlbertConfig) -> None:
-        head = parts.TokenHead(config, config.head_dropout)
+        head = parts.TokenHead(config, config.classifier_dropout)
         super().__init__(config, Albert(config, pooler=False), head)
 
 

@@ -18,7 +18,7 @@ from bertcore.model.config import BertConfig
 from bertcore.model.feedforward import FeedForward
 from bertcore.model.heads import MaskedLMHead
 from bertcore.model.inputs import check_inputs
-from bertcore.model.published import BERT, LAYERS
+from bertcore.model.published import BERT, LAYERS, width_of_head
 from bertcore.model.variants import parts
 from bertcore.model.weights import Pretrained, initialise
 
@@ -32,6 +32,19 @@ DEBERTA = BERT._replace(
         "kernel_size": "conv_kernel_size",
         "kernel_activation": "conv_act",
         "text_dropout": "pooler_dropout",
+        "head_dropout": "cls_dropout",
+    },
+    defaults={
+        "hidden_size": 1536,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 24,
+        "intermediate_size": 6144,
+        "position_buckets": -1,
+        "relative_attention": False,
+        "position_biased_input": True,
+        "share_att_key": False,
+        "norm_rel_ebd": "none",
+        "pos_att_type": None,
     },
     allowed={
         "relative_attention": (True,),
@@ -40,7 +53,22 @@ DEBERTA = BERT._replace(
         "norm_rel_ebd": ("layer_norm",),
         "type_vocab_size": (0,),
         "conv_groups": (1,),
-        "max_relative_positions": (-1,),
+        "max_relative_positions": (-1, 0, lambda c: c.get("max_position_embeddings")),
+        "pos_att_type": (
+            ["p2c", "c2p"],
+            ["c2p", "p2c"],
+            "p2c|c2p",
+            "c2p|p2c",
+        ),
+        "embedding_size": (lambda c: c.get("hidden_size"),),
+        "attention_head_size": (width_of_head,),
+    },
+    heads={
+        "ForMaskedLM": {"legacy": (True,)},
+        "ForSequenceClassification": {
+            "pooler_hidden_act": ("gelu",),
+            "pooler_hidden_size": (lambda c: c.get("hidden_size"),),
+        },
     },
     names={
         "embeddings.token": "embeddings.word_embeddings",
@@ -63,6 +91,7 @@ DEBERTA = BERT._replace(
     },
     again=BERT.again,
 )
+_CONV = {"tanh": torch.tanh, "gelu": F.gelu}
 
 
 @dataclass(frozen=True)
@@ -83,10 +112,30 @@ class DebertaV2Config(BertConfig):
 
     published = DEBERTA
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if type(self.position_buckets) is not int or self.position_buckets < 2:
+            raise ValueError(
+                f"position_buckets={self.position_buckets!r} must be an integer of 2 "
+                "or more"
+            )
+        size = self.kernel_size
+        if type(size) is not int or size < 0 or (size and size % 2 == 0):
+            raise ValueError(
+                f"kernel_size={size!r} (conv_kernel_size in config.json) must be 0 or "
+                "an odd integer, so that a text keeps its length"
+            )
+        if size and self.kernel_activation not in _CONV:
+            raise ValueError(
+                f"kernel_activation={self.kernel_activation!r} (conv_act in "
+                f"config.json) must be {' or '.join(map(repr, _CONV))}"
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """The keys of a published `config.json`, those that are always alike, too."""
-        fixed = {key: values[0] for key, values in self.published.allowed.items()}
-        return super().to_dict() | fixed | {"pos_att_type": ["p2c", "c2p"]}
+        fixed = {key: self.published.allowed[key][0] for key in self.published.defaults
+                 if key in self.published.allowed}  # fmt: skip
+        return super().to_dict() | fixed
 
 
 class DebertaV2(Pretrained, config=DebertaV2Config):
@@ -125,7 +174,8 @@ class DebertaV2ForSequenceClassification(parts.TextClassifier, config=DebertaV2C
 
     def __init__(self, config: DebertaV2Config) -> None:
         first = config.text_dropout
-        head = parts.TextHead(config, nn.GELU(), config.dropout, first)
+        rate = config.classifier_dropout
+        head = parts.TextHead(config, nn.GELU(), rate, first)
         super().__init__(config, DebertaV2(config), head)
 
 
@@ -175,7 +225,7 @@ class ConvLayer(nn.Module):
         self.conv = nn.Conv1d(width, width, size, padding=size // 2)
         self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.dropout)
-        self.activation = {"tanh": torch.tanh, "gelu": F.gelu}[config.kernel_activation]
+        self.activation = _CONV[config.kernel_activation]
 
     def forward(
         self, embedded: Tensor, hidden: Tensor, allowed: Tensor | None

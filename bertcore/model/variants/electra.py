@@ -102,7 +102,9 @@ class ElectraForMaskedLM(parts.MaskedLM, config=ElectraConfig):
     """The generator: which piece belongs at each place."""
 
     def __init__(self, config: ElectraConfig) -> None:
-        head = parts.FactorizedMaskedLMHead(config, config.embedding_size)
+        # The library's head has the exact form, whatever the layers have.
+        exact = config.replace(gelu="none")
+        head = parts.FactorizedMaskedLMHead(exact, config.embedding_size)
         super().__init__(config, Electra(config), head)
 
 
@@ -117,7 +119,8 @@ class ElectraForSequenceClassification(parts.TextClassifier, config=ElectraConfi
     """One answer a text."""
 
     def __init__(self, config: ElectraConfig) -> None:
-        head = parts.TextHead(config, nn.GELU(), config.dropout, first=config.dropout)
+        rate = config.classifier_dropout
+        head = parts.TextHead(config, nn.GELU(), rate, first=rate)
         super().__init__(config, Electra(config), head)
 
 
@@ -125,7 +128,7 @@ class ElectraForTokenClassification(parts.TokenClassifier, config=ElectraConfig)
     """One answer a token."""
 
     def __init__(self, config: ElectraConfig) -> None:
-        head = parts.TokenHead(config, config.dropout)
+        head = parts.TokenHead(config, config.classifier_dropout)
         super().__init__(config, Electra(config), head)
 
 

@@ -110,7 +110,11 @@ def config_like(name: str, bert: BertConfig) -> BertConfig:
 def masked_lm_classes(family: Family) -> dict[str, type[Pretrained]]:
     """Those with a head for masked pieces, by their names in `config.json`."""
     pretraining = [k for k in OF_PAIRS if k.config_class is family.config]
-    return {published_class(k): k for k in [*pretraining, family.masked_lm]}
+    return {
+        published_class(k, name): k
+        for name in (family.name, *family.config.published.others)
+        for k in [*pretraining, family.masked_lm]
+    }
 
 
 def masked_lm_of(model: nn.Module) -> Pretrained:
@@ -156,6 +160,14 @@ FAMILIES = {
 }
 
 
+# What else a config.json calls a family's function -> the family.
+_OTHERS = {
+    other: family
+    for family in FAMILIES.values()
+    for other in family.config.published.others
+}
+
+
 def family_of(published: dict[str, Any]) -> Family:
     """The family that a `config.json` names; a file that names none is BERT's.
 
@@ -163,12 +175,12 @@ def family_of(published: dict[str, Any]) -> Family:
         ValueError: if it is none of ours.
     """
     name = published.get("model_type", "bert")
-    if name not in FAMILIES:
+    known = FAMILIES | _OTHERS
+    if name not in known:
         raise ValueError(
-            f"config.json says model_type={name!r}; bertcore reads "
-            f"{', '.join(FAMILIES)}"
+            f"config.json says model_type={name!r}; bertcore reads {', '.join(known)}"
         )
-    return FAMILIES[name]
+    return known[name]
 
 
 def family_at(folder_or_name: str | Path) -> Family:

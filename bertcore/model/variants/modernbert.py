@@ -5,6 +5,7 @@ biases, attention that is local in two layers of three. Padding is left out by p
 as this course's engine does for every model.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +17,13 @@ from torch import Tensor, nn
 from bertcore.model.attention import attention_map
 from bertcore.model.config import BertConfig
 from bertcore.model.inputs import check_inputs
-from bertcore.model.published import BERT
+from bertcore.model.pooling import mean_pool
+from bertcore.model.published import BERT, width_of_head
 from bertcore.model.variants import parts
 from bertcore.model.weights import Pretrained, initialise
 
+_KINDS = {"full_attention": "global_base", "sliding_attention": "local_base"}
+_HEAD = {"classifier_bias": (False,), "classifier_activation": ("gelu",)}
 MODERNBERT = BERT._replace(
     model_type="modernbert",
     title="ModernBERT",
@@ -41,15 +45,20 @@ MODERNBERT = BERT._replace(
         "global_every": "global_attn_every_n_layers",
         "global_base": "global_rope_theta",
         "local_base": "local_rope_theta",
+        "pooling": "classifier_pooling",
     },
     allowed={
         "norm_bias": (False,),
         "attention_bias": (False,),
         "mlp_bias": (False,),
-        "classifier_bias": (False,),
-        "decoder_bias": (True,),
-        "classifier_pooling": ("cls",),
-        "classifier_activation": ("gelu",),
+        "head_dim": (width_of_head, None),
+        "rope_scaling": (None,),
+    },
+    heads={
+        "ForMaskedLM": {**_HEAD, "decoder_bias": (True,)},
+        "ForSequenceClassification": _HEAD,
+        "ForTokenClassification": _HEAD,
+        "ForQuestionAnswering": _HEAD,
     },
     activation="hidden_activation",
     names={
@@ -82,7 +91,8 @@ class ModernBertConfig(BertConfig):
 
     One layer in `global_every` sees all, the first included; the others see `window` /
     2 tokens on either side. `global_base` and `local_base` are theirs for the rotary
-    angles. `feedforward_size` is the width behind the gate.
+    angles. `feedforward_size` is the width behind the gate. A classifier reads the
+    first state of a text, or with `pooling="mean"` the mean of its states.
     """
 
     vocab_size: int = 50368
@@ -98,46 +108,59 @@ class ModernBertConfig(BertConfig):
     global_base: float = 160_000.0
     local_base: float = 10_000.0
     inner_dropout: float = 0.0
-    head_dropout: float = 0.0
+    head_dropout: float | None = 0.0
+    pooling: str = "cls"
 
     published = MODERNBERT
     inner = 1.5  # ModernBERT-base: 1,152 of 768
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pooling not in ("cls", "mean"):
+            raise ValueError(
+                f"pooling={self.pooling!r} (classifier_pooling in config.json) must be "
+                '"cls" or "mean"'
+            )
+
     @classmethod
-    def fields_of(cls, published: dict[str, Any]) -> dict[str, Any]:
+    def fields_of(cls, published: Mapping[str, Any]) -> dict[str, Any]:
         """Our fields, as far as a published config has them.
 
         The first release says how many layers apart the global ones are, transformers
         5 names the kind of each layer.
 
         Raises:
-            ValueError: if the kinds follow no such rule.
+            ValueError: if the kinds follow no such rule, or the angles another one.
         """
         fields = super().fields_of(published)
         if (kinds := published.get("layer_types")) is not None:
             # Our layers know their kind from their number, so no other order will do.
             places = [n for n, kind in enumerate(kinds) if kind == "full_attention"]
-            step = places[1] if len(places) > 1 else len(kinds)
-            if places != list(range(0, len(kinds), step)):
+            step = places[1] if len(places) > 1 else max(1, len(kinds))
+            count = fields.get("layers", len(kinds))
+            if places != list(range(0, len(kinds), step)) or len(kinds) != count:
                 raise ValueError(
                     f"config.json says layer_types={kinds}; bertcore's ModernBERT "
-                    "needs full_attention in the first layer and in every n-th after it"
+                    "needs full_attention in the first layer and in every n-th after "
+                    f"it, and one kind for each of num_hidden_layers={count}"
                 )
-            fields.setdefault("global_every", step)
+            fields["global_every"] = step
         rotary = published.get("rope_parameters") or {}
-        for field, kind in (
-            ("global_base", "full_attention"),
-            ("local_base", "sliding_attention"),
-        ):
-            if "rope_theta" in (rotary.get(kind) or {}):
-                fields[field] = rotary[kind]["rope_theta"]
+        for kind, how in rotary.items():
+            how = how or {}
+            if kind not in _KINDS or how.get("rope_type", "default") != "default":
+                raise ValueError(
+                    f"config.json says rope_parameters={rotary}; bertcore's ModernBERT "
+                    f"needs rope_type='default' for {' and '.join(_KINDS)}"
+                )
+            if "rope_theta" in how:
+                fields[_KINDS[kind]] = how["rope_theta"]
         return fields
 
     def to_dict(self) -> dict[str, Any]:
-        """The keys of a published `config.json`, those that are always alike, too."""
-        fixed = {key: values[0] for key, values in self.published.allowed.items()}
+        """The keys of a published `config.json`."""
         pad = PADDING if self.vocab_size > PADDING else 0  # of a vocabulary of its own
-        return super().to_dict() | fixed | {"pad_token_id": pad}
+        return super().to_dict() | {"pad_token_id": pad}
 
 
 class ModernBert(Pretrained, config=ModernBertConfig):
@@ -178,6 +201,22 @@ class ModernBertForSequenceClassification(
     def __init__(self, config: ModernBertConfig) -> None:
         head = ModernHead(config, config.num_labels, first=True)
         super().__init__(config, ModernBert(config), head)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        token_type_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+    ) -> Tensor:
+        """Logits, `b num_labels`."""
+        hidden = self.bert(input_ids, token_type_ids, attention_mask, position_ids)
+        if self.config.pooling == "mean":
+            if attention_mask is None:
+                attention_mask = torch.ones_like(input_ids)
+            pooled = mean_pool(hidden, attention_mask)  # b w
+            hidden = rearrange(pooled, "b w -> b 1 w")
+        return self.head(hidden)
 
 
 class ModernBertForTokenClassification(parts.TokenClassifier, config=ModernBertConfig):

@@ -5,6 +5,7 @@ drawn anew each time, no next-sentence objective, ten times the text. Its tokeni
 byte-level BPE: `bertcore.text.fast_tokenizer`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,14 @@ from bertcore.model.weights import Pretrained, initialise
 ROBERTA = BERT._replace(
     model_type="roberta",
     title="RoBERTa",
+    others=("xlm-roberta", "camembert"),
     body="roberta",
+    keys={**BERT.keys, "pad_id": "pad_token_id", "model_type": "model_type"},
+    defaults={
+        "max_position_embeddings": 512,
+        "type_vocab_size": 2,
+        "layer_norm_eps": 1e-12,
+    },
     names={
         **BERT.names,
         "mlm_head.dense": "lm_head.dense",
@@ -38,36 +46,52 @@ ROBERTA = BERT._replace(
     },
     again={"lm_head.decoder.weight": TABLE, "lm_head.decoder.bias": "lm_head.bias"},
 )
-# fairseq counts from the padding's id + 1: rows 0 and 1 of the table are never read.
-FIRST = 2
 
 
 @dataclass(frozen=True)
 class RobertaConfig(BertConfig):
     """The numbers of one RoBERTa; the defaults are roberta-base.
 
-    `max_positions` is the longest text; the table has two rows more.
+    fairseq counts positions from the padding's id + 1, so the rows of the table before
+    it are never read: two, where `pad_id` is 1. `max_positions` is the longest text.
+    XLM-RoBERTa and CamemBERT are the same function: their `model_type` is kept.
     """
 
     vocab_size: int = 50265
     segments: int = 1
     layer_norm_eps: float = 1e-5
+    pad_id: int = 1
+    model_type: str = "roberta"
 
     published = ROBERTA
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if type(self.pad_id) is not int or not 0 <= self.pad_id < self.vocab_size:
+            raise ValueError(
+                f"pad_id={self.pad_id!r} (pad_token_id in config.json) must be one of "
+                f"the ids 0 to {self.vocab_size - 1}: positions count from the one "
+                "after it"
+            )
+
+    @property
+    def first(self) -> int:
+        """The row of the position table that a text begins with."""
+        return self.pad_id + 1
+
     @classmethod
-    def fields_of(cls, published: dict[str, Any]) -> dict[str, Any]:
+    def fields_of(cls, published: Mapping[str, Any]) -> dict[str, Any]:
         """Our fields; the rows that are never read are no positions."""
         fields = super().fields_of(published)
-        if "max_positions" in fields:
-            fields["max_positions"] -= FIRST
+        pad = fields.get("pad_id", cls.pad_id)
+        if isinstance(pad, int):  # if not, it is refused
+            fields["max_positions"] -= pad + 1
         return fields
 
     def to_dict(self) -> dict[str, Any]:
         """The keys of a published `config.json`, which counts the rows never read."""
-        rows = {"max_position_embeddings": self.max_positions + FIRST}
-        ids = {"bos_token_id": 0, "pad_token_id": FIRST - 1, "eos_token_id": 2}
-        return super().to_dict() | rows | ids
+        rows = {"max_position_embeddings": self.max_positions + self.first}
+        return super().to_dict() | rows | {"model_type": self.model_type}
 
 
 class Roberta(Pretrained, config=RobertaConfig):
@@ -75,7 +99,7 @@ class Roberta(Pretrained, config=RobertaConfig):
 
     def __init__(self, config: RobertaConfig, pooler: bool = True) -> None:
         super().__init__(config)
-        rows = config.max_positions + FIRST
+        rows = config.max_positions + config.first
         self.embeddings = Embeddings(config.replace(max_positions=rows))
         self.encoder = Encoder(config)
         self.pooler = Pooler(config) if pooler else None
@@ -89,11 +113,16 @@ class Roberta(Pretrained, config=RobertaConfig):
         position_ids: Tensor | None = None,  # b s
     ) -> Tensor:
         """The states after the last layer, `b s w`; positions count from 0."""
-        check_inputs(self.config, input_ids, None, attention_mask, position_ids)
+        if self.config.segments == 1:
+            token_type_ids = None
+        check_inputs(
+            self.config, input_ids, token_type_ids, attention_mask, position_ids
+        )
         if position_ids is None:
             places = torch.arange(input_ids.shape[1], device=input_ids.device)
             position_ids = places.expand_as(input_ids)
-        hidden = self.embeddings(input_ids, None, position_ids + FIRST)  # b s w
+        position_ids = position_ids + self.config.first
+        hidden = self.embeddings(input_ids, token_type_ids, position_ids)  # b s w
         return self.encoder(hidden, attention_map(attention_mask))  # b s w
 
 
@@ -101,14 +130,17 @@ class RobertaForMaskedLM(parts.MaskedLM, config=RobertaConfig):
     """Which piece belongs at each place."""
 
     def __init__(self, config: RobertaConfig) -> None:
-        super().__init__(config, Roberta(config, pooler=False), MaskedLMHead(config))
+        # The library's head has the exact form, whatever the layers have.
+        head = MaskedLMHead(config.replace(gelu="none"))
+        super().__init__(config, Roberta(config, pooler=False), head)
 
 
 class RobertaForSequenceClassification(parts.TextClassifier, config=RobertaConfig):
     """One answer a text."""
 
     def __init__(self, config: RobertaConfig) -> None:
-        head = parts.TextHead(config, nn.Tanh(), config.dropout, first=config.dropout)
+        rate = config.classifier_dropout
+        head = parts.TextHead(config, nn.Tanh(), rate, first=rate)
         super().__init__(config, Roberta(config, pooler=False), head)
 
 
@@ -116,7 +148,7 @@ class RobertaForTokenClassification(parts.TokenClassifier, config=RobertaConfig)
     """One answer a token."""
 
     def __init__(self, config: RobertaConfig) -> None:
-        head = parts.TokenHead(config, config.dropout)
+        head = parts.TokenHead(config, config.classifier_dropout)
         super().__init__(config, Roberta(config, pooler=False), head)
 
 
