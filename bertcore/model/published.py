@@ -261,28 +261,29 @@ def labels_of(published: Mapping[str, Any], strict: bool = False) -> dict[str, A
     """
     key = "id2label" if published.get("id2label") else "label2id"
     table = published.get(key)
+    count = published.get("num_labels") or len(table or (1, 2))
     if not table:
-        return {"num_labels": published.get("num_labels") or 2}
+        return {"num_labels": count}
     try:
         turned = key == "label2id"
         pairs = [pair[::-1] if turned else pair for pair in table.items()]
         names = {int(id): name for id, name in pairs}
         ordered = tuple(names.get(id) for id in range(len(table)))
-        right = len(set(ordered)) == len(table) and None not in ordered
+        right = len(set(ordered)) == count and None not in ordered
     except (AttributeError, TypeError, ValueError):  # no table, or turned round
         right = False
     if not right:
         if strict:
             example = {"0": "neg", "1": "pos"}
             raise ValueError(
-                f"config.json says {key}={table!r}; bertcore needs each number from 0 "
-                "with a name of its own, for each score of the head: write id2label as "
-                f"in {example}, or give num_labels=… or label_names=…"
+                f"config.json says {key}={table!r}; bertcore needs a name of its own "
+                f"for each number from 0 to num_labels - 1 = {count - 1}: write "
+                f"id2label as in {example}, or give num_labels=… or label_names=…"
             )
-        return {"num_labels": published.get("num_labels") or len(table)}
+        return {"num_labels": count}
     if all(name == f"LABEL_{i}" for i, name in enumerate(ordered)):
-        return {"num_labels": len(ordered)}
-    return {"num_labels": len(ordered), "label_names": ordered}
+        return {"num_labels": count}
+    return {"num_labels": count, "label_names": ordered}
 
 
 def published_name(ours: str) -> str:

@@ -123,6 +123,34 @@ def test_many_labels_keep_their_order() -> None:
 
 
 @pytest.mark.parametrize(
+    "broken",
+    [
+        {"id2label": {"neg": 0, "pos": 1}},
+        {"id2label": {"1": "neg", "2": "pos"}},
+        {"id2label": {"0": "neg", "1": "neg"}},
+        {"id2label": ["neg", "pos"]},
+        {"label2id": {"neg": 0, "pos": 2}},
+        {"id2label": {"0": "a", "1": "b", "2": "c"}, "num_labels": 2},
+    ],
+)
+def test_labels_that_do_not_say_what_scores_mean(broken: dict) -> None:
+    """A head is refused, with advice that works; a body has no use for them."""
+    for head in ("", "ForMaskedLM", "ForQuestionAnswering"):
+        assert BertConfig.from_dict(broken, head).label_names is None
+    for head in ("ForSequenceClassification", "ForTokenClassification"):
+        with pytest.raises(ValueError, match=r"2?label.*write id2label as in.*num_lab"):
+            BertConfig.from_dict(broken, head)
+        assert BertConfig.from_dict(broken, head, num_labels=2).num_labels == 2
+        names = ("neg", "pos")
+        assert BertConfig.from_dict(broken, head, label_names=names).num_labels == 2
+
+
+def test_labels_may_stand_in_label2id_alone() -> None:
+    config = BertConfig.from_dict({"label2id": {"b": 1, "c": 2, "a": 0}})
+    assert config.label_names == ("a", "b", "c") and config.num_labels == 3
+
+
+@pytest.mark.parametrize(
     ("published", "ours"),
     [("gelu", "none"), ("gelu_new", "tanh"), ("gelu_pytorch_tanh", "tanh")],
 )

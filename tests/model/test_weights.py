@@ -195,6 +195,108 @@ def test_prefixes_of_wrapped_models(saved: Path) -> None:
     assert torch.equal(found.mlm_head.bias, expected)
 
 
+@pytest.mark.parametrize("kind", ["safetensors", "bin"])
+def test_weights_in_several_files(kind: str, tmp_path: Path, batch) -> None:
+    config = transformers.BertConfig(**tiny_config().to_dict())
+    theirs = transformers.BertForMaskedLM(config).eval()
+    fill_with_large_weights(theirs)
+    theirs.save_pretrained(tmp_path, max_shard_size="10KB")
+    index = tmp_path / "model.safetensors.index.json"
+    parts = json.loads(index.read_text())["weight_map"]
+    if kind == "bin":
+        for part in set(parts.values()):
+            torch.save(load_file(tmp_path / part), tmp_path / f"{part[:-11]}bin")
+            (tmp_path / part).unlink()
+        renamed = {name: f"{part[:-11]}bin" for name, part in parts.items()}
+        index.unlink()
+        index = tmp_path / "pytorch_model.bin.index.json"
+        index.write_text(json.dumps({"weight_map": renamed}))
+    assert len(set(parts.values())) > 3
+    ours = bertcore.BertForMaskedLM.from_pretrained(tmp_path)
+    with torch.no_grad():
+        assert (ours(**batch) - theirs(**batch).logits).abs().max() < 1e-4
+    lost = json.loads(index.read_text())["weight_map"]
+    index.write_text(json.dumps({"weight_map": lost | {"bert.x": lost.popitem()[1]}}))
+    with pytest.raises(ValueError, match=r"promises 1 tensors that .* lack \(bert.x"):
+        Bert.from_pretrained(tmp_path)
+    next(tmp_path.glob(f"model-00002-*.{kind}")).unlink()
+    with pytest.raises(FileNotFoundError, match="has no model-00002-of"):
+        Bert.from_pretrained(tmp_path)
+
+
+def test_of_two_kinds_of_files_safetensors_is_read(saved: Path) -> None:
+    """As the library does, also where the safetensors are several."""
+    tensors = load_file(saved / "model.safetensors")
+    torch.save({n: t + 1 for n, t in tensors.items()}, saved / "pytorch_model.bin")
+    (saved / "model.safetensors").rename(saved / "part.safetensors")
+    parts = dict.fromkeys(tensors, "part.safetensors")
+    index = {"metadata": {}, "weight_map": parts}
+    (saved / "model.safetensors.index.json").write_text(json.dumps(index))
+    found = Bert.from_pretrained(saved).embeddings.token.weight
+    theirs = transformers.BertModel.from_pretrained(saved)
+    assert torch.equal(found, theirs.embeddings.word_embeddings.weight)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["_orig_mod.", "model.", "bert.", "module._orig_mod.", "net.encoder."]
+)
+def test_what_stands_before_all_names_is_left_out(prefix: str, saved: Path) -> None:
+    tensors = load_file(saved / "model.safetensors")
+    expected = BertForPreTraining.from_pretrained(saved)
+    (saved / "model.safetensors").unlink()
+    wrapped = {prefix + name: tensor for name, tensor in tensors.items()}
+    wrapped["loss.weight"] = torch.ones(2)
+    torch.save({"state_dict": wrapped, "epoch": 3}, saved / "pytorch_model.bin")
+    with pytest.warns(UserWarning, match=f"'{prefix}' before the names is left out"):
+        found = BertForPreTraining.from_pretrained(saved)
+    for name, parameter in found.named_parameters():
+        assert torch.equal(parameter, expected.get_parameter(name)), name
+
+
+def test_names_of_another_kind_are_shown(saved: Path) -> None:
+    tensors = load_file(saved / "model.safetensors")
+    other = {f"{name}_x": tensor for name, tensor in tensors.items()}
+    save_file(other, saved / "model.safetensors")
+    message = r"lacks 37 .*\(embeddings.word_embeddings.weight, .*; it has .*_x; is con"
+    with pytest.raises(ValueError, match=message):
+        Bert.from_pretrained(saved)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_tied_tensor_may_stand_under_either_name(bias: bool, saved: Path) -> None:
+    tensors = load_file(saved / "model.safetensors")
+    own, other = "bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.wei"
+    other += "ght"
+    if bias:
+        own, other = "cls.predictions.bias", "cls.predictions.decoder.bias"
+    expected = tensors[own]
+    save_file({**tensors, other: expected + 1}, saved / "model.safetensors")
+    with pytest.raises(ValueError, match=f"{other} differs from .*tie_word_embeddings"):
+        BertForPreTraining.from_pretrained(saved)
+    del tensors[own]
+    save_file({**tensors, other: expected}, saved / "model.safetensors")
+    found = BertForPreTraining.from_pretrained(saved)
+    part = found.mlm_head.bias if bias else found.bert.embeddings.token.weight
+    assert torch.equal(part, expected)
+
+
+def test_answers_with_three_labels(tmp_path: Path, batch) -> None:
+    """A config that says three is no fault, weights for three are."""
+    model = bertcore.BertForQuestionAnswering(tiny_config())
+    model.save_pretrained(tmp_path)
+    three = tiny_config(num_labels=3).to_dict()
+    (tmp_path / "config.json").write_text(json.dumps(three))
+    found = bertcore.BertForQuestionAnswering.from_pretrained(tmp_path)
+    assert torch.equal(found(**batch), model.eval()(**batch))
+    tensors = load_file(tmp_path / "model.safetensors")
+    tensors["qa_outputs.weight"] = torch.ones(3, 24)
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=r"qa_.* two scores.*model.bert = Bert.from_p"):
+        bertcore.BertForQuestionAnswering.from_pretrained(tmp_path)
+    with pytest.warns(UserWarning, match="no pooler"):
+        found.bert = Bert.from_pretrained(tmp_path)  # what it advises
+
+
 def test_the_bias_under_its_other_name(saved: Path) -> None:
     tensors = load_file(saved / "model.safetensors")
     bias = tensors.pop("cls.predictions.bias")
