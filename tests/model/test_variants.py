@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bertcore import BertConfig
 from bertcore.book.checks import assert_same
+from bertcore.model.inference import text_states
 from bertcore.model.variants.albert import ALBERT, AlbertConfig, AlbertForPreTraining
 from bertcore.model.variants.deberta import (
     DEBERTA,
@@ -27,6 +28,7 @@ from bertcore.model.variants.modernbert import ModernBert, ModernBertConfig, loc
 from bertcore.model.variants.parts import SpanReader
 from bertcore.model.variants.roberta import Roberta, RobertaConfig
 from bertcore.model.weights import Pretrained, published_class
+from bertcore.tasks import KINDS
 from tests.conftest import fill_with_large_weights, tiny_config
 
 # Sizes that all differ, as in `tiny_config`, and more of what is a variant's own.
@@ -312,6 +314,65 @@ def test_modernbert_reads_both_ways_to_name_its_layers() -> None:
         assert config.global_every == 2 and config.local_base == 5.0
     with pytest.raises(ValueError, match="full_attention in the first layer"):
         ModernBertConfig.from_dict({"layer_types": ["sliding_attention"] * 2})
+
+
+def test_an_option_of_a_head_is_read_where_that_head_is(
+    batch: dict[str, Tensor], tmp_path: Path
+) -> None:
+    """Published ModernBERTs say "mean", which is a classifier's business alone."""
+    given = batch_of("modernbert", batch)
+    for head in HEADS:
+        ours = ours_of("modernbert", head, pooling="mean").eval()
+        fill_with_large_weights(ours)
+        ours.save_pretrained(tmp_path)
+        kept = json.loads((tmp_path / "config.json").read_text())
+        assert kept["classifier_pooling"] == "mean"
+        theirs = getattr(transformers, published_class(type(ours)))
+        expected = pick(theirs.from_pretrained(tmp_path).eval()(**given))
+        found = type(ours).from_pretrained(tmp_path)(**given)
+        real = given["attention_mask"].bool()
+        where = real if found.shape[:2] == real.shape else slice(None)
+        assert (found[where] - expected[where]).abs().max() < 1e-4
+        (tmp_path / "config.json").write_text(
+            json.dumps({**kept, "classifier_activation": "relu"})
+        )
+        if head == "body":
+            type(ours).from_pretrained(tmp_path)
+            continue
+        with pytest.raises(ValueError, match="activation='relu'.* reads its body, for"):
+            type(ours).from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_a_classifier_reads_packed_texts_as_if_alone(pooling: str) -> None:
+    ours = ours_of("modernbert", "classification", pooling=pooling).eval()
+    fill_with_large_weights(ours)
+    first, second = torch.arange(5, 11)[None], torch.arange(20, 27)[None]
+    states = text_states(
+        ours.bert,
+        torch.tensor([[0, 6]]),
+        torch.cat([first, second, torch.zeros(1, 2, dtype=torch.long)], dim=1),
+        attention_mask=torch.tensor([[1] * 6 + [2] * 7 + [0] * 2]),
+        position_ids=torch.tensor([[*range(6), *range(7), 0, 1]]),
+    )
+    found = ours.head(states[0, :, None])
+    expected = torch.cat([ours(first), ours(second)])
+    assert (found - expected).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("name", ["xlm-roberta", "camembert"])
+def test_roberta_by_another_name_keeps_it(name: str, tmp_path: Path) -> None:
+    config = config_of("roberta", model_type=name, pad_id=3)
+    ours = family_of({"model_type": name}).classification(config).eval()
+    fill_with_large_weights(ours)
+    ours.save_pretrained(tmp_path)
+    theirs = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    assert theirs.config.model_type == name
+    assert theirs.config.architectures == [type(theirs).__name__]
+    ids = torch.arange(4, 20)[None]
+    assert (ours(ids) - theirs.eval()(ids).logits).abs().max() < 1e-4
+    found = KINDS["classification"].build(tmp_path, ours.config.label_names or "abcde")
+    assert type(found) is type(ours) and torch.equal(found(ids), ours(ids))
 
 
 def test_what_a_variant_does_not_do_is_refused() -> None:

@@ -29,7 +29,7 @@ from tests.text.test_wordpiece import NASTY
 TEXTS = [document.text for document in introductions().documents[:200]]
 BYTES = train_byte_bpe(TEXTS, 700)
 FRAME = "[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1"
-KINDS = ("roberta", "modernbert", "albert", "deberta")
+KINDS = ("roberta", "modernbert", "albert", "deberta", "xlm-roberta", "camembert")
 
 
 def unigram(
@@ -75,6 +75,16 @@ def made(kind: str) -> transformers.PreTrainedTokenizerFast:
         special = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
         base = transformers.AlbertTokenizer
         return base(vocab=unigram(base().backend_tokenizer, special, "<unk>"))
+    if kind == "xlm-roberta":  # fairseq's ids before those of SentencePiece
+        base = transformers.XLMRobertaTokenizer
+        special = ["<s>", "<pad>", "</s>", "<unk>"]
+        pieces = unigram(base().backend_tokenizer, special, "<unk>")
+        return base(vocab=[*pieces, ("<mask>", 0.0)])
+    if kind == "camembert":
+        base = transformers.CamembertTokenizer
+        special = ["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED"]
+        pieces = unigram(base().backend_tokenizer, special, "<unk>")
+        return base(vocab=[*pieces, ("<mask>", 0.0)])
     if kind == "deberta":
         base = transformers.DebertaV2Tokenizer
         special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]  # [MASK] is added, as in v3
