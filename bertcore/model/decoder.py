@@ -100,7 +100,7 @@ class Decoder(Pretrained):
             changes: fields of the config to change.
         """
         published = read_json(find_file(folder_or_name, "config.json"))
-        config = BertConfig.from_dict(as_encoder(published), **changes)
+        config = BertConfig.from_dict({**published, "is_decoder": False}, **changes)
         if cross is None:
             cross = published.get("add_cross_attention", False)
         return loaded(folder_or_name, lambda: cls(config, cross))
@@ -177,14 +177,6 @@ class Decoder(Pretrained):
         """What `config.json` says of this model."""
         flags = {"is_decoder": True, "add_cross_attention": self.cross}
         return {**self.config.to_dict(), **flags}
-
-
-def as_encoder(published: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a decoder's config without those that make it one.
-
-    `BertConfig` describes encoders and refuses them; here they are meant.
-    """
-    return {**published, "is_decoder": False, "add_cross_attention": False}
 
 
 def source_map(

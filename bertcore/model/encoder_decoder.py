@@ -8,7 +8,7 @@ from torch import Tensor
 from bertcore.files import read_json
 from bertcore.model.bert import Bert
 from bertcore.model.config import BertConfig
-from bertcore.model.decoder import Decoder, as_encoder
+from bertcore.model.decoder import Decoder
 from bertcore.model.weights import Pretrained, loaded
 from bertcore.sources import find_file
 
@@ -70,9 +70,10 @@ class EncoderDecoder(Pretrained):
                     f"config.json of {folder_or_name} has no table of the {part}; an "
                     "encoder-decoder's has one for each of the two"
                 )
-        decoder = published["decoder"]
+        # `BertConfig` describes encoders and refuses `is_decoder`; here it is meant.
+        decoder = {**published["decoder"], "is_decoder": False}
         config = BertConfig.from_dict(published["encoder"], **changes)
-        decoder_config = BertConfig.from_dict(as_encoder(decoder), **changes)
+        decoder_config = BertConfig.from_dict(decoder, **changes)
         cross = decoder.get("add_cross_attention", True)
         tied = bool(published.get("tie_encoder_decoder"))
         return loaded(folder_or_name, lambda: cls(config, decoder_config, cross, tied))

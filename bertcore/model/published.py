@@ -6,7 +6,6 @@ stand here; each variant's stand in its own module (chapter 0).
 
 import re
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 # A published activation -> the `approximate` argument of torch's GELU.
@@ -23,7 +22,6 @@ Values = tuple[Any | Callable[[Mapping[str, Any]], Any], ...]
 # Keys of every family, and the values at which they change nothing.
 _ALLOWED: dict[str, Values] = {
     "is_decoder": (False, None),
-    "add_cross_attention": (False, None),
     "is_encoder_decoder": (False, None),
     "pruned_heads": ({}, None),
     "quantization_config": (None,),
@@ -34,7 +32,7 @@ _READERS = {
     "model_type='encoder-decoder'": "EncoderDecoder",
     "is_decoder=True": "Decoder",
 }
-_NONE: Mapping[str, Any] = MappingProxyType({})
+
 # The two parts of an encoder-decoder, before the names of a whole BERT each.
 _PART = re.compile(
     r"(?:encoder|decoder)\.(?=(?:bert|embeddings|encoder|pooler|mlm_head|cls)\.)"
@@ -98,13 +96,13 @@ class Published(NamedTuple):
         again: a name under which files hold a tensor once more -> its own name.
         allowed: other keys of config.json -> the values that we can compute with. A
             value may be a function of all keys, such as `width_of_head`.
-        activation: the key that names the activation.
-        table: the token table's name.
-        needed: prefixes of names, of each of which a file must hold one.
         heads: the end of a class's name, such as "ForMaskedLM" -> what `allowed` is, of
             keys that only this head reads.
         defaults: what it means that a config.json lacks a key, where that is not what
             our class means by it.
+        activation: the key that names the activation.
+        table: the token table's name.
+        needed: prefixes of names, of each of which a file must hold one.
         others: what else `model_type` calls the same function.
     """
 
@@ -115,11 +113,11 @@ class Published(NamedTuple):
     body: str
     again: dict[str, str]
     allowed: dict[str, Values]
+    heads: dict[str, dict[str, Values]]
+    defaults: dict[str, Any]
     activation: str = "hidden_act"
     table: str = "embeddings.word_embeddings.weight"
     needed: tuple[str, ...] = ("embeddings.", "encoder.")
-    heads: Mapping[str, dict[str, Values]] = _NONE
-    defaults: Mapping[str, Any] = _NONE
     others: tuple[str, ...] = ()
 
     def check(self, published: Mapping[str, Any], head: str = "") -> None:
@@ -234,6 +232,8 @@ BERT = Published(
         "cls.predictions.decoder.bias": "cls.predictions.bias",
     },
     allowed={"position_embedding_type": ("absolute",)},
+    heads={},
+    defaults={},
 )
 TABLE = BERT.table
 LAYERS = {ours: theirs for ours, theirs in BERT.names.items() if "encoder." in ours}

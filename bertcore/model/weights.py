@@ -322,6 +322,20 @@ def _parts(path: Path) -> list[str]:
     return sorted(set(names.values()))
 
 
+def _read_parts(path: Path, parts: list[str]) -> dict[str, Tensor]:
+    """The tensors of the files that the index at `path` names."""
+    tensors: dict[str, Tensor] = {}
+    for part in parts:
+        tensors |= read_tensors(path.parent / part)
+    lost = sorted(read_json(path)["weight_map"].keys() - tensors.keys())
+    if lost:
+        raise ValueError(
+            f"{path} promises {len(lost)} tensors that its files lack ({lost[0]}, "
+            "…); fetch them again"
+        )
+    return tensors
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a weights file, by name; a pickle's code is never run.
 
@@ -332,16 +346,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ValueError: if the file is cut short, damaged or holds more than tensors.
     """
     if parts := _parts(path):
-        tensors = {}
-        for part in parts:
-            tensors |= read_tensors(path.parent / part)
-        lost = sorted(read_json(path)["weight_map"].keys() - tensors.keys())
-        if lost:
-            raise ValueError(
-                f"{path} promises {len(lost)} tensors that its files lack ({lost[0]}, "
-                "…); fetch them again"
-            )
-        return tensors
+        return _read_parts(path, parts)
     not_tensors = (
         f"{path} holds something other than tensors, and loading it would run its "
         "code or lose it; ask its author for a model.safetensors"
@@ -369,9 +374,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if isinstance(tensors, dict):
         inner = (tensors.get(key) for key in _WRAPPED)
         tensors = next((part for part in inner if isinstance(part, dict)), tensors)
-    else:
-        tensors = None
-    values = [None] if tensors is None else tensors.values()
+    values = tensors.values() if isinstance(tensors, dict) else [None]
     if not all(isinstance(value, Tensor) for value in values):
         raise ValueError(not_tensors)
     return tensors

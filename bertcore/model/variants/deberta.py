@@ -54,12 +54,7 @@ DEBERTA = BERT._replace(
         "type_vocab_size": (0,),
         "conv_groups": (1,),
         "max_relative_positions": (-1, 0, lambda c: c.get("max_position_embeddings")),
-        "pos_att_type": (
-            ["p2c", "c2p"],
-            ["c2p", "p2c"],
-            "p2c|c2p",
-            "c2p|p2c",
-        ),
+        "pos_att_type": (["p2c", "c2p"], ["c2p", "p2c"], "p2c|c2p", "c2p|p2c"),
         "embedding_size": (lambda c: c.get("hidden_size"),),
         "attention_head_size": (width_of_head,),
     },

@@ -160,14 +160,6 @@ FAMILIES = {
 }
 
 
-# What else a config.json calls a family's function -> the family.
-_OTHERS = {
-    other: family
-    for family in FAMILIES.values()
-    for other in family.config.published.others
-}
-
-
 def family_of(published: dict[str, Any]) -> Family:
     """The family that a `config.json` names; a file that names none is BERT's.
 
@@ -175,7 +167,11 @@ def family_of(published: dict[str, Any]) -> Family:
         ValueError: if it is none of ours.
     """
     name = published.get("model_type", "bert")
-    known = FAMILIES | _OTHERS
+    known = {
+        other: family
+        for family in FAMILIES.values()
+        for other in (family.name, *family.config.published.others)
+    }
     if name not in known:
         raise ValueError(
             f"config.json says model_type={name!r}; bertcore reads {', '.join(known)}"
