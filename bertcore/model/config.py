@@ -90,7 +90,7 @@ class BertConfig:
             )
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
-            if name == "head_dropout" and value is None:
+            if value is None and getattr(type(self), name) is None:
                 continue
             if not isinstance(value, (int, float)) or not low <= value < high:
                 raise ValueError(

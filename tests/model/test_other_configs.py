@@ -23,8 +23,8 @@ from tests.conftest import ROOT, WHOLE, fill_with_large_weights
 # generated; what is returned beside the outputs; who made the file. Of ids of special
 # tokens, that of the padding matters to RoBERTa alone, which reads it.
 # `tie_word_embeddings`: the weights say it, and a masked-LM head that is not tied is
-# refused; `add_cross_attention`, too: an encoder has no place for its weights. ELECTRA's
-# `summary_…` are for multiple choice.
+# refused; `add_cross_attention`, too: an encoder has no place for its weights.
+# ELECTRA's `summary_…` are for multiple choice.
 NEUTRAL = {
     *"add_cross_attention architectures bos_token_id chunk_size_feed_forward".split(),
     *"cls_token_id deterministic_flash_attn dtype eos_token_id problem_type".split(),

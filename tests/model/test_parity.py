@@ -73,7 +73,7 @@ def test_dropout_falls_where_it_does_in_transformers(
     name: str, batch: dict[str, torch.Tensor]
 ) -> None:
     """When training, one seed gives the same outputs: same places, same rates."""
-    rates = {"dropout": 0.2, "attention_dropout": 0.3}
+    rates = {"dropout": 0.2, "attention_dropout": 0.3, "head_dropout": 0.4}
     their_model = theirs(name, "sdpa", **rates).train()
     ours = getattr(bertcore, name.replace("BertModel", "Bert"))(tiny_config(**rates))
     with torch.no_grad():

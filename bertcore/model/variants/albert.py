@@ -68,7 +68,7 @@ class AlbertConfig(BertConfig):
     attention_dropout: float = 0.0
     gelu: str = "tanh"
     embedding_size: int = 128
-    head_dropout: float | None = 0.1
+    head_dropout: float = 0.1
 
     published = ALBERT
 
@@ -139,7 +139,7 @@ class AlbertForSequenceClassification(parts.TextClassifier, config=AlbertConfig)
     """One answer a text; the head's first matrix is the pooler's."""
 
     def __init__(self, config: AlbertConfig) -> None:
-        head = parts.TextHead(config, nn.Tanh(), config.classifier_dropout)
+        head = parts.TextHead(config, nn.Tanh(), config.head_dropout)
         super().__init__(config, Albert(config, pooler=False), head)
 
 
@@ -147,7 +147,7 @@ class AlbertForTokenClassification(parts.TokenClassifier, config=AlbertConfig):
     """One answer a token."""
 
     def __init__(self, config: AlbertConfig) -> None:
-        head = parts.TokenHead(config, config.classifier_dropout)
+        head = parts.TokenHead(config, config.head_dropout)
         super().__init__(config, Albert(config, pooler=False), head)
 
 

@@ -87,7 +87,7 @@ def config_like(name: str, bert: BertConfig) -> BertConfig:
     if name == "bert":
         return bert
     fields = asdict(bert)
-    for field in ("segments", "gelu", "layer_norm_eps"):
+    for field in ("segments", "gelu", "layer_norm_eps", "head_dropout"):
         fields.pop(field)
     dropout, width = bert.dropout, bert.hidden_size
     # Lan et al. 2019, table 3: tables of 128 at most. DeBERTa has 256 buckets of

@@ -108,7 +108,7 @@ class ModernBertConfig(BertConfig):
     global_base: float = 160_000.0
     local_base: float = 10_000.0
     inner_dropout: float = 0.0
-    head_dropout: float | None = 0.0
+    head_dropout: float = 0.0
     pooling: str = "cls"
 
     published = MODERNBERT
