@@ -95,6 +95,8 @@ VALUES: dict[str, list[Any]] = {
     "max_position_embeddings": [16, 18, 24],
     "num_hidden_layers": [1, 3],
     "num_attention_heads": [1, 4, 6, 5],
+    "hidden_size": [24, 36],
+    "sliding_window": [2, 4, 64],
     "n_layers": [1, 3],
     "n_heads": [1, 4, 5],
     "intermediate_size": [24, 41],
@@ -146,7 +148,8 @@ HIDDEN = {
     "deberta-v2": "conv_kernel_size conv_act conv_groups position_buckets cls_dropout "
     "share_att_key norm_rel_ebd attention_head_size embedding_size pooler_hidden_size",
     "modernbert": "global_attn_every_n_layers global_rope_theta local_rope_theta "
-    "rope_scaling head_dim",
+    "rope_scaling head_dim sliding_window",
+    "distilbert": "hidden_size num_hidden_layers num_attention_heads",
 }
 # What the library writes in the place of a key of the first releases.
 RENAMED = {

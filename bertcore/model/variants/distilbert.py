@@ -4,7 +4,9 @@ Sanh et al. 2019 (arXiv:1910.01108). No segments and no pooler; each layer begin
 every second one of its teacher's. The teaching: `bertcore.training.distillation`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +16,7 @@ from bertcore.model.config import BertConfig
 from bertcore.model.encoder import Encoder
 from bertcore.model.heads import MaskedLMHead
 from bertcore.model.inputs import check_inputs
-from bertcore.model.published import BERT, TABLE
+from bertcore.model.published import BERT, KEYS, TABLE
 from bertcore.model.variants import parts
 from bertcore.model.weights import Pretrained, initialise
 
@@ -81,6 +83,13 @@ class DistilBertConfig(BertConfig):
     span_dropout: float = 0.1
 
     published = DISTILBERT
+
+    @classmethod
+    def fields_of(cls, published: Mapping[str, Any]) -> dict[str, Any]:
+        """Our fields; as in the library, BERT's names of three sizes come first."""
+        fields = super().fields_of(published)
+        sizes = ("hidden_size", "layers", "heads")
+        return fields | {f: published[KEYS[f]] for f in sizes if KEYS[f] in published}
 
 
 class DistilBertEmbeddings(nn.Module):

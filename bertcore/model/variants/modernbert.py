@@ -53,6 +53,7 @@ MODERNBERT = BERT._replace(
         "mlp_bias": (False,),
         "head_dim": (width_of_head, None),
         "rope_scaling": (None,),
+        "sliding_window": (lambda c: c.get("local_attention", 128) // 2, None),
     },
     heads={
         "ForMaskedLM": {**_HEAD, "decoder_bias": (True,)},
