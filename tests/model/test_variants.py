@@ -360,6 +360,34 @@ def test_a_classifier_reads_packed_texts_as_if_alone(pooling: str) -> None:
     assert (found - expected).abs().max() < 1e-4
 
 
+@pytest.mark.parametrize(
+    ("name", "head", "changes"),
+    [
+        ("roberta", "body", {"pad_id": 0}),  # positions count from 1
+        ("roberta", "body", {"pad_id": 4}),
+        ("roberta", "body", {"segments": 2}),
+        ("roberta", "masked_lm", {"gelu": "tanh"}),  # of the layers, not of the head
+        ("electra", "masked_lm", {"gelu": "tanh"}),
+    ],
+)
+def test_what_few_checkpoints_say(
+    name: str, head: str, changes: dict, batch: dict[str, Tensor]
+) -> None:
+    ours = ours_of(name, head, **changes)
+    if "pad_id" in changes:  # a token of a text is never the padding
+        batch["input_ids"] = batch["input_ids"].clamp(min=5)
+    if ours.config.segments == 1:
+        del batch["token_type_ids"]
+    assert_same(
+        ours,
+        theirs_of(ours),
+        names=ours.config.published.published_name,
+        pick=pick,
+        where=batch["attention_mask"].bool(),
+        **batch,
+    )
+
+
 @pytest.mark.parametrize("head", ["classification", "tagging"])
 @pytest.mark.parametrize("name", [name for name in VARIANTS if name != "distilbert"])
 def test_the_dropout_of_a_head_is_read_and_kept(name: str, head: str) -> None:
