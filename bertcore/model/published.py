@@ -151,7 +151,7 @@ class Published(NamedTuple):
     ) -> None:
         says = f"says {key}={value!r}" if said else f"has no {key}, so it is {value!r}"
         reader = self.model_type == "bert" and _READERS.get(f"{key}={value!r}")
-        remedy = "the transformers library computes such a model"
+        remedy = "the library that wrote this file computes such a model"
         if reader:
             remedy = f"{reader}.from_pretrained reads it"
         elif key == "model_type":
@@ -274,11 +274,10 @@ def labels_of(published: Mapping[str, Any], strict: bool = False) -> dict[str, A
         right = False
     if not right:
         if strict:
-            example = {"0": "neg", "1": "pos"}
             raise ValueError(
                 f"config.json says {key}={table!r}; bertcore needs a name of its own "
-                f"for each number from 0 to num_labels - 1 = {count - 1}: write "
-                f"id2label as in {example}, or give num_labels=… or label_names=…"
+                f"for each of {count} labels, counted from 0: write id2label as in "
+                '{"0": "neg", "1": "pos"}, or give num_labels=… or label_names=…'
             )
         return {"num_labels": count}
     if all(name == f"LABEL_{i}" for i, name in enumerate(ordered)):

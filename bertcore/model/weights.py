@@ -179,7 +179,10 @@ def load_weights(model: nn.Module, path: Path) -> None:
     unknown = [name for name in spare if bare(name) not in form.copies()]
     without_cross = not any(_CROSS_ATTENTION in name for name in tensors)
     needed = [n for n in missing if not (without_cross and _CROSS_ATTENTION in n)]
+    common = [bare(name) for name in tensors if name in parameters]
     example = next((f"; it has {name}" for name in unknown), "")
+    if any(name.startswith(form.needed) for name in common):
+        example = ""  # the names are right, and fewer
     _check_body(form, needed, f"{path} lacks", example)
     _check_body(form, unknown, f"the config has no place for what {path} holds:")
     _check_tensors(tensors, parameters, path)
