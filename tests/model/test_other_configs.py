@@ -192,8 +192,9 @@ def mutated(name: str, draw: random.Random) -> tuple[dict[str, Any], set[str]]:
             published[key] = not published.get(key, default)
         elif "dropout" in key:
             published[key] = draw.choice(RATES)
-    if name in BASES and draw.random() < 0.1:
-        published.pop(draw.choice([*published.keys() - sizes - {"model_type"}]), None)
+    others = sorted(published.keys() - sizes - {"model_type"})
+    if others and draw.random() < 0.1:
+        del published[draw.choice(others)]
     usual = {"model_type": name, **BASES.get(name, BASE)}
     every = published.keys() | usual.keys()
     return published, {k for k in every if published.get(k) != usual.get(k)}
