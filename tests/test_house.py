@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "bertcore"
 MODULES = 91
-LINES = 23_900
+LINES = 24_250
 # Of one module, with its docstrings; of a function or a class, without them.
 MODULE, FUNCTION, CLASS = 620, 40, 175
 LOOP = {"train": 90}
