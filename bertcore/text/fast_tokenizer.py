@@ -2,14 +2,15 @@
 
 RoBERTa and ModernBERT cut text into bytes and merges of them, ALBERT and DeBERTa into
 the likeliest pieces. Both are in the tokenizers library of Hugging Face; this module
-gives them the interface of `bertcore.text.wordpiece.Tokenizer`.
+gives them the interface of `bertcore.text.wordpiece.Tokenizer`. So are settings of
+WordPiece that `Tokenizer` does not have, such as tokens that somebody has added.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,7 +18,17 @@ from typing import TYPE_CHECKING, Any, Self
 from bertcore.files import new_file, read_json, write_json
 from bertcore.sources import find_file, needs
 from bertcore.text.merges import check_whole_number, checked_texts
-from bertcore.text.vocabulary import pieces_by_id
+from bertcore.text.vocabulary import (
+    added_tokens,
+    check_agreement,
+    check_class,
+    check_sides,
+    find_vocabulary,
+    load_vocabulary,
+    pieces_by_id,
+    role_names,
+    tokenizer_json_text,
+)
 from bertcore.text.wordpiece import (
     BaseTokenizer,
     Piece,
@@ -30,7 +41,14 @@ if TYPE_CHECKING:
     from tokenizers import Encoding
     from tokenizers import Tokenizer as Library
 
-_WHAT = "byte-level BPE or SentencePiece"  # needs the library
+# The special tokens that are not in the frame of a text, in BERT and in RoBERTa.
+_NAMES = {
+    "pad": ("[PAD]", "<pad>"),
+    "unk": ("[UNK]", "<unk>"),
+    "mask": ("[MASK]", "<mask>"),
+}
+# What needs the library.
+_WHAT = "byte-level BPE, SentencePiece or a token added to WordPiece"
 BYTES_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")  # as in roberta-base
 
 
@@ -40,18 +58,22 @@ class FastTokenizer(BaseTokenizer):
     It is used as `Tokenizer` is. Special tokens and their order are what its file says:
     `[CLS] text [SEP] pair [SEP]` or, in RoBERTa, `<s> text </s></s> pair </s>`.
     Segments are, too: RoBERTa has none, so all are 0. Pairs are cut as ours are; text
-    that looks like a special token is text, unless a method is told to
-    `parse_special`. Tokens that a file adds without calling them special, as ModernBERT
-    does for runs of spaces, are always read as such.
+    that looks like one of the five special tokens is text, unless a method is told to
+    `parse_special`. Other tokens that a file adds, as ModernBERT does for runs of
+    spaces, and people do for marks in their texts, are always read as such.
 
     A text must be valid: half of a surrogate pair has no bytes in UTF-8.
     """
 
-    def __init__(self, library: Library) -> None:
+    def __init__(
+        self, library: Library, special: Mapping[str, str] | None = None
+    ) -> None:
         """
         Args:
             library: is copied, without what it says about truncation and padding:
                 both are done here.
+            special: the names of special tokens, such as `{"mask": "<mask>"}`. By
+                default those of BERT or of RoBERTa, whichever there is.
 
         Raises:
             ValueError: if it does not frame a text as BERT's variants do, or has no
@@ -60,14 +82,20 @@ class FastTokenizer(BaseTokenizer):
         self._library = deepcopy(library)
         self._library.no_truncation()
         self._library.no_padding()
-        self._plain = _without_special(self._library)
+        self.special = dict(special or {})
         ids = library.get_vocab(with_added_tokens=True)
         self.vocabulary = pieces_by_id(ids, "the tokenizer")
-        self.pad_id = _id_of(library, "[PAD]", "<pad>")
-        self.unk_id = _id_of(library, "[UNK]", "<unk>")
-        self.mask_id = _id_of(library, "[MASK]", "<mask>")
-        frame = _frame_of(self._library)
+        names = {role: (name,) for role, name in self.special.items()}
+        self.pad_id, self.unk_id, self.mask_id = (
+            _id_of(library, role, names.get(role, usual))
+            for role, usual in _NAMES.items()
+        )
+        frame = _frame_of(self._library, self.special)
         self.cls_id, self.sep_id, self.separators, self.second = frame
+        ids = self.pad_id, self.unk_id, self.mask_id, self.cls_id, self.sep_id
+        self._plain = _without_special(
+            self._library, {self.vocabulary[id] for id in ids}
+        )
 
     @classmethod
     def from_pretrained(cls, folder_or_file: str | Path) -> Self:
@@ -75,27 +103,38 @@ class FastTokenizer(BaseTokenizer):
 
         Args:
             folder_or_file: a folder, a hub name or a file. Without a
-                `tokenizer.json` it holds RoBERTa's `vocab.json` and `merges.txt`.
+                `tokenizer.json` it holds RoBERTa's `vocab.json` and `merges.txt`, or
+                BERT's `vocab.txt`.
 
         Raises:
             FileNotFoundError: if there is no such checkpoint or file.
-            ValueError: if the file is no tokenizer of this kind.
+            ValueError: if the file is no tokenizer of this kind, or if the files
+                disagree, or ask for what is not to be had.
         """
-        path = Path(folder_or_file).expanduser()
-        if not path.is_file():
-            path = find_file(folder_or_file, "tokenizer.json", "vocab.json")
+        path, config = find_vocabulary(folder_or_file, "vocab.json")
+        if _is_wordpiece(path):
+            read = load_vocabulary(folder_or_file)
+            return cls(_from_json(path, tokenizer_json_text(read)), read.special)
         if path.name == "vocab.json":
-            return cls(_read_roberta(path, find_file(folder_or_file, "merges.txt")))
-        tokenizers = needs("tokenizers", _WHAT)
-        content = json.dumps(read_json(path))
-        try:
-            library = tokenizers.Tokenizer.from_str(content)
-        except Exception as error:  # the library raises nothing more special
-            raise ValueError(
-                f"{path} is no tokenizer.json that the tokenizers library "
-                f"{tokenizers.__version__} reads: {error}"
-            ) from error
-        return cls(library)
+            merges = find_file(folder_or_file, "merges.txt")
+            content = json.loads(_read_roberta(path, merges).to_str())
+            tables = [v.get("content") for v in config.values() if isinstance(v, dict)]
+            content["added_tokens"] = [
+                token
+                for token in content["added_tokens"]
+                if token["content"] not in tables
+                and "added_tokens_decoder" not in config
+            ]
+        else:
+            content = read_json(path)
+        special, ids = role_names(config), _vocabulary_ids(content)
+        check_class(path, config, str((content.get("model") or {}).get("type")))
+        check_sides(path, content)
+        check_agreement(path, config, _what_it_does(content))
+        added = added_tokens(config, special, content.get("added_tokens") or [], ids)
+        pieces_by_id(ids | {token["content"]: token["id"] for token in added}, path)
+        content["added_tokens"] = added
+        return cls(_from_json(path, json.dumps(content)), special)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `tokenizer.json` and `tokenizer_config.json`, as transformers reads."""
@@ -124,7 +163,7 @@ class FastTokenizer(BaseTokenizer):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process makes its own."""
-        return FastTokenizer, (self._library,)
+        return FastTokenizer, (self._library, self.special)
 
     def __repr__(self) -> str:
         kind = type(self._library.model).__name__
@@ -235,20 +274,73 @@ def load_tokenizer(folder_or_file: str | Path) -> AnyTokenizer:
     """Whatever tokenizer a checkpoint has: ours for WordPiece, or the library's.
 
     BERT, DistilBERT and ELECTRA have WordPiece, in a `vocab.txt` or a
-    `tokenizer.json`; all else is read by `FastTokenizer`.
+    `tokenizer.json`; all else, and WordPiece with more than `Tokenizer` has, such as
+    added tokens, is read by `FastTokenizer`.
 
     Raises:
         FileNotFoundError: if there is no such checkpoint or file.
-        ValueError: if its files cannot be read.
+        ValueError: if its files cannot be read, disagree, or ask for what is not to be
+            had.
     """
-    path = Path(folder_or_file).expanduser()
-    if not path.is_file():
-        path = find_file(folder_or_file, "tokenizer.json", "vocab.txt", "vocab.json")
-    if path.suffix == ".json":
-        model = read_json(path).get("model")
-        if not isinstance(model, dict) or model.get("type") != "WordPiece":
-            return FastTokenizer.from_pretrained(folder_or_file)
-    return Tokenizer.from_pretrained(folder_or_file)
+    path, _ = find_vocabulary(folder_or_file, "vocab.json")
+    if not _is_wordpiece(path):
+        return FastTokenizer.from_pretrained(folder_or_file)
+    read = load_vocabulary(folder_or_file)
+    if read.beyond:
+        return FastTokenizer(_from_json(path, tokenizer_json_text(read)), read.special)
+    return Tokenizer(read.pieces, read.lowercase, read.max_word_characters)
+
+
+def _is_wordpiece(path: Path) -> bool:
+    if path.name == "vocab.json":
+        return False
+    if path.suffix != ".json":
+        return True
+    model = read_json(path).get("model")
+    return isinstance(model, dict) and model.get("type") == "WordPiece"
+
+
+def _from_json(path: Path, content: str) -> Library:
+    """The library's tokenizer of a `tokenizer.json`; ValueError if it reads none."""
+    tokenizers = needs("tokenizers", _WHAT)
+    try:
+        return tokenizers.Tokenizer.from_str(content)
+    except Exception as error:  # the library raises nothing more special
+        raise ValueError(
+            f"{path} is no tokenizer.json that the tokenizers library "
+            f"{tokenizers.__version__} reads: {error}"
+        ) from error
+
+
+def _parts_of(content: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The normalizers, or the pre-tokenizers, of a `tokenizer.json` in their order."""
+    part = content.get(name) or {}
+    inner = part.get("normalizers", part.get("pretokenizers", [part]))
+    return [one for one in inner if one]
+
+
+def _what_it_does(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a `tokenizer.json` does, by the keys of `tokenizer_config.json`."""
+    normalizers = {one.get("type") for one in _parts_of(content, "normalizer")}
+    found = {
+        "do_lower_case": "Lowercase" in normalizers,
+        "keep_accents": "StripAccents" not in normalizers,
+        "split_by_punct": False,
+    }
+    for one in _parts_of(content, "pre_tokenizer"):
+        found["split_by_punct"] |= one.get("type") == "Punctuation"
+        if one.get("type") in ("ByteLevel", "Metaspace"):
+            always = one.get("prepend_scheme") == "always"
+            found["add_prefix_space"] = one.get("add_prefix_space", always)
+    return found
+
+
+def _vocabulary_ids(content: Mapping[str, Any]) -> dict[str, int]:
+    """The ids of the pieces of a `tokenizer.json`, in whatever form it has them."""
+    vocabulary = (content.get("model") or {}).get("vocab") or {}
+    if isinstance(vocabulary, dict):
+        return vocabulary
+    return {piece: id for id, (piece, *_) in enumerate(vocabulary)}
 
 
 def _read_roberta(vocab: Path, merges: Path) -> Library:
@@ -290,28 +382,29 @@ def _bytes_library(model: Any) -> Library:
     return wrapped
 
 
-def _without_special(library: Library) -> Library:
+def _without_special(library: Library, special: Set[str]) -> Library:
     """A copy, to which "[SEP]" in a text is text like any other.
 
     The library has a setting for that. But a vocabulary of SentencePiece holds special
     tokens as pieces, too, and would find them in the text: so their first character is
     cut off there before pieces are looked for.
     """
-    library = deepcopy(library)
-    library.encode_special_tokens = True
     parts = needs("tokenizers", _WHAT)
+    content = json.loads(library.to_str())
+    for token in content["added_tokens"]:
+        token["special"] = token["content"] in special
+    library = parts.Tokenizer.from_str(json.dumps(content))
+    library.encode_special_tokens = True
     if isinstance(library.model, parts.models.Unigram):
-        added = library.get_added_tokens_decoder().values()
-        names = [re.escape(token.content) for token in added if token.special]
-        first = "|".join(f"(?={name})." for name in names)
+        first = "|".join(f"(?={re.escape(name)})." for name in sorted(special))
         cut = parts.pre_tokenizers.Split(parts.Regex(first), "merged_with_previous")
         before = [library.pre_tokenizer] if library.pre_tokenizer else []
         library.pre_tokenizer = parts.pre_tokenizers.Sequence([*before, cut])
     return library
 
 
-def _id_of(library: Library, *names: str) -> int:
-    """The id of a special token by the first of these names that it has.
+def _id_of(library: Library, role: str, names: Iterable[str]) -> int:
+    """The id of the special token of a role, by the first of these names that it has.
 
     Raises:
         ValueError: if it has none.
@@ -321,13 +414,15 @@ def _id_of(library: Library, *names: str) -> int:
         if id is not None:
             return id
     raise ValueError(
-        f"the vocabulary of {library.get_vocab_size()} pieces has no "
+        f"the vocabulary of {library.get_vocab_size()} pieces has no {role}_token: no "
         f"{' and no '.join(names)}; is this the tokenizer of a BERT or of one of its "
         "variants?"
     )
 
 
-def _frame_of(library: Library) -> tuple[int, int, int, int]:
+def _frame_of(
+    library: Library, special: Mapping[str, str]
+) -> tuple[int, int, int, int]:
     """What the library puts round no text, and round two of them.
 
     Returns:
@@ -338,13 +433,15 @@ def _frame_of(library: Library) -> tuple[int, int, int, int]:
         ValueError: if that is not one token before and the same one after each text.
     """
     one, two = library.encode(""), library.encode("", "")
+    told = [special.get(role, name) for role, name in zip(("cls", "sep"), one.tokens)]
     separators = len(two.ids) - 2
     if len(one.ids) == 2 and separators in (1, 2):
         cls, sep = one.ids
-        if two.ids == [cls, *[sep] * separators, sep]:
+        if two.ids == [cls, *[sep] * separators, sep] and one.tokens == told:
             return cls, sep, separators, two.type_ids[-1]
     raise ValueError(
-        f"the tokenizer puts {one.tokens} round a text and {two.tokens} round a pair; "
+        f"the tokenizer puts {one.tokens} round a text and {two.tokens} round a pair"
+        f"{f', and its files say cls_token and sep_token {told}' if special else ''}; "
         "BERT and its variants have [CLS] text [SEP] and [CLS] text [SEP] pair [SEP], "
         "with one or two [SEP] between"
     )

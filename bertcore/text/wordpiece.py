@@ -203,9 +203,15 @@ class Tokenizer(BaseTokenizer):
 
         Raises:
             FileNotFoundError: if there is no such checkpoint or file.
-            ValueError: if the file is not a WordPiece vocabulary.
+            ValueError: if the file is not a WordPiece vocabulary, or asks for more than
+                this class has, such as added tokens.
         """
         read = load_vocabulary(folder_or_vocab_file, lowercase, max_word_characters)
+        if read.beyond:
+            raise ValueError(
+                f"{folder_or_vocab_file} has {read.beyond}, which Tokenizer has not; "
+                "read it with load_tokenizer of bertcore.text.fast_tokenizer"
+            )
         return cls(read.pieces, read.lowercase, read.max_word_characters)
 
     def save_pretrained(self, folder: str | Path) -> None:

@@ -351,8 +351,8 @@ def test_tokenizers_that_transformers_saves(tmp_path: Path, encoder_folder) -> N
         ),
         ("[1]", "tokenizer_config.json holds no table"),
         ("{", "tokenizer_config.json is not valid JSON"),
-        ('{"strip_accents": false}', "strip_accents=False, but lowercase=True"),
-        ('{"tokenize_chinese_chars": false}', "always separates Chinese"),
+        ('{"strip_accents": false}', "strip_accents=False, which Tokenizer has not"),
+        ('{"tokenize_chinese_chars": false}', "tokenize_chinese_chars=False, which"),
     ],
 )
 def test_options_that_bert_does_not_have(tmp_path, config: str, message: str) -> None:

@@ -1,0 +1,330 @@
+"""Tokenizer files that people have: the ids of transformers, or a refusal by name.
+
+Each folder here is also read by transformers, in the same process, and it decides what
+is right.
+"""
+
+import inspect
+import json
+import os
+import random
+import shutil
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import transformers
+
+from bertcore.text.fast_tokenizer import FastTokenizer, load_tokenizer
+from bertcore.text.vocabulary import FIXED, ROLES, SILENT, SPECIAL, SWITCHES
+from bertcore.text.wordpiece import Tokenizer
+from tests.text.test_library_tokenizer import made
+
+WHOLE = bool(os.environ.get("BERTCORE_WHOLE"))
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+WORDS = "the hello new york covid cafe ł 東 京 . , ! ' [ ] e1 unused lamp ##s ##ing ##é"
+PIECES = [
+    *SPECIAL,
+    "[unused1]",
+    "[BOS]",
+    "[X]",
+    *LETTERS,
+    *(f"##{letter}" for letter in LETTERS),
+    *WORDS.split(),
+]
+PIECES = list(dict.fromkeys(PIECES))
+CASED = [*PIECES, "The", "Hello", "É", "E", "##E", "C", "##O", "##V", "##I", "##D", "Ł"]
+TEXTS = (
+    "Hello the COVID lamps, E1!",
+    "[E1] x[e1]y [ E1 ] <mark>lamp</mark>",
+    "New York new york  covids covid Covid",
+    "Café ÉCLAIR é e\u0301 Łódź",
+    "東京x東 the京",
+    "  two   blanks \t\n ",
+    "a [MASK] b[SEP]c [mask] <mask> </s>d [BOS] [X] [unused1]",
+    "",
+)
+ROLE_KEYS = tuple(f"{role}_token" for role in ROLES)
+
+
+def write(path: Path, content: Any) -> None:
+    text = content if isinstance(content, str) else json.dumps(content)
+    path.write_text(text, encoding="utf8", newline="")
+
+
+def old_folder(folder: Path, kind: str, cased: bool = False, **config: Any) -> Path:
+    """As older versions wrote it: a vocab.txt and three small files."""
+    folder.mkdir(exist_ok=True)
+    write(folder / "vocab.txt", "".join(f"{p}\n" for p in (CASED if cased else PIECES)))
+    about = {"do_lower_case": not cased, "tokenizer_class": f"{kind}Tokenizer"} | config
+    write(folder / "tokenizer_config.json", about)
+    write(folder / "config.json", {"model_type": kind.lower()})
+    return folder
+
+
+def new_folder(folder: Path, kind: str, cased: bool = False) -> Path:
+    """As this version of the library writes it: a tokenizer.json, which holds all."""
+    if kind.lower() in ("roberta", "albert", "deberta", "modernbert"):
+        made(kind.lower()).save_pretrained(folder)
+        model = {"deberta": "deberta-v2"}.get(kind.lower(), kind.lower())
+        write(folder / "config.json", {"model_type": model})
+    else:
+        old_folder(folder, kind, cased)
+        theirs = transformers.AutoTokenizer.from_pretrained(folder)
+        for file in folder.iterdir():
+            file.unlink()
+        theirs.save_pretrained(folder)
+        write(folder / "config.json", {"model_type": kind.lower()})
+    return folder
+
+
+def difference(ours: Any, theirs: Any) -> str:
+    """What differs, in words; empty if nothing does."""
+    for role in ROLES:
+        found, right = (getattr(t, f"{role}{m}") for t, m in ((ours, "_id"), (theirs, "_token_id")))
+        if right is not None and found != right:
+            return f"{role}: {found}, not {right}"
+    names = [theirs.convert_ids_to_tokens(getattr(ours, f"{role}_id")) for role in ROLES]
+    for text in TEXTS:
+        encoding = theirs(text, return_offsets_mapping=True)
+        right = encoding["input_ids"]
+        found = ours.encode(text, parse_special=True)
+        if found != right:
+            return f"{text!r}: {found}, not {right}"
+        if not any(name.lower() in text.lower() for name in names):
+            if ours.encode(text) != right:
+                return f"{text!r}, as text: {ours.encode(text)}, not {right}"
+        places = [text[a:b].strip() for a, b in encoding["offset_mapping"][1:-1]]
+        if [text[p.start : p.end].strip() for p in ours.pieces(text, True)] != places:
+            return f"{text!r}: other places than {places}"
+        pair = theirs(text or "x", "the lamp")["input_ids"]
+        if len(right) > 2 and ours.encode(text, "the lamp", parse_special=True) != pair:
+            return f"{text!r} and a pair"
+    return ""
+
+
+def compare(folder: Path) -> str:
+    """"equal", "refused: …", "theirs: …" or "differs: …"."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            theirs = transformers.AutoTokenizer.from_pretrained(folder)
+            theirs("a text")
+        except BaseException as error:
+            theirs = error
+        try:
+            ours = load_tokenizer(folder)
+        except (ValueError, FileNotFoundError) as error:
+            return f"refused: {error}"
+        if isinstance(theirs, BaseException):
+            return f"theirs: {theirs!r}"
+        apart = difference(ours, theirs)
+    return f"differs: {apart}" if apart else "equal"
+
+
+# Mutations ---------------------------------------------------------------------------
+
+NAMES = ("[BOS]", "[X]", "[unused1]", "[E1]", "<mark>", "covid", "new york", "É", "CLS")
+VALUES: dict[str, tuple] = {
+    "do_lower_case": (True, False),
+    "strip_accents": (True, False, None),
+    "tokenize_chinese_chars": (True, False),
+    "keep_accents": (True, False),
+    "split_by_punct": (True, False),
+    "add_prefix_space": (True, False),
+    "do_basic_tokenize": (True, False),
+    "never_split": (None, [], ["covid"]),
+    "padding_side": ("right", "left"),
+    "truncation_side": ("right", "left"),
+    "clean_up_tokenization_spaces": (True, False),
+    "model_max_length": (8, 512),
+    "split_special_tokens": (True, False),
+    "add_bos_token": (True, False),
+    "tokenizer_class": (
+        "BertTokenizer",
+        "BertTokenizerFast",
+        "PreTrainedTokenizerFast",
+        "DistilBertTokenizer",
+        "RobertaTokenizer",
+        None,
+    ),
+    "trim_offsets": (True, False),
+    "name_or_path": ("x",),
+}
+
+
+def a_token(draw: random.Random) -> Any:
+    name = draw.choice(NAMES)
+    if draw.random() < 0.5:
+        return name
+    flags = {f: draw.random() < 0.4 for f in ("lstrip", "rstrip", "single_word", "normalized")}
+    return {"content": name, **flags}
+
+
+def edit_json(file: Path, change: Callable[[dict], None]) -> None:
+    content = json.loads(file.read_text("utf8")) if file.exists() else {}
+    change(content)
+    write(file, content)
+
+
+def mutate_config(folder: Path, draw: random.Random) -> str:
+    key = draw.choice([*VALUES, *VALUES, *ROLE_KEYS, "bos_token", "extra", "more"])
+    value: Any = draw.choice(VALUES[key]) if key in VALUES else a_token(draw)
+    if isinstance(value, dict):
+        value["__type"] = "AddedToken"
+    if key in ("extra", "more"):
+        value = [value if isinstance(value, str) else value["content"]]
+        key = {"extra": "extra_special_tokens", "more": "additional_special_tokens"}[key]
+
+    def change(content: dict) -> None:
+        if draw.random() < 0.2:
+            content.pop(key, None)
+        else:
+            content[key] = value
+
+    edit_json(folder / "tokenizer_config.json", change)
+    return f"config {key}={value}"
+
+
+def mutate_map(folder: Path, draw: random.Random) -> str:
+    key, value = draw.choice([*ROLE_KEYS, "bos_token"]), a_token(draw)
+    if draw.random() < 0.3:
+        key, value = "additional_special_tokens", [draw.choice(NAMES)]
+
+    def change(content: dict) -> None:
+        content[key] = value
+
+    edit_json(folder / "special_tokens_map.json", change)
+    return f"map {key}={value}"
+
+
+def size_of(folder: Path) -> int:
+    if (folder / "tokenizer.json").exists():
+        content = json.loads((folder / "tokenizer.json").read_text("utf8"))
+        added = [token["id"] + 1 for token in content["added_tokens"]]
+        return max([len(content["model"]["vocab"]), *added])
+    return len((folder / "vocab.txt").read_text("utf8").splitlines())
+
+
+def mutate_added(folder: Path, draw: random.Random) -> str:
+    names = draw.sample(NAMES, draw.choice((1, 1, 2)))
+    size = size_of(folder) + draw.choice((0, 0, 0, 0, 1, -3))
+    if draw.random() < 0.5:
+        write(folder / "added_tokens.json", {n: size + i for i, n in enumerate(names)})
+        return f"added {names} from {size}"
+    tokens, file = {}, folder / "tokenizer.json"
+    if file.exists() and draw.random() < 0.8:
+        listed = json.loads(file.read_text("utf8"))["added_tokens"]
+        tokens = {str(token.pop("id")): token for token in listed}
+    for number, name in enumerate(names):
+        flags = {f: draw.random() < 0.3 for f in ("lstrip", "rstrip", "single_word")}
+        flags |= {"normalized": draw.random() < 0.5, "special": draw.random() < 0.5}
+        tokens[str(size + number)] = {"content": name, **flags}
+        if file.exists() and draw.random() < 0.8:
+            token = {"id": size + number, "content": name, **flags}
+            edit_json(file, lambda content, token=token: content["added_tokens"].append(token))
+    if (folder / "vocab.txt").exists():
+        lines = (folder / "vocab.txt").read_text("utf8").splitlines()
+        for token in SPECIAL:
+            if token in lines and draw.random() < 0.9:
+                table = {"content": token, "normalized": False, "special": True}
+                tokens[str(lines.index(token))] = table
+
+    def change(content: dict) -> None:
+        content["added_tokens_decoder"] = tokens
+
+    edit_json(folder / "tokenizer_config.json", change)
+    return f"decoder {tokens}"
+
+
+def mutate_vocabulary(folder: Path, draw: random.Random) -> str:
+    if not (folder / "vocab.txt").exists():
+        return mutate_json(folder, draw)
+    lines = (folder / "vocab.txt").read_text("utf8").splitlines()
+    at, end = draw.randrange(5, len(lines)), "\n"
+    what = draw.choice(("blank", "windows", "swap", "drop", "append", "replace", "no end"))
+    if what == "swap":
+        lines[at], lines[5] = lines[5], lines[at]
+    elif what == "drop":
+        del lines[at]
+    elif what in ("append", "replace"):
+        lines[at : at + (what == "replace")] = [draw.choice(("newword", "É", "covids"))]
+    elif what == "blank":
+        lines.append("")
+    elif what == "windows":
+        end = "\r\n"
+    text = end.join(lines) + (end if what != "no end" else "")
+    write(folder / "vocab.txt", text)
+    return f"vocab.txt {what} {at}"
+
+
+def mutate_json(folder: Path, draw: random.Random) -> str:
+    file = folder / "tokenizer.json"
+    if not file.exists():
+        return mutate_map(folder, draw)
+    content = json.loads(file.read_text("utf8"))
+    what = draw.choice(("normalizer", "added", "added", "flags", "frame", "side", "piece"))
+    normalizer, told = content["normalizer"] or {}, ""
+    if what == "normalizer" and normalizer.get("type") == "BertNormalizer":
+        key = draw.choice(("lowercase", "strip_accents", "handle_chinese_chars", "clean_text"))
+        normalizer[key] = draw.choice((True, False))
+        told = f"{key}={normalizer[key]}"
+    elif what == "added":
+        id = size_of(folder) + draw.choice((0, 0, 0, 2))
+        flags = {f: draw.random() < 0.3 for f in ("lstrip", "rstrip", "single_word")}
+        flags |= {"normalized": draw.random() < 0.5, "special": draw.random() < 0.5}
+        content["added_tokens"].append({"id": id, "content": draw.choice(NAMES), **flags})
+        told = str(content["added_tokens"][-1])
+    elif what == "flags":
+        token = draw.choice(content["added_tokens"])
+        flag = draw.choice(("lstrip", "rstrip", "single_word", "normalized", "special"))
+        token[flag] = not token[flag]
+        told = str(token)
+    elif what == "frame" and draw.random() < 0.5:
+        content["post_processor"] = None
+    elif what == "side":
+        content["padding"] = {
+            "strategy": "BatchLongest", "direction": draw.choice(("Left", "Right")),
+            "pad_to_multiple_of": None, "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]",
+        }
+    elif what == "piece" and isinstance(content["model"]["vocab"], dict):
+        content["model"]["vocab"]["newword"] = len(content["model"]["vocab"])
+    write(file, content)
+    return f"json {what} {told}"
+
+
+MUTATIONS = (mutate_config, mutate_config, mutate_map, mutate_added, mutate_added, mutate_vocabulary, mutate_json)
+FAMILIES = ("Bert", "DistilBert", "Electra", "Roberta", "Albert", "Deberta", "ModernBert")
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_mutated_files(tmp_path: Path, kind: str) -> None:
+    bases = []
+    if kind in ("Bert", "DistilBert", "Electra"):
+        for cased in (False, True):
+            bases.append(old_folder(tmp_path / f"old{cased}", kind, cased))
+            bases.append(new_folder(tmp_path / f"new{cased}", kind, cased))
+    else:
+        bases.append(new_folder(tmp_path / "new", kind))
+    outcomes: Counter = Counter()
+    bad = []
+    for seed in range(300 if WHOLE else 12):
+        draw = random.Random(f"{kind} {seed}")
+        folder = tmp_path / "mutant"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(draw.choice(bases), folder)
+        told = [draw.choice(MUTATIONS)(folder, draw) for _ in range(draw.choice((1, 1, 2, 3)))]
+        try:
+            outcome = compare(folder)
+        except Exception as error:
+            outcome = f"crash: {error!r}"
+        outcomes[outcome.partition(":")[0]] += 1
+        if os.environ.get("SHOW") and outcome.startswith(os.environ["SHOW"]):
+            print(seed, told, outcome)
+        if outcome.startswith(("differs", "crash")):
+            bad.append(f"{seed} {told}: {outcome}")
+    print(kind, dict(outcomes))
+    assert not bad, "\n".join(bad)
