@@ -25,7 +25,8 @@ from bertcore.model.variants.families import load_model
 from bertcore.model.weights import Pretrained
 from bertcore.sources import ENCODER, find_file, find_optional
 from bertcore.text.batch import padded
-from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
+from bertcore.text.fast_tokenizer import AnyTokenizer, FastTokenizer, load_tokenizer
+from bertcore.text.wordpiece import check_rows
 
 WINDOW = 8192  # texts that are read, and sorted, at a time
 # Tokens of a batch. On a CPU its states should fit into the cache; an accelerator
@@ -39,6 +40,24 @@ _SWITCHES = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_max_tokens": "max",
+}
+# The file about the transformer: its names, and keys refused unless at these values.
+_BODY = [f"sentence_{kind}_config.json" for kind in ("bert", "roberta", "distilbert")]
+_FIXED = {
+    "transformer_task": "feature-extraction",
+    "module_output_name": "token_embeddings",
+    "modality_config": {
+        "text": {"method": "forward", "method_output_name": "last_hidden_state"}
+    },
+    "processing_kwargs": {},
+    "query_expansion": None,
+    "tokenizer_name_or_path": None,
+    **{f"{part}_args": {} for part in ("model", "tokenizer", "config")},
+    **{f"{part}_kwargs": {} for part in ("model", "processor", "config")},
+    # Of a Normalize, and of the whole.
+    "module_input_name": "sentence_embedding",
+    "truncate_dim": None,
+    "model_type": "SentenceTransformer",
 }
 _REMEDY = "give the parts yourself: SentenceEncoder(tokenizer, bert, pool=…)"
 
@@ -105,11 +124,15 @@ class SentenceEncoder:
             ValueError: if its files ask for what we do not have, or are damaged.
         """
         settings = read_pooling_settings(folder_or_name)
+        folder_or_name = settings.folder or folder_or_name
         tokenizer = load_tokenizer(folder_or_name)
+        if settings.lowercase and not getattr(tokenizer, "lowercase", False):
+            tokenizer = FastTokenizer.from_pretrained(folder_or_name).lower_cased()
         with warnings.catch_warnings():  # it may lack a pooler, and none is needed
             warnings.filterwarnings("ignore", "(?s).* has no pooler")
             bert = load_model(folder_or_name, lambda family: family.body)
         bert.pooler = None
+        check_rows(tokenizer, bert.config.vocab_size)
         if max_length is None and settings.max_length is not None:
             max_length = min(settings.max_length, bert.config.max_positions)
         return cls(tokenizer, bert, settings.pool, settings.normalise, max_length)
@@ -141,6 +164,7 @@ class SentenceEncoder:
         Arguments and errors are those of `encode`.
         """
         unordered = isinstance(sentences, (str, bytes, Set, Mapping))
+        unordered |= getattr(sentences, "ndim", 1) != 1  # a table has names of columns
         if unordered or not isinstance(sentences, Iterable):
             raise ValueError(
                 f"sentences is a {type(sentences).__name__}; give a list of texts, "
@@ -251,12 +275,16 @@ def batches_by_length(lengths: Sequence[int], room: int) -> list[list[int]]:
 class PoolingSettings(NamedTuple):
     """How states become a vector, whether its length is 1, and where texts are cut.
 
-    `max_length` counts tokens; None is as many as the model has positions.
+    `max_length` counts tokens; None is as many as the model has positions. `lowercase`
+    is whether texts are lower-cased before the tokenizer sees them; `folder` is where
+    tokenizer and weights are, if not where the settings are.
     """
 
     pool: Pool = mean_pool
     normalise: bool = True
     max_length: int | None = None
+    lowercase: bool = False
+    folder: Path | None = None
 
 
 def read_pooling_settings(folder_or_name: str | Path) -> PoolingSettings:
@@ -271,26 +299,53 @@ def read_pooling_settings(folder_or_name: str | Path) -> PoolingSettings:
     if path is None:
         return PoolingSettings()
     steps = _read_steps(path)
-    names = list(steps)
+    names = [name for name, _ in steps]
+    places = dict(steps)
     if names not in _STEPS:
         raise ValueError(
             f"{path} asks for the steps {', '.join(names) or '(none)'}; we have "
             f"Transformer, Pooling and, after them, Normalize: {_REMEDY}"
         )
     _check_prompt(folder_or_name)
-    pool = _read_pool(find_file(folder_or_name, f"{steps['Pooling']}/config.json"))
+    if "Normalize" in names:
+        about = _optional(folder_or_name, f"{places['Normalize']}/config.json")
+        _check_fixed(about, module_output_name="sentence_embedding")
+    body = folder = Path(folder_or_name).expanduser() / places["Transformer"]
+    if not places["Transformer"]:
+        body, folder = folder_or_name, None
+    elif not folder.is_dir():
+        raise ValueError(
+            f"{path} has the transformer in {places['Transformer']}, and from the hub "
+            "we read one in the first folder only; download all to a folder, and give "
+            "that"
+        )
+    abouts = (_optional(body, name) for name in _BODY)
+    about = next(filter(None, abouts), {})
+    _check_fixed(about)
     return PoolingSettings(
-        pool=pool,
-        normalise="Normalize" in steps,
-        max_length=_read_length(folder_or_name),
+        pool=_read_pool(find_file(folder_or_name, f"{places['Pooling']}/config.json")),
+        normalise="Normalize" in names,
+        max_length=_read_length(body, about),
+        lowercase=bool(about.get("do_lower_case")),
+        folder=folder,
     )
 
 
-def _read_steps(path: Path) -> dict[str, str]:
+def _check_fixed(about: Mapping[str, Any], **others: Any) -> None:
+    """ValueError naming the setting that we do not have."""
+    for key, value in (_FIXED | others).items():
+        if about.get(key) not in (None, value):
+            raise ValueError(
+                f"the files of sentence-transformers say {key}={about[key]!r:.80}, and "
+                f"we have {value!r:.80} only: {_REMEDY}"
+            )
+
+
+def _read_steps(path: Path) -> list[tuple[str, str]]:
     """The steps of a `modules.json` in their order, each with its folder."""
     steps = read_any_json(path)
     try:
-        return {step["type"].rpartition(".")[2]: step["path"] for step in steps}
+        return [(step["type"].rpartition(".")[2], step["path"]) for step in steps]
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"{path} holds no list of steps, each with a type and a path"
@@ -304,7 +359,7 @@ def _read_pool(path: Path) -> Pool:
         kinds = [
             _SWITCHES.get(key, key)
             for key, value in config.items()
-            if key.startswith("pooling_mode") and value is True
+            if key.startswith("pooling_mode") and value
         ]
     kinds = (kinds if isinstance(kinds, list) else [kinds]) or ["mean"]
     if len(kinds) != 1 or kinds[0] not in _POOLS:
@@ -315,21 +370,23 @@ def _read_pool(path: Path) -> Pool:
     return _POOLS[kinds[0]]
 
 
-def _read_length(folder_or_name: str | Path) -> int | None:
+def _read_length(body: str | Path, about: Mapping[str, Any]) -> int | None:
     """`max_seq_length`; where it is not said, the tokenizer's `model_max_length`."""
-    for name, key in (
-        ("sentence_bert_config.json", "max_seq_length"),
-        ("tokenizer_config.json", "model_max_length"),
-    ):
-        length = _optional(folder_or_name, name).get(key)
-        if length is not None:
-            return int(length)
-    return None
+    length = about.get("max_seq_length")
+    if length is None:
+        length = _optional(body, "tokenizer_config.json").get("model_max_length")
+    if not isinstance(length, int | float | None) or length is True:
+        raise ValueError(
+            f"max_seq_length or model_max_length is {length!r}; it counts tokens, so "
+            "write a whole number into the file"
+        )
+    return None if length is None else int(length)
 
 
 def _check_prompt(folder_or_name: str | Path) -> None:
     """Words that are put before every text would have to be put there by us."""
     config = _optional(folder_or_name, "config_sentence_transformers.json")
+    _check_fixed(config)
     name = config.get("default_prompt_name")
     prompt = (config.get("prompts") or {}).get(name)
     if prompt:

@@ -74,7 +74,7 @@ def test_other_pooling(tmp_path, pooling, asked) -> None:
 
 
 @pytest.mark.parametrize(
-    "steps", [("Transformer", "Pooling", "Dense"), ("Pooling",), ("Normalize",), ()]
+    "steps", [("Transformer", "Pooling", "Dense"), ("Pooling",) * 2, ("Normalize",), ()]
 )
 def test_other_steps(tmp_path, steps) -> None:
     asked = ", ".join(steps) or r"\(none\)"
@@ -86,6 +86,32 @@ def test_other_steps(tmp_path, steps) -> None:
 def test_not_a_list_of_steps(tmp_path, modules) -> None:
     with pytest.raises(ValueError, match="modules.json holds no list of steps"):
         read_pooling_settings(write(tmp_path, modules=modules))
+
+
+@pytest.mark.parametrize(
+    ("file", "about"),
+    [
+        ("sentence_bert_config", {"query_expansion": {"length": 32}}),
+        ("sentence_bert_config", {"transformer_task": "fill-mask"}),
+        ("sentence_bert_config", {"tokenizer_args": {"do_lower_case": True}}),
+        ("sentence_roberta_config", {"processing_kwargs": {"text": {}}}),
+        ("config_sentence_transformers", {"truncate_dim": 8}),
+        ("config_sentence_transformers", {"model_type": "SparseEncoder"}),
+        ("2_Normalize/config", {"module_input_name": "token_embeddings"}),
+    ],
+)
+def test_settings_that_would_change_vectors(tmp_path, file, about) -> None:
+    steps = "Transformer", "Pooling", "Normalize"
+    (key,) = about
+    with pytest.raises(ValueError, match=f"sentence-transformers say {key}="):
+        read_pooling_settings(write(tmp_path, *steps, **{file: about}))
+
+
+def test_a_length_that_is_none(tmp_path) -> None:
+    about = {"max_seq_length": "long"}
+    write(tmp_path, "Transformer", "Pooling", sentence_bert_config=about)
+    with pytest.raises(ValueError, match="max_seq_length .* is 'long'; it counts"):
+        read_pooling_settings(tmp_path)
 
 
 def test_a_prompt(tmp_path) -> None:

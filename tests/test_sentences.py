@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import chain, islice, pairwise
 from pathlib import Path
 
+import pandas
 import pytest
 import torch
 from hypothesis import given, settings
@@ -25,6 +26,7 @@ from bertcore.text.corpora import introductions
 from bertcore.text.vocabulary import SPECIAL
 from tests.conftest import fill_with_large_weights, tiny_config
 
+MODULES = "sentence_transformers.models"
 LETTERS = "abcdefghijklmnopqrstuvwx"
 PIECES = [*SPECIAL, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
 quickly = settings(max_examples=40, deadline=None, derandomize=True)
@@ -301,13 +303,55 @@ def test_a_folder_that_asks_for_more_places_than_there_are(tiny, tmp_path) -> No
     tiny.tokenizer.save_pretrained(tmp_path)
     tiny.bert.save_pretrained(tmp_path)
     steps = ["Transformer", "Pooling"]
-    listed = [{"type": f"x.{step}", "path": step} for step in steps]
+    places = zip(steps, ("", "Pooling"), strict=True)
+    listed = [{"type": f"x.{step}", "path": place} for step, place in places]
     (tmp_path / "modules.json").write_text(json.dumps(listed))
     (tmp_path / "Pooling").mkdir()
     (tmp_path / "Pooling" / "config.json").write_text("{}")
     (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 999}')
     found = SentenceEncoder.from_pretrained(tmp_path)
     assert found.max_length == 16 and found.bert.pooler is None
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_lower_case_first_and_an_older_layout(tmp_path, older: bool) -> None:
+    """The transformer in a folder of its own, and a cased one told to lower-case."""
+    cased = Tokenizer([*PIECES[:-1], "\u00e9"], lowercase=False)
+    body = tmp_path / "0_Transformer" if older else tmp_path
+    cased.save_pretrained(body)
+    tiny_bert().save_pretrained(body)
+    about = {"max_seq_length": 9, "do_lower_case": True}
+    (body / "sentence_bert_config.json").write_text(json.dumps(about))
+    places = {"Transformer": "0_Transformer" if older else "", "Pooling": "1_Pooling"}
+    steps = [
+        {"idx": n, "name": str(n), "path": path, "type": f"{MODULES}.{step}"}
+        for n, (step, path) in enumerate(places.items())
+    ]
+    (tmp_path / "modules.json").write_text(json.dumps(steps))
+    (tmp_path / "1_Pooling").mkdir()
+    pooling = {"word_embedding_dimension": 24, "pooling_mode_cls_token": 1}
+    (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    theirs = SentenceTransformer(str(tmp_path), device="cpu")
+    ours = SentenceEncoder.from_pretrained(tmp_path)
+    assert (ours.pool, ours.max_length) == (cls_pool, 9)
+    texts = ["A b C", "HUG \u00c9", "", "a " * 30]
+    expected = theirs.encode(texts, convert_to_tensor=True)
+    assert largest_difference(ours.encode(texts), expected) < 1e-5
+    (body / "sentence_bert_config.json").write_text("{}")
+    kept = SentenceEncoder.from_pretrained(tmp_path).encode(["A b C"])
+    assert largest_difference(kept, expected[:1]) > 1e-2
+
+
+def test_tables_and_more_pieces_than_rows(tiny, tmp_path) -> None:
+    with pytest.raises(ValueError, match="sentences is a DataFrame; give a list"):
+        tiny.encode(pandas.DataFrame({"text": ["a"]}))
+    found = tiny.encode(pandas.Series(["a b", "c"], index=[5, 7]))
+    assert torch.equal(found, tiny.encode(["a b", "c"]))
+    tiny.tokenizer.save_pretrained(tmp_path)
+    tiny.bert.save_pretrained(tmp_path)
+    (tmp_path / "added_tokens.json").write_text(json.dumps({"[E1]": len(PIECES)}))
+    with pytest.raises(ValueError, match="has 54 pieces, and the weights have a table"):
+        SentenceEncoder.from_pretrained(tmp_path)
 
 
 def test_it_says_what_it_does(tiny) -> None:

@@ -307,7 +307,7 @@ def _check_vocabulary(path: Path, config: BertConfig) -> None:
     """A vocabulary beside the weights may be padded in the table, never longer."""
     if not path.is_file():
         return
-    pieces = len(path.read_bytes().removesuffix(b"\n").split(b"\n"))
+    pieces = len(path.read_bytes().rstrip(b"\r\n").split(b"\n"))
     if pieces > config.vocab_size:
         raise ValueError(
             f"{path} has {pieces} pieces, but the weights beside it have a table of "

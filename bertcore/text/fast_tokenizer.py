@@ -18,17 +18,16 @@ from typing import TYPE_CHECKING, Any, Self
 from bertcore.files import new_file, read_json, write_json
 from bertcore.sources import find_file, needs
 from bertcore.text.merges import check_whole_number, checked_texts
-from bertcore.text.vocabulary import (
+from bertcore.text.tokenizer_files import (
+    ROLES,
     added_tokens,
     check_agreement,
     check_class,
     check_sides,
     find_vocabulary,
-    load_vocabulary,
-    pieces_by_id,
     role_names,
-    tokenizer_json_text,
 )
+from bertcore.text.vocabulary import load_vocabulary, pieces_by_id, tokenizer_json_text
 from bertcore.text.wordpiece import (
     BaseTokenizer,
     Piece,
@@ -136,11 +135,19 @@ class FastTokenizer(BaseTokenizer):
         content["added_tokens"] = added
         return cls(_from_json(path, json.dumps(content)), special)
 
+    def lower_cased(self) -> Self:
+        """The same, but a text is lower-cased before anything else is done to it."""
+        parts = needs("tokenizers", _WHAT).normalizers
+        library = deepcopy(self._library)
+        following = [library.normalizer] if library.normalizer else []
+        library.normalizer = parts.Sequence([parts.Lowercase(), *following])
+        return type(self)(library, self.special)
+
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `tokenizer.json` and `tokenizer_config.json`, as transformers reads."""
         names = {
             f"{role}_token": self.vocabulary[getattr(self, f"{role}_id")]
-            for role in ("pad", "unk", "cls", "sep", "mask")
+            for role in ROLES
         }
         inputs = ["input_ids", "token_type_ids", "attention_mask"]
         if not self.second:
@@ -433,7 +440,10 @@ def _frame_of(
         ValueError: if that is not one token before and the same one after each text.
     """
     one, two = library.encode(""), library.encode("", "")
-    told = [special.get(role, name) for role, name in zip(("cls", "sep"), one.tokens)]
+    told = [
+        special.get(role, name)
+        for role, name in zip(("cls", "sep"), one.tokens, strict=False)
+    ]
     separators = len(two.ids) - 2
     if len(one.ids) == 2 and separators in (1, 2):
         cls, sep = one.ids

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
@@ -107,24 +108,30 @@ class BaseTokenizer(ABC):
 
     def __call__(
         self,
-        texts: str | Sequence[str],
-        pairs: str | Sequence[str] | None = None,
+        texts: str | Iterable[str],
+        pairs: str | Iterable[str] | None = None,
         max_length: int | None = None,
         parse_special: bool = False,
     ) -> dict[str, Tensor]:
         """A padded batch, ready for `Bert`: three tensors, `b s` each.
+
+        Args:
+            texts: one, or any number in order: a list, a column of a table, what yields
+                them one after another.
+            pairs: as many.
 
         Returns:
             `input_ids`; `token_type_ids`, 0 for the first segment and for padding,
             1 for the second; `attention_mask`, 1 for a token and 0 for padding.
 
         Raises:
-            ValueError: if there are no texts, or not as many pairs.
+            ValueError: if there are no texts, or not as many pairs, or if they are no
+                texts.
         """
         from bertcore.text.batch import padded  # the only use of torch in here
 
-        texts = [texts] if isinstance(texts, str) else list(texts or [])
-        pairs = [pairs] if isinstance(pairs, str) else pairs
+        texts = _listed("texts", () if texts is None else texts)
+        pairs = None if pairs is None else _listed("pairs", pairs)
         if not texts:
             raise ValueError("no texts: an empty batch; give at least one text")
         if pairs is not None and len(pairs) != len(texts):
@@ -523,6 +530,44 @@ def with_special_tokens(
     if not second:
         return [cls, *first, sep], []
     return [cls, *first, *[sep] * separators], [*second, sep]
+
+
+def _listed(name: str, texts: str | Iterable[str]) -> list[str]:
+    """Texts in whatever form they come, as a list; ValueError if they have no order."""
+    if isinstance(texts, str):
+        return [texts]
+    unordered = isinstance(texts, (bytes, Set, Mapping))
+    # A table would give the names of its columns.
+    if unordered or getattr(texts, "ndim", 1) != 1 or not isinstance(texts, Iterable):
+        raise ValueError(
+            f"{name} is a {type(texts).__name__}; give one text, a list of texts, or a "
+            'column of a table, such as table["text"]'
+        )
+    return list(texts)
+
+
+def check_rows(tokenizer: BaseTokenizer, rows: int) -> None:
+    """Whether a model's table of `rows` pieces can be this tokenizer's.
+
+    A table may be longer than the vocabulary, padded to a multiple of 8 or 100. What is
+    longer otherwise was made for more pieces, and there is a warning.
+
+    Raises:
+        ValueError: if there are more pieces than rows.
+    """
+    pieces = len(tokenizer)
+    if pieces > rows:
+        raise ValueError(
+            f"the tokenizer has {pieces} pieces, and the weights have a table of {rows}"
+            "; use the tokenizer that came with the weights, without tokens added later"
+        )
+    if pieces < rows and rows % 8 and rows % 100:
+        warnings.warn(
+            f"the weights have a table of {rows} pieces, and the tokenizer {pieces}: "
+            "is a file missing beside the vocabulary, such as added_tokens.json or "
+            "tokenizer.json?",
+            stacklevel=3,
+        )
 
 
 def check_text(text: object) -> None:

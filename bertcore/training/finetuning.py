@@ -36,6 +36,7 @@ from bertcore.tasks.task import (
 from bertcore.text.batch import TrainingBatch
 from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
 from bertcore.text.store import vocabulary_digest
+from bertcore.text.wordpiece import check_rows
 from bertcore.training.engine import Run, rows_digest, weights_digest
 from bertcore.training.loop import (
     ComputeSettings,
@@ -343,6 +344,7 @@ def _new_predictor(
         raise ValueError(f"{what} came with no tokenizer; give tokenizer=…")
     tokenizer = tokenizer or load_tokenizer(weights)
     model = task_model(data.kind, weights, data.labels, tuning.seed, tuning.tied)
+    check_rows(tokenizer, model.config.vocab_size)
     read, written = task.positions(model)
     reading = FeatureSettings(
         tokenizer,

@@ -29,6 +29,7 @@ from bertcore.tasks.sets import sounds_tokenizer
 from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
 from bertcore.text.prepare import HELD_OUT, TRAIN, Prepared, open_prepared, packaged
 from bertcore.text.store import Store
+from bertcore.text.wordpiece import check_rows
 from bertcore.training.checkpoint import (
     Checkpoint,
     checkpoints,
@@ -325,7 +326,9 @@ def load_trained(name: str | Path) -> TrainedModel:
             f"head for masked pieces; give a {' or a '.join(kinds)}"
         )
     model = load_model(place, lambda family: kinds[names[0]])
-    return TrainedModel(model, load_tokenizer(name))
+    tokenizer = load_tokenizer(name)
+    check_rows(tokenizer, model.config.vocab_size)
+    return TrainedModel(model, tokenizer)
 
 
 def _load_run(folder: Path) -> TrainedModel:

@@ -344,7 +344,9 @@ def test_tokenizers_of_other_models() -> None:
     with pytest.raises(ValueError, match=r"puts \[\] round a text and \[\] round a"):
         FastTokenizer(library())
     bare = tokenizers.Tokenizer(models.WordLevel({"[PAD]": 0, "<unk>": 1}, "<unk>"))
-    with pytest.raises(ValueError, match=r"of 2 .* no mask_token: no \[MASK\] and no <mask>"):
+    with pytest.raises(
+        ValueError, match=r"of 2 .* no mask_token: no \[MASK\] and no <mask>"
+    ):
         FastTokenizer(bare)
     with pytest.raises(ValueError, match="of 6 pieces has no id 5, but 'a' has 9"):
         FastTokenizer(library(a=9))
