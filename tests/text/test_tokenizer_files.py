@@ -116,7 +116,7 @@ def difference(ours: Any, theirs: Any) -> str:
 
 
 def compare(folder: Path) -> str:
-    """ "equal", "refused: …", "theirs: …" or "differs: …"."""
+    """How ours and theirs compare: one word, a colon, and why."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -131,6 +131,10 @@ def compare(folder: Path) -> str:
         if isinstance(theirs, BaseException):
             return f"theirs: {theirs!r}"
         apart = difference(ours, theirs)
+    tables = [folder / n for n in ("special_tokens_map.json", "added_tokens.json")]
+    older = [json.loads(t.read_text("utf8")) if t.exists() else {} for t in tables]
+    if apart and older[1].keys() & set(older[0].get("additional_special_tokens", ())):
+        return f"documented: {apart}"  # see test_added_tokens_are_read_and_kept
     return f"differs: {apart}" if apart else "equal"
 
 
@@ -189,16 +193,23 @@ def test_each_key_of_the_library_is_obeyed_neutral_or_refused() -> None:
 
 def test_added_tokens_are_read_and_kept(tmp_path: Path) -> None:
     """Beside a vocab.txt; written again, transformers reads the same ids."""
-    folder = old_folder(tmp_path / "old", "Bert")
+    extra = {"additional_special_tokens": ["[E1]"]}
+    folder = old_folder(tmp_path / "old", "Bert", **extra)
     size = len(PIECES)
     write(folder / "added_tokens.json", {"[E1]": size, "covid": size + 1})
-    write(folder / "special_tokens_map.json", {"additional_special_tokens": ["[E1]"]})
     lines = [piece for piece in PIECES if piece != "covid"] + ["lamps"]
     write(folder / "vocab.txt", "\n".join(lines))
     ours = load_tokenizer(folder)
     assert isinstance(ours, FastTokenizer) and len(ours) == size + 2
     assert ours.tokenize("the [E1]COVID") == ["the", "[E1]", "covid"]
     assert compare(folder) == "equal"
+    # The list may stand in the other file. There, version 5 of the library no longer
+    # sees that [E1] is special, and finds it in "[e1]", too; what older versions wrote
+    # and trained with does not.
+    write(folder / "tokenizer_config.json", {"tokenizer_class": "BertTokenizer"})
+    write(folder / "special_tokens_map.json", extra)
+    assert load_tokenizer(folder).definition == ours.definition
+    assert compare(folder).startswith("documented: '[E1] x[e1]y")
     ours.save_pretrained(tmp_path / "new")
     write(tmp_path / "new" / "config.json", {"model_type": "bert"})
     assert compare(tmp_path / "new") == "equal"
@@ -233,7 +244,7 @@ def test_settings_that_are_obeyed(tmp_path: Path, config: dict[str, Any]) -> Non
         ({"tokenizer_class": "BertJapaneseTokenizer"}, "tokenizer_class='BertJap"),
         ({"cls_token": "[GONE]"}, r"lacks \[GONE\]"),
         ({"cls_token": 7}, "cls_token: 7 .* a token is a text"),
-        ({"added_tokens_decoder": {"300": {"content": "x"}}}, "but 'x' has 300"),
+        ({"added_tokens_decoder": {"300": {"content": "xx"}}}, "but 'xx' has 300"),
         ({"added_tokens_decoder": {"6": {"content": "[X]"}}}, "id 6, and as a piece"),
         ({"added_tokens_decoder": ["x"]}, "added_tokens_decoder .* must be a table"),
     ],
@@ -251,7 +262,7 @@ def test_a_tokenizer_json_that_its_neighbours_contradict(tmp_path: Path) -> None
     assert compare(folder) == "equal"
     write(folder / "vocab.txt", "\n".join([*CASED[:-1], "mine"]))
     with pytest.raises(
-        ValueError, match="piece 8. is '\u0141' and 'mine'; delete the one"
+        ValueError, match="piece 90 is '\u0141' and 'mine'; delete the one"
     ):
         load_tokenizer(folder)
     (folder / "vocab.txt").unlink()
