@@ -126,6 +126,9 @@ class FastTokenizer(BaseTokenizer):
             ]
         else:
             content = read_json(path)
+            _from_json(
+                path, json.dumps(content)
+            )  # so its parts are what they should be
         special, ids = role_names(config), _vocabulary_ids(content)
         check_class(path, config, str((content.get("model") or {}).get("type")))
         check_sides(path, content)

@@ -208,7 +208,7 @@ def added_tokens(
     """
     named = _named_tokens(config, special)
     found = _numbered_tokens(config, named, listed)
-    following = 1 + max([*ids.values(), *(token["id"] for token in found.values())])
+    following = 1 + max([-1, *ids.values(), *(token["id"] for token in found.values())])
     for name, token in named.items():
         role = name in special.values()
         if name in found or name in ids or not role:  # else it is missing

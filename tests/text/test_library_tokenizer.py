@@ -329,6 +329,9 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     path.write_text('{"model": {"type": "Magic"}}', encoding="utf8")
     with pytest.raises(ValueError, match="tokenizer.json is no tokenizer.json that"):
         load_tokenizer(tmp_path)
+    path.write_text('{"model": {"type": "BPE"}, "normalizer": [1]}', encoding="utf8")
+    with pytest.raises(ValueError, match="tokenizer.json is no tokenizer.json that"):
+        load_tokenizer(tmp_path)
     path.write_text('{"model": ', encoding="utf8")
     with pytest.raises(ValueError, match="tokenizer.json is not valid JSON"):
         load_tokenizer(tmp_path)
