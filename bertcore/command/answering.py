@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import torch
 
-from bertcore.command import say
+from bertcore.command import MASK, say
 from bertcore.command.options import flag_of
 from bertcore.files import COMPRESSED, SENTENCES, TABLES, ending_of, open_text
 from bertcore.model.variants.families import masked_lm_of
@@ -28,7 +28,6 @@ from bertcore.training.run import RUN, load_trained
 GROUP = 256  # lines that are answered together, if so many are there
 _CHUNK = 1 << 16  # bytes read at a time
 _MANY = 100  # test rows: then chance moves a share of right answers by less than .1
-MASK = "[MASK]"
 
 
 def predictor_of(name: str) -> Predictor:

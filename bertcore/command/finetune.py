@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bertcore.command import say
+from bertcore.command import at_work, counted, say
 from bertcore.command.options import (
     field_options,
     flag_of,
@@ -261,8 +261,9 @@ def predict(
     form = _form(predictor, context, file, json, columns_in(given))
     groups, keyboard = _groups(texts, file, predictor.task, encoding)
     skip = keyboard or on_fault == "skip"
+    found = answering.answers(predictor, groups, form, skip)
     try:
-        for row, answer in answering.answers(predictor, groups, form, skip):
+        for row, answer in counted(found, "rows answered" if file else ""):
             typer.echo(answering.said(predictor.task, row, answer, json))
     except BrokenPipeError:
         # Who reads the answers has had enough, as head has: that is no fault. Python
@@ -314,6 +315,7 @@ def _groups(
         return [answering.texts_given(texts)], False
     if file is not None:
         return answering.groups_in(file.expanduser(), task, encoding), False
+    at_work("")  # it waits for lines to come
     keyboard = sys.stdin.buffer.isatty()
     if keyboard:
         say("a text a line, please; Ctrl-D ends", error=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from bertcore import __version__
-from bertcore.command import say
+from bertcore.command import MASK, say
 from bertcore.command.options import field_options, given_options, with_options
 from bertcore.model.config import PRESETS
 from bertcore.sources import ENCODER, OUR_MODEL, describe
@@ -19,7 +19,6 @@ Data = Annotated[
 ]
 ANY_MODEL = "A run, a model's folder or a hub name."
 PlanName = Literal[tuple(PLANS)]
-MASK = "[MASK]"
 EVERYDAY = (
     *("seconds", "steps", "batch", "pass_size", "length", "learning_rate"),
     *("optimiser", "mask_rate", "pairs", "seed"),
@@ -124,8 +123,8 @@ def evaluate(
 ) -> None:
     """How well a model predicts texts that it has not seen.
 
-    15 % of the pieces are hidden, the same each time. Loss in nats for a hidden piece,
-    bits for a character of those pieces, and the share of right guesses.
+    15 % of the pieces are hidden, the same each time. Loss in nats per hidden piece and
+    in bits per character of the texts, and the share of right guesses.
 
     \b
       bertcore evaluate my-run

@@ -20,7 +20,7 @@ import torch
 import typer
 from tqdm import tqdm
 
-from bertcore.command import DIVERGED, FAULT, say
+from bertcore.command import DIVERGED, FAULT, at_work, say
 from bertcore.text.prepare import packaged
 from bertcore.training.checkpoint import checkpoints
 from bertcore.training.devices import Machine, World, join, leave, measure
@@ -42,6 +42,7 @@ from bertcore.training.run import (
 
 WARM_UP = 2  # updates that are not counted: memory is found, kernels are chosen
 LINES = 20  # of a run that is not evaluated
+FEW = 10  # updates that are hardly worth the name of a run
 _BAR = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 Made = TypeVar("Made")
 
@@ -189,6 +190,7 @@ class Log:
         """Show one update, and the evaluations since the last one."""
         if not self.leads:
             return
+        at_work(str(record).strip())
         _, _, brief = str(record).partition("% ")  # the bar has a percentage itself
         self.bar.set_postfix_str(brief, refresh=False)
         self.bar.update(record.progress - self.bar.n)
@@ -259,20 +261,26 @@ class PretrainingJob(Job):
         machine = measure(device, getattr(torch, name) if name else None)
         if world.leads:
             say(str(machine))
+        is_new = not (folder / RUN).is_file()
         about = together(lambda: self._described(machine, world), world, device)
         wanted = _session_settings(about.asked)
         if wanted.tensorboard:
             self.curves = folder / CURVES
-        self.run = run = start_run(
-            about.texts(folder),
-            about.recipe,
-            about.config,
-            folder,
-            settings=_compute_settings(machine, world, wanted),
-            save_every=wanted.save_every,
-            evaluations=wanted.looks,
-            shard=wanted.shard and world.size > 1,
-        )
+        try:
+            self.run = run = start_run(
+                about.texts(folder),
+                about.recipe,
+                about.config,
+                folder,
+                settings=_compute_settings(machine, world, wanted),
+                save_every=wanted.save_every,
+                evaluations=wanted.looks,
+                shard=wanted.shard and world.size > 1,
+            )
+        except ValueError:
+            if is_new and world.leads:  # so that the folder takes other options
+                (folder / RUN).unlink()
+            raise
         if world.leads:
             count = sum(p.numel() for p in run.model.parameters())
             at = "new"
@@ -317,6 +325,13 @@ class PretrainingJob(Job):
                 error=True,
             )
             return
+        if done.step < FEW and self.run.recipe.seconds is not None:
+            say(
+                f"bertcore: {self.run.recipe.seconds:g} seconds were enough for so few "
+                "updates that little is learnt; give more --seconds, or a smaller "
+                "--batch",
+                error=True,
+            )
         say(f"finished: {sums}; {folder / MODEL} is the model")
         say(f'what next: bertcore fill-mask "Some [MASK] text." --model {folder}')
 
