@@ -21,7 +21,7 @@ import re
 import shutil
 import warnings
 import zlib
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE, lookup
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE, lookup
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from hashlib import file_digest
@@ -48,6 +48,7 @@ _REMARK = re.compile(r"#\s*(id\b|[\w:. ]+ = )")  # before a sentence
 _LONGEST_CELL = 10_000_000  # characters; a quotation mark too many ends there
 _STEP = 1 << 18  # bytes
 _AT_ONCE = 1000  # rows of a Parquet file that are in memory together
+_CONTROL = bytes(set(range(32)) - set(b"\t\n\r"))
 
 # Writing -----------------------------------------------------------------------------
 
@@ -201,22 +202,26 @@ def read_json(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def open_text(
-    path: Path, newline: str | None = None, encoding: str | None = None
+    path: Path,
+    newline: str | None = None,
+    encoding: str | None = None,
+    errors: str = "strict",
 ) -> Iterator[TextIO]:
     """A text file, perhaps compressed, open for reading.
 
-    A byte order mark is dropped.
+    A byte order mark is dropped; that of UTF-16 or UTF-32 says that the file is in it.
 
     Args:
         path: of the file; the ending .gz, .bz2 or .xz says how it is compressed.
         newline: "" keeps line ends; by default each becomes a line feed.
         encoding: as Python names it, such as "latin-1"; None is UTF-8. Where a user
             may choose, give "utf-8": errors then say that there is a choice.
+        errors: "replace" makes U+FFFD of bytes that are not in the encoding.
 
     Raises:
         ValueError: if Python has no such encoding; where the file is read, naming it
             and the first byte that is not in the encoding, or that the compressed data
-            are damaged.
+            are damaged, or that it seems to be UTF-16 without a mark.
     """
     try:
         "".encode(encoding or "utf-8")  # knows of texts only; not of zip, say
@@ -225,22 +230,19 @@ def open_text(
             f"no encoding={encoding!r}; give one that Python knows, such as 'utf-16', "
             "'cp1252' or 'latin-1'"
         ) from error
-    name = lookup(encoding or "utf-8").name
-    decoder = "utf-8-sig" if name == "utf-8" else name  # drops a byte order mark
+    codec = lookup(encoding or "utf-8").name
     opener = COMPRESSED.get(path.suffix.lower(), open)
-    with (
-        opener(path, "rb") as data,
-        # In large steps: Python's own, of 8 KB, take gzip twice as long.
-        BufferedReader(data, _STEP) as steps,
-        TextIOWrapper(steps, decoder, newline=newline) as file,
-    ):
+    # In large steps: Python's own, of 8 KB, take gzip twice as long.
+    with opener(path, "rb") as data, BufferedReader(data, _STEP) as steps:
         try:
-            yield file
+            if codec == "utf-8":
+                codec = _unicode_codec(path, steps.peek(), encoding)
+            yield TextIOWrapper(steps, codec, errors, newline)  # closed with `steps`
         except UnicodeError as error:
-            if name == "utf-8":
+            if codec == "utf-8-sig":
                 _check_utf8(path, encoding)  # Python counts from where it read last
             raise ValueError(
-                f"{path} is not {name} ({error}); give the encoding=… that it is in"
+                f"{path} is not {codec} ({error}); give the encoding=… that it is in"
             ) from error
         except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
             if getattr(error, "errno", None) is not None:
@@ -251,17 +253,37 @@ def open_text(
             ) from error
 
 
+def _unicode_codec(path: Path, start: bytes, encoding: str | None) -> str:
+    """The codec of a file that should be UTF-8, by the bytes that it begins with.
+
+    Raises:
+        ValueError: if it seems to be UTF-16 and has no mark that says so.
+    """
+    if start.startswith((BOM_UTF32_LE, BOM_UTF32_BE)):
+        return "utf-32"
+    if start.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return "utf-16"
+    # Every other byte says which alphabet it is, and is small: for Latin letters 0.
+    for name, half in (("utf-16-be", start[:4096:2]), ("utf-16-le", start[1:4096:2])):
+        if half[1:] and 4 * len(half.translate(None, _CONTROL)) < len(half):
+            choice = f", or give encoding={name!r}" if encoding else ""
+            raise ValueError(
+                f"{path} seems to be UTF-16 without a byte order mark; save the file "
+                f"as UTF-8{choice}"
+            )
+    return "utf-8-sig"  # which drops a mark
+
+
 def _check_utf8(path: Path, encoding: str | None) -> None:
     """ValueError if a byte is not UTF-8, by its place in the whole file."""
-    position, guess = 0, "cp1252"  # what Windows wrote in Western Europe
+    position = 0
     with COMPRESSED.get(path.suffix.lower(), open)(path, "rb") as file:
         for line in file:  # no character of several bytes has a line feed in it
-            if not position and line.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-                guess = "utf-16"
             try:
                 line.decode("utf8")
             except UnicodeDecodeError as error:
-                choice = f", or give encoding={guess!r}, if it is" if encoding else ""
+                # What Windows wrote in Western Europe; Latin-1 is a part of it.
+                choice = ", or give encoding='cp1252', if it is" if encoding else ""
                 raise ValueError(
                     f"{path} is not UTF-8: byte {position + error.start} is "
                     f"0x{line[error.start]:02x}; save the file as UTF-8{choice}"
@@ -300,7 +322,10 @@ def check_ending(path: Path, endings: Iterable[str]) -> str:
 
 
 def read_records(
-    path: Path, needed: Iterable[str] = (), encoding: str | None = None
+    path: Path,
+    needed: Iterable[str] = (),
+    encoding: str | None = None,
+    errors: str = "strict",
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows of a file, each with its place, such as "my.csv, line 17".
 
@@ -317,7 +342,7 @@ def read_records(
     Args:
         path: of the file.
         needed: columns without which a table is refused.
-        encoding: as for `open_text`.
+        encoding, errors: as for `open_text`.
 
     Raises:
         FileNotFoundError: if there is no such file, or the library for it is missing.
@@ -327,14 +352,14 @@ def read_records(
     if ending == ".parquet":
         return _parquet_rows(path, needed)
     if ending in TABLES:
-        return _table_rows(path, ending, needed, encoding)
-    return _json_rows(path, ending, encoding)
+        return _table_rows(path, ending, needed, encoding, errors)
+    return _json_rows(path, ending, encoding, errors)
 
 
 def _json_rows(
-    path: Path, ending: str, encoding: str | None
+    path: Path, ending: str, encoding: str | None, errors: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    with open_text(path, encoding=encoding) as file:
+    with open_text(path, None, encoding, errors) as file:
         first = True
         for number, line in enumerate(file, 1):
             if not line.strip():
@@ -383,17 +408,21 @@ def _object(value: Any, place: str) -> tuple[str, dict[str, Any]]:
 
 
 def _table_rows(
-    path: Path, ending: str, needed: Iterable[str], encoding: str | None
+    path: Path,
+    ending: str,
+    needed: Iterable[str],
+    encoding: str | None,
+    errors: str,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     csv.field_size_limit(_LONGEST_CELL)  # by default 131,072: not enough for a book
     form: dict[str, Any] = {"delimiter": "\t", "strict": True}
     advice = "a cell with a comma or a quotation mark stands in quotation marks"
     if ending == ".csv":
-        form["delimiter"] = _delimiter(path, encoding)
-    elif not _quotes(path, encoding):
+        form["delimiter"] = _delimiter(path, encoding, errors)
+    elif not _quotes(path, encoding, errors):
         form["quoting"] = csv.QUOTE_NONE
         advice = "a cell holds no TAB and no line end"
-    with open_text(path, newline="", encoding=encoding) as file:
+    with open_text(path, "", encoding, errors) as file:
         rows, line = csv.reader(file, **form), 1
         try:
             names = [name.strip() for name in next(_cells(rows), [])]
@@ -421,12 +450,12 @@ def _cells(rows: Iterable[list[str]]) -> Iterator[list[str]]:
     return (row for row in rows if row and not row[0].startswith("sep="))
 
 
-def _delimiter(path: Path, encoding: str | None) -> str:
+def _delimiter(path: Path, encoding: str | None, errors: str) -> str:
     """What stands between cells: it parts the first row, and the second as often."""
     counts: dict[str, list[int]] = {}
     for mark in ",;\t":
         with (
-            open_text(path, newline="", encoding=encoding) as file,
+            open_text(path, "", encoding, errors) as file,
             suppress(csv.Error),
         ):
             rows = _cells(csv.reader(file, delimiter=mark, strict=True))
@@ -441,9 +470,9 @@ def _delimiter(path: Path, encoding: str | None) -> str:
     return next(chain(fit, parting, ","))
 
 
-def _quotes(path: Path, encoding: str | None) -> bool:
+def _quotes(path: Path, encoding: str | None, errors: str) -> bool:
     """Whether quotation marks enclose cells in a .tsv file, or are characters."""
-    with open_text(path, newline="", encoding=encoding) as file:
+    with open_text(path, "", encoding, errors) as file:
         rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         names, marks, literal = next(filter(None, rows), []), False, True
         for cells in rows:
@@ -454,7 +483,7 @@ def _quotes(path: Path, encoding: str | None) -> bool:
     # As pandas writes it? Then written again, each row is the same.
     taken: list[str] = []
     written = quoted = same = True
-    with open_text(path, newline="", encoding=encoding) as file:
+    with open_text(path, "", encoding, errors) as file:
         lines = (taken.append(line) or line for line in file)
         try:
             for cells in csv.reader(lines, delimiter="\t", strict=True):

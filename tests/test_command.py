@@ -1,5 +1,6 @@
 """The command line, as a newcomer meets it."""
 
+import ast
 import gzip
 import json
 import re
@@ -235,6 +236,56 @@ def test_help_says_what_is_usual(capsys) -> None:
     shown = " ".join(pretrain.__doc__.split())
     for name, plan in PLANS.items():
         assert f" {name} {plan.about} " in shown
+
+
+# What a message may say as `name=value` though no command has an option of that name,
+# and why no user of a command is advised to give it.
+NO_OPTIONS = {
+    "what a file says": (
+        *("format", "model_type", "layer_types", "strip_accents", "lowercase"),
+        *("do_lower_case", "tokenize_chinese_chars", "label_names", "num_labels"),
+    ),
+    "of a config, a model or a picture that a Python program makes": (
+        *("hidden_size", "heads", "gelu", "predictions", "decoder", "cross", "source"),
+        *("alt", "names", "alpha", "vocab_size", "layers", "weight", "states"),
+    ),
+    "of a function that no command calls, or calls with a value that is right": (
+        *("max_length", "target", "row", "split", "version", "language", "chance"),
+        *("longest", "masked", "repeats", "short", "count", "max_word_characters"),
+        *("keep", "tokenizer", "window"),
+    ),
+}
+
+
+def _words(node: ast.AST) -> str:
+    """The text of a message, with {} where something is filled in."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(map(_words, node.values))
+    return "{}"
+
+
+def test_messages_name_options(capsys) -> None:
+    """`typed` makes options of fields: each that a message names is one, or excused."""
+    shown = ""
+    for command in COMMANDS:
+        assert main([command, "--help"]) == 0
+        shown += capsys.readouterr().out
+    options = {flag[2:].replace("-", "_") for flag in re.findall(r"--[a-z-]+", shown)}
+    found: dict[str, str] = {}
+    for path in (ROOT / "bertcore").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf8"))):
+            name = getattr(getattr(node, "func", None), "id", "")
+            warning = getattr(getattr(node, "func", None), "attr", "") == "warn"
+            if name.endswith("Error") or name in ("Absent", "Diverged") or warning:
+                for argument in node.args:
+                    for field in re.findall(r"(?<![\w.-])([a-z_]+)=", _words(argument)):
+                        found[field] = f"{path.name}:{node.lineno}"
+    excused = {field for each in NO_OPTIONS.values() for field in each}
+    unknown = found.keys() - options - excused
+    assert not unknown, {field: found[field] for field in unknown}
+    assert excused <= found.keys() - options, "it needs no excuse any more"
 
 
 def test_help_needs_no_torch() -> None:

@@ -112,19 +112,46 @@ def test_bad_bytes(write) -> None:
     content = "é€😀\n".encode() * 5000 + b"\x80"
     with pytest.raises(ValueError, match="byte 50000 is 0x80"):
         read_text(write("a.txt.gz", gzip.compress(content)))
-    with pytest.raises(ValueError, match="is not UTF-8: byte 0 is 0xff"):
-        read_text(write("excel.csv", "text,label".encode("utf-16")))
+    with pytest.raises(ValueError, match="is not utf-16 .*truncated data"):
+        read_text(write("excel.csv", "text,label".encode("utf-16") + b"!"))
+
+
+TEXTS = [
+    "text\nschön\n",
+    "text\nслово и дело\n",
+    "text\na\nb\n",
+    "東京は日本の首都である。\n",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_unicode_of_every_kind(write, text: str) -> None:
+    """A mark says which it is; without one UTF-16 is told by its small bytes."""
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
+        assert read_text(write("a.txt", text.encode(encoding))) == text
+    for encoding in ("utf-16-le", "utf-16-be"):
+        path = write("a.txt", (text * 9).encode(encoding))
+        with open_text(path, encoding=encoding) as file:
+            assert file.read() == text * 9
+        # Chinese characters have no small bytes, and are no UTF-8 either.
+        guess = "cp1252" if "東" in text else encoding
+        with pytest.raises(ValueError, match=f"or give encoding='{guess}'"):
+            list(read_records(path.rename(path.with_suffix(".csv")), (), "utf-8"))
+        with pytest.raises(ValueError, match="save the file as UTF-8$"):
+            read_text(path.with_suffix(".csv"))
+    with open_text(write("a.txt", b"a\xff\xe9"), errors="replace") as file:
+        assert file.read() == "a\ufffd\ufffd"
+    assert read_text(write("a.txt", b"one\0two\0six\0")) == "one\0two\0six\0"
 
 
 def test_other_encodings(write) -> None:
     """As Python reads them; where one may choose, the error says so."""
-    for encoding in ("utf-16", "latin-1", "cp1252"):
+    for encoding in ("latin-1", "cp1252"):
         path = write("a.csv", "text\nschön\n".encode(encoding))
         assert [row for _, row in read_records(path, encoding=encoding)] == [
             {"text": "schön"}
         ]
-        guess = "utf-16" if encoding == "utf-16" else "cp1252"
-        with pytest.raises(ValueError, match=f"as UTF-8, or give encoding='{guess}'"):
+        with pytest.raises(ValueError, match="as UTF-8, or give encoding='cp1252'"):
             list(read_records(path, encoding="utf-8"))
         with pytest.raises(ValueError, match=r"is not ascii \(.*encoding=… that it"):
             list(read_records(path, encoding="ascii"))

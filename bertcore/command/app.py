@@ -2,11 +2,11 @@
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from bertcore.command import FAULT, FINE, INTERRUPTED, USAGE, say
+from bertcore.command import FAULT, FINE, INTERRUPTED, USAGE, never_silent, say
 
 ALONE = ("info", "benchmark", "tasks")  # commands that need no arguments
 CONTEST = ("race", "speedrun", "leaderboard")  # commands that are outside the package
@@ -60,9 +60,13 @@ def main(
     except ImportError:
         return _fault("the command line needs typer; run: pip install typer")
     usage_error = typer.BadParameter.__base__  # has moved from click into typer
+    from bertcore.command.options import typed
+
     command = typer.main.get_command(_assembled() if app is None else app)
+    chosen = getattr(command, "commands", {}).get(given[0] if given else "", command)
+    names = [parameter.name for parameter in chosen.params] if app is None else []
     try:
-        with _plain_warnings():
+        with _plain_warnings(lambda message: typed(message, names)), never_silent():
             status = command.main(given, prog_name=name, standalone_mode=False)
     except usage_error as error:
         error.show()
@@ -70,7 +74,7 @@ def main(
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except (ValueError, OSError) as error:
-        return _fault(str(error), name)
+        return _fault(typed(str(error), names), name)
     return status if isinstance(status, int) else FINE
 
 
@@ -114,17 +118,17 @@ def _fault(sentence: str, name: str = "bertcore", status: int = FAULT) -> int:
 
 
 @contextmanager
-def _plain_warnings() -> Iterator[None]:
+def _plain_warnings(said: Callable[[str], str]) -> Iterator[None]:
     """What bertcore warns of is a line on stderr, without a place in the code."""
     with warnings.catch_warnings():
         usual = warnings.showwarning
 
         def show(message: Any, category: Any, filename: str, *rest: Any) -> None:
             if issubclass(category, UserWarning) and "bertcore" in filename:
-                say(f"bertcore: {message}", error=True)
+                say(f"bertcore: {said(str(message))}", error=True)
             else:
                 usual(message, category, filename, *rest)
 
-        warnings.filterwarnings("always", module=r"bertcore\b")
+        warnings.filterwarnings("default", module=r"bertcore\b")
         warnings.showwarning = show
         yield

@@ -97,39 +97,30 @@ def flag_of(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def typed(message: str, names: Iterable[str]) -> str:
+def typed(message: str, names: Collection[str]) -> str:
     """A message about fields, with those that are options as one types them.
 
     >>> typed("batch=16 is no multiple of pass_size=5", ["batch", "pass_size"])
     '--batch 16 is no multiple of --pass-size 5'
-    >>> typed("give pairs=False", ["pairs"])
-    'give --no-pairs'
+    >>> typed("give pairs=False, or no field='body' and no steps=None", ["pairs",
+    ...     "field", "steps"])
+    'give --no-pairs, or no --field body and no --steps'
     """
 
     def flag(match: re.Match[str]) -> str:
         name, value = match.groups()
         if value in ("True", "False"):
             return flag_of(name if value == "True" else f"no_{name}")
-        return f"{flag_of(name)} {value}"
+        plain = re.sub(r"^'([\w.-]+)'$", r"\1", value)  # nothing that a shell reads
+        return flag_of(name) + (f" {plain}" if value != "None" else "")
 
     # Where two runs are compared ("it has batch=16, not 32") it is no option.
     pattern = rf"\b({'|'.join(names)})=([^\s,;:)]++)(?!, not )"
-    return re.sub(pattern, flag, message)
+    return re.sub(pattern, flag, message) if names else message
 
 
 class PanelCommand(TyperCommand):
-    """A command whose help shows its options under the titles of their panels.
-
-    A fault that it raises names its options as one types them.
-    """
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except ValueError as error:
-            names = [parameter.name for parameter in self.params]
-            raise ValueError(typed(str(error), names)) from error
+    """A command whose help shows its options under the titles of their panels."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write them, in the order in which the titles first occur."""

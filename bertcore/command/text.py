@@ -11,15 +11,29 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from tqdm import tqdm
 
-from bertcore.command import say
+from bertcore.command import counted, say
 from bertcore.sources import ENCODER
 from bertcore.text.merges import CRITERIA
 
 if TYPE_CHECKING:
     from bertcore.text.documents import Document
+    from bertcore.text.prepare import Prepared
 
+# Of the counts of a store those that a user should know, if there are any.
+TOLD = (
+    *("empty documents", "documents of one sentence", "empty sentences"),
+    *("sentences of more than 512 tokens", "unknown", "half characters"),
+)
+READ = "documents read"
 FORMS = ".txt, .jsonl, .json, .csv, .tsv or .parquet, perhaps .gz, .bz2 or .xz."
 Field = Annotated[str, typer.Option(help="Which field or column holds the text.")]
+Encoding = Annotated[
+    str, typer.Option(help="Of the files: latin-1, cp1252, utf-16-le, …")
+]
+BadBytes = Annotated[
+    Literal["stop", "replace"],
+    typer.Option(help="What to do where bytes are not in that encoding."),
+]
 Carried = Annotated[
     Literal["tales", "english"] | None,
     typer.Option(help="Take the texts that packages carry."),
@@ -77,6 +91,8 @@ def vocabulary(
     min_frequency: Annotated[int, typer.Option(help="Of a pair.")] = 2,
     alphabet_limit: Annotated[int, typer.Option(help="Characters.")] = 1000,
     field: Field = "text",
+    encoding: Encoding = "utf-8",
+    bad_bytes: BadBytes = "stop",
 ) -> None:
     """Learn a WordPiece vocabulary from the texts of files.
 
@@ -93,7 +109,7 @@ def vocabulary(
     taken = folder.is_dir() and any(folder.iterdir())
     if not out or folder.is_file() or taken:
         raise ValueError(f"--out {out!r} is no new folder; give another name")
-    documents = read_documents(file, field)
+    documents = counted(read_documents(file, field, encoding, bad_bytes), READ)
     folder.mkdir(parents=True, exist_ok=True)
     learnt = learn_vocabulary(
         (document.text for document in documents),
@@ -104,7 +120,7 @@ def vocabulary(
         alphabet_limit=alphabet_limit,
     )
     watched = tqdm(learnt, desc="pieces", total=size, disable=None, leave=False)
-    tokenizer = Tokenizer(list(watched), not cased)
+    tokenizer = Tokenizer(list(counted(watched, "pieces learnt")), not cased)
     tokenizer.save_pretrained(folder)
     typer.echo(f"{folder}: {tokenizer}; try: bertcore pieces --model {folder} TEXT")
 
@@ -117,6 +133,8 @@ def prepare(
     config: Annotated[str | None, typer.Option(help="Part of that data set.")] = None,
     texts: Carried = None,
     field: Field = "text",
+    encoding: Encoding = "utf-8",
+    bad_bytes: BadBytes = "stop",
     vocabulary: Vocabulary = None,
     size: Size = None,
     hold_out: HoldOut = 50,
@@ -131,7 +149,9 @@ def prepare(
     In a .txt file a blank line ends a document. In other files a row is one,
     with the text in the field or column "text", or what --field says: in .jsonl
     a row is an object in a line; in .csv and .tsv the first line names the
-    columns. OUT appears when all of it is written:
+    columns. Files are in UTF-8, or as --encoding says. A document that comes
+    again is never both trained on and held out.
+    OUT appears when all of it is written:
       OUT/vocabulary   given with --vocabulary, or learnt from the first 100
                        million characters
       OUT/train        the ids to train on
@@ -155,11 +175,11 @@ def prepare(
         say(f"learning pieces from {texts}, then preparing it …", error=True)
         prepared = packaged(texts, folder, size, workers, seen)
     else:
-        documents, source = _documents(files, hub, config, field)
+        documents, source = _documents(files, hub, config, field, encoding, bad_bytes)
         if vocabulary is None:
             say(f"learning {size or PIECES['english']:,} pieces …", error=True)
         prepared = prepare_corpus(
-            lambda: (each.text for each in islice(documents(), limit)),
+            lambda: (each.text for each in counted(islice(documents(), limit), READ)),
             folder,
             vocabulary,
             pieces=size,
@@ -168,10 +188,20 @@ def prepare(
             workers=workers,
             progress=seen,
         )
+    _say_prepared(out, prepared)
+    say(f"what next: bertcore pretrain --data {out} --out RUN")
+
+
+def _say_prepared(out: Path, prepared: Prepared) -> None:
+    """What is where, and how many texts are no good, if there are any."""
+    from bertcore.text.store import COUNTS
+
     for name, part in zip(("vocabulary", "train", "held-out"), prepared, strict=True):
         if part is not None:
             say(f"{out / name}: {part}")
-    say(f"what next: bertcore pretrain --data {out} --out RUN")
+    counts = prepared.train.manifest["counts"]
+    for what in filter(counts.get, TOLD):
+        say(f"bertcore: {counts[what]:,} {what} ({COUNTS[what]})", error=True)
 
 
 def _check_sources(context: typer.Context) -> None:
@@ -182,6 +212,8 @@ def _check_sources(context: typer.Context) -> None:
         != sum(bool(asked[name]) for name in ("files", "hub", "texts")),
         "--config is of a data set; give --hub NAME, too": asked["config"]
         and not asked["hub"],
+        "--encoding and --bad-bytes are of files; leave them out": not asked["files"]
+        and (asked["encoding"], asked["bad_bytes"]) != ("utf-8", "stop"),
         "--texts brings a vocabulary and an end of its own": asked["texts"]
         and (asked["vocabulary"] or asked["limit"] is not None),
         "--size is of a vocabulary to learn; leave --vocabulary out": asked["size"]
@@ -193,7 +225,7 @@ def _check_sources(context: typer.Context) -> None:
 
 
 def _documents(
-    files: list[Path] | None, hub: str | None, config: str | None, field: str
+    files: list[Path] | None, hub: str | None, config: str | None, *how: str
 ) -> tuple[Callable[[], Iterator[Document]], str]:
     """What gives all documents each time it is called, and where they come from."""
     from bertcore.text.documents import read_documents, stream
@@ -201,9 +233,9 @@ def _documents(
     if files:
         names = [file.name for file in files]
         more = f" and {len(names) - 8} more" if names[8:] else ""
-        return lambda: read_documents(files, field), ", ".join(names[:8]) + more
+        return lambda: read_documents(files, *how), ", ".join(names[:8]) + more
     part = f", {config}" if config else ""
-    return lambda: stream(str(hub), config, field=field), f"{hub}{part}"
+    return lambda: stream(str(hub), config, field=how[0]), f"{hub}{part}"
 
 
 COMMANDS = {"pieces": pieces, "vocabulary": vocabulary, "prepare": prepare}

@@ -7,12 +7,13 @@ reads it. In other files, and in data sets of the hub, each row holds one in a f
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from io import StringIO
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, Literal, NamedTuple, TextIO
 
-from bertcore.files import ROWS, check_ending, open_text, read_records
+from bertcore.files import ROWS, check_ending, digest, open_text, read_records
 from bertcore.sources import needs
 from bertcore.text.characters import HALF
 
@@ -39,38 +40,82 @@ class Document(NamedTuple):
 def read_documents(
     paths: str | Path | Iterable[str | Path],
     field: str = "text",
+    encoding: str = "utf-8",
+    bad_bytes: Literal["stop", "replace"] = "stop",
 ) -> Iterator[Document]:
     """The documents of files, one after the other, in little memory.
 
     The text of a document is its lines, stripped, none of them blank. Where a line
     ends is for `str.splitlines` to say. A line of more than a million characters is
-    cut at white space, a document of more than ten million between two lines.
+    cut at white space, a document of more than ten million between two lines. It warns
+    of rows and files without text, and of files that are equal.
 
     Args:
         paths: of a file or of files: .txt, or what `bertcore.files.read_records` reads.
         field: of a row, that holds the text. The title is the file's name with the
             number of the document, or the place of the row.
+        encoding: as Python names it, such as "latin-1".
+        bad_bytes: "stop" at bytes that are not in the encoding, or "replace" them by
+            U+FFFD.
 
     Raises:
         FileNotFoundError: at once, if one of the files is not there.
-        ValueError: at once, if a file's ending is unknown; later, naming the file and
-            the place, if its content is not what its ending says.
+        ValueError: at once, if a file's ending is unknown or it is given twice; later,
+            naming the file and the place, if its content is not what its ending says.
     """
     paths = [paths] if isinstance(paths, str | Path) else paths
     files = [(path, check_ending(path, (".txt", *ROWS))) for path in map(Path, paths)]
-    return _read_all(files, field)
+    _check_twice([path for path, _ in files])
+    if bad_bytes not in ("stop", "replace"):
+        raise ValueError(f"bad_bytes={bad_bytes!r}; give stop or replace")
+    errors = "strict" if bad_bytes == "stop" else bad_bytes
+    return _read_all(files, field, encoding, errors)
 
 
-def _read_all(files: Iterable[tuple[Path, str]], field: str) -> Iterator[Document]:
-    for path, ending in files:
-        if ending == ".txt":
-            with open_text(path) as file:
-                for number, group in enumerate(_groups(_lines(file)), 1):
-                    yield Document(f"{path.name}, {number}", "\n".join(group), "")
-        else:
-            for place, row in read_records(path, [field]):
-                text = _text_in(row, field, place)
-                yield from text_documents(text, Path(place).name)
+def _check_twice(paths: list[Path]) -> None:
+    """ValueError if one file is there twice; a warning if two have the same content."""
+    places: dict[tuple[int, int], Path] = {}
+    sizes: dict[int, list[Path]] = {}
+    for path in paths:
+        about = path.stat()
+        first = places.setdefault((about.st_dev, about.st_ino), path)
+        if first is not path:  # by another path, perhaps: a link
+            also = "" if first == path else f", also as {first}"
+            raise ValueError(f"{path} is given twice{also}; give each file once")
+        sizes.setdefault(about.st_size, []).append(path)
+    alike = (path for size, each in sizes.items() if size and each[1:] for path in each)
+    contents: dict[str, Path] = {}
+    for path in alike:
+        if (first := contents.setdefault(digest(path), path)) is not path:
+            warnings.warn(f"{path} has the same content as {first}", stacklevel=1)
+
+
+def _read_all(
+    files: Iterable[tuple[Path, str]], field: str, encoding: str, errors: str
+) -> Iterator[Document]:
+    try:
+        for path, ending in files:
+            yield from _read(path, ending, field, encoding, errors)
+    except ValueError as error:
+        if isinstance(error.__cause__, UnicodeError):
+            raise ValueError(f"{error}; or give bad_bytes='replace'") from error
+        raise
+
+
+def _read(
+    path: Path, ending: str, field: str, encoding: str, errors: str
+) -> Iterator[Document]:
+    if ending == ".txt":
+        group = None
+        with open_text(path, None, encoding, errors) as file:
+            for number, group in enumerate(_groups(_lines(file)), 1):
+                yield Document(f"{path.name}, {number}", "\n".join(group), "")
+        if group is None:
+            warnings.warn(f"{path} has no text", stacklevel=1)
+    else:
+        rows = read_records(path, [field], encoding, errors)
+        for place, text in _row_texts(rows, str(path), field):
+            yield from text_documents(text, Path(place).name)
 
 
 def text_documents(text: str, title: str) -> Iterator[Document]:
@@ -133,7 +178,7 @@ def _text_in(row: dict[str, Any], field: str, place: str) -> str:
         texts = [name for name, value in row.items() if isinstance(value, str)]
         raise ValueError(
             f"{place}: {fault}; there is text in {', '.join(texts) or 'no field'}: "
-            "name the field to read"
+            f"give field={texts[0] if texts else 'NAME'!r}"
         )
     # JSON can spell half a character, which UTF-8, and so a tokenizer, cannot.
     if half := HALF.search(value or ""):
@@ -164,22 +209,41 @@ def stream(
             something else than text.
     """
     name = str(name_or_folder)
-    return _row_documents(load(name, config, split, streaming=True), name, field)
+    rows = _streamed(load(name, config, split, streaming=True), name)
+    return (
+        document
+        for place, text in _row_texts(rows, name, field)
+        for document in text_documents(text, place)
+    )
 
 
-def _row_documents(
-    rows: Iterable[dict[str, Any]], name: str, field: str
-) -> Iterator[Document]:
+def _streamed(
+    rows: Iterable[dict[str, Any]], name: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
     number = 0
     try:
         for number, row in enumerate(rows, 1):
-            place = f"{name}, row {number}"
-            yield from text_documents(_text_in(row, field, place), place)
+            yield f"{name}, row {number}", row
     except OSError as error:
         raise FileNotFoundError(
             f"the stream of {name} broke off after {number:,} rows "
             f"({_first_line(error)}); {_REMEDY}"
         ) from error
+
+
+def _row_texts(
+    rows: Iterable[tuple[str, dict[str, Any]]], name: str, field: str
+) -> Iterator[tuple[str, str]]:
+    """The texts of rows, with their places; at the end a warning of blank ones."""
+    number = blank = 0
+    for place, row in rows:
+        text = _text_in(row, field, place)
+        number += 1
+        blank += not text or text.isspace()
+        yield place, text
+    if blank or not number:
+        fault = f"{blank:,} of {number:,} rows have no text in {field!r}: left out"
+        warnings.warn(f"{name}: {fault if number else 'no rows'}", stacklevel=1)
 
 
 def load(name: str, config: str | None, split: str | None, streaming: bool) -> Any:
@@ -203,8 +267,9 @@ def load(name: str, config: str | None, split: str | None, streaming: bool) -> A
             f"the hub cannot be reached for {name} ({_first_line(error)}); {_REMEDY}"
         ) from error
     except ValueError as error:
+        part = f"config={config!r} and " if config else ""
         raise ValueError(
-            f"{name} with config={config!r} and split={split!r}: {_first_line(error)}"
+            f"{name} with {part}split={split!r}: {_first_line(error)}"
         ) from error
 
 

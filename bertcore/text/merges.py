@@ -290,8 +290,7 @@ def learn_vocabulary(
         raise ValueError(
             f"size={size} has no room for the {len(SPECIAL)} special tokens and the "
             f"{(len(start) - len(SPECIAL)) // 2} characters of these texts, each bare "
-            f"and with ##; give size={len(start)} or more (alphabet_limit bounds the "
-            "characters)"
+            f"and with ##; give size={len(start)} or more"
         )
     yield from start
     pieces = set(start)
@@ -304,7 +303,7 @@ def learn_vocabulary(
     if len(pieces) < size:
         raise ValueError(
             f"these texts give {len(pieces)} pieces, not size={size}: no other pair "
-            f"of pieces occurs min_frequency={min_frequency} times; give more text, "
+            f"of pieces occurs {min_frequency} times; give more text, "
             f"or size={len(pieces)}"
         )
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
+from hashlib import blake2b
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -27,6 +29,7 @@ from bertcore.text.store import (
     Block,
     Store,
     Text,
+    checked,
     chunks,
     id_type,
     tokenise,
@@ -40,6 +43,7 @@ _TOKENIZER: AnyTokenizer
 VOCABULARY, TRAIN, HELD_OUT = "vocabulary", "train", "held-out"
 PIECES = {"tales": 560, "english": 8192}  # of a vocabulary for the packaged texts
 MOST_HELD_OUT = 5000  # documents; evaluation looks at 2,048 examples
+REMEMBERED = 2_000_000  # different documents, to know one that comes again
 LEARN_FROM = 100_000_000  # characters, for a vocabulary
 
 
@@ -359,8 +363,10 @@ def holding_out(
 ) -> Iterator[Text]:
     """The documents to train on; one in so many goes into the list `held_out`.
 
-    It is the last of each `one_in`, and 5,000 at most, so that a stream of any length
-    is read once and in little memory.
+    It is the last of each `one_in` different ones, and 5,000 at most, so that a stream
+    of any length is read once and in little memory. What is held out is not trained on,
+    however often it comes: documents are equal if they differ in white space alone. At
+    the end it warns of those that came again.
 
     Args:
         documents: all of them.
@@ -368,22 +374,52 @@ def holding_out(
         held_out: is filled while the documents are read.
 
     Raises:
-        ValueError: if `one_in` makes no sense; at the end, if nothing was held out.
+        ValueError: if `one_in` makes no sense; at the end, if there was no document, or
+            nothing was held out.
     """
     if one_in < 0 or one_in == 1:
         raise ValueError(f"hold_out={one_in}; give 2 or more, or 0 to hold none out")
-    number = 0
-    for number, document in enumerate(documents, 1):
-        if one_in and number % one_in == 0 and len(held_out) < MOST_HELD_OUT:
+    seen: set[bytes] = set()
+    apart: set[bytes] = set()
+    number = again = left_out = 0
+    for document in documents:
+        number += 1
+        key = _content_key(document)
+        is_new, has_room = key not in seen, len(seen) < REMEMBERED
+        again += not is_new
+        if has_room:
+            seen.add(key)
+        # Later ones may have been read before, and forgotten: these are trained on.
+        turn = one_in and is_new and has_room and len(seen) % one_in == 0
+        if turn and len(held_out) < MOST_HELD_OUT:
+            apart.add(key)
             held_out.append(document)
+        elif key in apart:
+            left_out += 1
         else:
             yield document
+    if not number:
+        raise ValueError("no documents: no text was found; give texts that have some")
     if one_in and not held_out:
+        advice = f"{max(2, len(seen) // 4)}, or 0" if len(seen) > 1 else "0"
         raise ValueError(
             f"hold_out={one_in} takes one document in {one_in}, and there are "
-            f"{number}; give {max(2, number // 4)}, or 0 to hold none out. In a .txt "
-            "file a blank line ends a document"
+            f"{len(seen)}; give {advice} to hold none out. In a .txt file a blank line "
+            "ends a document"
         )
+    if again:
+        held = f", {left_out:,} of them equal to one held out: left out"
+        held = held if left_out else ""
+        warnings.warn(
+            f"{again:,} of {number:,} documents came before{held}", stacklevel=1
+        )
+
+
+def _content_key(document: Text) -> bytes:
+    """A digest of a document, whatever the white space between its words."""
+    words = " ".join(checked(document)).split()
+    content = " ".join(words).encode("utf8", "surrogatepass")
+    return blake2b(content, digest_size=8).digest()
 
 
 class Texts(NamedTuple):

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import random
+import re
 from pathlib import Path
 
 import pytest
@@ -49,7 +51,9 @@ def test_with_a_vocabulary_a_field_and_a_limit(files, tmp_path, capsys) -> None:
     arguments = ["prepare", files[1], "--out", str(out), "--hold-out", "0"]
     arguments += ["--vocabulary", str(tmp_path / "pieces"), "--limit", "7"]
     assert main(arguments) == 1
-    assert "no 'text'; there is text in body: name the field" in capsys.readouterr().err
+    assert "no 'text'; there is text in body: give --field body" in (
+        capsys.readouterr().err
+    )
     assert not out.exists() and not out.with_name("texts.partial").exists()
     assert main([*arguments, "--field", "body"]) == 0
     found = open_prepared(out)
@@ -90,8 +94,8 @@ def test_packaged_texts(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     [
         (["none.txt"], "no file none.txt"),
         (["README.md"], "should end with .txt"),
-        (["FILE", "--hold-out", "9"], "no other pair of pieces occurs min_frequency=2 "
-         "times; give more text, or --size"),
+        (["FILE", "--hold-out", "9"], "no other pair of pieces occurs 2 times; "
+         "give more text, or --size"),
         (["FILE", "--size", "250", "--hold-out", "40"],
          "--hold-out 40 takes one document in 40, and there are 30; give 7, or 0"),
         (["FILE", "--size", "250", "--hold-out", "1"], "give 2 or more, or 0"),
@@ -112,6 +116,61 @@ def test_faults_leave_nothing(arguments, message, files, tmp_path, capsys) -> No
 def test_what_is_no_prepared_folder(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no prepared texts.*bertcore prepare"):
         open_prepared(tmp_path)
+
+
+def test_equal_documents_are_on_one_side() -> None:
+    """All are trained on, held out, or told of; white space makes no difference."""
+    rng = random.Random(0)
+    for one_in in (2, 3, 10):
+        given = [f"text {rng.randrange(40)}{' ' * (n % 3)}\n" for n in range(200)]
+        apart: list[str] = []
+        with pytest.warns(UserWarning) as told:
+            kept = list(holding_out(iter(given), one_in, apart))
+        trained, held = ({each.strip() for each in part} for part in (kept, apart))
+        different = {each.strip() for each in given}
+        assert trained | held == different and not trained & held
+        assert len(held) == len(apart) == len(different) // one_in
+        again, total, left_out = map(int, re.findall(r"\d+", str(told[0].message))[:3])
+        assert (again, total) == (200 - len(different), 200)
+        assert len(kept) + len(apart) + left_out == 200
+    with pytest.raises(ValueError, match="no documents: no text was found"):
+        list(holding_out([], 0, []))
+    with pytest.raises(ValueError, match="and there are 1; give 0 to hold none out"):
+        list(holding_out(["one"], 2, []))
+
+
+def test_what_is_told_of_texts(files, tmp_path: Path, capsys) -> None:
+    """By the same reader for both commands: a file twice, equal ones, short ones."""
+    plain, copy = Path(files[0]), tmp_path / "copy.txt"
+    copy.write_bytes(plain.read_bytes())
+    latin = tmp_path / "latin.txt"
+    latin.write_text("Schöne Tage. Été.\n\n" * 9 + "Solo.", encoding="latin-1")
+    for command in ("prepare", "vocabulary"):
+        given = [command, "--out", str(tmp_path / command), "--size", "60"]
+        given += ["--hold-out", "2", "--workers", "1"] * (command == "prepare")
+        assert main([*given, str(plain), str(plain)]) == 1
+        assert "plain.txt is given twice; give each" in capsys.readouterr().err
+        assert main([*given, str(latin)]) == 1
+        error = capsys.readouterr().err
+        assert (
+            "or give --encoding cp1252, if it is; or give --bad-bytes replace" in error
+        )
+        assert main([*given, str(latin), "--encoding", "nonsense"]) == 1
+        assert "no --encoding nonsense; give one" in capsys.readouterr().err
+    out = str(tmp_path / "both")
+    given = ["--size", "250", "--hold-out", "10", "--workers", "1", "--out", out]
+    assert main(["prepare", str(plain), str(copy), str(latin), "--encoding", "latin-1",
+                 *given]) == 0  # fmt: skip
+    error = capsys.readouterr().err
+    assert error.count(f"bertcore: {copy} has the same content as {plain}\n") == 1
+    assert error.count("38 of 70 documents came before, ") == 1
+    assert "bertcore: 1 documents of one sentence (their partner in a pair" in error
+    found = open_prepared(out)
+    assert len(found.held_out) == 3
+    assert (
+        main(["prepare", "--texts", "tales", "--encoding", "ascii", "--out", out]) == 2
+    )
+    assert "--encoding and --bad-bytes are of files" in capsys.readouterr().err
 
 
 def test_held_out_documents_are_few(monkeypatch: pytest.MonkeyPatch) -> None:

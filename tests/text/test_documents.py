@@ -1,18 +1,26 @@
 """Documents from files: where one ends, in which field it is, and enormous ones."""
 
 import bz2
+import contextlib
+import csv
 import gzip
+import io
 import json
 import lzma
+import random
+import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertcore.text import documents as documents_module
 from bertcore.text.documents import Document, read_documents, text_documents
+from tests.conftest import WHOLE
 
 TEXT = "One.\nTwo.\n\n\n \nThree.\n\nFour.\nFive.\n"
 DOCUMENTS = ["One.\nTwo.", "Three.", "Four.\nFive."]
@@ -40,7 +48,6 @@ def test_google_format(write) -> None:
         for number, text in enumerate(DOCUMENTS, 1)
     ]
     assert list(read_documents(str(path))) == documents
-    assert list(read_documents([path, str(path)])) == 2 * documents
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\u2028", "\x85"])
@@ -73,11 +80,13 @@ def test_json_lines(write) -> None:
     ]
     content = "\n\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     path = write("a.jsonl", "\ufeff" + content.replace("\n\n", "\r\n"))
-    assert list(read_documents(path)) == [
-        Document("a.jsonl, line 1", "One.\nTwo.", ""),
-        Document("a.jsonl, line 4", "Line\nseparator 😀.", ""),
-    ]
-    named = list(read_documents(write("b.json", content), field="title"))
+    with pytest.warns(UserWarning, match="a.jsonl: 2 of 4 rows have no text in 'text'"):
+        assert list(read_documents(path)) == [
+            Document("a.jsonl, line 1", "One.\nTwo.", ""),
+            Document("a.jsonl, line 4", "Line\nseparator 😀.", ""),
+        ]
+    with pytest.warns(UserWarning, match="1 of 4 rows have no text in 'title'"):
+        named = list(read_documents(write("b.json", content), field="title"))
     assert [document.title for document in named] == [
         "b.json, line 1",
         "b.json, line 3",
@@ -88,7 +97,10 @@ def test_json_lines(write) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"body": "x", "id": 1}', "no 'text'; there is text in body: name the fie"),
+        (
+            '{"body": "x", "id": 1}',
+            "no 'text'; there is text in body: give field='body'",
+        ),
         ("{}", "no 'text'; there is text in no field"),
         ('{"text": 3}', "'text' is of type int; there is text in no field"),
         ('{"text": "\\ud83d"}', r"half a character, \\ud83d; mend it"),
@@ -147,8 +159,118 @@ def test_little_memory(write) -> None:
 
 def test_empty_files(write) -> None:
     paths = [write("a.txt", ""), write("b.txt", "\ufeff \n\n"), write("c.jsonl", "\n")]
-    assert texts(*paths, write("d.txt.gz", gzip.compress(b""))) == []
+    with pytest.warns(UserWarning) as told:
+        assert texts(*paths, write("d.txt.gz", gzip.compress(b""))) == []
+    said = [str(each.message).rpartition("/")[2] for each in told]
+    empty = [f"{name} has no text" for name in ("a.txt", "b.txt", "d.txt.gz")]
+    assert said == [*empty[:2], "c.jsonl: no rows", empty[2]]
     assert texts() == []
+
+
+def test_a_file_that_is_given_twice(write, tmp_path: Path) -> None:
+    """By whatever path; one of the same content is told."""
+    path, alike = write("a.txt", TEXT), write("b.txt", TEXT)
+    (tmp_path / "link.txt").symlink_to(path)
+    (tmp_path / "hard.txt").hardlink_to(path)
+    for other in (str(path), tmp_path / "." / ".." / tmp_path.name / "a.txt"):
+        with pytest.raises(ValueError, match="a.txt is given twice.*give each file on"):
+            read_documents([path, other])
+    for name in ("link.txt", "hard.txt"):
+        with pytest.raises(ValueError, match=f"{name} is given twice, also as .*a.txt"):
+            read_documents([path, tmp_path / name])
+    with pytest.warns(UserWarning, match="b.txt has the same content as .*a.txt"):
+        assert len(list(read_documents([path, alike]))) == 6
+    assert len(list(read_documents([path, write("c.txt", TEXT.lower())]))) == 6
+
+
+def test_other_encodings(write) -> None:
+    latin = write("a.txt", "Schöne Tage.\n\nÉté.".encode("latin-1"))
+    rows = write("a.jsonl", '{"text": "Été"}'.encode("latin-1"))
+    with pytest.raises(ValueError, match="encoding='cp1252', if it is; or give bad_b"):
+        texts(latin)
+    for encoding in ("latin-1", "cp1252"):
+        found = read_documents([latin, rows], "text", encoding)
+        assert [each.text for each in found] == ["Schöne Tage.", "Été.", "Été"]
+    found = read_documents([latin, rows], bad_bytes="replace")
+    assert [each.text for each in found] == ["Sch�ne Tage.", "�t�.", "�t�"]
+    with pytest.raises(ValueError, match="bad_bytes='skip'; give stop or replace"):
+        read_documents(latin, bad_bytes="skip")
+
+
+ANY_TEXT = st.text(st.sampled_from("ab. é東😀\x00\ufeff\n\r\t\u2028\x85\"',{}[]:"))
+
+
+@settings(max_examples=5000 if WHOLE else 300, deadline=None)
+@given(
+    st.lists(ANY_TEXT, max_size=6),
+    st.sampled_from([".txt", ".jsonl", ".csv", ".tsv", ".json"]),
+    st.sampled_from(["utf-8", "utf-16", "utf-8-sig", "latin-1"]),
+)
+def test_no_row_is_lost_without_a_word(given_texts, ending: str, encoding: str) -> None:
+    """Rows in are documents out and those told of; what is wrong is a ValueError."""
+    rows = [{"text": text} for text in given_texts]
+    if ending == ".jsonl":
+        content = "\n".join(json.dumps(row) for row in rows)
+    elif ending == ".json":
+        content = json.dumps(rows)
+    elif ending == ".csv":
+        file = io.StringIO()
+        writer = csv.DictWriter(file, ["text", "n"])
+        writer.writeheader()
+        writer.writerows({**row, "n": 1} for row in rows)
+        content = file.getvalue()
+    else:  # as it is, broken perhaps
+        content = "text\n" + "\n\n".join(given_texts)
+    with TemporaryDirectory() as folder, warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        path = Path(folder) / f"a{ending}"
+        path.write_bytes(content.encode(encoding, "replace"))
+        try:
+            found = list(read_documents(path))
+        except ValueError as error:
+            assert str(path) in str(error)
+            assert (
+                encoding == "latin-1"
+                or ending in (".tsv", ".txt")
+                or ("seems to be UTF-16" in str(error))
+            )
+            return
+        if ending == ".txt":
+            lost = set(content.split()) - set(" ".join(d.text for d in found).split())
+            assert encoding == "latin-1" or not {w.strip("\ufeff") for w in lost} - {""}
+        elif ending != ".tsv":
+            blank = sum(
+                int(re.search(r"(\d+) of", str(w.message) + "0 of")[1]) for w in told
+            )
+            assert len(found) + blank == len(rows)
+
+
+def test_a_corpus_of_any_bytes(tmp_path: Path) -> None:
+    """Whatever stands in a file: documents, or one sentence that names the file."""
+    rng = random.Random(0)
+    alphabet = [
+        b"a",
+        b"\n",
+        b"\r",
+        b'"',
+        b",",
+        b"\t",
+        b"\0",
+        b"\xff",
+        b"\xc3\xa9",
+        b"{}",
+    ]
+    for number in range(4000 if WHOLE else 400):
+        ending = rng.choice([".txt", ".jsonl", ".csv", ".tsv", ".json", ".parquet"])
+        path = tmp_path / f"a{ending}{rng.choice(['', '.gz'])}"
+        content = b"".join(rng.choices(alphabet, k=rng.randrange(40)))
+        gz = path.suffix == ".gz" and ending != ".parquet" and number % 3
+        path.write_bytes(gzip.compress(content) if gz else content)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with contextlib.suppress(ValueError):
+                list(read_documents(path))
+        path.unlink()
 
 
 def test_paths_are_checked_at_once(write, tmp_path: Path) -> None:
@@ -162,9 +284,10 @@ def test_paths_are_checked_at_once(write, tmp_path: Path) -> None:
 def test_tables(write) -> None:
     content = 'id,text\n1,"One.\nTwo."\n2,\n3,Three.\n'
     path = write("a.csv.gz", gzip.compress(content.encode()))
-    assert list(read_documents(path)) == [
-        Document("a.csv.gz, line 2", "One.\nTwo.", ""),
-        Document("a.csv.gz, line 5", "Three.", ""),
-    ]
+    with pytest.warns(UserWarning, match="1 of 3 rows have no text in 'text'"):
+        assert list(read_documents(path)) == [
+            Document("a.csv.gz, line 2", "One.\nTwo.", ""),
+            Document("a.csv.gz, line 5", "Three.", ""),
+        ]
     with pytest.raises(ValueError, match="no column body; its columns are id, text"):
         list(read_documents(path, field="body"))
