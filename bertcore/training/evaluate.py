@@ -16,7 +16,7 @@ from bertcore.model.variants.families import masked_lm_of
 from bertcore.text.batch import TrainingBatch
 from bertcore.text.dataloader import Batches
 from bertcore.text.fast_tokenizer import AnyTokenizer
-from bertcore.text.masking import Masker, mark_of
+from bertcore.text.masking import Masker
 from bertcore.text.pairs import Examples
 from bertcore.text.store import Store
 from bertcore.training.objectives import (
@@ -26,9 +26,6 @@ from bertcore.training.objectives import (
 )
 
 RATE, SEED = 0.15, 15  # the share of tokens that is masked; of the draw
-# How byte-level BPE writes the bytes 0x80 to 0xbf (openai/gpt-2 encoder.py,
-# `bytes_to_unicode`). In UTF-8 these continue a character, and all others begin one.
-_GOES_ON = {*map(chr, range(0x122, 0x144)), *map(chr, range(0xA1, 0xC0))} - {"\xad"}
 _SLICE = 10_000_000  # ids that are counted at once
 
 
@@ -37,10 +34,10 @@ class HeldOutScores(NamedTuple):
 
     `masked_lm` is the mean loss of the masked pieces in nats, `accuracy` the share of
     them whose likeliest prediction is right. `bits_per_character` is the same loss per
-    character of those pieces, with the space before a word, so that vocabularies can be
-    compared. `next_sentence` and `pairs_right` are the loss and the accuracy of pairs,
-    or None for a model without a head for them. `pieces` and `pairs` are how many there
-    were.
+    character of the texts, of which a piece has so many on average: so vocabularies can
+    be compared. `next_sentence` and `pairs_right` are the loss and the accuracy of
+    pairs, or None for a model without a head for them. `pieces` and `pairs` are how
+    many there were.
     """
 
     masked_lm: float
@@ -97,7 +94,12 @@ class HeldOut:
             Batches(store, examples, tokenizer, masker, size, SEED, row)
         )
         self.batches = [batches[n] for n in range(max(1, min(most, count) // size))]
-        self.characters = _characters(tokenizer)
+        # Of the texts themselves, with a space between two sentences: pieces may hold
+        # white space or leave it out, and a byte may be a part of a character.
+        counts = store.manifest["counts"]
+        characters = counts["characters"] + counts["sentences"] - counts["documents"]
+        self.piece_size = characters / counts["tokens"]  # characters, on average
+        self.vocabulary_size = len(tokenizer)
 
     def labels(self) -> np.ndarray:
         """The ids of all masked pieces."""
@@ -105,12 +107,11 @@ class HeldOut:
 
     def unigram(self, store: Store) -> float:
         """The loss of a model that knows only how frequent each piece is in a store."""
-        return unigram_loss(np.asarray(store.ids), self.labels(), len(self.characters))
+        return unigram_loss(np.asarray(store.ids), self.labels(), self.vocabulary_size)
 
     def bits(self, loss: float) -> float:
         """Bits per character, from a mean loss of the masked pieces in nats."""
-        labels = self.labels()
-        return loss * len(labels) / math.log(2) / self.characters[labels].sum().item()
+        return loss / math.log(2) / self.piece_size
 
     @torch.no_grad()
     def ask(
@@ -162,19 +163,6 @@ def _sums(model: nn.Module, head: nn.Module | None, batch: TrainingBatch) -> np.
 def _loss_and_right(logits: Tensor, labels: Tensor) -> tuple[float, int]:
     loss = nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
     return loss.item(), (logits.argmax(-1) == labels).sum().item()
-
-
-def _characters(tokenizer: AnyTokenizer) -> np.ndarray:
-    """Of each piece: its characters, and one for the space if it begins a word."""
-    pieces = tokenizer.vocabulary
-    mark = mark_of(pieces)
-    if mark == "##":
-        return np.array(
-            [len(p) - 2 if p.startswith(mark) else len(p) + 1 for p in pieces]
-        )
-    # Ġ and ▁ are the space. With Ġ, é is written as two bytes, of which one counts.
-    inside = _GOES_ON if mark == "Ġ" else set()
-    return np.array([sum(letter not in inside for letter in p) for p in pieces])
 
 
 def unigram_loss(train: np.ndarray, held_out: np.ndarray, pieces: int) -> float:

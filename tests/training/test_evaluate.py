@@ -87,17 +87,14 @@ def test_a_model_without_pairs_is_asked_for_pieces_only() -> None:
 
 
 def test_bits_per_character_by_hand() -> None:
-    """A character for each letter and for the space before a word; none for ##."""
-    letters = {"lamp": 5, "##s": 1, "light": 6, "!": 2}
-    tiny = Tokenizer([*SPECIAL, *letters])
+    """Of a text all characters count, and a space between two sentences."""
+    tiny = Tokenizer([*SPECIAL, "lamp", "##s", "light", "!"])
     texts = Store.of([["Lamps light!", "Light lamp!"], ["Light!", "Lamps!"]] * 20, tiny)
     sizes = config(vocab_size=len(tiny))
     here = HeldOut(texts, window_examples(texts, 16), tiny)
     found = here.ask(BertForMaskedLM(sizes))
-    labels = [tiny.vocabulary[label] for label in here.labels()]
-    assert set(labels) == set(letters)
-    characters = sum(letters[label] for label in labels)
-    bits = found.masked_lm * len(labels) / math.log(2)
+    characters = len("Lamps light! Light lamp!") + len("Light! Lamps!")
+    bits = found.masked_lm * 12 / math.log(2)  # of 7 and 5 pieces
     assert found.bits_per_character == pytest.approx(bits / characters)
 
 
@@ -124,23 +121,16 @@ def sentence_pieces() -> FastTokenizer:
     return FastTokenizer(library)
 
 
-@pytest.mark.parametrize(("made", "before"), [(bytes_pieces, 0), (sentence_pieces, 1)])
-def test_characters_of_other_families(made, before: int) -> None:
-    """Together the pieces have the characters of the text, spaces among them.
-
-    SentencePiece puts a space before a text, too.
-    """
+@pytest.mark.parametrize("made", [bytes_pieces, sentence_pieces, tokenizer])
+def test_the_characters_are_those_of_the_texts(made) -> None:
+    """Whatever a vocabulary makes of them: with a loss of a nat per piece."""
     pieces = made()
-    texts, sizes = Store.of(LAMPS, pieces), config(vocab_size=len(pieces))
-    here = HeldOut(texts, window_examples(texts, 32), pieces)
-    for text in [text for document in LAMPS[:2] for text in document]:
-        ids = pieces.encode(text)[1:-1]
-        assert len(ids) > len(text.split())
-        assert here.characters[ids].sum() == len(text) + before
-    found = here.ask(BertForMaskedLM(sizes))
-    asked = here.characters[here.labels()].sum()
-    bits = found.masked_lm * len(here.labels()) / math.log(2)
-    assert found.bits_per_character == pytest.approx(bits / asked)
+    for documents in (LAMPS, [" ".join(sentences) for sentences in LAMPS]):
+        texts = Store.of(documents, pieces)
+        here = HeldOut(texts, window_examples(texts, 32), pieces)
+        characters = sum(len(" ".join(sentences)) for sentences in LAMPS)
+        bits = len(texts.ids) / math.log(2)
+        assert here.bits(1.0) == pytest.approx(bits / characters)
 
 
 def test_the_model_is_left_as_it_was(model) -> None:
