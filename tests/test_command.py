@@ -242,7 +242,14 @@ def test_help_says_what_is_usual(capsys) -> None:
 # and why no user of a command is advised to give it.
 NO_OPTIONS = {
     "what a file says": (
-        *("format", "model_type", "layer_types", "strip_accents", "lowercase"),
+        *(
+            "format",
+            "orient",
+            "model_type",
+            "layer_types",
+            "strip_accents",
+            "lowercase",
+        ),
         *("do_lower_case", "tokenize_chinese_chars", "label_names", "num_labels"),
     ),
     "of a config, a model or a picture that a Python program makes": (

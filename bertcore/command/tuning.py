@@ -54,7 +54,18 @@ def resumed(folder: Path, given: Mapping[str, Any]) -> Job:
             f"{folder} is a run of bertcore finetune, which does not take "
             f"{' and '.join(others)} when it goes on; leave it out"
         )
-    return TuningJob({**read_json(folder / ASKED)["asked"], **given, "out": folder})
+    return TuningJob({**_read(folder)["asked"], **given, "out": folder})
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """What is needed to go on; ValueError if another version wrote it."""
+    content = read_json(folder / ASKED)
+    if content.get("format") != FORMAT:
+        raise ValueError(
+            f"{folder / ASKED} says format={content.get('format')!r}; this version of "
+            f"bertcore reads {FORMAT!r}: give another --out"
+        )
+    return content
 
 
 class TuningFolder:
@@ -104,7 +115,7 @@ class TuningFolder:
             )
         if ASKED not in held:
             return
-        before = read_json(path / ASKED)
+        before = _read(path)
         if not before["finished"] and CHECKPOINTS not in held:
             if leads:  # it was cut off before anything was learnt: begin anew
                 (path / ASKED).unlink()
@@ -189,7 +200,7 @@ class TuningJob(Job):
         if size is None and world.size > 1 and tuning.batch % world.size == 0:
             size = tuning.batch // world.size
         tuning = tuning.replace(pass_size=size)
-        recipe = tuning.recipe(1)
+        recipe = tuning.recipe(tuning.batch)
         if recipe.passes % world.size:
             raise ValueError(
                 f"an update of {recipe.batch} rows in passes of {recipe.one_pass} "

@@ -26,6 +26,7 @@ from bertcore.training.checkpoint import (
 from bertcore.training.devices import device_name
 from bertcore.training.loop import (
     ComputeSettings,
+    Diverged,
     History,
     MicroBatches,
     Record,
@@ -36,6 +37,10 @@ from bertcore.training.optim import make_optimisers
 from bertcore.training.recipe import Recipe
 
 CHECKPOINTS, CARD = "checkpoints", "card.json"
+NOTHING = (
+    "No update was made: look at these examples, or begin anew in another folder with "
+    "a lower learning rate"
+)
 
 
 class Run:
@@ -79,7 +84,7 @@ class Run:
 
         Raises:
             ValueError: if the checkpoint in the folder is of another run; or each is
-                damaged.
+                damaged; or no parameter learns.
         """
         self.objective, self.batches = objective.to(settings.device), batches
         self.recipe, self.settings, self.folder = recipe, settings, folder
@@ -87,6 +92,10 @@ class Run:
         if checkpoints is None and folder is not None:
             checkpoints = folder / CHECKPOINTS
         self.checkpoints = checkpoints
+        if not any(each.requires_grad for each in objective.parameters()):
+            raise ValueError(
+                "nothing can be learnt: requires_grad is False for all parameters"
+            )
         self.optimisers = make_optimisers(objective, recipe, shard)
         self.progress, self.history = TrainingState(), History()
         self.evaluations: list[Any] = []
@@ -156,7 +165,7 @@ class Run:
         A run that has ended gives none, and nothing of it is written again.
 
         Raises:
-            Diverged: if too many updates in a row had to be left out.
+            Diverged: if too many updates in a row, or all, had to be left out.
             ValueError: if the processes of the run do not see the same folder.
         """
         self.settings.world.check_same(
@@ -188,6 +197,8 @@ class Run:
                 yield record
                 if self.ended:
                     break
+            if self.progress.skipped == self.progress.step:
+                raise Diverged(f"{record.fault}. {NOTHING}")
             sound = True
         except GeneratorExit:  # by `break`, or because nobody reads on
             sound = True

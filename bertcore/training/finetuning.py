@@ -189,7 +189,7 @@ class TaskRun(Run):
             "vocabulary": vocabulary_digest(self.predictor.reading.tokenizer),
             "model": {"class": type(self.model).__name__} | self.model.config.to_dict(),
             "tuning": self.tuning.to_dict()
-            | {"pass_size": self.tuning.recipe(1).one_pass},
+            | {"pass_size": self.tuning.recipe(self.tuning.batch).one_pass},
             "weights": weights_digest(self.model),
         }
 

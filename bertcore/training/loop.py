@@ -89,6 +89,15 @@ class TrainingState:
             return self.step / recipe.steps
         return self.seconds / recipe.seconds
 
+    def next_share(self, recipe: Recipe) -> float:
+        """The share of the run that the next update takes.
+
+        In time it is the mean of those before, a thousandth while none was timed.
+        """
+        if recipe.steps is not None:
+            return 1 / recipe.steps
+        return self.seconds / max(1, self.step - 1) / recipe.seconds or 0.001
+
 
 class Record(NamedTuple):
     """One update.
@@ -134,8 +143,9 @@ class MicroBatches(Protocol):
 
 
 class Diverged(ArithmeticError):
-    """Losses or gradients were infinite, or no numbers, in ten updates in a row.
+    """Ten updates in a row, or all of a run, had to be left out.
 
+    Losses or gradients were infinite, or no numbers, or there was nothing to predict.
     The weights are those before the first of them.
     """
 
@@ -173,7 +183,8 @@ def train(
     products, scaler = _autocast(settings), _loss_scaler(settings, progress)
     warm = False  # the first update waits for workers and compilation: not timed
     while (done := progress.share(recipe)) < 1:
-        start, share = time.perf_counter(), recipe.rate_at(done)
+        start = time.perf_counter()
+        share = recipe.rate_at(done, progress.next_share(recipe))
         # While the batch grows: as many micro-batches as all processes can share.
         number = max(world.size, recipe.passes_at(done) // world.size * world.size)
         mine = [next(source) for _ in range(number // world.size)]
@@ -209,7 +220,7 @@ def train(
         # The device is waited for once, and all numbers come in one transfer.
         gradient, *values = torch.cat([length.to(losses), world.sum(losses)]).tolist()
         fault = None
-        if math.isfinite(gradient + sum(values)):
+        if math.isfinite(gradient + sum(values)) and any(counts):
             # Clipped before Adam sees it, by its length over all parameters together,
             # as in Google's optimization.py.
             if 0 < recipe.clip < gradient:
@@ -221,7 +232,8 @@ def train(
             progress.faults = 0
         else:
             names = [batches.name(progress.batches + n) for n in range(number)]
-            fault = _left_out(progress, gradient, values, names)
+            why = _in_words(gradient, values) if any(counts) else "it has no label"
+            fault = _left_out(progress, why, names)
         module.zero_grad(set_to_none=True)
 
         seconds = world.first(time.perf_counter() - start, device)
@@ -270,9 +282,12 @@ def _loss_scaler(
     return scaler
 
 
-def _left_out(
-    progress: TrainingState, gradient: float, losses: list[float], names: list[str]
-) -> str:
+def _in_words(gradient: float, losses: list[float]) -> str:
+    found = ", ".join(f"{loss:.4g}" for loss in losses)
+    return f"the length of its gradient is {gradient}, its losses are {found}"
+
+
+def _left_out(progress: TrainingState, why: str, names: list[str]) -> str:
     """An update is left out: count it, and say why, and what it read.
 
     Raises:
@@ -280,11 +295,7 @@ def _left_out(
     """
     progress.skipped += 1
     progress.faults += 1
-    fault = (
-        f"update {progress.step} left out: the length of its gradient is {gradient}, "
-        f"its losses are {', '.join(f'{loss:.4g}' for loss in losses)}; it read "
-        f"{', '.join(names)}"
-    )
+    fault = f"update {progress.step} left out: {why}; it read {', '.join(names)}"
     if progress.loss_scale:
         fault += f"; the loss's scale is now {progress.loss_scale['scale']:g}"
     if progress.faults >= FAULTS:

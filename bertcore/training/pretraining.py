@@ -1,6 +1,7 @@
 """Pretraining: a run from its texts to its card (chapter 9)."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,9 +101,12 @@ class Pretraining(Run):
         self.evaluated = held_out is not None
         self.number_of_evaluations, self._evaluated_at = evaluations, 0.0
         objective = pretraining_objective(model)
+        batches = make_batches(objective, tokenizer, store, recipe)
+        for each in _few(store, batches.steps.examples, recipe):
+            warnings.warn(each, stacklevel=2)
         super().__init__(
             objective,
-            make_batches(objective, tokenizer, store, recipe),
+            batches,
             recipe,
             settings or default_compute_settings(),
             Path(folder).expanduser() if folder is not None else None,
@@ -199,10 +203,19 @@ def make_batches(
         tokenizer: that of the store.
         store: the texts.
         recipe: how to train.
+
+    Raises:
+        ValueError: if the texts give fewer examples than a pass takes.
     """
+    examples = objective.examples(store, recipe)
+    if recipe.one_pass > (count := len(examples.spans)):
+        raise ValueError(
+            f"pass_size={recipe.one_pass}, and the texts give {count} examples of "
+            f"length={recipe.length}; give batch={count} or less, or more texts"
+        )
     batches = Batches(
         store,
-        objective.examples(store, recipe),
+        examples,
         tokenizer,
         make_masker(objective, tokenizer, recipe),
         size=recipe.one_pass,
@@ -210,6 +223,26 @@ def make_batches(
         row=recipe.length,
     )
     return PretrainingBatches(batches, objective.extra_arguments)
+
+
+def _few(store: Store, examples: Examples, recipe: Recipe) -> Iterator[str]:
+    """What texts are too few for, in sentences."""
+    count = len(examples.spans)
+    if recipe.batch > count:
+        yield (
+            f"an update of batch={recipe.batch} reads the {count:,} examples more than "
+            f"once; give batch={count} or less, or more texts"
+        )
+    if recipe.pairs and len(store) == 1:
+        yield (
+            "there is one document, so the random half of the pairs is from it, too; "
+            "give more of them (in a .txt file a blank line ends one), or pairs=False"
+        )
+    elif recipe.pairs and examples.labels.all():
+        yield (
+            "no document has two sentences, so the second text of a pair is always a "
+            "random one; give longer documents, or pairs=False"
+        )
 
 
 def pretraining_class(config: BertConfig, recipe: Recipe) -> type[nn.Module]:

@@ -98,8 +98,8 @@ class Recipe:
                 raise ValueError(f"{one}=True and {other}=True; give one of the two")
         for name in ("steps", "seconds", "batch", "length", "learning_rate"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name}={value!r} must be more than 0")
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name}={value!r} must be more than 0, and finite")
         for name in ("weight_decay", "clip", "epsilon", "matrix_rate"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be 0 or more")
@@ -109,6 +109,11 @@ class Recipe:
             share = getattr(self, name)
             if not 0 <= share <= 1:
                 raise ValueError(f"{name}={share!r} is a share; give 0 to 1")
+        if self.steps == 1 == self.warmup:
+            raise ValueError(
+                f"warmup={self.warmup} of steps=1: its learning rate would be 0; give "
+                "warmup=0"
+            )
         for name, choices in (("schedule", SCHEDULES), ("optimiser", OPTIMISERS)):
             if (value := getattr(self, name)) not in choices:
                 raise ValueError(f"no {name} {value!r}; there are {', '.join(choices)}")
@@ -134,14 +139,27 @@ class Recipe:
             return self.passes
         return max(1, round(self.passes * progress / self.ramp))
 
-    def rate_at(self, progress: float) -> float:
-        """The share of the highest learning rate, after this share of the run."""
-        rising = min(1.0, progress / self.warmup) if self.warmup else 1.0
+    def rate_at(self, progress: float, update: float = 0.0) -> float:
+        """The share of the highest learning rate, after this share of the run.
+
+        Warm-up counts the updates before, as Google's optimization.py and transformers'
+        get_linear_schedule_with_warmup do: so the first update of a warm-up changes no
+        weight. A warm-up shorter than an update is none, as in Google's code. In time,
+        which neither of them knows, the update itself counts, too: a run may be over
+        after the first.
+
+        Args:
+            progress: the share of the run that is done.
+            update: the share that the next update takes.
+        """
+        counted = self.seconds is not None or update > self.warmup
+        done = progress + update if counted else progress
+        rising = min(1.0, done / self.warmup) if self.warmup else 1.0
         if rising < 1 or self.schedule == "constant":
             return rising
         if self.schedule == "released":
             return max(0.0, 1 - progress)
-        return max(0.0, (1 - progress) / max(1e-12, 1 - self.warmup))
+        return min(1.0, max(0.0, (1 - progress) / max(1e-12, 1 - self.warmup)))
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed; `steps` and `seconds` oust each other."""
@@ -324,14 +342,22 @@ class Tuning:
             raise ValueError(
                 f"no optimiser {self.optimiser!r} here; there are adamw, released"
             )
-        self.recipe(1)  # it refuses what no recipe may have
+        self.recipe(self.batch)  # it refuses what no recipe may have
 
     def recipe(self, features: int) -> Recipe:
-        """What the engine takes, for so many features."""
+        """What the engine takes, for so many features.
+
+        An update reads each of them once at most: of fewer than a batch, all.
+        """
+        batch, size = self.batch, self.pass_size
+        if features < batch:  # in as many passes, so that processes can share them
+            passes = max(1, min(batch // (size or batch), features))
+            size = max(1, min(size or batch, features // passes))
+            batch = passes * size
         return Recipe(
-            steps=max(1, round(self.epochs * features / self.batch)),
-            batch=self.batch,
-            pass_size=self.pass_size,
+            steps=max(1, round(self.epochs * features / batch)),
+            batch=batch,
+            pass_size=size,
             pairs=False,
             learning_rate=self.learning_rate,
             optimiser=self.optimiser,

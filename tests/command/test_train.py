@@ -337,3 +337,19 @@ def test_benchmark(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     assert "GB/s in a copy" in lines[0]
     assert "8 texts of up to 48 tokens in an update" in lines[1]
     assert "tokens/s, " in lines[2] and "% of peak (" in lines[2]
+
+
+def test_a_start_that_fails_leaves_the_folder_free(tmp_path: Path, capsys) -> None:
+    """Too few texts for a pass: the advice is an option, and it works."""
+    file, data, out = (str(tmp_path / name) for name in ("a.txt", "texts", "run"))
+    Path(file).write_text("The dog barks. It is red.\n\nA cat. It is blue. So it goes.")
+    given = ["--size", "38", "--hold-out", "0", "--workers", "1"]
+    assert main(["prepare", file, "--out", data, *given]) == 0
+    begin = ["pretrain", "--out", out, "--data", data, "--plan", "minute"]
+    assert main([*begin, "--steps", "2"]) == 1
+    error = capsys.readouterr().err
+    assert "--pass-size 16, and the texts give" in error and "give --batch " in error
+    fitting = error.partition("give --batch ")[2].split()[0]
+    assert main([*begin, "--seconds", "0.0001", "--batch", fitting]) == 0
+    error = capsys.readouterr().err
+    assert "bertcore: 0.0001 seconds were enough for so few updates" in error

@@ -232,6 +232,7 @@ def test_no_row_is_lost_without_a_word(given_texts, ending: str, encoding: str) 
             assert (
                 encoding == "latin-1"
                 or ending in (".tsv", ".txt")
+                or content == "[]"
                 or ("seems to be UTF-16" in str(error))
             )
             return

@@ -4,7 +4,7 @@ import json
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -707,11 +707,31 @@ def test_a_tuning_that_makes_no_sense(changes: dict[str, Any], wanted: str) -> N
 
 def test_what_a_tuning_makes_of_features() -> None:
     assert Tuning(epochs=3, batch=32).recipe(1000).steps == 94
-    assert Tuning(epochs=1, batch=32).recipe(5).steps == 1
+    found = Tuning(epochs=2, batch=32).recipe(5)
+    assert (found.steps, found.batch, found.one_pass) == (2, 5, 5), "each row once"
+    for features, size in product((1, 2, 3, 5, 7, 31, 32, 33), (1, 2, 4, 16, 32)):
+        found = Tuning(epochs=1, batch=32, pass_size=size).recipe(features)
+        assert found.batch <= features and found.one_pass <= size
+        assert abs(found.steps * found.batch - features) <= found.batch / 2
     how = Tuning(batch=8, pass_size=2, warmup=0.2, seed=9, optimiser="released")
     found = how.recipe(80)
     assert (found.steps, found.passes, found.warmup, found.seed) == (30, 4, 0.2, 9)
     assert found.optimiser == "released" and how == Tuning(**how.to_dict())
+
+
+def test_four_rows_and_the_defaults() -> None:
+    """An epoch is an update of all rows, and the first one moves the body."""
+    whole = data("classification")
+    few = whole._replace(train=whole.train[:4])
+    here = run("classification", Tuning(length=32, epochs=1), data=few)
+    before = digest(here.model.bert)
+    (record,) = here.records()
+    assert record.learning_rate == here.tuning.learning_rate
+    assert [at[:2] for at in here.evaluations] == [(1.0, 1)]
+    assert digest(here.model.bert) != before
+    frozen = here.model.requires_grad_(False)
+    with pytest.raises(ValueError, match="nothing can be learnt: requires_grad is Fal"):
+        run("classification", weights=frozen)
 
 
 # Predictor ---------------------------------------------------------------------------

@@ -9,9 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bertcore import Tokenizer
 from bertcore.text.batch import TrainingBatch
 from bertcore.text.dataloader import Batches
 from bertcore.text.masking import Masker
+from bertcore.text.store import Store
+from bertcore.text.vocabulary import SPECIAL
 from bertcore.training.loop import (
     FAULTS,
     FIRST_SCALE,
@@ -137,6 +140,31 @@ def test_losses_and_gradients_are_those_of_pretraining_losses() -> None:
     assert record.gradient == pytest.approx(length, rel=1e-5)
 
 
+def test_an_update_without_a_label() -> None:
+    """Of texts of long words alone none is hidden, if words are hidden whole."""
+    pieces = Tokenizer([*SPECIAL, "x", "##y"])
+    texts = Store.of([["xyyyyyyy"], ["xyyyyyyyyy"]] * 20, pieces)
+    how = recipe(pairs=False, whole_words=True, steps=3)
+    here = Pretraining(model(how, vocab_size=7), pieces, texts, how, settings=CPU)
+    with (
+        pytest.warns(UserWarning, match="left out: it has no label; it read pass"),
+        pytest.raises(Diverged, match="No update was made: look at these"),
+    ):
+        list(here.records())
+
+
+@pytest.mark.filterwarnings("ignore:update .* left out")
+def test_a_run_without_any_update_is_no_success(tmp_path) -> None:
+    """Not if there are fewer than ten to leave out, either."""
+    here = run(recipe(steps=3), tmp_path, save_every=NEVER)
+    with torch.no_grad():
+        next(here.objective.parameters()).fill_(math.nan)
+    with pytest.raises(Diverged, match=r"update 2 left out.*\. No update was made: "):
+        list(here.records())
+    assert here.progress.skipped == 3
+    assert not list(tmp_path.glob("*")), "nothing of it is kept"
+
+
 # Records -----------------------------------------------------------------------------
 
 
@@ -217,9 +245,10 @@ def test_a_schedule_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
         records.append(record)
         clock.now += 1000
     assert [record.seconds for record in records] == [0, 1, 2, 3, 4, 5]
-    times = [0, 0, 1, 2, 3, 4]
-    rates = [how.learning_rate * how.rate_at(time / 4.5) for time in times]
-    assert [record.learning_rate for record in records] == rates
+    # In warm-up the update itself counts: as much as those before it, on average.
+    shares = [0.002, 0.002, 2 / 2.25, 1, 1.5 / 2.25, 0.5 / 2.25]
+    rates = [how.learning_rate * share for share in shares]
+    assert [record.learning_rate for record in records] == pytest.approx(rates)
     assert [record.progress for record in records][-2:] == [4 / 4.5, 1]
 
 

@@ -163,6 +163,30 @@ def test_the_released_rate_drops_when_warm_up_ends() -> None:
     assert how.replace(schedule="linear").rate_at(0.1) == pytest.approx(1.0)
 
 
+def test_a_warm_up_shorter_than_an_update_is_none() -> None:
+    """As in Google's code, which rounds it down: then the first update learns, too."""
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    for steps in (1, 2, 3, 9, 10, 11, 40):
+        how = Recipe(steps=steps, warmup=0.1)
+        rates = [how.rate_at(n / steps, 1 / steps) for n in range(steps)]
+        assert (rates[0] > 0) == (steps < 10) and all(rates[1:])
+        schedule = get_linear_schedule_with_warmup(
+            torch.optim.SGD([parameter], 1.0), steps // 10, steps
+        )
+        if steps % 10 == 0:
+            assert rates == pytest.approx(
+                [schedule.lr_lambdas[0](n) for n in range(steps)]
+            )
+        google = GoogleTraining({"x": np.zeros(1, np.float32)})
+        still = {"x": np.zeros(1, np.float32)}
+        theirs = [google.step(still, 1.0, steps, steps // 10) for _ in range(steps)]
+        how = how.replace(schedule="released", warmup=steps // 10 / steps)
+        ours = [how.rate_at(n / steps, 1 / steps) for n in range(steps)]
+        assert ours == pytest.approx(theirs, rel=1e-5, abs=1e-7)
+    with pytest.raises(ValueError, match="warmup=1 of steps=1.*give warmup=0"):
+        Recipe(steps=1, warmup=1)
+
+
 def test_no_limit_is_no_clipping() -> None:
     found = []
     for clip in (0.0, 1e9, 1e-9):

@@ -258,6 +258,28 @@ def test_a_changed_recipe() -> None:
     assert Recipe(**json.loads(json.dumps(FAST.to_dict()))) == FAST
 
 
+def test_texts_that_are_too_few() -> None:
+    """Said before a run begins; one text, with windows, is enough to learn from."""
+    one, single = small.store(count=1), [[tale[0]] for tale in tales(40)]
+    long = Store.of([tale * 9 for tale in tales(1)], small.tokenizer())
+    with pytest.warns(UserWarning, match=r"one document.*blank line.*or pairs=False"):
+        run(recipe(batch=4), store=long)
+    run(recipe(batch=4, pairs=False), store=long)
+    alone = Store.of(single, small.tokenizer())
+    with pytest.warns(UserWarning, match="no document has two sentences, so the seco"):
+        run(recipe(), store=alone)
+    windows = recipe(pairs=False, pass_size=1)
+    count = len(make_examples(one, windows).spans)
+    with pytest.warns(UserWarning, match=f"of batch=16 reads the {count} examples mor"):
+        run(windows, store=one)
+    with pytest.raises(ValueError, match=f"pass_size=16, and .* give batch={count} or"):
+        run(windows.replace(pass_size=16), store=one)
+    with pytest.raises(
+        ValueError, match="learning_rate=inf must be more than 0, and f"
+    ):
+        recipe(learning_rate=math.inf)
+
+
 def test_a_constant_rate() -> None:
     how = recipe(schedule="constant", warmup=0.1)
     assert [how.rate_at(p) for p in (0, 0.05, 0.1, 0.9)] == [0, 0.5, 1, 1]
