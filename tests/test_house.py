@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "bertcore"
-MODULES = 91
-LINES = 24_250
+MODULES = 92
+LINES = 25_200
 # Of one module, with its docstrings; of a function or a class, without them.
 MODULE, FUNCTION, CLASS = 620, 40, 175
 LOOP = {"train": 90}
