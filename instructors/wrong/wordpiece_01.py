@@ -1,33 +1,124 @@
 """Chapter 1: plausible wrong solutions. The checks must reject each of them."""
 
 WRONG = {
-    "fertility": [
-        # characters for each word
+    "by_hand": [
+        # the shortest pieces that fit
         """
-def fertility(tokenizer, words):
-    return sum(len(word) for word in words) / len(words)
+def by_hand():
+    return {
+        "beds": ["be", "##d", "##s"],
+        "bedding": ["be", "##d", "##ding"],
+        "embeds": ["em", "##bed", "##s"],
+        "underbed": ["un", "##der", "##bed"],
+        "unbend": ["[UNK]"],
+    }
 """,
-        # the special tokens counted in
+        # marks forgotten
         """
-def fertility(tokenizer, words):
-    return sum(len(tokenizer.encode(word)) for word in words) / len(words)
+def by_hand():
+    return {
+        "beds": ["bed", "s"],
+        "bedding": ["bed", "ding"],
+        "embeds": ["em", "bed", "s"],
+        "underbed": ["under", "bed"],
+        "unbend": ["[UNK]"],
+    }
 """,
-        # each different word once
+        # keeps the part that fits
         """
-def fertility(tokenizer, words):
-    return sum(len(tokenizer.tokenize(word)) for word in set(words)) / len(set(words))
+def by_hand():
+    return {
+        "beds": ["bed", "##s"],
+        "bedding": ["bed", "##ding"],
+        "embeds": ["em", "##bed", "##s"],
+        "underbed": ["under", "##bed"],
+        "unbend": ["un", "[UNK]"],
+    }
 """,
-        # upside down
+        # cuts by meaning
         """
-def fertility(tokenizer, words):
-    return len(words) / sum(len(tokenizer.tokenize(word)) for word in words)
+def by_hand():
+    return {
+        "beds": ["bed", "##s"],
+        "bedding": ["bed", "##d", "##ing"],
+        "embeds": ["em", "##bed", "##s"],
+        "underbed": ["under", "##bed"],
+        "unbend": ["[UNK]"],
+    }
 """,
-        # only words that are cut
+        # a piece that is not in the list
         """
-def fertility(tokenizer, words):
-    sizes = [len(tokenizer.tokenize(word)) for word in words]
-    sizes = [size for size in sizes if size > 1] or [1]
-    return sum(sizes) / len(sizes)
+def by_hand():
+    return {
+        "beds": ["bed", "##s"],
+        "bedding": ["bed", "##ding"],
+        "embeds": ["em", "##beds"],
+        "underbed": ["under", "##bed"],
+        "unbend": ["[UNK]"],
+    }
+""",
+        # the word that cannot be cut left out
+        """
+def by_hand():
+    return {
+        "beds": ["bed", "##s"],
+        "bedding": ["bed", "##ding"],
+        "embeds": ["em", "##bed", "##s"],
+        "underbed": ["under", "##bed"],
+    }
+""",
+        # nothing instead of [UNK]
+        """
+def by_hand():
+    return {
+        "beds": ["bed", "##s"],
+        "bedding": ["bed", "##ding"],
+        "embeds": ["em", "##bed", "##s"],
+        "underbed": ["under", "##bed"],
+        "unbend": [],
+    }
+""",
+    ],
+    "stuck": [
+        # greedy finds it: the bait is shorter than the right piece
+        """
+def stuck(word):
+    return {word[0], word[:2], "##" + word[2:]}
+""",
+        # it cannot be cut at all
+        """
+def stuck(word):
+    return {word[:2], word[0]}
+""",
+        # the mark is missing, so the rest does not fit either
+        """
+def stuck(word):
+    return {word[:2], word[0], word[1:]}
+""",
+        # the whole word is a piece
+        """
+def stuck(word):
+    return {word, word[0], "##" + word[1:]}
+""",
+        # no bait
+        """
+def stuck(word):
+    return {word[0], "##" + word[1:]}
+""",
+        # nothing fits
+        """
+def stuck(word):
+    return set()
+""",
+        # every letter is there, so there is always a way on
+        """
+def stuck(word):
+    return {word[:2], word[0], "##" + word[1:], *("##" + letter for letter in word)}
+""",
+        # for one word only
+        """
+def stuck(word):
+    return {"head", "h", "##eadland", "ab", "a", "##bc"}
 """,
     ],
     "match_with_places": [
@@ -84,104 +175,42 @@ def match_with_places(word, vocabulary):
         start = end
     return found
 """,
-    ],
-    "gain": [
-        # forgets that the sum of all counts falls
+        # turns back where the longest piece leads nowhere
         """
-def gain(cut, left, right):
-    single, pairs = Counter(), Counter()
-    for pieces, n in cut.items():
-        for piece in pieces:
-            single[piece] += n
-        for pair in pairwise(pieces):
-            pairs[pair] += n
-    n, a, b, total = pairs[left, right], single[left], single[right], single.total()
-    f = lambda c: c * log(c / total) if c else 0
-    return f(n) + f(a - n) + f(b - n) - f(a) - f(b)
+def match_with_places(word, vocabulary):
+    def cut(start):
+        if start == len(word):
+            return []
+        prefix = "##" if start else ""
+        for end in range(len(word), start, -1):
+            if prefix + word[start:end] in vocabulary:
+                rest = cut(end)
+                if rest is not None:
+                    return [(prefix + word[start:end], start, end), *rest]
+        return None
+    return cut(0) or [("[UNK]", 0, len(word))]
 """,
-        # bits instead of nats
+        # the end of a piece is its last letter
         """
-def gain(cut, left, right):
-    single, pairs = counted({key: list(key) for key in cut}, cut)
-    n, a, b = pairs[left, right], single[left], single[right]
-    return CRITERIA["likelihood"](n, a, b, single.total(), False) / log(2)
+def match_with_places(word, vocabulary):
+    found, start = [], 0
+    for piece in greedy(word, vocabulary):
+        if piece == "[UNK]":
+            return [(piece, 0, len(word) - 1)]
+        size = len(piece.removeprefix("##"))
+        found.append((piece, start, start + size - 1))
+        start += size
+    return found
 """,
-        # how much likelier than by chance, times n: the first-order estimate
+        # [UNK] covers five letters
         """
-def gain(cut, left, right):
-    single, pairs = counted({key: list(key) for key in cut}, cut)
-    n, a, b = pairs[left, right], single[left], single[right]
-    return n * log(n * single.total() / (a * b))
-""",
-        # the ratio
-        """
-def gain(cut, left, right):
-    single, pairs = counted({key: list(key) for key in cut}, cut)
-    return pairs[left, right] / (single[left] * single[right])
-""",
-        # each word counts once
-        """
-def gain(cut, left, right):
-    once = dict.fromkeys(cut, 1)
-    single, pairs = counted({key: list(key) for key in once}, once)
-    n, a, b = pairs[left, right], single[left], single[right]
-    return CRITERIA["likelihood"](n, a, b, single.total(), False)
-""",
-    ],
-    "most_different": [
-        # the sign of the difference decides
-        """
-def most_different(words, first, second):
-    key = lambda word: len(first.tokenize(word)) - len(second.tokenize(word))
-    return max(sorted(words), key=key)
-""",
-        # ties go to the word that was given first
-        """
-def most_different(words, first, second):
-    key = lambda word: abs(len(first.tokenize(word)) - len(second.tokenize(word)))
-    return max(words, key=key)
-""",
-        # any difference will do
-        """
-def most_different(words, first, second):
-    differ = [w for w in sorted(words) if first.tokenize(w) != second.tokenize(w)]
-    return (differ or sorted(words))[0]
-""",
-        # the longest word
-        """
-def most_different(words, first, second):
-    return max(sorted(words), key=len)
-""",
-    ],
-    "best_by_ratio": [
-        # the count decides
-        """
-def best_by_ratio(cut):
-    single, pairs = counted({key: list(key) for key in cut}, cut)
-    best = max(pairs, key=pairs.get)
-    return best, pairs[best] / (single[best[0]] * single[best[1]])
-""",
-        # each word counts once, and the pair comes out right
-        """
-def best_by_ratio(cut):
-    once = dict.fromkeys(cut, 1)
-    single, pairs = counted({key: list(key) for key in once}, once)
-    scores = {(a, b): n / (single[a] * single[b]) for (a, b), n in pairs.items()}
-    best = max(scores, key=scores.get)
-    return best, scores[best]
-""",
-        # the tutorial's own mistake: what is left of ##g is forgotten
-        """
-def best_by_ratio(cut):
-    return ("hu", "##g"), 1 / 15
-""",
-        # over the sum of the parts
-        """
-def best_by_ratio(cut):
-    single, pairs = counted({key: list(key) for key in cut}, cut)
-    scores = {(a, b): n / (single[a] + single[b]) for (a, b), n in pairs.items()}
-    best = max(scores, key=scores.get)
-    return best, scores[best]
+def match_with_places(word, vocabulary):
+    found, start = [], 0
+    for piece in greedy(word, vocabulary):
+        size = len(piece.removeprefix("##"))
+        found.append((piece, start, start + size))
+        start += size
+    return found
 """,
     ],
     "test_cut": [
@@ -230,5 +259,82 @@ def test_cut(cut, vocabulary, words):
     for word in words:
         assert cut(word)[:1] == greedy(word, vocabulary)[:1]
 """,
+        # everything but the rule of the longest piece
+        """
+def test_cut(cut, vocabulary, words):
+    for word in words:
+        pieces = cut(word)
+        if pieces == ["[UNK]"]:
+            assert greedy(word, vocabulary) == ["[UNK]"]
+            continue
+        assert greedy(word, vocabulary) != ["[UNK]"]
+        assert pieces and "".join(p.removeprefix("##") for p in pieces) == word
+        for place, piece in enumerate(pieces):
+            assert piece in vocabulary and piece.startswith("##") == (place > 0)
+""",
+        # the longest piece at the beginning, any piece later
+        """
+def test_cut(cut, vocabulary, words):
+    for word in words:
+        pieces, right = cut(word), greedy(word, vocabulary)
+        assert pieces and pieces[0] == right[0]
+        if pieces != ["[UNK]"]:
+            assert "".join(p.removeprefix("##") for p in pieces) == word
+            assert all(piece in vocabulary for piece in pieces)
+            assert all(piece.startswith("##") for piece in pieces[1:])
+""",
+        # a piece may not be longer by one letter, but by two
+        """
+def test_cut(cut, vocabulary, words):
+    for word in words:
+        pieces, start = cut(word), 0
+        if pieces == ["[UNK]"]:
+            assert greedy(word, vocabulary) == ["[UNK]"]
+            continue
+        assert greedy(word, vocabulary) != ["[UNK]"] and pieces
+        for place, piece in enumerate(pieces):
+            mark = "##" if place else ""
+            body = piece.removeprefix("##")
+            assert piece in vocabulary and piece == mark + body
+            assert word.startswith(body, start)
+            start += len(body)
+            if start < len(word):
+                assert piece + word[start] not in vocabulary
+        assert start == len(word)
+""",
+        # [UNK] is right as soon as a letter of the word is no piece
+        """
+def test_cut(cut, vocabulary, words):
+    for word in words:
+        pieces, start = cut(word), 0
+        if pieces == ["[UNK]"]:
+            letters = [word[0], *("##" + letter for letter in word[1:])]
+            assert not vocabulary.issuperset(letters)
+            continue
+        assert pieces == greedy(word, vocabulary)
+""",
+        # [UNK] is right only if there is no cut at all
+        """
+def test_cut(cut, vocabulary, words):
+    def possible(rest, mark=""):
+        ends = [n for n in range(1, len(rest) + 1) if mark + rest[:n] in vocabulary]
+        return not rest or any(possible(rest[n:], "##") for n in ends)
+    for word in words:
+        if cut(word) == ["[UNK]"]:
+            assert not possible(word)
+        else:
+            assert cut(word) == greedy(word, vocabulary)
+""",
+        # forgets that the pieces may end before the word does
+        """
+def test_cut(cut, vocabulary, words):
+    for word in words:
+        right = greedy(word, vocabulary)
+        for piece, expected in zip(cut(word), right):
+            assert piece == expected
+""",
     ],
 }
+
+# Which of them pass the visible check.
+PASS_THE_VISIBLE_CHECK: dict[str, list[int]] = {}
