@@ -1,4 +1,4 @@
-"""Merges: a vocabulary learned from words, one piece at a time (chapter 1).
+"""Merges: a vocabulary learned from words, one piece at a time (chapter 1b).
 
 Every word starts as single characters, all but the first marked `##`. Then, again and
 again, the best pair of neighbours is glued into a new piece wherever it stands. What
