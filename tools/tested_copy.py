@@ -15,7 +15,7 @@ import importlib.util
 import inspect
 import re
 from functools import cache
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 from types import ModuleType
 
@@ -83,9 +83,9 @@ def _watch_packages() -> set[str]:
     return opened
 
 
-def _decide_packages(opened: set[str], folders: dict[str, str], needs: set) -> None:
+def _decide_packages(opened: set[str], folders: dict[str, list], needs: set) -> None:
     """Fail unless the bootstrap cell would install what was opened, and no more."""
-    used = {package for folder, package in folders.items() if folder in opened}
+    used = {package for folder in opened for package in folders.get(folder, [])}
     assert used == needs, (
         f"the chapter opens {' '.join(sorted(used)) or 'nothing'}, and its bootstrap "
         f"cell would install {' '.join(sorted(needs)) or 'nothing'}: correct NEEDS "
@@ -319,15 +319,20 @@ def exercises_of(
 
 
 @cache
-def package_folders() -> dict[str, str]:
-    """The folders of what chapters may need, each with its package."""
-    known = {name.lower(): name for name in pins()}
-    return {
-        folder: known[package.lower().replace("_", "-")]
-        for folder, packages in packages_distributions().items()
-        for package in packages
-        if package.lower().replace("_", "-") in known
-    }
+def package_folders() -> dict[str, list[str]]:
+    """The folders of what chapters may need: each with its package and what that needs.
+
+    What it needs may have been opened before anybody watched: a kernel loads colorama.
+    """
+    folders = {}
+    for folder, packages in packages_distributions().items():
+        for package in {*packages} & {*pins()}:
+            stated = [
+                each for each in requires(package) or [] if "extra ==" not in each
+            ]
+            stated = [re.match(r"[\w.-]+", each)[0] for each in stated]
+            folders[folder] = [package, *({*stated} & {*pins()})]
+    return folders
 
 
 def exercise_names(cell: NotebookNode) -> list[str]:
