@@ -15,10 +15,10 @@ def embedding_cases(seed, given):
 
 
 def size_cases(seed, given):
-    """Weights of small BERTs, also of ten layers or more, their names in any order."""
+    """Weights of small BERTs, also of over ten layers, their names in any order."""
     draw = random.Random(seed)
     cases = []
-    for layers in (1, 2, draw.randint(10, 12)):
+    for layers in (1, 2, draw.randint(11, 12)):
         width = draw.choice([2, 4, 6])
         config = given["BertConfig"](
             layers=layers,
@@ -27,7 +27,7 @@ def size_cases(seed, given):
             vocab_size=draw.randint(7, 30),
             max_positions=draw.randint(31, 60),
             segments=draw.randint(1, 3),
-            feedforward_size=draw.choice([3, 5, 4 * width]),
+            feedforward_size=4 * width if layers > 2 else draw.choice([3, 5]),
         )
         weights = given["published_weights"](given["Bert"](config))
         names = list(weights)
