@@ -247,14 +247,15 @@ NO_OPTIONS = {
             "orient",
             "model_type",
             "layer_types",
-            "strip_accents",
             "lowercase",
         ),
-        *("do_lower_case", "tokenize_chinese_chars", "label_names", "num_labels"),
+        *("label_names", "num_labels", "tokenizer_class", "tie_word_embeddings"),
+        *("num_hidden_layers", "rope_parameters", "rope_type"),
     ),
     "of a config, a model or a picture that a Python program makes": (
         *("hidden_size", "heads", "gelu", "predictions", "decoder", "cross", "source"),
         *("alt", "names", "alpha", "vocab_size", "layers", "weight", "states"),
+        *("pad_id", "pooling", "position_buckets", "kernel_size", "kernel_activation"),
     ),
     "of a function that no command calls, or calls with a value that is right": (
         *("max_length", "target", "row", "split", "version", "language", "chance"),

@@ -165,8 +165,8 @@ def text_states(
         attention_mask = torch.ones_like(input_ids)
     number = torch.arange(1, columns.shape[1] + 1, device=hidden.device)
     own = rearrange(number, "m -> m 1") == rearrange(attention_mask, "b s -> b 1 s")
-    share = own / own.sum(dim=-1, keepdim=True).clamp(min=1)  # b m s
-    return share.to(hidden.dtype) @ hidden  # b m w
+    share = own / own.sum(dim=-1, keepdim=True).clamp(min=1)
+    return share.to(hidden.dtype) @ hidden  # one row for each text
 
 
 def _gathered(hidden: Tensor, columns: Tensor) -> Tensor:

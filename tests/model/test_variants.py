@@ -108,6 +108,7 @@ def test_variant_equals_transformers(
         names=ours.config.published.published_name,
         pick=pick,
         where=given["attention_mask"].bool(),
+        forward=2e-5,  # ModernBERT: 1.4e-5 on some processors, of numbers near 3
         **given,
     )
 

@@ -215,7 +215,7 @@ class ModernBertForSequenceClassification(
         if self.config.pooling == "mean":
             if attention_mask is None:
                 attention_mask = torch.ones_like(input_ids)
-            pooled = mean_pool(hidden, attention_mask)  # b w
+            pooled = mean_pool(hidden, attention_mask)
             hidden = rearrange(pooled, "b w -> b 1 w")
         return self.head(hidden)
 
