@@ -132,12 +132,18 @@ def published_class(model: type, model_type: str | None = None) -> str:
     return published.replace("Roberta", _ROBERTAS.get(model_type or "", "Roberta"))
 
 
-def loaded(folder_or_name: str | Path, make: Callable[[], Model]) -> Model:
+def loaded(
+    folder_or_name: str | Path,
+    make: Callable[[], Model],
+    rest: dict[str, Tensor] | None = None,
+) -> Model:
     """A model with a checkpoint's weights, in evaluation mode.
 
     Args:
         folder_or_name: a folder, or a name on the hub.
         make: makes the model, with any weights.
+        rest: takes the tensors of heads that this model does not have, under the names
+            that `published_weights` would have for them.
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
@@ -149,7 +155,9 @@ def loaded(folder_or_name: str | Path, make: Callable[[], Model]) -> Model:
     with torch.device("meta"):  # no memory, no random numbers: all is overwritten
         model = make()
     _check_vocabulary(path.parent / "vocab.txt", model.config)
-    load_weights(model.to_empty(device="cpu"), path)
+    spare = load_weights(model.to_empty(device="cpu"), path)
+    if rest is not None:
+        rest.update(spare)
     return model.eval()
 
 
@@ -162,10 +170,11 @@ def published_weights(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
+def load_weights(model: nn.Module, path: Path) -> dict[str, Tensor]:
     """Copy a file's tensors into the model's parameters, every one checked first.
 
-    Parameters that the file lacks are set to their starting values.
+    Parameters that the file lacks are set to their starting values. Returns what the
+    file holds besides.
     """
     form = model.config.published
     parameters = published_weights(model)
@@ -175,7 +184,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
     # A parameter with two names, where two are tied, may stand in a file under either.
     loaded_ids = {id(parameters[name]) for name in tensors if name in parameters}
     missing = [name for name in parameters if id(parameters[name]) not in loaded_ids]
-    spare = [name for name in tensors if name not in parameters]
+    spare = {n: tensor for n, tensor in tensors.items() if n not in parameters}
     unknown = [name for name in spare if bare(name) not in form.copies()]
     without_cross = not any(_CROSS_ATTENTION in name for name in tensors)
     needed = [n for n in missing if not (without_cross and _CROSS_ATTENTION in n)]
@@ -203,6 +212,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
             "you use what they give",
             stacklevel=4,
         )
+    return spare
 
 
 def _unwrapped(

@@ -13,7 +13,12 @@ from bertcore.files import read_json, write_json
 from bertcore.model.config import BertConfig
 from bertcore.model.inference import evaluation
 from bertcore.model.variants.families import FAMILIES, Family, family_of, family_with
-from bertcore.model.weights import Pretrained, published_class
+from bertcore.model.weights import (
+    Pretrained,
+    loaded,
+    published_class,
+    published_weights,
+)
 from bertcore.sources import find_file, needs
 from bertcore.tasks.rows import Labels, Row, RowKind, Settings, TaskSet
 from bertcore.text.batch import ROW, Slot, TrainingBatch, least_padding, packed
@@ -432,7 +437,9 @@ class HeadedTask(Task):
         family = family_of(published)
         if self._keeps_head(family, published, changes):
             return self.model_of(family).from_pretrained(weights, **changes)
-        return self.over(family.body.from_pretrained(weights), labels)
+        config, rest = family.config.from_dict(published), {}
+        body = loaded(weights, lambda: family.body(config), rest)
+        return self.over(body, labels, rest)
 
     def _keeps_head(
         self, family: Family, published: dict[str, Any], changes: dict[str, Any]
@@ -449,8 +456,15 @@ class HeadedTask(Task):
             return False
         return not changes or config.num_labels == changes["num_labels"]
 
-    def over(self, body: Pretrained, labels: Labels) -> Pretrained:
+    def over(
+        self, body: Pretrained, labels: Labels, rest: Mapping[str, Tensor] = {}
+    ) -> Pretrained:
         """A new model over a copy of a body, perhaps with or without its pooler.
+
+        Args:
+            body: of any family.
+            labels: in the order of the model's scores.
+            rest: tensors that a file has besides the body's, by their names in it.
 
         Raises:
             ValueError: if the body has other parts than its family.
@@ -465,6 +479,15 @@ class HeadedTask(Task):
                 f"{model.__name__}; give one whose layers are its family's own"
             )
         made.bert.load_state_dict(states, strict=False)
+        # What a head has before its last layer may have been pretrained: ALBERT's is
+        # the body's pooler, ModernBERT's is that of its masked LM.
+        found, form = {**rest, **published_weights(body)}, made.config.published
+        with torch.no_grad():
+            for name, parameter in made.named_parameters():
+                if name.startswith(("head.dense.", "head.norm.")):
+                    tensor = found.get(form.canonical(form.published_name(name)))
+                    if tensor is not None and tensor.shape == parameter.shape:
+                        parameter.copy_(tensor)
         return made.eval()
 
     def load(self, folder: str | Path) -> Pretrained:

@@ -381,8 +381,9 @@ def task_model(
     """A model with a new head, at the starting weights of the seed.
 
     A head that the checkpoint brings is kept if it is of the same kind and has the
-    same labels in the same order, or as many without names; otherwise only the body
-    is taken. For writing, a BERT becomes encoder and decoder.
+    same labels in the same order, or as many without names; otherwise its last layer
+    is new, and what the file has no weights for. For writing, a BERT becomes encoder
+    and decoder.
 
     Args:
         kind: of the task.

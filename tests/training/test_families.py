@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+import transformers
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -20,7 +21,7 @@ from bertcore.model.variants.families import (
     masked_lm_of,
 )
 from bertcore.model.variants.spanbert import SpanBertForMaskedLM
-from bertcore.model.weights import Pretrained
+from bertcore.model.weights import Pretrained, published_class
 from bertcore.tasks import KINDS
 from bertcore.tasks.rows import Answer, Question, Source, TaskSet, Text, Words
 from bertcore.text.batch import TrainingBatch
@@ -49,6 +50,7 @@ from bertcore.training.pretraining import (
 from bertcore.training.recipe import Recipe, Tuning
 from bertcore.training.run import load_trained
 from contest.models import ENTRIES
+from tests.conftest import fill_with_large_weights
 from tests.training.small import (
     CPU,
     after,
@@ -261,6 +263,34 @@ def test_a_body_from_a_folder_gets_a_new_head(name: str, tmp_path: Path) -> None
     batch = tokenizer()(["Anna has a dog.", "It snows."])
     torch.testing.assert_close(learner.model.bert(**batch), body(**batch))
     torch.testing.assert_close(model(**batch), learner.model(**batch))
+
+
+@each_family
+@pytest.mark.parametrize("start", ["body", "masked_lm", "classification"])
+def test_what_transformers_keeps_of_a_checkpoint_is_kept(
+    name: str, start: str, tmp_path: Path
+) -> None:
+    """All but the last layer, if the file has it: a pooler, a dense layer, a norm."""
+    family = FAMILIES[name]
+    begun = getattr(family, start)(sized(name, num_labels=3))
+    fill_with_large_weights(begun)
+    begun.save_pretrained(tmp_path)
+    for kind in ("classification", "tagging", "answers"):
+        ours = task_model(kind, tmp_path, LABELS.get(kind, ()), seed=0)
+        named = published_class(type(ours))
+        theirs, info = getattr(transformers, named).from_pretrained(
+            tmp_path,
+            num_labels=2,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+        new = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
+        form, found = ours.config.published, dict(theirs.named_parameters())
+        names = {form.published_name(n): p for n, p in ours.named_parameters()}
+        kept = found.keys() - new
+        assert kept and kept <= names.keys()
+        for each in kept:
+            assert torch.equal(names[each], found[each]), (kind, each)
 
 
 @each_family
