@@ -10,11 +10,16 @@ from collections import defaultdict
 from functools import cache
 from pathlib import Path, PurePosixPath
 
+from bertcore.model.bert import Bert
+from bertcore.model.variants.families import FAMILIES
+from bertcore.tasks import KINDS
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "bertcore"
-MODULES = 92
-LINES = 25_200
+# Without the modules of single kinds of tasks and of variants' families: one more of
+# these is a module of its own, and each is bounded as every module is.
+MODULES = 81
+LINES = 21_700
 # Of one module, with its docstrings; of a function or a class, without them.
 MODULE, FUNCTION, CLASS = 620, 40, 175
 LOOP = {"train": 90}
@@ -45,10 +50,15 @@ def code_lines(node: ast.AST) -> int:
 
 
 def test_the_package_is_small() -> None:
-    modules = len(sources())
-    lines = sum(source.count("\n") for source in sources().values())
-    assert modules <= MODULES
-    assert lines <= LINES
+    apart = {type(task).__module__ for task in KINDS.values()}
+    apart |= {family.body.__module__ for family in FAMILIES.values()} - {Bert.__module__}
+    counted = [
+        source.count("\n")
+        for path, source in sources().items()
+        if ".".join(path.relative_to(ROOT).with_suffix("").parts) not in apart
+    ]
+    assert len(counted) <= MODULES
+    assert sum(counted) <= LINES
 
 
 def test_modules_functions_and_classes_are_short() -> None:
