@@ -16,7 +16,7 @@ from bertcore.command.options import flag_of
 from bertcore.files import COMPRESSED, SENTENCES, TABLES, ending_of, open_text
 from bertcore.model.variants.families import masked_lm_of
 from bertcore.sources import Absent
-from bertcore.tasks import plain
+from bertcore.tasks import KINDS, plain
 from bertcore.tasks.loading import read_test, records_in
 from bertcore.tasks.rows import Row
 from bertcore.tasks.task import Task
@@ -267,7 +267,11 @@ def _row_in(content: bytes | dict[str, Any], form: Form) -> Row:
         text = content.decode("utf8").strip("\r\n")
         brace = text.lstrip().startswith("{")
         if not (brace if form.objects is None else form.objects):
-            return form.task.from_line(text, form.context)
+            try:
+                return form.task.from_line(text, form.context)
+            except ValueError as error:
+                what = KINDS.lines[form.task.name].replace("\n", ", ")
+                raise ValueError(f"{error}; give {what}") from error
         try:
             record = json.loads(text)
         except (ValueError, RecursionError) as error:

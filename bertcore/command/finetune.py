@@ -124,11 +124,8 @@ def finetune(
     A line is an object:
       ROWS
     Other files hold the same fields as columns: .csv and .tsv, whose first line
-    names them, and .parquet. In a cell, words and tags have spaces between, labels
-    commas, and answers are as in JSON. Usual names, such as sentence1 or ner_tags, are
-    known, others are given: --text review --label stars. For tagging there are .conll,
-    .bio and .txt, too: a word and its tag in a line, and blank lines between
-    sentences; for answers SQuAD's own JSON.
+    names them, and .parquet. Usual names, such as sentence1 or ner_tags, are known,
+    others are given: --text review --label stars.
 
     \b
       bertcore finetune topics --out my-topics
@@ -164,17 +161,6 @@ def finetune(
         )
         raise typer.BadParameter(message, ctx=context_, param_hint="--kind")
     session(TuningJob(given_options(context_)))
-
-
-# Each kind with a row of its, so that --help knows all kinds there are.
-finetune.__doc__ = (finetune.__doc__ or "").replace(
-    "ROWS",
-    "\n      ".join(
-        f"{name if not number else '':<16}{line}"
-        for name, example in KINDS.examples.items()
-        for number, line in enumerate(example.split("\n"))
-    ),
-)
 
 
 @with_options(COLUMNS)
@@ -232,12 +218,8 @@ def predict(
 
     \b
     A line is, as the model's task wants it:
-      a text, or two with a TAB between               classes, labels and numbers
-      words with white space between                  names
-      a question, a TAB and a context                 answers
-      a question, with --context FILE                 answers from one text
-      a text                                          to write from
-      with --json also an object, as bertcore finetune reads them
+      LINES
+    With --json it may be an object, too, as bertcore finetune reads them.
 
     \b
       bertcore predict my-topics "A river in the north of Portugal."
@@ -269,6 +251,23 @@ def predict(
         # Who reads the answers has had enough, as head has: that is no fault. Python
         # writes what is left when it ends, and must not complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _of_each(kinds: Mapping[str, str]) -> str:
+    """What is to be said of each kind, in a table."""
+    return "\n      ".join(
+        f"{'' if number else name:<16}{line}"
+        for name, lines in kinds.items()
+        for number, line in enumerate(lines.split("\n"))
+    )
+
+
+# So --help knows all kinds there are.
+for _command, _mark, _kinds in (
+    (finetune, "ROWS", KINDS.examples),
+    (predict, "LINES", KINDS.lines),
+):
+    _command.__doc__ = (_command.__doc__ or "").replace(_mark, _of_each(_kinds))
 
 
 def _form(

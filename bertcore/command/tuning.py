@@ -24,7 +24,7 @@ from bertcore.training.finetuning import FineTuning
 from bertcore.training.loop import ComputeSettings, default_workers
 from bertcore.training.predictor import TASK
 from bertcore.training.recipe import Tuning
-from bertcore.training.run import RunDescription, starting_model
+from bertcore.training.run import RunDescription, asking, starting_model
 
 FAULTS = "faults.txt"
 ASKED = "finetuning.json"  # while a run goes on: what was asked for, and what is done
@@ -316,7 +316,7 @@ class TuningJob(Job):
             say("\n".join(lines))
         time = f"{results['tokens']:,} tokens, {results['training_seconds']:,.0f} s"
         say(f"finished: {sums}, {time}; {where}")
-        say(f"what next: {next_command(path, self.data)}")
+        say(f"what next: {asking(path)}")
 
 
 def what_learns(name: str, run: FineTuning) -> str:
@@ -348,15 +348,6 @@ def simple_scores(data: TaskSet) -> dict[str, dict[str, float]]:
             fault = str(error).splitlines()[0]
             say(f"bertcore: no {name} to compare: {fault}", error=True)
     return found
-
-
-def next_command(folder: Path, data: TaskSet) -> str:
-    """What a user may do with the model, in a line."""
-    if find_task(data.kind).reads_context:
-        return f'bertcore predict {folder} "Some question?" --context FILE'
-    if getattr(data.train[0], "pair", None) is not None:
-        return rf"printf 'One text.\tAnother.\n' | bertcore predict {folder}"
-    return f'bertcore predict {folder} "Some text."'
 
 
 def rows_in_words(data: TaskSet) -> str:

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 class _Kinds(Mapping[str, "Task"]):
     """A name and its kind, whose module is imported when it is first asked for.
 
-    So a list of the names costs no torch, and a classifier needs no decoder. `examples`
-    has a row of each kind as a line of JSON.
+    So a list of the names costs no torch, and a classifier needs no decoder. `lines`
+    says what a line of plain text holds, `examples` has a row as a line of JSON, and
+    what other files hold.
     """
 
-    def __init__(self, table: dict[str, tuple[str, str]]) -> None:
-        """`table` has the name, its module here with its class, and the example."""
-        self.classes = {name: place for name, (place, _) in table.items()}
-        self.examples = {name: example for name, (_, example) in table.items()}
+    def __init__(self, table: dict[str, tuple[str, str, str]]) -> None:
+        """`table` has the name, its module here with its class, line and example."""
+        self.classes = {name: place for name, (place, _, _) in table.items()}
+        self.lines = {name: line for name, (_, line, _) in table.items()}
+        self.examples = {name: example for name, (_, _, example) in table.items()}
         self.made: dict[str, Task] = {}
 
     def __getitem__(self, name: str) -> Task:
@@ -45,27 +47,39 @@ KINDS = _Kinds(
     {
         "classification": (
             "classification.Classification",
+            "a text, or two with a TAB between",
             '{"text": "A fine film.", "label": "good"}, perhaps "pair", too',
         ),
         "regression": (
             "classification.Regression",
+            "a text, or two with a TAB between",
             '{"text": "One text.", "pair": "Another.", "label": 0.5}',
         ),
         "multilabel": (
             "multilabel.MultiLabel",
-            '{"text": "A fine film.", "labels": ["film", "praise"]}',
+            "a text, or two with a TAB between",
+            '{"text": "A fine film.", "labels": ["film", "praise"]}\n'
+            "in a cell: film, praise",
         ),
         "tagging": (
             "tagging.Tagging",
-            '{"words": ["Ada", "wrote"], "tags": ["B-person", "O"]}',
+            "words with white space between",
+            '{"words": ["Ada", "wrote"], "tags": ["B-person", "O"]}\n'
+            "in cells: Ada wrote, and B-person O\n"
+            "in .conll, .bio and .txt: a word and its tag in a line,\n"
+            "and blank lines between sentences",
         ),
         "answers": (
             "answers.Answers",
+            "a question, a TAB and its context\n"
+            "or a question, with --context FILE",
             '{"question": "Who wrote?", "context": "Ada wrote.",\n'
-            ' "answers": {"text": ["Ada"], "answer_start": [0]}}',
+            ' "answers": {"text": ["Ada"], "answer_start": [0]}}\n'
+            "in a cell: the same JSON; and SQuAD's own files",
         ),
         "writing": (
             "writing.Writing",
+            "a text",
             '{"text": "A long text.", "target": "What is to be written."}',
         ),
     }

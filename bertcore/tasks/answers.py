@@ -125,7 +125,6 @@ class Answers(HeadedTask):
     right = "answers"
     part = "answers"
     main = "f1"
-    line = "a question, a TAB and its context; or a question, with --context FILE"
     apart = "context"
     cells = (("answers", None),)  # a JSON object
     usual: ClassVar[Mapping[str, str]] = {
@@ -171,7 +170,10 @@ class Answers(HeadedTask):
     def from_line(self, line: str, context: str | None = None) -> Question:
         if context is not None:
             return Question(line, context)
-        return Question(*fields_of(line, 2, 2, self.line))
+        return Question(*fields_of(line, 2, 2))
+
+    def example(self, settings: Settings) -> str:
+        return "Some question?"
 
     def faults(
         self, row: Question, labels: Labels | None, labelled: bool

@@ -175,7 +175,6 @@ class TextTask(HeadedTask):
     """
 
     part = "classification"
-    line = "a text, or two with a TAB between"
     settings = ("pairs",)
     usual: ClassVar[Mapping[str, str]] = {
         "text": "sentence review comment tweet content document body message question",
@@ -212,8 +211,11 @@ class TextTask(HeadedTask):
         return self.row(field(mapping, "text"), label, mapping.get("pair"))
 
     def from_line(self, line: str, context: str | None = None) -> Row:
-        text, *pair = fields_of(line, 1, 2, self.line)
+        text, *pair = fields_of(line, 1, 2)
         return self.row(text, None, *pair)
+
+    def example(self, settings: Settings) -> str:
+        return "One text.\tAnother." if settings.get("pairs") else "Some text."
 
     def faults(self, row: Any, labels: Labels | None, labelled: bool) -> Iterator[str]:
         yield from text_faults(row.text, "the text")

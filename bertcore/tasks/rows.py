@@ -146,7 +146,6 @@ class RowKind(ABC):
         name: of the kind, in files and on the command line.
         row: the type of its rows, a NamedTuple.
         right: the field of a row that says what is right; it has the same name in JSON.
-        line: what a line of plain text holds, in words.
         apart: what rows have in common that stay in one part of a set; see `key`.
         cells: the fields that a table's cell holds as a text, and what stands between
             the texts of such a list, as `cell` takes it.
@@ -159,7 +158,6 @@ class RowKind(ABC):
     name: ClassVar[str]
     row: ClassVar[type]
     right: ClassVar[str]
-    line: ClassVar[str]
     apart: ClassVar[str] = "text"
     cells: ClassVar[tuple[tuple[str, str | None], ...]] = ()
     usual: ClassVar[Mapping[str, str]] = {}
@@ -262,7 +260,7 @@ class RowKind(ABC):
 
     @abstractmethod
     def from_line(self, line: str, context: str | None = None) -> Row:
-        """The row in a line of plain text, as `line` describes it.
+        """The row in a line of plain text, as `KINDS.lines` describes it.
 
         Args:
             line: without its end.
@@ -270,6 +268,13 @@ class RowKind(ABC):
 
         Raises:
             ValueError: if the line has another form.
+        """
+
+    @abstractmethod
+    def example(self, settings: Settings) -> str:
+        """A line that a model of these settings answers, as `from_line` reads it.
+
+        If the kind `reads_context`, it is one that comes with a context.
         """
 
     @abstractmethod
@@ -465,12 +470,12 @@ def normal(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.lower()))
 
 
-def fields_of(line: str, least: int, most: int, form: str) -> list[str]:
+def fields_of(line: str, least: int, most: int) -> list[str]:
     """The texts of a line with a TAB between, or ValueError if they are not so many."""
     texts = line.split("\t")
     if not least <= len(texts) <= most:
         count = len(texts) - 1
-        raise ValueError(f"{count or 'no'} TAB{'s' if count > 1 else ''}; give {form}")
+        raise ValueError(f"{count or 'no'} TAB{'s' if count > 1 else ''}")
     return texts
 
 

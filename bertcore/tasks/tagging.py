@@ -178,7 +178,6 @@ class Tagging(HeadedTask):
     right = "tags"
     part = "tagging"
     main = "f1"
-    line = "words with white space between"
     cells = (("words", ""), ("tags", ""))  # white space
     usual: ClassVar[Mapping[str, str]] = {
         "words": "tokens token word form",
@@ -227,6 +226,9 @@ class Tagging(HeadedTask):
 
     def from_line(self, line: str, context: str | None = None) -> Words:
         return Words(tuple(line.split()))
+
+    def example(self, settings: Settings) -> str:
+        return "Some words ."
 
     def faults(
         self, row: Words, labels: Labels | None, labelled: bool

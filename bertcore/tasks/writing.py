@@ -149,7 +149,6 @@ class Writing(Task):
     row = Source
     right = "target"
     main = "chrf"
-    line = "a text"
     families = "bert", "encoder-decoder"
     settings = ("search",)
     usual = _USUAL
@@ -163,7 +162,10 @@ class Writing(Task):
         return Source(field(mapping, "text"), mapping.get("target"))
 
     def from_line(self, line: str, context: str | None = None) -> Source:
-        return Source(*fields_of(line, 1, 1, self.line))
+        return Source(*fields_of(line, 1, 1))
+
+    def example(self, settings: Settings) -> str:
+        return "Some text."
 
     def faults(
         self, row: Source, labels: Labels | None, labelled: bool

@@ -479,8 +479,20 @@ def describe_name(name: str) -> Iterator[str]:
             task, _ = read_task(name)
             labels = f": {', '.join(task['labels'][:12])}" if task["labels"] else ""
             yield f"fine-tuned for {task['kind']}{labels}"
-            next_step = f"predict {name} TEXT"
+            yield f"what next: {asking(name)}"
+            return
     yield f"what next: bertcore {next_step}"
+
+
+def asking(name: str | Path) -> str:
+    """A command that asks a fine-tuned model, in the form that its task.json says."""
+    about, settings = read_task(name)
+    task = find_task(about["kind"])
+    line = task.example(settings)
+    if "\t" in line:
+        return rf"printf '{line}\n' | bertcore predict {name}".replace("\t", r"\t")
+    context = " --context FILE" if task.reads_context else ""
+    return f'bertcore predict {name} "{line}"{context}'
 
 
 class StartingModel(NamedTuple):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -622,6 +623,23 @@ def test_texts_as_arguments(done, capsys) -> None:
     assert second.split()[1] == "good" and first.split()[0].endswith("%")
     assert main(["predict", folder, "Ben", " "]) == 1
     assert "bertcore: text 2: the text is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", READ)
+def test_what_next_is_a_command_that_answers(
+    kind: str, done, type_in, tmp_path, capsys
+) -> None:
+    """A text, a pair through a pipe, or a question with a file."""
+    assert main(["info", str(done[kind])]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    typed, _, command = last.removeprefix("what next: ").rpartition(" | ")
+    if typed:
+        type_in(shlex.split(typed)[1].encode().decode("unicode_escape").encode())
+    (file := tmp_path / "FILE").write_text("Anna sees 2 dogs.")
+    program, *given = shlex.split(command)
+    assert program == "bertcore"
+    assert main([str(file) if each == "FILE" else each for each in given]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_lines_of_the_input(done, type_in, capsys) -> None:
