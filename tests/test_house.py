@@ -51,7 +51,8 @@ def code_lines(node: ast.AST) -> int:
 
 def test_the_package_is_small() -> None:
     apart = {type(task).__module__ for task in KINDS.values()}
-    apart |= {family.body.__module__ for family in FAMILIES.values()} - {Bert.__module__}
+    apart |= {family.body.__module__ for family in FAMILIES.values()}
+    apart -= {Bert.__module__}
     counted = [
         source.count("\n")
         for path, source in sources().items()

@@ -71,8 +71,7 @@ KINDS = _Kinds(
         ),
         "answers": (
             "answers.Answers",
-            "a question, a TAB and its context\n"
-            "or a question, with --context FILE",
+            "a question, a TAB and its context\nor a question, with --context FILE",
             '{"question": "Who wrote?", "context": "Ada wrote.",\n'
             ' "answers": {"text": ["Ada"], "answer_start": [0]}}\n'
             "in a cell: the same JSON; and SQuAD's own files",

@@ -252,8 +252,9 @@ class TextTask(HeadedTask):
             targets = self.targets_of(row, numbers) if known else []
             yield Feature(number, first, second, [0], targets)
 
+    @staticmethod  # so that another kind can read the beginnings of texts, too
     def places(
-        self, slots: Sequence[Slot], features: Sequence[Feature], length: int
+        slots: Sequence[Slot], features: Sequence[Feature], length: int
     ) -> dict[str, Tensor]:
         rows: list[list[int]] = [[] for _ in range(1 + max(slot.row for slot in slots))]
         for slot in slots:

@@ -435,16 +435,22 @@ class HeadedTask(Task):
             return self.model_of(family_with(weights))(weights.replace(**changes))
         published = read_json(find_file(weights, "config.json"))
         family = family_of(published)
-        if self._keeps_head(family, published, changes):
+        if self.keeps_head(family, published, changes):
             return self.model_of(family).from_pretrained(weights, **changes)
         config, rest = family.config.from_dict(published), {}
         body = loaded(weights, lambda: family.body(config), rest)
         return self.over(body, labels, rest)
 
-    def _keeps_head(
+    def keeps_head(
         self, family: Family, published: dict[str, Any], changes: dict[str, Any]
     ) -> bool:
-        """Whether a checkpoint's head is for this kind, and for these labels."""
+        """Whether a checkpoint's head is for this kind, and for these labels.
+
+        Args:
+            family: of the checkpoint.
+            published: the keys of its config.json.
+            changes: the fields that `head` gives for the labels.
+        """
         model = self.model_of(family)
         name = published_class(model, published.get("model_type"))
         if published.get("architectures") != [name]:
@@ -527,13 +533,13 @@ def class_loss(
     return F.cross_entropy(scores, targets, weights, reduction="sum")
 
 
-def an(model: type) -> str:
+def an(model: type | str) -> str:
     """The name of a class with its article.
 
     >>> an(type("EncoderDecoder", (), {})), an(bool)
     ('an EncoderDecoder', 'a bool')
     """
-    name = model.__name__
+    name = model if isinstance(model, str) else model.__name__
     return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 

@@ -26,6 +26,7 @@ from bertcore.model.variants.families import (
 from bertcore.sources import OUR_MODEL, find_file, find_optional
 from bertcore.tasks import find_task
 from bertcore.tasks.sets import sounds_tokenizer
+from bertcore.tasks.task import an
 from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
 from bertcore.text.prepare import HELD_OUT, TRAIN, Prepared, open_prepared, packaged
 from bertcore.text.store import Store
@@ -322,8 +323,8 @@ def load_trained(name: str | Path) -> TrainedModel:
     kinds = masked_lm_classes(family_at(place))
     if not names or names[0] not in kinds:
         raise ValueError(
-            f"{name} is {f'a {names[0]}' if names else 'a body alone'}, which has no "
-            f"head for masked pieces; give a {' or a '.join(kinds)}"
+            f"{name} is {an(names[0]) if names else 'a body alone'}, in which bertcore "
+            f"finds no head for masked pieces; give {' or '.join(map(an, kinds))}"
         )
     model = load_model(place, lambda family: kinds[names[0]])
     tokenizer = load_tokenizer(name)

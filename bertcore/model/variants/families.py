@@ -11,7 +11,7 @@ from torch import nn
 
 from bertcore.files import read_json
 from bertcore.model import bert
-from bertcore.model.bert import BertForMaskedLM, BertForPreTraining
+from bertcore.model.bert import BertForMaskedLM
 from bertcore.model.config import BertConfig
 from bertcore.model.variants import (
     albert,
@@ -19,19 +19,20 @@ from bertcore.model.variants import (
     distilbert,
     electra,
     modernbert,
+    parts,
     roberta,
 )
-from bertcore.model.variants.albert import AlbertForPreTraining
 from bertcore.model.variants.electra import ElectraPair
 from bertcore.model.variants.spanbert import SpanBertForMaskedLM
 from bertcore.model.weights import Pretrained, published_class
 from bertcore.sources import describe, find_file
 
-OF_PAIRS = BertForPreTraining, AlbertForPreTraining  # with a second head, for pairs
-
 
 class Family(NamedTuple):
-    """The classes of a family: its config, its body, and the body with each head."""
+    """The classes of a family: its config, its body, and the body with each head.
+
+    `pretraining` is the one with all that the family was trained with, if there is one.
+    """
 
     config: type[BertConfig]
     body: type[Pretrained]
@@ -39,6 +40,7 @@ class Family(NamedTuple):
     classification: type[Pretrained]
     tagging: type[Pretrained]
     answers: type[Pretrained]
+    pretraining: type[Pretrained] | None = None
 
     @property
     def name(self) -> str:
@@ -109,11 +111,13 @@ def config_like(name: str, bert: BertConfig) -> BertConfig:
 
 def masked_lm_classes(family: Family) -> dict[str, type[Pretrained]]:
     """Those with a head for masked pieces, by their names in `config.json`."""
-    pretraining = [k for k in OF_PAIRS if k.config_class is family.config]
+    kinds = family.pretraining, family.masked_lm
     return {
         published_class(k, name): k
         for name in (family.name, *family.config.published.others)
-        for k in [*pretraining, family.masked_lm]
+        # ELECTRA's own model is a discriminator: it has one head, of another kind.
+        for k in kinds
+        if k is not None and not issubclass(k, parts.Headed)
     }
 
 
@@ -143,6 +147,7 @@ def _in_module(module: ModuleType, prefix: str) -> Family:
         classification=getattr(module, f"{prefix}ForSequenceClassification"),
         tagging=getattr(module, f"{prefix}ForTokenClassification"),
         answers=getattr(module, f"{prefix}ForQuestionAnswering"),
+        pretraining=getattr(module, f"{prefix}ForPreTraining", None),
     )
 
 
