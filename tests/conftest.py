@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +20,17 @@ WHOLE = os.environ.get("BERTCORE_WHOLE") == "1"
 def sample(everything: Sequence, count: int) -> Sequence:
     """Some `count` of them, evenly spread and always the same; all if WHOLE."""
     return everything if WHOLE else everything[:: max(1, len(everything) // count)]
+
+
+class Table(dict[str, Any]):
+    """What a test has for each kind of task, or for each family, by its name."""
+
+    def __init__(self, name: str, content: dict[str, Any]) -> None:
+        super().__init__(content)
+        self.name = name
+
+    def __missing__(self, name: str) -> None:
+        pytest.fail(f"{self.name} of this test has nothing for {name!r}: add it there")
 
 
 def tiny_config(**changes: object) -> BertConfig:

@@ -5,31 +5,38 @@ import pytest
 from bertcore.tasks import KINDS
 from bertcore.tasks.multilabel import LabelledText
 from bertcore.tasks.rows import Answer, Question, Row, Source, TaskSet, Text, Words
+from tests.conftest import Table
 
 CONTEXT = "Ada Lovelace was born in London, and lived in London."
-ROWS = {
-    "classification": [
-        Text("A fine film.", "positive"),
-        Text("Is it?", "negative", "It is \u2014 not."),
-        Text("Unread."),
-    ],
-    "regression": [Text("A cat.", 0.5, "A dog."), Text("A.", 1.0), Text("B.")],
-    "multilabel": [
-        LabelledText("A fine film.", ("praise", "film")),
-        LabelledText("A day.", (), "Another."),
-        LabelledText("Unread."),
-    ],
-    "tagging": [
-        Words(("Ada", "wrote", "it"), ("B-person", "O", "O")),
-        Words(("Unread",)),
-    ],
-    "answers": [
-        Question("Where?", CONTEXT, (Answer("London", 25), Answer("London", 46)), "a"),
-        Question("When?", CONTEXT, ()),
-        Question("Who?", CONTEXT, None, "c"),
-    ],
-    "writing": [Source("hello", "HH AH L OW"), Source("Unread.")],
-}
+ANSWER = Answer("London", 25)
+ROWS = Table(
+    "ROWS",
+    {
+        "classification": [
+            Text("A fine film.", "positive"),
+            Text("Is it?", "negative", "It is \u2014 not."),
+            Text("Unread."),
+        ],
+        "regression": [Text("A cat.", 0.5, "A dog."), Text("A.", 1.0), Text("B.")],
+        "multilabel": [
+            LabelledText("A fine film.", ("praise", "film")),
+            LabelledText("A day.", (), "Another."),
+            LabelledText("Unread."),
+        ],
+        "tagging": [
+            Words(("Ada", "wrote", "it"), ("B-person", "O", "O")),
+            Words(("Unread",)),
+        ],
+        "answers": [
+            Question(
+                "Where?", CONTEXT, (Answer("London", 25), Answer("London", 46)), "a"
+            ),
+            Question("When?", CONTEXT, ()),
+            Question("Who?", CONTEXT, None, "c"),
+        ],
+        "writing": [Source("hello", "HH AH L OW"), Source("Unread.")],
+    },
+)
 
 
 def test_the_hubs_format() -> None:

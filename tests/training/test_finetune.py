@@ -26,6 +26,7 @@ from bertcore.text.vocabulary import SPECIAL
 from bertcore.training.finetuning import FineTuning, finetune, task_model
 from bertcore.training.predictor import Predictor
 from bertcore.training.recipe import Tuning
+from tests.conftest import Table
 from tests.training.small import CPU, digest, distance, weights
 
 FILLERS = "the a is on of and with old new tree house river stone walks sings".split()
@@ -117,14 +118,17 @@ def written(rng: random.Random) -> Source:
     return Source(" ".join(with_word(rng, word, what)), f"{what} is {word}")
 
 
-MAKE = {
-    "classification": a_class,
-    "regression": a_number,
-    "multilabel": several,
-    "tagging": tagged,
-    "answers": asked,
-    "writing": written,
-}
+MAKE = Table(
+    "MAKE",
+    {
+        "classification": a_class,
+        "regression": a_number,
+        "multilabel": several,
+        "tagging": tagged,
+        "answers": asked,
+        "writing": written,
+    },
+)
 LABELS = {
     "classification": ("is bad", "is fine", "is good"),
     "multilabel": ("bad", "good"),
@@ -150,14 +154,17 @@ def run(kind: str, how: Tuning = TUNING, **options: Any) -> FineTuning:
     return FineTuning(given, start, how, **options)
 
 
-EPOCHS = {
-    "classification": 12,
-    "regression": 16,
-    "multilabel": 16,
-    "tagging": 8,
-    "answers": 10,
-    "writing": 12,
-}
+EPOCHS = Table(
+    "EPOCHS",
+    {
+        "classification": 12,
+        "regression": 16,
+        "multilabel": 16,
+        "tagging": 8,
+        "answers": 10,
+        "writing": 12,
+    },
+)
 
 
 class Runs(dict[str, FineTuning]):
