@@ -18,6 +18,7 @@ from bertcore.model.variants.families import (
     FAMILIES,
     config_like,
     family_with,
+    masked_lm_classes,
     masked_lm_of,
 )
 from bertcore.model.variants.spanbert import SpanBertForMaskedLM
@@ -263,6 +264,14 @@ def test_a_body_from_a_folder_gets_a_new_head(name: str, tmp_path: Path) -> None
     batch = tokenizer()(["Anna has a dog.", "It snows."])
     torch.testing.assert_close(learner.model.bert(**batch), body(**batch))
     torch.testing.assert_close(model(**batch), learner.model(**batch))
+
+
+@each_family
+def test_classes_for_masked_pieces_are_those_with_such_a_head(name: str) -> None:
+    family = FAMILIES[name]
+    kinds = {family.masked_lm, family.pretraining} - {None}
+    with_head = {kind for kind in kinds if hasattr(kind(sized(name)), "mlm_head")}
+    assert {*masked_lm_classes(family).values()} == with_head
 
 
 @each_family
