@@ -1,70 +1,42 @@
-"""Chapter 3: plausible wrong solutions. The checks must reject each of them."""
+"""Chapter 3: plausible wrong solutions. The cases of any seed reject each of them."""
 
 WRONG = {
-    "looked_at": [
-        # the entropy itself
+    "better_share": [
+        # the gap is not divided
         """
-def looked_at(shares):
-    return torch.special.entr(shares).sum(dim=-1)
+def better_share(gap, width):
+    return torch.tensor([gap, 0.0]).softmax(dim=-1)[0].item()
 """,
-        # 0 times the logarithm of 0 is NaN
+        # divided by the width, not by its root
         """
-def looked_at(shares):
-    return (-(shares * shares.log()).sum(dim=-1)).exp()
+def better_share(gap, width):
+    return torch.tensor([gap / width, 0.0]).softmax(dim=-1)[0].item()
 """,
-        # a small number keeps NaN away, but is too large
+        # multiplied by the root
         """
-def looked_at(shares):
-    return (-(shares * (shares + 1e-2).log()).sum(dim=-1)).exp()
+def better_share(gap, width):
+    return torch.tensor([gap * width**0.5, 0.0]).softmax(dim=-1)[0].item()
 """,
-        # how many are above 0
+        # the share of the worse key
         """
-def looked_at(shares):
-    return (shares > 0).sum(dim=-1).float()
+def better_share(gap, width):
+    return torch.tensor([gap / width**0.5, 0.0]).softmax(dim=-1)[1].item()
 """,
-        # one over the largest share
+        # an exponential overflows: 0 / 0 or an error for large gaps
         """
-def looked_at(shares):
-    return 1 / shares.amax(dim=-1)
+def better_share(gap, width):
+    grown = torch.tensor(gap / width**0.5).exp()
+    return (grown / (grown + 1)).item()
 """,
-    ],
-    "block_map": [
-        # rows of padding are empty
+        # the better key by name: a negative gap is taken for a positive one
         """
-def block_map(lengths, room):
-    numbers = torch.zeros(room)
-    start = 0
-    for i, n in enumerate(lengths, 1):
-        numbers[start : start + n] = i
-        start += n
-    return (numbers[:, None] == numbers) & (numbers > 0)
+def better_share(gap, width):
+    return torch.tensor([abs(gap) / width**0.5, 0.0]).softmax(dim=-1)[0].item()
 """,
-        # a map of padding: the texts see each other
+        # a hard choice
         """
-def block_map(lengths, room):
-    used = torch.arange(room) < sum(lengths)
-    return used[:, None] == used
-""",
-        # the room is forgotten
-        """
-def block_map(lengths, room):
-    blocks = [torch.ones(n, n, dtype=torch.bool) for n in lengths]
-    return torch.block_diag(*blocks)
-""",
-        # each padding token sees itself only
-        """
-def block_map(lengths, room):
-    blocks = [torch.ones(n, n, dtype=torch.bool) for n in lengths]
-    rest = torch.eye(room - sum(lengths), dtype=torch.bool)
-    return torch.block_diag(*blocks, rest)
-""",
-        # back only
-        """
-def block_map(lengths, room):
-    blocks = [torch.ones(n, n, dtype=torch.bool) for n in lengths]
-    rest = room - sum(lengths)
-    whole = torch.block_diag(*blocks, torch.ones(rest, rest, dtype=torch.bool))
-    return whole.tril()
+def better_share(gap, width):
+    return float(gap > 0) if gap else 0.5
 """,
     ],
     "attend": [
@@ -80,7 +52,7 @@ def attend(query, key, value, allowed):
     scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
     return scores.masked_fill(~allowed, -torch.inf).softmax(dim=-1) @ value
 """,
-        # an empty row looks at everything
+        # an empty row uses everything
         """
 def attend(query, key, value, allowed):
     scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
@@ -109,6 +81,219 @@ def attend(query, key, value, allowed):
 def attend(query, key, value, allowed):
     scores = query @ key.transpose(1, 2) / query.shape[-1] ** 0.5
     return scores.masked_fill(~allowed, -1e9).softmax(dim=-1) * allowed @ value
+""",
+        # NaN replaced in the result stays in the gradients
+        """
+def attend(query, key, value, allowed):
+    scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+    scores = scores.masked_fill(~allowed, -torch.inf)
+    return (scores.softmax(dim=-1) @ value).nan_to_num(0)
+""",
+        # no largest score subtracted: overflows
+        """
+def attend(query, key, value, allowed):
+    grown = (query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5).exp() * allowed
+    return grown / grown.sum(dim=-1, keepdim=True).clamp(min=1e-30) @ value
+""",
+    ],
+    "HeadByHead": [
+        # the bias is added by every head
+        """
+class HeadByHead(nn.Module):
+    def __init__(self, attention):
+        super().__init__()
+        self.attention = attention
+
+    def contributions(self, hidden, allowed):
+        part = self.attention
+        query, key, value = (
+            rearrange(matrix(hidden), "b s (h d) -> h b s d", h=part.heads)
+            for matrix in (part.query, part.key, part.value)
+        )
+        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        scores = scores.masked_fill(~allowed[:, 0], -torch.inf)
+        into = rearrange(part.output.weight, "w (h d) -> h 1 d w", h=part.heads)
+        return scores.softmax(dim=-1) @ value @ into + part.output.bias
+
+    def forward(self, hidden, allowed, source=None):
+        added = self.contributions(hidden, allowed)
+        return added.sum(dim=0) + self.attention.output.bias
+""",
+        # the bias is forgotten
+        """
+class HeadByHead(nn.Module):
+    def __init__(self, attention):
+        super().__init__()
+        self.attention = attention
+
+    def contributions(self, hidden, allowed):
+        part = self.attention
+        query, key, value = (
+            rearrange(matrix(hidden), "b s (h d) -> h b s d", h=part.heads)
+            for matrix in (part.query, part.key, part.value)
+        )
+        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        scores = scores.masked_fill(~allowed[:, 0], -torch.inf)
+        into = rearrange(part.output.weight, "w (h d) -> h 1 d w", h=part.heads)
+        return scores.softmax(dim=-1) @ value @ into
+
+    def forward(self, hidden, allowed, source=None):
+        added = self.contributions(hidden, allowed)
+        return added.sum(dim=0)
+""",
+        # rows of the output matrix in place of its columns
+        """
+class HeadByHead(nn.Module):
+    def __init__(self, attention):
+        super().__init__()
+        self.attention = attention
+
+    def contributions(self, hidden, allowed):
+        part = self.attention
+        query, key, value = (
+            rearrange(matrix(hidden), "b s (h d) -> h b s d", h=part.heads)
+            for matrix in (part.query, part.key, part.value)
+        )
+        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        scores = scores.masked_fill(~allowed[:, 0], -torch.inf)
+        into = rearrange(part.output.weight, "(h d) w -> h 1 d w", h=part.heads)
+        return scores.softmax(dim=-1) @ value @ into
+
+    def forward(self, hidden, allowed, source=None):
+        added = self.contributions(hidden, allowed)
+        return added.sum(dim=0) + self.attention.output.bias
+""",
+        # the columns are cut as d h, not as h d
+        """
+class HeadByHead(nn.Module):
+    def __init__(self, attention):
+        super().__init__()
+        self.attention = attention
+
+    def contributions(self, hidden, allowed):
+        part = self.attention
+        query, key, value = (
+            rearrange(matrix(hidden), "b s (h d) -> h b s d", h=part.heads)
+            for matrix in (part.query, part.key, part.value)
+        )
+        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        scores = scores.masked_fill(~allowed[:, 0], -torch.inf)
+        into = rearrange(part.output.weight, "w (d h) -> h 1 d w", h=part.heads)
+        return scores.softmax(dim=-1) @ value @ into
+
+    def forward(self, hidden, allowed, source=None):
+        added = self.contributions(hidden, allowed)
+        return added.sum(dim=0) + self.attention.output.bias
+""",
+        # the heads are cut as d h, the output is not
+        """
+class HeadByHead(nn.Module):
+    def __init__(self, attention):
+        super().__init__()
+        self.attention = attention
+
+    def contributions(self, hidden, allowed):
+        part = self.attention
+        query, key, value = (
+            rearrange(matrix(hidden), "b s (d h) -> h b s d", h=part.heads)
+            for matrix in (part.query, part.key, part.value)
+        )
+        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        scores = scores.masked_fill(~allowed[:, 0], -torch.inf)
+        into = rearrange(part.output.weight, "w (h d) -> h 1 d w", h=part.heads)
+        return scores.softmax(dim=-1) @ value @ into
+
+    def forward(self, hidden, allowed, source=None):
+        added = self.contributions(hidden, allowed)
+        return added.sum(dim=0) + self.attention.output.bias
+""",
+        # nothing is masked
+        """
+class HeadByHead(nn.Module):
+    def __init__(self, attention):
+        super().__init__()
+        self.attention = attention
+
+    def contributions(self, hidden, allowed):
+        part = self.attention
+        query, key, value = (
+            rearrange(matrix(hidden), "b s (h d) -> h b s d", h=part.heads)
+            for matrix in (part.query, part.key, part.value)
+        )
+        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        into = rearrange(part.output.weight, "w (h d) -> h 1 d w", h=part.heads)
+        return scores.softmax(dim=-1) @ value @ into
+
+    def forward(self, hidden, allowed, source=None):
+        added = self.contributions(hidden, allowed)
+        return added.sum(dim=0) + self.attention.output.bias
+""",
+        # the heads stand behind the texts
+        """
+class HeadByHead(nn.Module):
+    def __init__(self, attention):
+        super().__init__()
+        self.attention = attention
+
+    def contributions(self, hidden, allowed):
+        part = self.attention
+        query, key, value = (
+            rearrange(matrix(hidden), "b s (h d) -> h b s d", h=part.heads)
+            for matrix in (part.query, part.key, part.value)
+        )
+        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        scores = scores.masked_fill(~allowed[:, 0], -torch.inf)
+        into = rearrange(part.output.weight, "w (h d) -> h 1 d w", h=part.heads)
+        found = scores.softmax(dim=-1) @ value @ into
+        return rearrange(found, "h b s w -> b h s w")
+
+    def forward(self, hidden, allowed, source=None):
+        added = self.contributions(hidden, allowed)
+        return added.sum(dim=1) + self.attention.output.bias
+""",
+        # the mean over heads
+        """
+class HeadByHead(nn.Module):
+    def __init__(self, attention):
+        super().__init__()
+        self.attention = attention
+
+    def contributions(self, hidden, allowed):
+        part = self.attention
+        query, key, value = (
+            rearrange(matrix(hidden), "b s (h d) -> h b s d", h=part.heads)
+            for matrix in (part.query, part.key, part.value)
+        )
+        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        scores = scores.masked_fill(~allowed[:, 0], -torch.inf)
+        into = rearrange(part.output.weight, "w (h d) -> h 1 d w", h=part.heads)
+        return scores.softmax(dim=-1) @ value @ into
+
+    def forward(self, hidden, allowed, source=None):
+        added = self.contributions(hidden, allowed)
+        return added.mean(dim=0) + self.attention.output.bias
+""",
+        # divided by the root of the whole width
+        """
+class HeadByHead(nn.Module):
+    def __init__(self, attention):
+        super().__init__()
+        self.attention = attention
+
+    def contributions(self, hidden, allowed):
+        part = self.attention
+        query, key, value = (
+            rearrange(matrix(hidden), "b s (h d) -> h b s d", h=part.heads)
+            for matrix in (part.query, part.key, part.value)
+        )
+        scores = query @ key.transpose(-1, -2) / hidden.shape[-1] ** 0.5
+        scores = scores.masked_fill(~allowed[:, 0], -torch.inf)
+        into = rearrange(part.output.weight, "w (h d) -> h 1 d w", h=part.heads)
+        return scores.softmax(dim=-1) @ value @ into
+
+    def forward(self, hidden, allowed, source=None):
+        added = self.contributions(hidden, allowed)
+        return added.sum(dim=0) + self.attention.output.bias
 """,
     ],
     "test_attention": [
@@ -168,7 +353,7 @@ def test_attention(attention, width):
     attention(states, allowed).sin().sum().backward()
     assert all(part.weight.grad is not None for part in (*parts, attention.output))
 """,
-        # padding in no row: only the first text counts
+        # only the first text counts
         """
 def test_attention(attention, width):
     states, allowed = torch.randn(1, 5, width), torch.ones(1, 1, 5, 5).bool()
@@ -184,75 +369,23 @@ def test_attention(attention, width):
     for part in (*parts, attention.output):
         assert part.weight.grad is not None
 """,
-    ],
-    "attend_in_blocks": [
-        # each block has a softmax of its own
+        # the mean of the result alone
         """
-def attend_in_blocks(query, blocks):
-    parts = [F.scaled_dot_product_attention(query, k, v) for k, v in blocks]
-    return torch.stack(parts).mean(dim=0)
-""",
-        # nothing is subtracted: e to the 500 overflows
-        """
-def attend_in_blocks(query, blocks):
-    total, mixture = 0.0, 0.0
-    for key, value in blocks:
-        grown = (query @ key.T / query.shape[-1] ** 0.5).exp()
-        total = total + grown.sum(dim=-1, keepdim=True)
-        mixture = mixture + grown @ value
-    return mixture / total
-""",
-        # the mixture is corrected when a larger score comes, the total is not
-        """
-def attend_in_blocks(query, blocks):
-    largest, total, mixture = torch.tensor(-torch.inf), 0.0, 0.0
-    for key, value in blocks:
-        scores = query @ key.T / query.shape[-1] ** 0.5
-        new = torch.maximum(largest, scores.amax(dim=-1, keepdim=True))
-        grown = (scores - new).exp()
-        total = total + grown.sum(dim=-1, keepdim=True)
-        mixture = (largest - new).exp() * mixture + grown @ value
-        largest = new
-    return mixture / total
-""",
-        # not divided by the square root of the width
-        """
-def attend_in_blocks(query, blocks):
-    largest, total, mixture = torch.tensor(-torch.inf), 0.0, 0.0
-    for key, value in blocks:
-        scores = query @ key.T
-        new = torch.maximum(largest, scores.amax(dim=-1, keepdim=True))
-        shrink, grown = (largest - new).exp(), (scores - new).exp()
-        total = shrink * total + grown.sum(dim=-1, keepdim=True)
-        mixture = shrink * mixture + grown @ value
-        largest = new
-    return mixture / total
-""",
-        # the largest score of the first block is kept
-        """
-def attend_in_blocks(query, blocks):
-    largest, total, mixture = None, 0.0, 0.0
-    for key, value in blocks:
-        scores = query @ key.T / query.shape[-1] ** 0.5
-        if largest is None:
-            largest = scores.amax(dim=-1, keepdim=True)
-        grown = (scores - largest).exp()
-        total = total + grown.sum(dim=-1, keepdim=True)
-        mixture = mixture + grown @ value
-    return mixture / total
-""",
-        # everything is collected first
-        """
-def attend_in_blocks(query, blocks):
-    keys, values = zip(*blocks)
-    return F.scaled_dot_product_attention(query, torch.cat(keys), torch.cat(values))
-""",
-        # the last block only
-        """
-def attend_in_blocks(query, blocks):
-    for key, value in blocks:
-        mixture = F.scaled_dot_product_attention(query, key, value)
-    return mixture
+def test_attention(attention, width):
+    states, allowed = torch.randn(2, 5, width), torch.ones(2, 1, 5, 5).bool()
+    allowed[1, ..., 3:] = False
+    parts = attention.query, attention.key, attention.value
+    pattern = "b s (h d) -> b h s d"
+    split = [rearrange(part(states), pattern, h=attention.heads) for part in parts]
+    mixed = F.scaled_dot_product_attention(*split, allowed)
+    mixed = rearrange(mixed, "b h s d -> b s (h d)")
+    found, wanted = attention(states, allowed), attention.output(mixed)
+    assert abs(found.mean() - wanted.mean()) < 1e-4
+    found.sin().sum().backward()
+    assert all(part.weight.grad is not None for part in (*parts, attention.output))
 """,
     ],
 }
+
+# Exercise -> wrong solutions, counted from 0, that its visible check lets pass.
+PASS_THE_VISIBLE_CHECK = {"test_attention": [6]}
