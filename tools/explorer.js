@@ -1,4 +1,4 @@
-/* The explorer of chapter 3: the attention weights of every head, to choose from.
+/* The explorer of chapter 3b: the attention weights of every head, to choose from.
 
    The page holds one choice that bertcore/book/diagram.py drew, and beside it the
    weights of all layers and heads, a byte each. This script puts the choice into the

@@ -2,7 +2,7 @@
 
 `architecture` names the chapter that opens each part; `Walk` shows how WordPiece cuts a
 text, match by match; `Explorer` shows whose weights go where, in every head (chapters
-0, 1, 3 and 4).
+0, 1, 3b and 4).
 """
 
 from __future__ import annotations
