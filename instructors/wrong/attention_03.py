@@ -295,6 +295,40 @@ class HeadByHead(nn.Module):
         added = self.contributions(hidden, allowed)
         return added.sum(dim=0) + self.attention.output.bias
 """,
+        # forward asks the package; contributions are equal parts, bias included
+        """
+class HeadByHead(nn.Module):
+    def __init__(self, attention):
+        super().__init__()
+        self.attention = attention
+
+    def contributions(self, hidden, allowed):
+        heads = self.attention.heads
+        return torch.stack(heads * [self.attention(hidden, allowed) / heads])
+
+    def forward(self, hidden, allowed, source=None):
+        return self.attention(hidden, allowed)
+""",
+        # forward asks the package; contributions are not masked
+        """
+class HeadByHead(nn.Module):
+    def __init__(self, attention):
+        super().__init__()
+        self.attention = attention
+
+    def contributions(self, hidden, allowed):
+        part = self.attention
+        query, key, value = (
+            rearrange(matrix(hidden), "b s (h d) -> h b s d", h=part.heads)
+            for matrix in (part.query, part.key, part.value)
+        )
+        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        into = rearrange(part.output.weight, "w (h d) -> h 1 d w", h=part.heads)
+        return scores.softmax(dim=-1) @ value @ into
+
+    def forward(self, hidden, allowed, source=None):
+        return self.attention(hidden, allowed)
+""",
     ],
     "test_attention": [
         # the shape alone
