@@ -64,8 +64,9 @@ PUBLISHED = {
         "2020": "year of a paper",
         "2022": "year of a paper",
         "3.5": "section of a paper",
-        "50": "minutes to read, an estimate of the author",
+        "45": "minutes to read, an estimate of the author",
         "4.0": "version of a licence",
+        "1e-6": "rounding on another device",
     },
     "03-attention": {
         "2017": "year of the Transformer's paper",
