@@ -29,7 +29,8 @@ def size_cases(seed, given):
             segments=draw.randint(1, 3),
             feedforward_size=4 * width if layers > 2 else draw.choice([3, 5]),
         )
-        weights = given["published_weights"](given["Bert"](config))
+        bert = given["Bert"](config, pooler=layers != 2)
+        weights = given["published_weights"](bert)
         names = list(weights)
         draw.shuffle(names)
         cases.append(({name: weights[name].detach() for name in names},))
@@ -60,6 +61,10 @@ def confused_cases(seed, given):
         ([7, 7, 8, 8], [7, 7, 7, 8, 8, 8]),
         ([7, 8, 9, 9], [7, 8, 8, 9]),
         ([7, 9], [8, 8]),
+        ([8], [7, 8]),
+        ([7, 8], [7] * 10 + [8] * 11),
+        ([7] * 50 + [8] * 51, [7] * 51 + [8] * 50),
+        ([7, 8, 9], [7, 7, 8, 9, 9]),
     ]
     return [*fixed, *((text, other) for other in others)]
 
@@ -69,7 +74,7 @@ def dependence_cases(seed, given):
     numbers = torch.Generator().manual_seed(seed)
     ids = torch.randperm(40, generator=numbers)[None, :6]
     rows = torch.rand(60, 3, generator=numbers) + 0.1
-    down = -1e-4 * torch.arange(60.0)
+    down = -(2.0**-33) * torch.arange(60.0)
     balanced = torch.stack([down, -down, torch.ones(60)], dim=1)  # sums stay
     models = [
         lambda ids: rows[ids].cumsum(dim=1),
@@ -81,6 +86,16 @@ def dependence_cases(seed, given):
         lambda ids: rows[ids[:, ::2].repeat_interleave(2, dim=1)],
     ]
     return [(model, ids, 59) for model in models]
+
+
+def table_and_ids(solution, model, ids, mask_id):
+    """The table, and the ids that were given, which must be as they were."""
+    return solution(model, ids, mask_id), ids
+
+
+# One number of the states is off: which one, and by how much.
+OFF = {"too large": ((-1, -1), 3e-4), "too small": ((0, 0), -3e-4)}
+OFF |= {"in the middle": ((2, 5), 3e-4)}
 
 
 def _candidate(given, fault):
@@ -123,9 +138,10 @@ def _candidate(given, fault):
             x = norm(its, f"{layer}.output.LayerNorm", added)
         if fault == "another device":
             x = x + 5e-5
-        if fault == "one number":
+        if fault in OFF:
             x = x.clone()
-            x[-1, -1] += 0.01
+            place, by = OFF[fault]
+            x[place] += by
         return x
 
     return candidate
@@ -134,7 +150,7 @@ def _candidate(given, fault):
 def state_cases(seed, given):
     """A right one, a right one on another device, and each of the faults."""
     faults = ["none", "another device", "too few", "begin again", "no addition"]
-    faults += ["norm", "softmax", "one number"]
+    faults += ["norm", "softmax", *OFF]
     random.Random(seed).shuffle(faults)
     return [(_candidate(given, fault),) for fault in faults]
 
@@ -143,6 +159,6 @@ EXERCISES = {
     "embedding_parameters": Exercise(embedding_cases),
     "sizes_of": Exercise(size_cases),
     "confused": Exercise(confused_cases),
-    "dependence": Exercise(dependence_cases),
+    "dependence": Exercise(dependence_cases, examine=table_and_ids),
     "test_states": Exercise(state_cases, examine=accepts),
 }

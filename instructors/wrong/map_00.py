@@ -52,6 +52,16 @@ def embedding_parameters(vocab_size, max_positions, segments, hidden_size):
 def embedding_parameters(vocab_size, max_positions, segments, hidden_size):
     return (vocab_size + max_positions + 4) * hidden_size
 """,
+        # counts the chapter's own tensors
+        """
+def embedding_parameters(vocab_size, max_positions, segments, hidden_size):
+    return sum(t.numel() for n, t in weights.items() if n.startswith("embeddings"))
+""",
+        # gain and bias of the width of this model
+        """
+def embedding_parameters(vocab_size, max_positions, segments, hidden_size):
+    return (vocab_size + max_positions + segments) * hidden_size + 2 * 384
+""",
     ],
     "sizes_of": [
         # the highest number of a layer, not how many there are
@@ -108,6 +118,19 @@ def sizes_of(weights):
     names = "layers hidden_size vocab_size max_positions feedforward_size".split()
     return {name: getattr(config, name) for name in names}
 """,
+        # counts on sixteen tensors a layer and seven others
+        _SIZES
+        + """
+def sizes_of(weights):
+    return sizes(weights) | {"layers": (len(weights) - 7) // 16}
+""",
+        # counts on the order of the names
+        _SIZES
+        + """
+def sizes_of(weights):
+    first = next(iter(weights.values()))
+    return sizes(weights) | {"vocab_size": len(first)}
+""",
     ],
     "confused": [
         # the same pieces, however often
@@ -153,6 +176,36 @@ def confused(first, second):
         """
 def confused(first, second):
     return True
+""",
+        # shares rounded to a tenth
+        """
+def confused(first, second):
+    shares = [
+        {id: round(text.count(id) / len(text), 1) for id in text}
+        for text in (first, second)
+    ]
+    return shares[0] == shares[1]
+""",
+        # compares only pieces that both have
+        """
+def confused(first, second):
+    both = set(first) & set(second)
+    return len({first.count(id) / second.count(id) for id in both}) == 1
+""",
+        # counts divided by the smallest, rounded down
+        """
+def confused(first, second):
+    ours = {id: first.count(id) for id in first}
+    theirs = {id: second.count(id) for id in second}
+    return {k: n // min(ours.values()) for k, n in ours.items()} == {
+        k: n // min(theirs.values()) for k, n in theirs.items()
+    }
+""",
+        # the same pieces and the same mean of the ids
+        """
+def confused(first, second):
+    same = sum(first) * len(second) == sum(second) * len(first)
+    return same and set(first) == set(second)
 """,
     ],
     "dependence": [
@@ -220,6 +273,82 @@ def dependence(model, input_ids, mask_id):
         masked[0, j] = mask_id
         columns.append((model(masked)[0] != model(input_ids)[0])[0])
     return torch.stack(columns, dim=1)[:length]
+""",
+        # compares sums of features
+        """
+def dependence(model, input_ids, mask_id):
+    columns = []
+    with torch.no_grad():
+        a = model(input_ids)[0]
+        for place in range(input_ids.shape[1]):
+            masked = input_ids.clone()
+            masked[0, place] = mask_id
+            b = model(masked)[0]
+            columns.append(a.sum(dim=-1) != b.sum(dim=-1))
+    return torch.stack(columns, dim=1)
+""",
+        # moves of less than a thousandth do not count
+        """
+def dependence(model, input_ids, mask_id):
+    columns = []
+    with torch.no_grad():
+        a = model(input_ids)[0]
+        for place in range(input_ids.shape[1]):
+            masked = input_ids.clone()
+            masked[0, place] = mask_id
+            b = model(masked)[0]
+            columns.append(((a - b).abs() > 1e-3).any(dim=-1))
+    return torch.stack(columns, dim=1)
+""",
+        # close is the same
+        """
+def dependence(model, input_ids, mask_id):
+    columns = []
+    with torch.no_grad():
+        a = model(input_ids)[0]
+        for place in range(input_ids.shape[1]):
+            masked = input_ids.clone()
+            masked[0, place] = mask_id
+            b = model(masked)[0]
+            columns.append(~torch.isclose(a, b).all(dim=-1))
+    return torch.stack(columns, dim=1)
+""",
+        # compares the last feature
+        """
+def dependence(model, input_ids, mask_id):
+    columns = []
+    with torch.no_grad():
+        a = model(input_ids)[0]
+        for place in range(input_ids.shape[1]):
+            masked = input_ids.clone()
+            masked[0, place] = mask_id
+            b = model(masked)[0]
+            columns.append(a[:, -1] != b[:, -1])
+    return torch.stack(columns, dim=1)
+""",
+        # numbers, not booleans
+        """
+def dependence(model, input_ids, mask_id):
+    columns = []
+    with torch.no_grad():
+        a = model(input_ids)[0]
+        for place in range(input_ids.shape[1]):
+            masked = input_ids.clone()
+            masked[0, place] = mask_id
+            b = model(masked)[0]
+            columns.append((a != b).any(dim=-1).int())
+    return torch.stack(columns, dim=1)
+""",
+        # changes the ids it was given
+        """
+def dependence(model, input_ids, mask_id):
+    columns = []
+    with torch.no_grad():
+        for place in range(input_ids.shape[1]):
+            before = model(input_ids)[0]
+            input_ids[0, place] = mask_id
+            columns.append((model(input_ids)[0] != before).any(dim=-1))
+    return torch.stack(columns, dim=1)
 """,
     ],
     "test_states": [
@@ -298,8 +427,62 @@ def test_states(candidate):
         found = candidate(weights, ids, config)
     assert F.cosine_similarity(found, right, dim=-1).min() > 0.99
 """,
+        # the size of the difference forgotten
+        """
+def test_states(candidate):
+    for ids in (dog_bites, tokenizer.encode("The dog bit the man. " * 3)):
+        with torch.no_grad():
+            right = bert(torch.tensor([ids]))[0]
+            found = candidate(weights, ids, config)
+        assert (found - right).max() <= 1e-4
+""",
+        # the last state alone
+        """
+def test_states(candidate):
+    for ids in (dog_bites, tokenizer.encode("The dog bit the man. " * 3)):
+        with torch.no_grad():
+            right = bert(torch.tensor([ids]))[0]
+            found = candidate(weights, ids, config)
+        assert (found[-1] - right[-1]).abs().max() <= 1e-4
+""",
+        # the last column alone
+        """
+def test_states(candidate):
+    for ids in (dog_bites, tokenizer.encode("The dog bit the man. " * 3)):
+        with torch.no_grad():
+            right = bert(torch.tensor([ids]))[0]
+            found = candidate(weights, ids, config)
+        assert (found[:, -1] - right[:, -1]).abs().max() <= 1e-4
+""",
+        # the mean state, as in the chapter
+        """
+def test_states(candidate):
+    for ids in (dog_bites, tokenizer.encode("The dog bit the man. " * 3)):
+        with torch.no_grad():
+            right = bert(torch.tensor([ids]))[0]
+            found = candidate(weights, ids, config)
+        assert (found.mean(0) - right.mean(0)).abs().max() <= 1e-4
+""",
+        # ten times the tolerance
+        """
+def test_states(candidate):
+    for ids in (dog_bites, tokenizer.encode("The dog bit the man. " * 3)):
+        with torch.no_grad():
+            right = bert(torch.tensor([ids]))[0]
+            found = candidate(weights, ids, config)
+        assert (found - right).abs().max() <= 1e-3
+""",
+        # a tolerance that grows with the number
+        """
+def test_states(candidate):
+    for ids in (dog_bites, tokenizer.encode("The dog bit the man. " * 3)):
+        with torch.no_grad():
+            right = bert(torch.tensor([ids]))[0]
+            found = candidate(weights, ids, config)
+        assert torch.allclose(found, right, rtol=1e-2, atol=1e-4)
+""",
     ],
 }
 
 # Only the cases of a seed reject these; numbers are places in the lists above.
-PASS_THE_VISIBLE_CHECK = {"embedding_parameters": [6]}
+PASS_THE_VISIBLE_CHECK = {"dependence": [11], "test_states": [14]}
