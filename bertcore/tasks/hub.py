@@ -16,6 +16,7 @@ from bertcore.text.documents import load
 
 Record = tuple[str, dict[str, Any]]  # with its place before it
 ON_HUB = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?")
+_SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})(\.\w+)")
 NAMES = {  # of the parts of a set
     "train": ("train", "training"),
     "valid": ("valid", "validation", "val", "dev"),
@@ -239,6 +240,7 @@ def library_records(source: str, path: Path) -> dict[str, Iterator[Record]]:
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
         splits = needs("datasets", f"reading {source}").load_from_disk(str(path))
     else:
+        _check_shards(path)
         on_hub = None if path.is_dir() else ON_HUB.fullmatch(source)
         name, config = on_hub.groups() if on_hub else (str(path), None)
         try:
@@ -258,6 +260,20 @@ def library_records(source: str, path: Path) -> dict[str, Iterator[Record]]:
             f"{source} has no train, validation or test; it has {', '.join(splits)}"
         )
     return found
+
+
+def _check_shards(folder: Path) -> None:
+    """ValueError if a file of several, `train-00001-of-00003.parquet`, is missing."""
+    for path in sorted(folder.rglob("*-of-*")) if folder.is_dir() else ():
+        if shard := _SHARD.fullmatch(path.name):
+            stem, count, ending = shard.groups()
+            for number in range(int(count)):
+                name = f"{stem}-{number:05}-of-{count}{ending}"
+                if not path.with_name(name).is_file():
+                    raise ValueError(
+                        f"{folder} has {path.name}, one of {int(count)} files, and no "
+                        f"{name}; fetch that, too"
+                    )
 
 
 def _records_of(part: Any, place: str) -> Iterator[Record]:

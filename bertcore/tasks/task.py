@@ -35,6 +35,7 @@ _ALONE = {
     "class_weights": (None, "classification"),
     "choose_threshold": (False, "classification"),
     "unanswerable": (None, "answers"),
+    "stride": (None, "answers"),
 }
 
 

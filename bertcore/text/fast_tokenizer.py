@@ -81,6 +81,8 @@ class FastTokenizer(BaseTokenizer):
         self._library = deepcopy(library)
         self._library.no_truncation()
         self._library.no_padding()
+        if getattr(self._library.model, "dropout", None):
+            self._library.model.dropout = None  # merges left out at random, to train
         self.special = dict(special or {})
         ids = library.get_vocab(with_added_tokens=True)
         self.vocabulary = pieces_by_id(ids, "the tokenizer")

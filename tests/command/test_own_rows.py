@@ -40,7 +40,8 @@ def tune(model: str, tmp_path: Path, capsys: pytest.CaptureFixture):
     def run(data: Path, kind: str, *options: str, status: int = 0) -> tuple[Path, str]:
         out = tmp_path / "out"
         given = ["finetune", str(data), "--out", str(out), "--kind", kind]
-        given += ["--model", model, "--length", "32", "--stride", "8", "--epochs", "1"]
+        given += ["--model", model, "--length", "32", "--epochs", "1"]
+        given += ["--stride", "8"] if kind == "answers" else []
         assert main([*given, "--batch", "16", "--warmup", "0", *options]) == status
         printed, error = capsys.readouterr()
         assert (" test row" in printed) == (not status)
@@ -255,6 +256,9 @@ def test_a_folder_of_parquet(tune, tmp_path, monkeypatch, capsys) -> None:
     assert len(data.train) + len(data.test) == 160 and len(data.valid) == 80
     assert data.valid[1] == Text(TEXTS[1], "good", TEXTS[-2])
     assert data.labels == ("bad", "good")
+    (folder / "data" / f"{shards[0]}.parquet").unlink()
+    _, error = tune(folder, "classification", status=1)
+    assert "one of 2 files, and no train-00000-of-00002.parquet; fetch that" in error
     datasets.DatasetDict(train=table).save_to_disk(tmp_path / "saved")
     again = read_set(str(tmp_path / "saved"), "classification", "stop").data
     assert len(again.train) + len(again.valid) + len(again.test) == 80

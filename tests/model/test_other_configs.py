@@ -294,3 +294,27 @@ def test_any_config_is_equal_or_refused_by_name(
         with capsys.disabled():
             print(f"\n{name}: {dict(outcomes)}", *faults[:9], sep="\n")
     assert not faults
+
+
+def test_padding_may_stand_before_a_roberta_text(tmp_path: Path) -> None:
+    """Positions count from the first piece that is none, as in the library."""
+    theirs = transformers.RobertaModel(
+        transformers.RobertaConfig(
+            vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+            intermediate_size=32, max_position_embeddings=20, pad_token_id=3,
+        )
+    ).eval()  # fmt: skip
+    fill_with_large_weights(theirs)
+    theirs.save_pretrained(tmp_path)
+    ours = FAMILIES["roberta"].body.from_pretrained(tmp_path).eval()
+    ids = torch.tensor([[3, 3, 5, 7, 9, 2], [5, 8, 9, 7, 2, 3]])
+    batch = {"input_ids": ids, "attention_mask": (ids != 3).long()}
+    with torch.no_grad():
+        difference = (theirs(**batch).last_hidden_state - ours(**batch)).abs()
+    assert difference[ids != 3].max() < 1e-5
+
+
+def test_a_window_below_0_is_refused() -> None:
+    config = FAMILIES["modernbert"].config
+    with pytest.raises(ValueError, match="local_attention in config.json. must be 0"):
+        config.from_dict({"model_type": "modernbert", "local_attention": -1})

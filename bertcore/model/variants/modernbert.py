@@ -117,6 +117,11 @@ class ModernBertConfig(BertConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.window < 0:
+            raise ValueError(
+                f"window={self.window} (local_attention in config.json) must be 0 or "
+                "more: a token sees half of it on either side"
+            )
         if self.pooling not in ("cls", "mean"):
             raise ValueError(
                 f"pooling={self.pooling!r} (classifier_pooling in config.json) must be "

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from bertcore.model.attention import attention_map
@@ -112,15 +111,18 @@ class Roberta(Pretrained, config=RobertaConfig):
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,  # b s
     ) -> Tensor:
-        """The states after the last layer, `b s w`; positions count from 0."""
+        """The states after the last layer, `b s w`; positions count from 0.
+
+        Padding has none, so it may stand on either side of a text.
+        """
         if self.config.segments == 1:
             token_type_ids = None
         check_inputs(
             self.config, input_ids, token_type_ids, attention_mask, position_ids
         )
         if position_ids is None:
-            places = torch.arange(input_ids.shape[1], device=input_ids.device)
-            position_ids = places.expand_as(input_ids)
+            real = input_ids != self.config.pad_id
+            position_ids = real.cumsum(dim=1) * real - 1  # padding: the row before 0
         position_ids = position_ids + self.config.first
         hidden = self.embeddings(input_ids, token_type_ids, position_ids)  # b s w
         return self.encoder(hidden, attention_map(attention_mask))  # b s w
