@@ -35,7 +35,6 @@ _ALONE = {
     "class_weights": (None, "classification"),
     "choose_threshold": (False, "classification"),
     "unanswerable": (None, "answers"),
-    "stride": (None, "answers"),
 }
 
 

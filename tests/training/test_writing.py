@@ -407,7 +407,6 @@ def test_a_tuning_that_makes_no_sense(changes: dict[str, Any], wanted: str) -> N
     [
         ({"target_length": 9}, "target_length=9 for classification: it is for writing"),
         ({"label_smoothing": 0.1}, "label_smoothing=0.1 for classification: it is for"),
-        ({"stride": 5}, "stride=5 for classification: it is for answers"),
         ({"tied": True}, "tied=True for classification: .* alone; leave it out"),
     ],
 )
