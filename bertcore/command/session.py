@@ -290,14 +290,7 @@ class PretrainingJob(Job):
                 (folder / RUN).unlink()
             raise
         if world.leads:
-            count = sum(p.numel() for p in run.model.parameters())
-            at = "new"
-            if run.progress.step:
-                at = f"goes on from step {run.progress.step:,}"
-            elif added := about.asked.get("new_pieces"):
-                words = ", ".join(run.tokenizer.vocabulary[-added:][:5])
-                at = f"new, {added:,} more pieces ({words}, …)"
-            say(f"{folder}: {at}, {count:,} parameters, {run.store}")
+            say(f"{folder}: {_standing(run, about)}, {run.store}")
         if not (run.ended and (folder / MODEL).is_dir()):
             yield run
 
@@ -358,6 +351,15 @@ class PretrainingJob(Job):
             say(line)
         say(f"finished: {sums}; {folder / MODEL} is the model")
         say(f'what next: bertcore fill-mask "Some [MASK] text." --model {folder}')
+
+
+def _standing(run: Pretraining, about: RunDescription) -> str:
+    """Whether a run is new, with which pieces, and how many parameters it has."""
+    at = f"goes on from step {run.progress.step:,}" if run.progress.step else "new"
+    if (added := about.asked.get("new_pieces")) and not run.progress.step:
+        at += f", {added:,} more pieces ("
+        at += f"{', '.join(run.tokenizer.vocabulary[-added:][:5])}, …)"
+    return f"{at}, {sum(p.numel() for p in run.model.parameters()):,} parameters"
 
 
 def _fields_of(kind: type[Made], asked: Mapping[str, Any]) -> Made:

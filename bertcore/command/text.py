@@ -183,19 +183,19 @@ def prepare(
     _check_sources(context)
     from bertcore.text.prepare import PIECES, check_new, packaged, prepare_corpus
 
-    vocabulary = vocabulary and _vocabulary_of(vocabulary)
     folder, seen = check_new(out), sys.stderr.isatty()
+    known = vocabulary and _vocabulary_of(vocabulary)
     if texts:
         say(f"reading {texts}, then preparing it …", error=True)
-        prepared = packaged(texts, folder, size, workers, seen, vocabulary, novels)
+        prepared = packaged(texts, folder, size, workers, seen, known, novels)
     else:
         documents, source = _documents(files, hub, config, field, encoding, bad_bytes)
-        if vocabulary is None:
+        if known is None:
             say(f"learning {size or PIECES['english']:,} pieces …", error=True)
         prepared = prepare_corpus(
             lambda: (each.text for each in counted(islice(documents(), limit), READ)),
             folder,
-            vocabulary,
+            known,
             pieces=size,
             hold_out=hold_out,
             source=source,
@@ -203,7 +203,6 @@ def prepare(
             progress=seen,
         )
     _say_prepared(out, prepared)
-    say(f"what next: bertcore pretrain --data {out} --out RUN")
 
 
 def _say_prepared(out: Path, prepared: Prepared) -> None:
@@ -216,6 +215,7 @@ def _say_prepared(out: Path, prepared: Prepared) -> None:
     counts = prepared.train.manifest["counts"]
     for what in filter(counts.get, TOLD):
         say(f"bertcore: {counts[what]:,} {what} ({COUNTS[what]})", error=True)
+    say(f"what next: bertcore pretrain --data {out} --out RUN")
 
 
 def _check_sources(context: typer.Context) -> None:

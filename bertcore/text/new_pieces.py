@@ -60,8 +60,8 @@ def choose_new_pieces(
     if not 0 < count <= len(saved):
         remedy = f"give 1 to {len(saved)}" if saved else "leave it out"
         raise ValueError(
-            f"new_pieces={count}, and {len(saved):,} words of the texts are cut into "
-            f"pieces and come {LEAST} times or more; {remedy}"
+            f"new_pieces={count}, and the words that are cut into pieces and come "
+            f"{LEAST} times or more in the texts are {len(saved):,}; {remedy}"
         )
     # By the word where two save as much, so that the order of the texts is no matter.
     best = sorted(saved, key=lambda word: (-saved[word][0], word))[:count]

@@ -168,8 +168,8 @@ def _origin(name: str) -> tuple[Pretrained, AnyTokenizer]:
     place, kind = masked_lm_at(files)
     if kind.config_class is ElectraConfig:
         raise ValueError(
-            f"{name} is an ELECTRA, two models that train each other, and its files "
-            "are not made to go on from; give --from a model of another family"
+            f"{name} is an ELECTRA, of two models that were trained as one, and its "
+            "files hold them apart; give --from a model of another family"
         )
     # Of two heads the one for pairs is left: texts of one's own are seldom documents.
     model = load_model(place, lambda family: family.masked_lm)

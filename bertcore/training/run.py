@@ -260,7 +260,7 @@ def recipe_for(plan: Plan, asked: Mapping[str, Any], processes: int = 1) -> Reci
     objectives of its own, which an option may change again; to go on from a model there
     is one, as files of most families keep no other head.
     """
-    recipe, goes_on = plan.recipe, "from_" in asked
+    recipe, goes_on = plan.recipe, plan is GOING_ON
     for name in filter(asked.get, (*_SIZES, "pairs", "order") if goes_on else ()):
         raise ValueError(
             f"--from {asked['from_']} has its sizes from that model and trains its "
