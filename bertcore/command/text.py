@@ -47,7 +47,7 @@ Hub = Annotated[
     typer.Option(help="Stream a data set of the Hugging Face hub, or a folder."),
 ]
 Vocabulary = Annotated[
-    Path | None,
+    str | None,
     typer.Option(help="A run, a model or a vocab.txt (without it one is learnt)."),
 ]
 HoldOut = Annotated[

@@ -6,7 +6,8 @@ the old ones, is measured on held-out texts of both, before and after.
 
 Two vocabularies cut a text into different tokens, so a loss per token says nothing
 about which model is better. The same loss per character of the text does, if as much of
-it was hidden: so whole words are.
+it was hidden: so whole words are. One thing is left: as many [MASK] stand for a word as
+it has pieces, which tells a little of its length.
 """
 
 import warnings
