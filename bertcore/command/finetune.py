@@ -84,6 +84,9 @@ def finetune(
     context_: typer.Context,
     task: TaskName,
     out: Annotated[Path, typer.Option(help="A folder for the model.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Lose a finished model that is there.")
+    ] = False,
     kind: Kind = None,
     model: Annotated[
         str | None,

@@ -407,6 +407,38 @@ def test_what_is_in_the_way_stays(model, done, tmp_path, capsys) -> None:
     assert not (Path(model) / "task.json").exists()
 
 
+def test_a_finished_model_is_lost_only_if_told(model, tmp_path, capsys) -> None:
+    """The same command again gives the same; other options or rows want a word."""
+    some, out = rows("classification"), tmp_path / "out"
+    data = write(tmp_path / "my.jsonl", some)
+    same = tune(data, out, "classification", model, "--epochs", "1")
+    assert main(same) == 0
+    before = (out / "model.safetensors").read_bytes()
+
+    def refused(message: str, *options: str) -> None:
+        capsys.readouterr()
+        assert main([*same, *options]) == 1
+        error = capsys.readouterr().err
+        assert f"{out} holds a finished model ({message}); give another --out" in error
+        assert (out / "model.safetensors").read_bytes() == before
+
+    refused("epochs=1.0, not 2.0", "--epochs", "2")
+    refused("random=False, not True", "--random")
+    refused("seeds=1, not 2", "--seeds", "2")
+    assert main([*same, "--no-baselines"]) == 0
+    assert (out / "model.safetensors").read_bytes() == before
+    write(tmp_path / "my.jsonl", some[1:])
+    refused("of other rows")
+    assert main([*same, "--replace"]) == 0
+    before = (out / "model.safetensors").read_bytes()
+    card = json.loads((out / "card.json").read_text())
+    assert sum(card["setting"]["rows"]) == len(some) - 1
+    assert main(same) == 0  # what replaced it is now what is there
+    del card["setting"]["asked"]  # as an older version wrote it
+    (out / "card.json").write_text(json.dumps(card))
+    refused("of unknown options")
+
+
 @pytest.mark.parametrize(
     ("some", "arguments", "message"),
     [

@@ -42,6 +42,7 @@ def tune(model: str, tmp_path: Path, capsys: pytest.CaptureFixture):
         given = ["finetune", str(data), "--out", str(out), "--kind", kind]
         given += ["--model", model, "--length", "32", "--epochs", "1"]
         given += ["--stride", "8"] if kind == "answers" else []
+        given += ["--replace"]
         assert main([*given, "--batch", "16", "--warmup", "0", *options]) == status
         printed, error = capsys.readouterr()
         assert (" test row" in printed) == (not status)
