@@ -282,11 +282,11 @@ def test_a_roberta_of_two_files(tmp_path: Path) -> None:
     about = {"mask_token": mask, "additional_special_tokens": ["[E1]"]}
     write(folder / "special_tokens_map.json", about)
     assert compare(folder) == "equal"
-    write(folder / "tokenizer_config.json", {"add_prefix_space": True})
-    with pytest.raises(
-        ValueError, match="add_prefix_space=False, and tokenizer_config"
-    ):
-        load_tokenizer(folder)
+    plain = load_tokenizer(folder).encode("the lamp")
+    for space in (True, False):
+        write(folder / "tokenizer_config.json", {"add_prefix_space": space})
+        assert compare(folder) == "equal"
+        assert (load_tokenizer(folder).encode("the lamp") == plain) != space
 
 
 def test_texts_in_whatever_form(tmp_path: Path) -> None:
