@@ -139,7 +139,8 @@ class TuningFolder:
             return
         # An older card, or one of Python's finetune, does not say what was asked for.
         then = read_json(self.path / CARD).get("setting", {}).get("asked", {})
-        apart = _apart(then, self.asked, REPEATED) if then else "of unknown options"
+        free = (*REPEATED, "on_fault")  # which the digest of the rows tells
+        apart = _apart(then, self.asked, free) if then else "of unknown options"
         if not apart and then["digest"] != self.asked["digest"]:
             apart = "of other rows"
         if apart:

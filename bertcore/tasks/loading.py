@@ -330,7 +330,8 @@ def _add(
     if not raw.columns:
         others = {OPTIONS.get(field, field): name for field, name in columns.items()}
         raw.columns.update({o: n for o, n in others.items() if n not in columns})
-        raw.notes.extend(filter(None, [_read_in_words(columns, names)]))
+        left = [name for name in names if name not in task.beside]
+        raw.notes.extend(filter(None, [_read_in_words(columns, left)]))
     for place, record in placed:
         try:
             mapping = task.from_cells(task.renamed(record, columns))

@@ -150,6 +150,7 @@ class RowKind(ABC):
         cells: the fields that a table's cell holds as a text, and what stands between
             the texts of such a list, as `cell` takes it.
         usual: what else the column of a field is often called, in small letters.
+        beside: other fields that are read, if they are there.
         sentences: whether files may hold a word with its tags in each line.
         reads_context: whether a line may be about a text that is given apart.
         label_words: what its labels are called, one and several; "" if it has none.
@@ -161,6 +162,7 @@ class RowKind(ABC):
     apart: ClassVar[str] = "text"
     cells: ClassVar[tuple[tuple[str, str | None], ...]] = ()
     usual: ClassVar[Mapping[str, str]] = {}
+    beside: ClassVar[tuple[str, ...]] = ()
     sentences: ClassVar[bool] = False
     reads_context: ClassVar[bool] = False
     label_words: ClassVar[tuple[str, str]] = ("", "")

@@ -22,7 +22,7 @@ from bertcore.model.variants.distilbert import DistilBertConfig, DistilBertForMa
 from bertcore.model.variants.roberta import RobertaConfig, RobertaForMaskedLM
 from bertcore.tasks import KINDS, loading
 from bertcore.tasks.loading import HUB_TASKS
-from bertcore.tasks.rows import PARTS, Question
+from bertcore.tasks.rows import PARTS, Answer, Question
 from bertcore.tasks.sets import NAMED_TASKS
 from bertcore.text.fast_tokenizer import load_tokenizer, train_byte_bpe
 from bertcore.training.predictor import Predictor
@@ -243,6 +243,29 @@ def test_tables_hold_the_same_rows(kind: str, tmp_path: Path) -> None:
     for path in paths:
         found = loading.read_set(path, kind, "stop").data
         assert found == expected._replace(source=path)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_answers_in_columns_of_their_own(ending: str, tmp_path: Path) -> None:
+    some = [
+        {"question": "Who?", "context": f"{n} Anna, not Ann", "answer_text": "Ann"}
+        for n in range(30)
+    ]
+    for n, row in enumerate(some):
+        row["answer_start"] = row["context"].rindex("Ann")
+        row["id"] = str(n)
+    path = tmp_path / f"my{ending}"
+    (in_table if ending == ".csv" else write)(path, some)
+    data, faults, note = loading.read_set(str(path), "answers", "stop")
+    assert not faults and "columns: answers from answer_text\n" in f"{note}\n"
+    found = {row.id: row for part in PARTS for row in getattr(data, part)}
+    for row in some:
+        told = found[row["id"]].answers
+        assert told == (Answer("Ann", row["answer_start"]),)
+        del row["answer_start"]
+    (in_table if ending == ".csv" else write)(path, some)
+    with pytest.raises(ValueError, match="'Ann' stands at 2 and at 12 of the context"):
+        loading.read_set(str(path), "answers", "stop")
 
 
 @pytest.mark.parametrize(
