@@ -322,10 +322,7 @@ def check_ending(path: Path, endings: Iterable[str]) -> str:
 
 
 def read_records(
-    path: Path,
-    needed: Iterable[str] = (),
-    encoding: str | None = None,
-    errors: str = "strict",
+    path: Path, encoding: str | None = None, errors: str = "strict"
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows of a file, each with its place, such as "my.csv, line 17".
 
@@ -341,7 +338,6 @@ def read_records(
 
     Args:
         path: of the file.
-        needed: columns without which a table is refused.
         encoding, errors: as for `open_text`.
 
     Raises:
@@ -350,9 +346,9 @@ def read_records(
     """
     ending = check_ending(path, ROWS)
     if ending == ".parquet":
-        return _parquet_rows(path, needed)
+        return _parquet_rows(path)
     if ending in TABLES:
-        return _table_rows(path, ending, needed, encoding, errors)
+        return _table_rows(path, ending, encoding, errors)
     return _json_rows(path, ending, encoding, errors)
 
 
@@ -408,11 +404,7 @@ def _object(value: Any, place: str) -> tuple[str, dict[str, Any]]:
 
 
 def _table_rows(
-    path: Path,
-    ending: str,
-    needed: Iterable[str],
-    encoding: str | None,
-    errors: str,
+    path: Path, ending: str, encoding: str | None, errors: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     csv.field_size_limit(_LONGEST_CELL)  # by default 131,072: not enough for a book
     form: dict[str, Any] = {"delimiter": "\t", "strict": True}
@@ -426,8 +418,7 @@ def _table_rows(
         rows, line = csv.reader(file, **form), 1
         try:
             names = [name.strip() for name in next(_cells(rows), [])]
-            if names:
-                _check_columns(path, names, needed)
+            _check_columns(path, names)
             line = rows.line_num + 1  # where a row begins; it may hold line ends
             for cells in rows:
                 place = f"{path}, line {line}"
@@ -563,15 +554,13 @@ def read_sentences(
                 sentence.append(cells)
 
 
-def _parquet_rows(
-    path: Path, needed: Iterable[str]
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     arrow = needs("pyarrow", f"reading {path.name}")
     parquet = needs("pyarrow.parquet", f"reading {path.name}")
     number = 0
     try:
         with parquet.ParquetFile(path) as file:
-            _check_columns(path, file.schema_arrow.names, needed)
+            _check_columns(path, file.schema_arrow.names)
             for batch in file.iter_batches(_AT_ONCE):
                 for row in batch.to_pylist():
                     number += 1
@@ -584,13 +573,21 @@ def _parquet_rows(
         ) from error
 
 
-def _check_columns(path: Path, names: list[str], needed: Iterable[str]) -> None:
-    """A table without a first line of names shows itself here, once for all rows."""
-    lacking = [name for name in needed if name not in names]
-    if lacking or len(set(names)) < len(names):
+def _check_columns(path: Path, names: list[str]) -> None:
+    """A table without a first line of names may show itself here, once for all rows."""
+    if len(set(names)) < len(names):
         listed = ", ".join(f"{name:.40}" for name in names)
-        missing = f"has no column {', '.join(lacking)}; " if lacking else ""
         raise ValueError(
-            f"{path} {missing}its columns are {listed}. The first line of a .csv or "
-            ".tsv file names them, each once"
+            f"{path} has the columns {listed}; give each a name of its own"
+            f"{heading(path)}"
         )
+
+
+def heading(path: str | Path) -> str:
+    """Where a table has the names of its columns, to end a message with.
+
+    >>> heading("my.csv"), heading("my.jsonl")
+    ('; the first line names the columns', '')
+    """
+    named = re.search(r"\.[ct]sv\b", str(path))
+    return "; the first line names the columns" if named else ""

@@ -13,7 +13,7 @@ import torch
 
 from bertcore.command import MASK, say
 from bertcore.command.options import flag_of
-from bertcore.files import COMPRESSED, SENTENCES, TABLES, ending_of, open_text
+from bertcore.files import SENTENCES, TABLES, ending_of, open_text
 from bertcore.model.variants.families import masked_lm_of
 from bertcore.sources import Absent
 from bertcore.tasks import KINDS, plain
@@ -196,18 +196,23 @@ def groups_in(
             for place, record in records_in(path, task, encoding)
             for each in task.records(record)
         )
-    elif encoding:
-        with open_text(path, encoding=encoding) as file:
-            lines = [line.encode() for line in file]
-        rows = (
-            Line(f"line {n}", each) for n, each in enumerate(lines, 1) if each.strip()
-        )
     else:
-        with COMPRESSED.get(path.suffix.lower(), open)(path, "rb") as stream:
-            yield from arriving(stream)
-        return
+        rows = _lines(path, encoding)
     while group := list(islice(rows, GROUP)):
         yield group
+
+
+def _lines(path: Path, encoding: str | None) -> Iterator[Line]:
+    """The lines of a text file that are not blank.
+
+    Bytes that are not UTF-8 stay as they are: each such line is a fault of its own.
+    """
+    errors = "strict" if encoding else "surrogateescape"
+    with open_text(path, "\n", encoding or "utf-8", errors) as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                content = line.encode("utf8", errors)
+                yield Line(f"{path}, line {number}", content)
 
 
 def arriving(stream: BinaryIO) -> Iterator[list[Line]]:
@@ -251,7 +256,8 @@ def row_of(line: Line, form: Form) -> Row:
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise ValueError(
-            f"{line.place} is not UTF-8: its byte {error.start + 1} is 0x{byte:02x}"
+            f"{line.place} is not UTF-8: its byte {error.start} is 0x{byte:02x}; save "
+            "it as UTF-8, or give a --file with its --encoding, such as cp1252"
         ) from error
     except ValueError as error:
         raise ValueError(f"{line.place}: {error}") from error

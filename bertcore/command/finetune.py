@@ -313,6 +313,8 @@ def _groups(
     """What is to be answered, in groups, and whether somebody types it."""
     from bertcore.command import answering
 
+    if encoding and file is None:
+        raise ValueError(f"encoding={encoding} is for a file; give --file, or leave it")
     if texts:
         return [answering.texts_given(texts)], False
     if file is not None:

@@ -194,7 +194,8 @@ class Answers(HeadedTask):
         if not labelled:
             return
         if row.answers is None:
-            yield "no answers; give them, with () if the context has none, or [] in a file"
+            none = "() if the context has none, or [] in a file"
+            yield f"no answers; give them, with {none}"
         elif not isinstance(row.answers, tuple | list):
             given = type(row.answers).__name__
             yield f"answers are of type {given}; give a tuple of Answer"

@@ -44,6 +44,7 @@ from bertcore.tasks.task import (
     metrics_library,
 )
 from bertcore.text.batch import Slot
+from bertcore.text.documents import USUAL_TEXT
 
 _WANTED = {
     None: "a text or a pair of texts",
@@ -177,7 +178,7 @@ class TextTask(HeadedTask):
     part = "classification"
     settings = ("pairs",)
     usual: ClassVar[Mapping[str, str]] = {
-        "text": "sentence review comment tweet content document body message question",
+        "text": USUAL_TEXT,
         "label": "labels target class category gold_label sentiment emotion intent "
         "topic stars rating score similarity similarity_score relatedness_score value "
         "is_duplicate quality",

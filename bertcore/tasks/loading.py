@@ -12,6 +12,7 @@ from bertcore.files import (
     ROWS,
     SENTENCES,
     ending_of,
+    heading,
     open_text,
     read_records,
     read_sentences,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from bertcore.tasks.task import Task
 
 OWN = "your own"
-_TABLE = re.compile(r"\.[ct]sv\b")
 _RIGHT = ("label", "tags", "answers", "output")  # options for what is right
 _UNREAD = 8  # columns that are named
 
@@ -263,7 +263,7 @@ def records_in(path: Path, task: Task, encoding: str | None) -> Iterator[Record]
                 )
         if sentences:
             return read_sentences(path, encoding)
-    return read_records(path, (), encoding)
+    return read_records(path, encoding)
 
 
 def _files(folder: Path, task: Task) -> dict[str, Path]:
@@ -325,8 +325,7 @@ def _add(
         columns = task.columns(names, {**hints, **given}, labelled=part != "test")
     except ValueError as error:
         place = placed[0][0].rpartition(", ")[0]
-        line = "; the first line names the columns" if _TABLE.search(place) else ""
-        raise ValueError(f"{place}: {error}{line}") from error
+        raise ValueError(f"{place}: {error}{heading(place)}") from error
     if not raw.columns:
         others = {OPTIONS.get(field, field): name for field, name in columns.items()}
         raw.columns.update({o: n for o, n in others.items() if n not in columns})

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from bertcore.text.characters import HALF
+from bertcore.text.documents import plain_names
 
 OUTSIDE = "O"
 ON_FAULT = ("stop", "skip")
@@ -220,7 +221,7 @@ class RowKind(ABC):
         own = (name for name in self.row._fields if name in names)
         found = {n: n for n in own if n not in found.values()} | found
         left = [name for name in names if name not in found.values()]
-        plain = {re.sub(r"[\s-]+", "_", name.lower()): name for name in left}
+        plain = plain_names(left)
         pairs = [pair for pair in _PAIRS if plain.keys() >= {*pair}]
         if "pair" in self.row._fields and not {"text", "pair"} & found.keys():
             for one, other in pairs if len(pairs) == 1 else ():

@@ -711,7 +711,7 @@ def test_lines_of_the_input(done, type_in, capsys) -> None:
     assert "bertcore: line 3" in error and "this task reads no pairs" in error
     assert found[0]["label"] == "bad"
     assert sum(found[0]["probabilities"].values()) == pytest.approx(1)
-    assert "bertcore: line 4 is not UTF-8: its byte 5 is 0xff" in error
+    assert "bertcore: line 4 is not UTF-8: its byte 4 is 0xff" in error
     assert "bertcore: line 5: 2 TABs; give a text, or two with a TAB" in error
 
 
@@ -740,6 +740,26 @@ def test_objects_in_and_out(done, type_in, tmp_path, capsys) -> None:
         file = write(tmp_path / "a.jsonl", [content])
         assert main(["predict", folder, "--file", file]) == 1
         assert message in capsys.readouterr().err
+
+
+def test_a_file_in_another_encoding(done, tmp_path, capsys) -> None:
+    """Each line that cannot be read is named, and so is what helps."""
+    file, folder = tmp_path / "latin1.txt", str(done["classification"])
+    file.write_bytes("Anna sees cats\nBen, café, sees dogs\nAnna\n".encode("cp1252"))
+    command = ["predict", folder, "--file", str(file)]
+    assert main(command) == 1
+    printed, error = capsys.readouterr()
+    assert f"{file}, line 2 is not UTF-8: its byte 8 is 0xe9; save it as" in error
+    assert "with its --encoding, such as cp1252" in error
+    assert len(printed.splitlines()) == 1
+    assert main([*command, "--on-fault", "skip"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert main([*command, "--encoding", "cp1252"]) == 0
+    assert "café" in capsys.readouterr().out.splitlines()[1]
+    file.write_text("Anna sees café\n", encoding="utf-16")
+    assert main(command) == 0 and "café" in capsys.readouterr().out
+    assert main(["predict", folder, "Anna", "--encoding", "cp1252"]) == 1
+    assert "--encoding cp1252 is for a file; give --file" in capsys.readouterr().err
 
 
 def test_numbers_names_and_answers(done, type_in, tmp_path, capsys) -> None:

@@ -50,7 +50,7 @@ def test_with_a_vocabulary_a_field_and_a_limit(files, tmp_path, capsys) -> None:
     out = tmp_path / "texts"
     arguments = ["prepare", files[1], "--out", str(out), "--hold-out", "0"]
     arguments += ["--vocabulary", str(tmp_path / "pieces"), "--limit", "7"]
-    assert main(arguments) == 1
+    assert main([*arguments, "--field", "text"]) == 1
     assert "no 'text'; there is text in body: give --field body" in (
         capsys.readouterr().err
     )
