@@ -22,7 +22,7 @@ from bertcore.training.devices import World, device_name, precision_for
 from bertcore.training.engine import CARD, CHECKPOINTS, rows_digest
 from bertcore.training.finetuning import FineTuning
 from bertcore.training.loop import ComputeSettings, default_workers
-from bertcore.training.predictor import TASK
+from bertcore.training.predictor import TASK, read_task
 from bertcore.training.recipe import Tuning
 from bertcore.training.run import RunDescription, asking, starting_model
 
@@ -339,6 +339,8 @@ class TuningJob(Job):
             outcomes = list(scored.values())
             lines = table(len(self.data.test), self.start.name, outcomes, baselines)
             say("\n".join(lines))
+        if chosen := find_task(self.data.kind).chosen_in_words(read_task(path)[1]):
+            say(chosen)
         time = f"{results['tokens']:,} tokens, {results['training_seconds']:,.0f} s"
         say(f"finished: {sums}, {time}; {where}")
         say(f"what next: {asking(path)}")

@@ -14,7 +14,6 @@ from bertcore.files import (
     ending_of,
     heading,
     open_text,
-    read_records,
     read_sentences,
 )
 from bertcore.tasks import KINDS, checked, find_task
@@ -24,6 +23,7 @@ from bertcore.tasks.hub import (
     ON_HUB,
     HubTask,
     Record,
+    file_records,
     hub_task,
     library_records,
 )
@@ -263,7 +263,7 @@ def records_in(path: Path, task: Task, encoding: str | None) -> Iterator[Record]
                 )
         if sentences:
             return read_sentences(path, encoding)
-    return read_records(path, encoding)
+    return file_records(path, encoding)
 
 
 def _files(folder: Path, task: Task) -> dict[str, Path]:

@@ -477,9 +477,11 @@ def describe_name(name: str) -> Iterator[str]:
         yield f"{name}: {describe_model(name)}"
         next_step = f"finetune TASK --model {name} --out FOLDER"
         if find_optional(name, TASK) is not None:
-            task, _ = read_task(name)
+            task, settings = read_task(name)
             labels = f": {', '.join(task['labels'][:12])}" if task["labels"] else ""
             yield f"fine-tuned for {task['kind']}{labels}"
+            if chosen := find_task(task["kind"]).chosen_in_words(settings):
+                yield chosen
             yield f"what next: {asking(name)}"
             return
     yield f"what next: bertcore {next_step}"
