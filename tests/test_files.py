@@ -24,6 +24,8 @@ from bertcore.files import (
     write_manifest,
     write_text,
 )
+from bertcore.model.weights import read_tensors
+from bertcore.text.fast_tokenizer import load_tokenizer
 
 # Written whole -----------------------------------------------------------------------
 
@@ -194,6 +196,8 @@ def test_json(write) -> None:
     ]
     path = write("b.JSON.gz", gzip.compress("\n".join(LINES).encode()))
     assert [row for _, row in read_records(path)] == ROWS
+    for content in ("[]", "[\n]", '{"data": []}'):
+        assert not list(read_records(write("a.json", content)))
     path = write("c.json", json.dumps(ROWS, indent=2))
     assert list(read_records(path)) == [
         (f"{path}, item {number}", row) for number, row in enumerate(ROWS, 1)
@@ -211,7 +215,7 @@ def test_json(write) -> None:
         ("a.csv", 'text\n"One"s,a\n', "line 2: .*; in a .csv file a cell with"),
         ("a.csv", 'text,label\n\n"One,\ntwo",b\nOne, two,a\n',
          "line 5: 3 cells, and the first line names 2 columns; in a .csv file"),
-        ("a.tsv", "text\tlabel\nOne.\n", "line 2: 1 cells, .* 2 columns; .* no TAB"),
+        ("a.tsv", "text\tlabel\nOne.\n", "line 2: 1 cell, .* 2 columns; .* no TAB"),
         ("a.csv", "text,text\n",
          "a.csv has the columns text, text; give each a name of its own; the first li"),
         ("a.parquet", "text,label\n", "a.parquet is damaged or no Parquet file"),
@@ -222,6 +226,19 @@ def test_json(write) -> None:
 def test_what_is_refused(write, name: str, content: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         list(read_records(write(name, content)))
+
+
+def test_a_pointer_of_git_lfs(write) -> None:
+    content = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    for name in ("a.csv", "a.jsonl", "a.json", "a.tsv", "a.parquet"):
+        with pytest.raises(ValueError, match=f"{name} is a pointer of Git LFS .* pull"):
+            list(read_records(write(name, content)))
+    for name in ("vocab.txt", "tokenizer.json"):
+        with pytest.raises(ValueError, match=f"{name} is a pointer of Git LFS"):
+            load_tokenizer(write(name, content))
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        with pytest.raises(ValueError, match=f"{name} is a pointer of Git LFS"):
+            read_tensors(write(name, content))
 
 
 def test_no_file(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from bertcore.command import MASK, say
 from bertcore.command.options import flag_of
 from bertcore.files import SENTENCES, TABLES, ending_of, open_text
 from bertcore.model.variants.families import masked_lm_of
-from bertcore.sources import Absent
+from bertcore.sources import Absent, many
 from bertcore.tasks import KINDS, plain
 from bertcore.tasks.loading import read_test, records_in
 from bertcore.tasks.rows import Row
@@ -149,7 +149,7 @@ def scored(
         say(f"bertcore: {each}", error=True)
     guesses = plain(predictor.predict(data.test))
     found = predictor.task.score(data.test, guesses)
-    rows = f"{len(data.test):,} test rows of {data.name}"
+    rows = f"{many(len(data.test), 'test row')} of {data.name}"
     yield f"{name} on {rows}: {scores_in_words(found)}"
     for label, each in predictor.task.details(
         data.test, guesses, predictor.labels
@@ -164,9 +164,8 @@ def doubt(count: int) -> str:
     """
     if not 0 < count < _MANY:
         return ""
-    rows = f"{count:,} test row{'s' if count > 1 else ''}"
     return (
-        f"only {rows}: a share of right answers may be off by ± "
+        f"only {many(count, 'test row')}: a share of right answers may be off by ± "
         f"{0.98 / count**0.5:.2f} by chance alone (in 19 of 20 cases at most)"
     )
 

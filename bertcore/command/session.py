@@ -21,6 +21,7 @@ import typer
 from tqdm import tqdm
 
 from bertcore.command import DIVERGED, FAULT, at_work, say
+from bertcore.sources import many
 from bertcore.text.prepare import packaged
 from bertcore.training.checkpoint import checkpoints
 from bertcore.training.devices import Machine, World, join, leave, measure
@@ -315,7 +316,8 @@ class PretrainingJob(Job):
     def report(self, stopped: bool) -> None:
         """Where the run stands, what it left, and what to do with it."""
         done, folder = self.run.progress, self.folder
-        sums = f"{done.step:,} updates, {done.tokens:,} tokens, {done.seconds:,.0f} s"
+        updates = many(done.step, "update")
+        sums = f"{updates}, {done.tokens:,} tokens, {done.seconds:,.0f} s"
         if stopped:
             found = checkpoints(folder / CHECKPOINTS)
             newest = f"the checkpoint {found[0].name}" if found else "the beginning"
@@ -393,5 +395,5 @@ def speed(
     used = sum(map(mul, spent, [record.utilisation for record in timed[1:]]))
     yield (
         f"{tokens / sum(spent):,.0f} tokens/s, {used / sum(spent):.0%} of peak "
-        f"({len(spent)} updates)"
+        f"({many(len(spent), 'update')})"
     )

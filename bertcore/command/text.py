@@ -205,7 +205,7 @@ def _say_prepared(out: Path, prepared: Prepared) -> None:
             say(f"{out / name}: {part}")
     counts = prepared.train.manifest["counts"]
     for what in filter(counts.get, TOLD):
-        say(f"bertcore: {counts[what]:,} {what} ({COUNTS[what]})", error=True)
+        say(f"bertcore: {what}: {counts[what]:,} ({COUNTS[what]})", error=True)
 
 
 def _check_sources(context: typer.Context) -> None:

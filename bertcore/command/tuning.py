@@ -15,6 +15,7 @@ from bertcore.command.answering import doubt
 from bertcore.command.options import flag_of
 from bertcore.command.session import Job, PretrainingJob, together
 from bertcore.files import read_json, write_json, write_text
+from bertcore.sources import many
 from bertcore.tasks import find_task
 from bertcore.tasks.loading import first_rows, is_named, read_set
 from bertcore.tasks.rows import Columns, TaskSet
@@ -257,10 +258,11 @@ class TuningJob(Job):
         notes = [f"left out: {fault}" for fault in faults]
         if faults:
             write_text(listed, "".join(f"{fault}\n" for fault in faults))
-            many = f"{len(faults):,} fault{'s' if len(faults) > 1 else ''}"
-            notes.append(f"{many}, listed in {listed}")
+            notes.append(f"{many(len(faults), 'fault')}, listed in {listed}")
         notes += [*note.splitlines(), *filter(None, [self.start.note])]
         notes += filter(None, [doubt(len(data.test))])
+        if self.tuning.stride is not None and data.kind != "answers":
+            notes.append(f"--stride is for answers alone: {data.kind} has no windows")
         if not data.valid:
             notes.append("no rows to validate, so the last weights are kept")
         if not data.test:
@@ -318,7 +320,7 @@ class TuningJob(Job):
         if "epochs" in results:
             which.append(f"epoch {results['epochs']:.3g}")
         where = f"{path} is the model{' of ' if which else ''}{', '.join(which)}"
-        sums = f"{results['steps']:,} updates"
+        sums = many(results["steps"], "update")
         if stopped:
             say(
                 f"bertcore: stopped; {where}, after {sums}, {results['progress']:.0%} "
@@ -355,7 +357,7 @@ def what_learns(name: str, run: FineTuning) -> str:
     writes = "search" in run.predictor.settings
     written = f", {reading.target} to write" if writes else ""
     return (
-        f"{name}: {learns} parameters learn; {recipe.steps:,} updates of "
+        f"{name}: {learns} parameters learn; {many(recipe.steps, 'update')} of "
         f"{recipe.batch}, up to {reading.length} tokens at once{written}"
     )
 
@@ -379,9 +381,10 @@ def simple_scores(data: TaskSet) -> dict[str, dict[str, float]]:
 
 def rows_in_words(data: TaskSet) -> str:
     """How many rows, and of which classes."""
-    parts = data.train, data.valid, data.test
-    train, valid, test = (f"{len(part):,}" for part in parts)
-    found = f"{train} rows to train on, {valid} to validate, {test} to test"
+    found = (
+        f"{many(len(data.train), 'row')} to train on, {len(data.valid):,} to validate, "
+        f"{len(data.test):,} to test"
+    )
     if labels := find_task(data.kind).labels_in_words(data.labels):
         found += f"; {labels}"
     return f"{data.name}, {data.kind}: {found}"
@@ -413,7 +416,7 @@ def table(
     for which, way in ways.items():
         each = ([scores[column] for scores in outcomes] for column in columns)
         rows[which] = [f"{way(values):.3f}" for values in each]
-    head = f"{count:,} test row{'s' if count > 1 else ''}"
+    head = many(count, "test row")
     wide = max(map(len, (head, *rows)))
     heads = [column.replace("_", " ") for column in columns]
     widths = [max(6, len(column)) for column in heads]

@@ -16,6 +16,7 @@ from bertcore.files import (
     open_text,
     read_sentences,
 )
+from bertcore.sources import many
 from bertcore.tasks import KINDS, checked, find_task
 from bertcore.tasks.hub import (
     HUB_TASKS,
@@ -393,8 +394,8 @@ def _split(raw: _Raw) -> CheckedSet:
     again = sum(_content(row, task) in train for row in found["test"])
     if again and not raw.whole:
         notes.append(
-            f"{again:,} of {len(found['test']):,} rows to test are also among those to "
-            "train on, so scores will be too good"
+            f"{again:,} of {many(len(found['test']), 'row')} to test are also among "
+            "those to train on, so scores will be too good"
         )
     for place, part in enumerate(PARTS):
         if raw.parts[part] or raw.whole or part == "train":
@@ -422,8 +423,7 @@ def _content(row: Row, task: Task) -> str:
 
 
 def _stopped(source: str, faults: list[str]) -> str:
-    count = len(faults)
     return (
-        f"{count:,} fault{'s' if count > 1 else ''} in the rows of {source}; mend "
+        f"{many(len(faults), 'fault')} in the rows of {source}; mend "
         f"them, or leave these rows out with --on-fault skip\n{first_faults(faults)}"
     )

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+from bertcore.sources import many
 from bertcore.text.characters import HALF
 from bertcore.text.documents import plain_names
 
@@ -352,8 +353,8 @@ class RowKind(ABC):
             faults += [f"{place}: {fault}" for fault in wrong]
         if faults and on_fault == "stop":
             raise ValueError(
-                f"{len(rows) - len(sound):,} of {len(rows):,} rows cannot be used; "
-                'mend them, or leave them out with on_fault="skip"\n'
+                f"{len(rows) - len(sound):,} of {many(len(rows), 'row')} cannot be "
+                'used; mend them, or leave them out with on_fault="skip"\n'
                 f"{first_faults(faults)}"
             )
         return sound, faults
@@ -477,8 +478,7 @@ def fields_of(line: str, least: int, most: int) -> list[str]:
     """The texts of a line with a TAB between, or ValueError if they are not so many."""
     texts = line.split("\t")
     if not least <= len(texts) <= most:
-        count = len(texts) - 1
-        raise ValueError(f"{count or 'no'} TAB{'s' if count > 1 else ''}")
+        raise ValueError(many(len(texts) - 1, "TAB") if texts[1:] else "no TAB")
     return texts
 
 

@@ -21,7 +21,7 @@ from bertcore.files import (
     open_text,
     read_records,
 )
-from bertcore.sources import needs
+from bertcore.sources import many, needs
 from bertcore.text.characters import HALF
 
 LONGEST_LINE = 1_000_000  # characters; a longer line is cut at white space
@@ -256,7 +256,7 @@ def _streamed(
             yield f"{name}, row {number}", row
     except OSError as error:
         raise FileNotFoundError(
-            f"the stream of {name} broke off after {number:,} rows "
+            f"the stream of {name} broke off after {many(number, 'row')} "
             f"({_first_line(error)}); {_REMEDY}"
         ) from error
 

@@ -6,6 +6,7 @@ them is read by `bertcore.text.tokenizer_files`.
 """
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 from pathlib import Path
@@ -21,7 +22,6 @@ from bertcore.text.tokenizer_files import (
     check_agreement,
     check_class,
     check_sides,
-    check_switches,
     class_name,
     find_vocabulary,
     role_names,
@@ -123,12 +123,20 @@ def _vocabulary(
     while pieces and not pieces[-1]:  # a blank line at the end is no piece
         ids.pop(pieces.pop(), None)
     every = ids | {token["content"]: token["id"] for token in added}
-    check_vocabulary(pieces, ids, [s for s in special.values() if s not in every])
+    lacking = {name: role for role, name in special.items() if name not in every}
+    told = (s if s in SPECIAL else f"{s} ({role}_token)" for s, role in lacking.items())
+    check_vocabulary(pieces, ids, told)
     pieces_by_id(every, path)
     if lowercase is None:
         lowercase = config.get("do_lower_case")
     if lowercase is None:  # a capital outside [UNK] and its like shows a cased one
         lowercase = all(p == p.lower() for p in pieces if not p.startswith("["))
+        if not lowercase and config.keys() - {"added_tokens"}:
+            warnings.warn(
+                f"tokenizer_config.json beside {path} does not say do_lower_case: its "
+                "pieces hold capitals, so texts keep theirs; transformers would not",
+                stacklevel=2,
+            )
     if max_word_characters is None:
         max_word_characters = config.get("max_word_characters", LONGEST_WORD)
     check_settings(lowercase, max_word_characters)
@@ -258,18 +266,28 @@ def read_tokenizer_json(
         ("post_processor", _frame_names(frame), [special["cls"], special["sep"]]),
     ):  # fmt: skip
         if value != expected:
-            raise ValueError(
-                f"{path}: {part} is {value!r}, where BERT has {expected!r}"
-            )
+            framed = part == "post_processor" and expected != [SPECIAL[2], SPECIAL[3]]
+            whose = "cls_token and sep_token are" if framed else "BERT has"
+            raise ValueError(f"{path}: {part} is {value!r}, where {whose} {expected!r}")
     lowercase = normalizer.get("lowercase", True)
     accents = normalizer.get("strip_accents")
+    chinese = normalizer.get("handle_chinese_chars", True)
+    longest = model.get("max_input_chars_per_word", 100)
+    for key, value, is_right in (
+        ("lowercase", lowercase, isinstance(lowercase, bool)),
+        ("strip_accents", accents, isinstance(accents, bool | None)),
+        ("handle_chinese_chars", chinese, isinstance(chinese, bool)),
+        ("max_input_chars_per_word", longest, type(longest) is int and longest > 0),
+    ):
+        if not is_right:
+            kind = "a whole number from 1" if value is longest else "true or false"
+            raise ValueError(f"{path}: {key} is {value!r}; it must be {kind}")
     settings = {
         "do_lower_case": lowercase,
         "strip_accents": None if accents == lowercase else accents,
-        "tokenize_chinese_chars": normalizer.get("handle_chinese_chars", True),
-        "max_word_characters": model.get("max_input_chars_per_word", 100),
+        "tokenize_chinese_chars": chinese,
+        "max_word_characters": longest,
     }
-    check_switches(settings)
     ids = _table(path, model, "vocab")
     return pieces_by_id(ids, path), settings, content.get("added_tokens") or []
 

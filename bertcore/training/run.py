@@ -23,7 +23,7 @@ from bertcore.model.variants.families import (
     load_model,
     masked_lm_classes,
 )
-from bertcore.sources import OUR_MODEL, find_file, find_optional
+from bertcore.sources import OUR_MODEL, find_file, find_optional, many
 from bertcore.tasks import find_task
 from bertcore.tasks.sets import sounds_tokenizer
 from bertcore.tasks.task import an
@@ -540,8 +540,9 @@ def starting_model(task: str, model: str | None, random: bool) -> StartingModel:
         )
         note = (
             f"{task} has {len(pieces)} pieces of its own, which no published model "
-            f"knows; so this starts from random weights, {config.layers} layers to "
-            f"read and {config.layers} to write, {config.hidden_size} wide"
+            "knows; so this starts from random weights, "
+            f"{many(config.layers, 'layer')} to read and {config.layers} to write, "
+            f"{config.hidden_size} wide"
         )
         return StartingModel(config, pieces, "random weights", note=note)
     name = model or OUR_MODEL

@@ -79,9 +79,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def tune(data: str, out: Path, kind: str, model: str, *options: str) -> list[str]:
+    stride = ["--stride", "8"] if kind == "answers" else []
     return [
         *("finetune", data, "--out", str(out), "--kind", kind, "--model", model),
-        *("--length", "32", "--stride", "8", "--epochs", "2", "--batch", "8"),
+        *("--length", "32", *stride, "--epochs", "2", "--batch", "8"),
         *("--learning-rate", "0.003", "--warmup", "0", *options),
     ]
 
@@ -436,6 +437,7 @@ def test_a_finished_model_is_lost_only_if_told(model, tmp_path, capsys) -> None:
     data = write(tmp_path / "my.jsonl", some)
     same = tune(data, out, "classification", model, "--epochs", "1")
     assert main(same) == 0
+    assert "--stride" not in capsys.readouterr().err
     before = (out / "model.safetensors").read_bytes()
 
     def refused(message: str, *options: str) -> None:
@@ -452,6 +454,9 @@ def test_a_finished_model_is_lost_only_if_told(model, tmp_path, capsys) -> None:
     assert (out / "model.safetensors").read_bytes() == before
     write(tmp_path / "my.jsonl", some[1:])
     refused("of other rows")
+    assert main([*same, "--replace", "--stride", "8"]) == 0
+    note = "bertcore: --stride is for answers alone: classification has no windows"
+    assert note in capsys.readouterr().err
     assert main([*same, "--replace"]) == 0
     before = (out / "model.safetensors").read_bytes()
     card = json.loads((out / "card.json").read_text())
