@@ -354,7 +354,7 @@ class Classification(TextTask):
         """Classes of one value get one spelling, as True where a file has TRUE."""
         given = {str(row.label) for row in rows if row.label not in (None, "")}
         new = one_spelling(given)
-        found = [row._replace(label=new.get(row.label, row.label)) for row in rows]
+        found = [row._replace(label=new.get(str(row.label), row.label)) for row in rows]
         told = (
             f"classes such as {old} are read as {name}" for old, name in new.items()
         )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unicodedata import normalize
 
 from bertcore.files import (
     ROWS,
@@ -410,6 +411,11 @@ def _split(raw: _Raw) -> CheckedSet:
             f"to train on do, by a digest: rows with the same {task.apart} stay "
             "together"
         )
+    spelt: dict[str, str] = {}
+    for label in labels:
+        first = spelt.setdefault(normalize("NFKC", label).casefold(), label)
+        if first != label:
+            notes.append(f"labels {first!r} and {label!r}: are they one, spelt twice?")
     if labels[9:] and len(labels) > len(raw.parts["train"]) / 2:
         notes.append(f"{len(labels)} labels for so few rows: is it the right column?")
     data = TaskSet(raw.name, task.name, labels, *found.values(), raw.source, OWN)

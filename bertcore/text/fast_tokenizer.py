@@ -25,6 +25,7 @@ from bertcore.text.tokenizer_files import (
     check_class,
     check_sides,
     find_vocabulary,
+    has_segments,
     role_names,
 )
 from bertcore.text.vocabulary import load_vocabulary, pieces_by_id, tokenizer_json_text
@@ -139,6 +140,9 @@ class FastTokenizer(BaseTokenizer):
         added = added_tokens(config, special, content.get("added_tokens") or [], ids)
         pieces_by_id(ids | {token["content"]: token["id"] for token in added}, path)
         content["added_tokens"] = added
+        if not has_segments(config):
+            for part in (content.get("post_processor") or {}).get("pair", ()):
+                next(iter(part.values()))["type_id"] = 0
         return cls(_from_json(path, json.dumps(content)), special)
 
     def lower_cased(self) -> Self:

@@ -137,6 +137,15 @@ def check_switches(config: Mapping[str, Any]) -> None:
             )
 
 
+def has_segments(config: Mapping[str, Any]) -> bool:
+    """Whether a model is told which text of a pair a piece is of.
+
+    DistilBERT's files say no, and its model has no table of segments in any case.
+    """
+    names = config.get("model_input_names", ["token_type_ids"])
+    return "token_type_ids" in names or class_name(config) == "DistilBert"
+
+
 def class_name(config: Mapping[str, Any]) -> str:
     """`tokenizer_class` without "Tokenizer" and "Fast"; "" if the files do not say.
 

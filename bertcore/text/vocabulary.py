@@ -24,6 +24,7 @@ from bertcore.text.tokenizer_files import (
     check_sides,
     class_name,
     find_vocabulary,
+    has_segments,
     role_names,
 )
 
@@ -39,6 +40,7 @@ class Vocabulary(NamedTuple):
     `strip_accents` is None for "if lowercase". `special` has the names of the five by
     their `ROLES`. `added` are the tokens found in a text before it is cut, as a
     `tokenizer.json` lists them; those that are no pieces have the ids after these.
+    Without `segments` the model is not told which text of a pair a piece is of.
     """
 
     pieces: list[str]
@@ -48,6 +50,7 @@ class Vocabulary(NamedTuple):
     chinese: bool = True
     special: Mapping[str, str] = dict(zip(ROLES, SPECIAL, strict=True))
     added: Iterable[Mapping[str, Any]] = ()
+    segments: bool = True
 
     @property
     def beyond(self) -> str:
@@ -59,6 +62,8 @@ class Vocabulary(NamedTuple):
         ]
         if self.strip_accents not in (None, self.lowercase):
             asked.append(f"strip_accents={self.strip_accents}")
+        if not self.segments:
+            asked.append("model_input_names without token_type_ids")
         if not self.chinese:
             asked.append("tokenize_chinese_chars=False")
         asked += [
@@ -148,6 +153,7 @@ def _vocabulary(
         config.get("tokenize_chinese_chars", True),
         special,
         added,
+        config.get("segments", True) and has_segments(config),
     )
 
 
@@ -287,6 +293,8 @@ def read_tokenizer_json(
         "strip_accents": None if accents == lowercase else accents,
         "tokenize_chinese_chars": chinese,
         "max_word_characters": longest,
+        "segments": frame["type"] == "BertProcessing"
+        or frame["pair"][-1]["SpecialToken"]["type_id"] == 1,
     }
     ids = _table(path, model, "vocab")
     return pieces_by_id(ids, path), settings, content.get("added_tokens") or []
@@ -299,22 +307,25 @@ def _frame_names(frame: Any) -> Any:
             return [frame["cls"][0], frame["sep"][0]]
         cls, _, sep = frame["single"]
         names = [part["SpecialToken"]["id"] for part in (cls, sep)]
-        if frame == _template(*names, frame["special_tokens"]):
+        if any(frame == _template(*names, frame["special_tokens"], n) for n in (0, 1)):
             return names
     except (KeyError, TypeError, ValueError):
         pass
     return frame
 
 
-def _template(cls: str, sep: str, tokens: Any) -> dict[str, Any]:
-    """`[CLS] text [SEP]`, `[CLS] text [SEP] pair [SEP]`, as the library writes them."""
+def _template(cls: str, sep: str, tokens: Any, second: int) -> dict[str, Any]:
+    """`[CLS] text [SEP]`, `[CLS] text [SEP] pair [SEP]`, as the library writes them.
+
+    `second` is the segment of the pair: 1, or 0 if the model tells none apart.
+    """
     first, last = ({"SpecialToken": {"id": t, "type_id": 0}} for t in (cls, sep))
     single = [first, {"Sequence": {"id": "A", "type_id": 0}}, last]
-    end = {"SpecialToken": {"id": sep, "type_id": 1}}
+    end = {"SpecialToken": {"id": sep, "type_id": second}}
     return {
         "type": "TemplateProcessing",
         "single": single,
-        "pair": [*single, {"Sequence": {"id": "B", "type_id": 1}}, end],
+        "pair": [*single, {"Sequence": {"id": "B", "type_id": second}}, end],
         "special_tokens": tokens,
     }
 
@@ -326,6 +337,11 @@ def tokenizer_json_text(vocabulary: Vocabulary) -> str:
     added = vocabulary.added or added_tokens({}, vocabulary.special, [], ids)
     every = ids | {token["content"]: token["id"] for token in added}
     cls, sep = (vocabulary.special[role] for role in ("cls", "sep"))
+    frame = {"type": "BertProcessing"}
+    frame |= {"sep": [sep, every[sep]], "cls": [cls, every[cls]]}
+    if not vocabulary.segments:
+        tokens = {s: {"id": s, "ids": [every[s]], "tokens": [s]} for s in (cls, sep)}
+        frame = _template(cls, sep, tokens, 0)
     content = {
         "version": "1.0",
         "truncation": None,
@@ -339,11 +355,7 @@ def tokenizer_json_text(vocabulary: Vocabulary) -> str:
             "lowercase": vocabulary.lowercase,
         },
         "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": {
-            "type": "BertProcessing",
-            "sep": [sep, every[sep]],
-            "cls": [cls, every[cls]],
-        },
+        "post_processor": frame,
         "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
         "model": {
             "type": "WordPiece",

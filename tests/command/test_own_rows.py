@@ -177,7 +177,7 @@ def test_pandas(tune, tmp_path, capsys) -> None:
     )
     out, error = tune(file, "classification", "--label", "mark")
     assert "columns: text from Review, label from mark" in error
-    assert "classes such as 1.0 are read as 1" in error
+    assert "classes such as 10.0 are read as 10" in error
     data, _, note = read_test(
         str(file), "classification", ("9", "10"), "stop", {"label": "mark"}
     )
@@ -303,6 +303,16 @@ def test_names_in_a_single_parquet_file(tmp_path: Path) -> None:
     assert data.labels == ("O", "B-PER", "I-PER")
     data, faults, _ = read_set(str(file), "classification", "skip")
     assert data.labels == ("B-PER", "O") and "row 81: no label" in faults[0]
+
+
+def test_a_class_that_looks_like_another(tmp_path: Path) -> None:
+    """Capitals, or an accent that is a character of its own: told, and kept apart."""
+    file = tmp_path / "a.csv"
+    labels = ["café", "Café", "cafe\u0301", "no"] * 20
+    pandas.DataFrame({"text": TEXTS, "label": labels}).to_csv(file)
+    data, _, note = read_set(str(file), "classification", "stop")
+    assert len(data.labels) == 4
+    assert note.count("are they one, spelt twice?") == 2
 
 
 def test_a_rare_class(tune, tmp_path, capsys) -> None:
