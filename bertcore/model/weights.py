@@ -168,8 +168,9 @@ def _weights_file(folder_or_name: str | Path) -> Path:
     try:
         return find_file(folder_or_name, *_FILES)
     except Absent as error:
-        held = (name for name in _OTHERS if find_optional(folder_or_name, name))
-        for name in held:
+        for name in _OTHERS:
+            if find_optional(folder_or_name, name) is None:
+                continue
             raise Absent(
                 f"{folder_or_name} has its weights in {name} alone, which is not read; "
                 "convert them with transformers 4, by the class in config.json: "
@@ -337,7 +338,7 @@ def _check_vocabulary(path: Path, config: BertConfig) -> None:
     pieces = len(path.read_bytes().rstrip(b"\r\n").split(b"\n"))
     if pieces > config.vocab_size:
         raise ValueError(
-            f"{path} has {pieces:,} pieces, but the weights beside it have a table of "
+            f"{path} has {pieces} pieces, but the weights beside it have a table of "
             f"{config.vocab_size}; use the vocabulary that belongs to these weights"
         )
 

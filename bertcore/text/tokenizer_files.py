@@ -123,18 +123,13 @@ def find_vocabulary(
     for key in TABLES:
         if not isinstance(config.get(key, {}), dict):
             raise ValueError(f"{key} of the tokenizer's files must be a table")
-    check_switches(config)
-    return path, config
-
-
-def check_switches(config: Mapping[str, Any]) -> None:
-    """ValueError if a setting that is on or off is something else."""
     for key in SWITCHES:
         if not isinstance(config.get(key), bool | None):  # 0 and 1 are none
             raise ValueError(
                 f"the tokenizer's files say {key}={config[key]!r}; it must be true or "
                 "false"
             )
+    return path, config
 
 
 def has_segments(config: Mapping[str, Any]) -> bool:
