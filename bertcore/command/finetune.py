@@ -41,6 +41,9 @@ OnFault = Annotated[
 Kind = Annotated[
     Literal[tuple(KINDS)] | None, typer.Option(help="What rows of your own are for.")
 ]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Lose a finished model that is there.")
+]
 Baselines = Annotated[
     bool,
     typer.Option(
@@ -84,9 +87,7 @@ def finetune(
     context_: typer.Context,
     task: TaskName,
     out: Annotated[Path, typer.Option(help="A folder for the model.")],
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Lose a finished model that is there.")
-    ] = False,
+    replace: Replace = False,
     kind: Kind = None,
     model: Annotated[
         str | None,

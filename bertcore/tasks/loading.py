@@ -411,15 +411,20 @@ def _split(raw: _Raw) -> CheckedSet:
             f"to train on do, by a digest: rows with the same {task.apart} stay "
             "together"
         )
+    notes += _doubts(labels, len(raw.parts["train"]))
+    data = TaskSet(raw.name, task.name, labels, *found.values(), raw.source, OWN)
+    return CheckedSet(data._replace(columns=raw.columns), faults, "\n".join(notes))
+
+
+def _doubts(labels: Labels, count: int) -> Iterator[str]:
+    """What is strange in the labels of so many rows to train on."""
     spelt: dict[str, str] = {}
     for label in labels:
         first = spelt.setdefault(normalize("NFKC", label).casefold(), label)
         if first != label:
-            notes.append(f"labels {first!r} and {label!r}: are they one, spelt twice?")
-    if labels[9:] and len(labels) > len(raw.parts["train"]) / 2:
-        notes.append(f"{len(labels)} labels for so few rows: is it the right column?")
-    data = TaskSet(raw.name, task.name, labels, *found.values(), raw.source, OWN)
-    return CheckedSet(data._replace(columns=raw.columns), faults, "\n".join(notes))
+            yield f"labels {first!r} and {label!r}: are they one, spelt twice?"
+    if labels[9:] and len(labels) > count / 2:
+        yield f"{len(labels)} labels for so few rows: is it the right column?"
 
 
 def _content(row: Row, task: Task) -> str:

@@ -114,6 +114,12 @@ def find_vocabulary(
             kind = str(read("config.json").get("model_type")).replace("-", "")
             names = (name for name in SILENT if name.lower() == kind)
             config["tokenizer_class"] = next(names, "")
+    _check_keys(config)
+    return path, config
+
+
+def _check_keys(config: Mapping[str, Any]) -> None:
+    """ValueError if a key has a value that is not obeyed."""
     for key, value in FIXED.items():
         if config.get(key, value) != value:
             raise ValueError(
@@ -129,7 +135,6 @@ def find_vocabulary(
                 f"the tokenizer's files say {key}={config[key]!r}; it must be true or "
                 "false"
             )
-    return path, config
 
 
 def has_segments(config: Mapping[str, Any]) -> bool:

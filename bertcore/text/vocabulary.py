@@ -128,20 +128,17 @@ def _vocabulary(
     while pieces and not pieces[-1]:  # a blank line at the end is no piece
         ids.pop(pieces.pop(), None)
     every = ids | {token["content"]: token["id"] for token in added}
-    lacking = {name: role for role, name in special.items() if name not in every}
-    told = (s if s in SPECIAL else f"{s} ({role}_token)" for s, role in lacking.items())
-    check_vocabulary(pieces, ids, told)
+    lacking = (
+        name if name in SPECIAL else f"{name} ({role}_token)"
+        for role, name in special.items()
+        if name not in every
+    )
+    check_vocabulary(pieces, ids, lacking)
     pieces_by_id(every, path)
     if lowercase is None:
         lowercase = config.get("do_lower_case")
-    if lowercase is None:  # a capital outside [UNK] and its like shows a cased one
-        lowercase = all(p == p.lower() for p in pieces if not p.startswith("["))
-        if not lowercase and config.keys() - {"added_tokens"}:
-            warnings.warn(
-                f"tokenizer_config.json beside {path} does not say do_lower_case: its "
-                "pieces hold capitals, so texts keep theirs; transformers would not",
-                stacklevel=2,
-            )
+    if lowercase is None:
+        lowercase = _has_no_capitals(path, pieces, config)
     if max_word_characters is None:
         max_word_characters = config.get("max_word_characters", LONGEST_WORD)
     check_settings(lowercase, max_word_characters)
@@ -155,6 +152,19 @@ def _vocabulary(
         added,
         config.get("segments", True) and has_segments(config),
     )
+
+
+def _has_no_capitals(path: Path, pieces: list[str], config: Mapping[str, Any]) -> bool:
+    """Whether texts are to be lower-cased, where the files do not say so."""
+    # A capital outside [UNK] and its like shows a cased vocabulary.
+    lowercase = all(p == p.lower() for p in pieces if not p.startswith("["))
+    if not lowercase and config.keys() - {"added_tokens"}:
+        warnings.warn(
+            f"tokenizer_config.json beside {path} does not say do_lower_case: its "
+            "pieces hold capitals, so texts keep theirs; transformers would not",
+            stacklevel=2,
+        )
+    return lowercase
 
 
 def save_vocabulary(folder: str | Path, vocabulary: Vocabulary) -> None:
@@ -275,6 +285,17 @@ def read_tokenizer_json(
             framed = part == "post_processor" and expected != [SPECIAL[2], SPECIAL[3]]
             whose = "cls_token and sep_token are" if framed else "BERT has"
             raise ValueError(f"{path}: {part} is {value!r}, where {whose} {expected!r}")
+    settings = _settings_in(path, normalizer, model)
+    if isinstance(frame.get("pair"), list):  # 0 where a model tells no texts apart
+        settings["segments"] = frame["pair"][-1]["SpecialToken"]["type_id"] != 0
+    ids = _table(path, model, "vocab")
+    return pieces_by_id(ids, path), settings, content.get("added_tokens") or []
+
+
+def _settings_in(
+    path: Path, normalizer: Mapping[str, Any], model: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Settings by their names in `tokenizer_config.json`; ValueError names the key."""
     lowercase = normalizer.get("lowercase", True)
     accents = normalizer.get("strip_accents")
     chinese = normalizer.get("handle_chinese_chars", True)
@@ -288,16 +309,12 @@ def read_tokenizer_json(
         if not is_right:
             kind = "a whole number from 1" if value is longest else "true or false"
             raise ValueError(f"{path}: {key} is {value!r}; it must be {kind}")
-    settings = {
+    return {
         "do_lower_case": lowercase,
         "strip_accents": None if accents == lowercase else accents,
         "tokenize_chinese_chars": chinese,
         "max_word_characters": longest,
-        "segments": frame["type"] == "BertProcessing"
-        or frame["pair"][-1]["SpecialToken"]["type_id"] == 1,
     }
-    ids = _table(path, model, "vocab")
-    return pieces_by_id(ids, path), settings, content.get("added_tokens") or []
 
 
 def _frame_names(frame: Any) -> Any:

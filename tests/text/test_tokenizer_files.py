@@ -304,6 +304,17 @@ def test_a_model_that_tells_no_texts_apart(tmp_path: Path, kind: str, make) -> N
             assert ours("the", "lamp")["input_ids"].tolist() == [theirs["input_ids"]]
 
 
+def test_capitals_that_no_file_decides(tmp_path: Path) -> None:
+    """They are kept, as the pieces have them, and it is said: transformers drops them."""
+    folder = old_folder(tmp_path / "old", "Bert", cased=True)
+    edit_json(folder / "tokenizer_config.json", lambda each: each.pop("do_lower_case"))
+    with pytest.warns(UserWarning, match="does not say do_lower_case: its pieces hold"):
+        ours = load_tokenizer(folder)
+    assert ours.tokenize("The") == ["The"] and compare(folder).startswith("said: ")
+    (folder / "tokenizer_config.json").unlink()  # as Google's own folders are
+    assert load_tokenizer(folder).tokenize("The") == ["The"]
+
+
 def test_a_roberta_of_two_files(tmp_path: Path) -> None:
     """Its neighbours are read, too; <mask> takes the space before it, as published."""
     folder = new_folder(tmp_path / "new", "Roberta")
