@@ -305,7 +305,7 @@ def test_a_model_that_tells_no_texts_apart(tmp_path: Path, kind: str, make) -> N
 
 
 def test_capitals_that_no_file_decides(tmp_path: Path) -> None:
-    """They are kept, as the pieces have them, and it is said: transformers drops them."""
+    """They are kept, as the pieces have them; that transformers drops them is said."""
     folder = old_folder(tmp_path / "old", "Bert", cased=True)
     edit_json(folder / "tokenizer_config.json", lambda each: each.pop("do_lower_case"))
     with pytest.warns(UserWarning, match="does not say do_lower_case: its pieces hold"):
