@@ -30,7 +30,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from bertcore.sources import needs
+from bertcore.sources import many, needs
 
 MANIFEST = "manifest.json"
 COMPRESSED: dict[str, Callable] = {
@@ -47,6 +47,7 @@ _UNIVERSAL = "id form lemma upos xpos feats head deprel deps misc".split()
 _REMARK = re.compile(r"#\s*(id\b|[\w:. ]+ = )")  # before a sentence
 _LONGEST_CELL = 10_000_000  # characters; a quotation mark too many ends there
 _STEP = 1 << 18  # bytes
+_POINTER = b"version https://git-lfs.github.com/"
 _AT_ONCE = 1000  # rows of a Parquet file that are in memory together
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r"))
 
@@ -235,6 +236,7 @@ def open_text(
     # In large steps: Python's own, of 8 KB, take gzip twice as long.
     with opener(path, "rb") as data, BufferedReader(data, _STEP) as steps:
         try:
+            check_no_pointer(path, steps.peek())
             if codec == "utf-8":
                 codec = _unicode_codec(path, steps.peek(), encoding)
             yield TextIOWrapper(steps, codec, errors, newline)  # closed with `steps`
@@ -251,6 +253,23 @@ def open_text(
                 f"{path} is damaged or cut short after about {data.tell():,} "
                 f"bytes of text ({error}); fetch the file again"
             ) from error
+
+
+def check_no_pointer(path: Path, start: bytes | None = None) -> None:
+    """ValueError if a file, that begins so, only says where Git LFS keeps its content.
+
+    Args:
+        path: of the file.
+        start: its first bytes; by default they are read.
+    """
+    if start is None:
+        with path.open("rb") as file:
+            start = file.read(len(_POINTER))
+    if start.startswith(_POINTER):
+        raise ValueError(
+            f"{path} is a pointer of Git LFS and not the file itself; run: git lfs "
+            "pull, or fetch the file again"
+        )
 
 
 def _unicode_codec(path: Path, start: bytes, encoding: str | None) -> str:
@@ -322,10 +341,7 @@ def check_ending(path: Path, endings: Iterable[str]) -> str:
 
 
 def read_records(
-    path: Path,
-    needed: Iterable[str] = (),
-    encoding: str | None = None,
-    errors: str = "strict",
+    path: Path, encoding: str | None = None, errors: str = "strict"
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows of a file, each with its place, such as "my.csv, line 17".
 
@@ -341,7 +357,6 @@ def read_records(
 
     Args:
         path: of the file.
-        needed: columns without which a table is refused.
         encoding, errors: as for `open_text`.
 
     Raises:
@@ -350,9 +365,9 @@ def read_records(
     """
     ending = check_ending(path, ROWS)
     if ending == ".parquet":
-        return _parquet_rows(path, needed)
+        return _parquet_rows(path)
     if ending in TABLES:
-        return _table_rows(path, ending, needed, encoding, errors)
+        return _table_rows(path, ending, encoding, errors)
     return _json_rows(path, ending, encoding, errors)
 
 
@@ -364,7 +379,8 @@ def _json_rows(
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
-            if first and ending == ".json" and (whole := _whole(line, file, path)):
+            is_first = first and ending == ".json"
+            if (whole := _whole(line, file, path) if is_first else None) is not None:
                 for item, value in enumerate(whole, 1):
                     yield _object(value, f"{path}, item {item}")
                 return
@@ -372,8 +388,8 @@ def _json_rows(
             yield _object(_json_value(line, place), place)
 
 
-def _whole(line: str, file: TextIO, path: Path) -> list[Any]:
-    """The rows of a file that is one value; [] if its first line is a row of many."""
+def _whole(line: str, file: TextIO, path: Path) -> list[Any] | None:
+    """The rows of a file that is one value; None if its first line is a row of many."""
     try:
         value, more = json.loads(line), True
     except (ValueError, RecursionError):
@@ -387,7 +403,7 @@ def _whole(line: str, file: TextIO, path: Path) -> list[Any]:
             f"{path}: a table by its columns; give a list of rows, as pandas writes it "
             'with to_json(path, orient="records")'
         )
-    return [] if more else [value]
+    return None if more else [value]
 
 
 def _json_value(text: str, place: str) -> Any:
@@ -408,11 +424,7 @@ def _object(value: Any, place: str) -> tuple[str, dict[str, Any]]:
 
 
 def _table_rows(
-    path: Path,
-    ending: str,
-    needed: Iterable[str],
-    encoding: str | None,
-    errors: str,
+    path: Path, ending: str, encoding: str | None, errors: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     csv.field_size_limit(_LONGEST_CELL)  # by default 131,072: not enough for a book
     form: dict[str, Any] = {"delimiter": "\t", "strict": True}
@@ -426,15 +438,14 @@ def _table_rows(
         rows, line = csv.reader(file, **form), 1
         try:
             names = [name.strip() for name in next(_cells(rows), [])]
-            if names:
-                _check_columns(path, names, needed)
+            _check_columns(path, names)
             line = rows.line_num + 1  # where a row begins; it may hold line ends
             for cells in rows:
                 place = f"{path}, line {line}"
                 if cells and len(cells) != len(names):
                     raise csv.Error(
-                        f"{len(cells)} cells, and the first line names {len(names)} "
-                        "columns"
+                        f"{many(len(cells), 'cell')}, and the first line names "
+                        f"{many(len(names), 'column')}"
                     )
                 if cells:  # the line is not blank
                     yield place, dict(zip(names, cells, strict=True))
@@ -563,15 +574,14 @@ def read_sentences(
                 sentence.append(cells)
 
 
-def _parquet_rows(
-    path: Path, needed: Iterable[str]
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     arrow = needs("pyarrow", f"reading {path.name}")
     parquet = needs("pyarrow.parquet", f"reading {path.name}")
+    check_no_pointer(path)
     number = 0
     try:
         with parquet.ParquetFile(path) as file:
-            _check_columns(path, file.schema_arrow.names, needed)
+            _check_columns(path, file.schema_arrow.names)
             for batch in file.iter_batches(_AT_ONCE):
                 for row in batch.to_pylist():
                     number += 1
@@ -584,13 +594,21 @@ def _parquet_rows(
         ) from error
 
 
-def _check_columns(path: Path, names: list[str], needed: Iterable[str]) -> None:
-    """A table without a first line of names shows itself here, once for all rows."""
-    lacking = [name for name in needed if name not in names]
-    if lacking or len(set(names)) < len(names):
+def _check_columns(path: Path, names: list[str]) -> None:
+    """A table without a first line of names may show itself here, once for all rows."""
+    if len(set(names)) < len(names):
         listed = ", ".join(f"{name:.40}" for name in names)
-        missing = f"has no column {', '.join(lacking)}; " if lacking else ""
         raise ValueError(
-            f"{path} {missing}its columns are {listed}. The first line of a .csv or "
-            ".tsv file names them, each once"
+            f"{path} has the columns {listed}; give each a name of its own"
+            f"{heading(path)}"
         )
+
+
+def heading(path: str | Path) -> str:
+    """Where a table has the names of its columns, to end a message with.
+
+    >>> heading("my.csv"), heading("my.jsonl")
+    ('; the first line names the columns', '')
+    """
+    named = re.search(r"\.[ct]sv\b", str(path))
+    return "; the first line names the columns" if named else ""

@@ -139,6 +139,15 @@ def needs(module: str, what: str) -> Any:
         ) from error
 
 
+def many(count: int, noun: str) -> str:
+    """How many there are of something, in words.
+
+    >>> many(1, "update"), many(2000, "test row")
+    ('1 update', '2,000 test rows')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def _in_folder(folder: Path, names: tuple[str, ...], place: str) -> Path:
     for name in names:
         if (folder / name).is_file():

@@ -13,9 +13,9 @@ import torch
 
 from bertcore.command import MASK, say
 from bertcore.command.options import flag_of
-from bertcore.files import COMPRESSED, SENTENCES, TABLES, ending_of, open_text
+from bertcore.files import SENTENCES, TABLES, ending_of, open_text
 from bertcore.model.variants.families import masked_lm_of
-from bertcore.sources import Absent
+from bertcore.sources import Absent, many
 from bertcore.tasks import KINDS, plain
 from bertcore.tasks.loading import read_test, records_in
 from bertcore.tasks.rows import Row
@@ -149,7 +149,7 @@ def scored(
         say(f"bertcore: {each}", error=True)
     guesses = plain(predictor.predict(data.test))
     found = predictor.task.score(data.test, guesses)
-    rows = f"{len(data.test):,} test rows of {data.name}"
+    rows = f"{many(len(data.test), 'test row')} of {data.name}"
     yield f"{name} on {rows}: {scores_in_words(found)}"
     for label, each in predictor.task.details(
         data.test, guesses, predictor.labels
@@ -164,9 +164,8 @@ def doubt(count: int) -> str:
     """
     if not 0 < count < _MANY:
         return ""
-    rows = f"{count:,} test row{'s' if count > 1 else ''}"
     return (
-        f"only {rows}: a share of right answers may be off by ± "
+        f"only {many(count, 'test row')}: a share of right answers may be off by ± "
         f"{0.98 / count**0.5:.2f} by chance alone (in 19 of 20 cases at most)"
     )
 
@@ -196,18 +195,23 @@ def groups_in(
             for place, record in records_in(path, task, encoding)
             for each in task.records(record)
         )
-    elif encoding:
-        with open_text(path, encoding=encoding) as file:
-            lines = [line.encode() for line in file]
-        rows = (
-            Line(f"line {n}", each) for n, each in enumerate(lines, 1) if each.strip()
-        )
     else:
-        with COMPRESSED.get(path.suffix.lower(), open)(path, "rb") as stream:
-            yield from arriving(stream)
-        return
+        rows = _lines(path, encoding)
     while group := list(islice(rows, GROUP)):
         yield group
+
+
+def _lines(path: Path, encoding: str | None) -> Iterator[Line]:
+    """The lines of a text file that are not blank.
+
+    Bytes that are not UTF-8 stay as they are: each such line is a fault of its own.
+    """
+    errors = "strict" if encoding else "surrogateescape"
+    with open_text(path, "\n", encoding or "utf-8", errors) as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                content = line.encode("utf8", errors)
+                yield Line(f"{path}, line {number}", content)
 
 
 def arriving(stream: BinaryIO) -> Iterator[list[Line]]:
@@ -251,7 +255,8 @@ def row_of(line: Line, form: Form) -> Row:
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise ValueError(
-            f"{line.place} is not UTF-8: its byte {error.start + 1} is 0x{byte:02x}"
+            f"{line.place} is not UTF-8: its byte {error.start} is 0x{byte:02x}; save "
+            "it as UTF-8, or give a --file with its --encoding, such as cp1252"
         ) from error
     except ValueError as error:
         raise ValueError(f"{line.place}: {error}") from error

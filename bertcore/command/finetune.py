@@ -41,6 +41,9 @@ OnFault = Annotated[
 Kind = Annotated[
     Literal[tuple(KINDS)] | None, typer.Option(help="What rows of your own are for.")
 ]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Lose a finished model that is there.")
+]
 Baselines = Annotated[
     bool,
     typer.Option(
@@ -84,6 +87,7 @@ def finetune(
     context_: typer.Context,
     task: TaskName,
     out: Annotated[Path, typer.Option(help="A folder for the model.")],
+    replace: Replace = False,
     kind: Kind = None,
     model: Annotated[
         str | None,
@@ -310,6 +314,8 @@ def _groups(
     """What is to be answered, in groups, and whether somebody types it."""
     from bertcore.command import answering
 
+    if encoding and file is None:
+        raise ValueError(f"encoding={encoding} is for a file; give --file, or leave it")
     if texts:
         return [answering.texts_given(texts)], False
     if file is not None:

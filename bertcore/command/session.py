@@ -23,6 +23,7 @@ from tqdm import tqdm
 from bertcore.cards import write_card
 from bertcore.command import DIVERGED, FAULT, at_work, say
 from bertcore.files import read_json
+from bertcore.sources import many
 from bertcore.text.prepare import packaged
 from bertcore.training.adaptation import before_and_after, begin_adaptation, table
 from bertcore.training.checkpoint import checkpoints
@@ -328,7 +329,8 @@ class PretrainingJob(Job):
     def report(self, stopped: bool) -> None:
         """Where the run stands, what it left, and what to do with it."""
         done, folder = self.run.progress, self.folder
-        sums = f"{done.step:,} updates, {done.tokens:,} tokens, {done.seconds:,.0f} s"
+        updates = many(done.step, "update")
+        sums = f"{updates}, {done.tokens:,} tokens, {done.seconds:,.0f} s"
         if stopped:
             found = checkpoints(folder / CHECKPOINTS)
             newest = f"the checkpoint {found[0].name}" if found else "the beginning"
@@ -357,7 +359,7 @@ def _standing(run: Pretraining, about: RunDescription) -> str:
     """Whether a run is new, with which pieces, and how many parameters it has."""
     at = f"goes on from step {run.progress.step:,}" if run.progress.step else "new"
     if (added := about.asked.get("new_pieces")) and not run.progress.step:
-        at += f", {added:,} more pieces ("
+        at += f", {many(added, 'more piece')} ("
         at += f"{', '.join(run.tokenizer.vocabulary[-added:][:5])}, …)"
     return f"{at}, {sum(p.numel() for p in run.model.parameters()):,} parameters"
 
@@ -421,5 +423,5 @@ def speed(
     used = sum(map(mul, spent, [record.utilisation for record in timed[1:]]))
     yield (
         f"{tokens / sum(spent):,.0f} tokens/s, {used / sum(spent):.0%} of peak "
-        f"({len(spent)} updates)"
+        f"({many(len(spent), 'update')})"
     )

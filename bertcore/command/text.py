@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from tqdm import tqdm
@@ -26,7 +26,10 @@ TOLD = (
 )
 READ = "documents read"
 FORMS = ".txt, .jsonl, .json, .csv, .tsv or .parquet, perhaps .gz, .bz2 or .xz."
-Field = Annotated[str, typer.Option(help="Which field or column holds the text.")]
+Field = Annotated[
+    str | None,
+    typer.Option(help="Of the text, in rows (text, or one of a usual name)."),
+]
 Encoding = Annotated[
     str, typer.Option(help="Of the files: latin-1, cp1252, utf-16-le, …")
 ]
@@ -100,7 +103,7 @@ def vocabulary(
     cased: Annotated[bool, typer.Option("--cased", help="Keep capitals.")] = False,
     min_frequency: Annotated[int, typer.Option(help="Of a pair.")] = 2,
     alphabet_limit: Annotated[int, typer.Option(help="Characters.")] = 1000,
-    field: Field = "text",
+    field: Field = None,
     encoding: Encoding = "utf-8",
     bad_bytes: BadBytes = "stop",
 ) -> None:
@@ -143,7 +146,7 @@ def prepare(
     config: Annotated[str | None, typer.Option(help="Part of that data set.")] = None,
     texts: Carried = None,
     novels: Novels = None,
-    field: Field = "text",
+    field: Field = None,
     encoding: Encoding = "utf-8",
     bad_bytes: BadBytes = "stop",
     vocabulary: Vocabulary = None,
@@ -158,10 +161,11 @@ def prepare(
 
     \b
     In a .txt file a blank line ends a document. In other files a row is one,
-    with the text in the field or column "text", or what --field says: in .jsonl
-    a row is an object in a line; in .csv and .tsv the first line names the
-    columns. Files are in UTF-8, or as --encoding says. A document that comes
-    again is never both trained on and held out.
+    with the text in the field or column "text", in one of a usual name such as
+    "review", or in what --field says: in .jsonl a row is an object in a line;
+    in .csv and .tsv the first line names the columns. Files are in UTF-8, or as
+    --encoding says. A document that comes again is never both trained on and held
+    out.
     OUT appears when all of it is written:
       OUT/vocabulary   given with --vocabulary, or learnt from the first 100
                        million characters
@@ -214,7 +218,7 @@ def _say_prepared(out: Path, prepared: Prepared) -> None:
             say(f"{out / name}: {part}")
     counts = prepared.train.manifest["counts"]
     for what in filter(counts.get, TOLD):
-        say(f"bertcore: {counts[what]:,} {what} ({COUNTS[what]})", error=True)
+        say(f"bertcore: {what}: {counts[what]:,} ({COUNTS[what]})", error=True)
     say(f"what next: bertcore pretrain --data {out} --out RUN")
 
 
@@ -241,7 +245,7 @@ def _check_sources(context: typer.Context) -> None:
 
 
 def _documents(
-    files: list[Path] | None, hub: str | None, config: str | None, *how: str
+    files: list[Path] | None, hub: str | None, config: str | None, *how: Any
 ) -> tuple[Callable[[], Iterator[Document]], str]:
     """What gives all documents each time it is called, and where they come from."""
     from bertcore.text.documents import read_documents, stream

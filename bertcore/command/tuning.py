@@ -15,14 +15,15 @@ from bertcore.command.answering import doubt
 from bertcore.command.options import flag_of
 from bertcore.command.session import Job, PretrainingJob, together
 from bertcore.files import read_json, write_json, write_text
+from bertcore.sources import many
 from bertcore.tasks import find_task
 from bertcore.tasks.loading import first_rows, is_named, read_set
 from bertcore.tasks.rows import Columns, TaskSet
 from bertcore.training.devices import World, device_name, precision_for
-from bertcore.training.engine import CARD, CHECKPOINTS
+from bertcore.training.engine import CARD, CHECKPOINTS, rows_digest
 from bertcore.training.finetuning import FineTuning
 from bertcore.training.loop import ComputeSettings, default_workers
-from bertcore.training.predictor import TASK
+from bertcore.training.predictor import TASK, read_task
 from bertcore.training.recipe import Tuning
 from bertcore.training.run import RunDescription, asking, starting_model
 
@@ -30,7 +31,8 @@ FAULTS = "faults.txt"
 ASKED = "finetuning.json"  # while a run goes on: what was asked for, and what is done
 FORMAT = "bertcore fine-tuning 1"
 # Each session may choose these anew; the others say what is learnt.
-FREE = ("out", "precision", "baselines", "seeds")
+REPEATED = ("out", "replace", "baselines", "digest")  # what changes no model
+FREE = (*REPEATED, "precision", "seeds")
 OF_TUNING = tuple(Tuning.__dataclass_fields__)
 
 
@@ -80,6 +82,7 @@ class TuningFolder:
         self.path = Path(given["out"]).expanduser()
         self.finished: dict[int, dict[str, float]] = {}
         self.card: dict[str, Any] = {}
+        self.is_new = True  # or goes on: no finished model is replaced
         self.pass_size: int | None = None  # as it was fitted to the processes
         self.asked = {**Tuning().to_dict(), **given, "out": str(given["out"])}
         for name in ("task", "model"):  # so that another session finds them, too
@@ -107,8 +110,8 @@ class TuningFolder:
                 f"--out {path} is the folder of --model, too; give another name"
             )
         held = {each.name for each in path.iterdir()} if path.is_dir() else set()
-        earlier = {TASK, CARD} <= held or ASKED in held
-        if path.is_file() or (held - {FAULTS} and not earlier):
+        self.is_new = not {TASK, CARD} <= held
+        if path.is_file() or (held - {FAULTS} and self.is_new and ASKED not in held):
             raise ValueError(
                 f"{path} holds something else than an earlier bertcore finetune; "
                 "give a new --out"
@@ -120,21 +123,32 @@ class TuningFolder:
             if leads:  # it was cut off before anything was learnt: begin anew
                 (path / ASKED).unlink()
             return
-        then, now = before["asked"], self.asked
-        apart = [
-            f"{name}={then.get(name)}, not {now.get(name)}"
-            for name in dict.fromkeys([*then, *now])
-            if name not in FREE and then.get(name) != now.get(name)
-        ]
-        if apart:
+        if apart := _apart(before["asked"], self.asked, FREE):
             raise ValueError(
-                f"the run in {path} has {'; '.join(apart)}. To go on with it as it is: "
+                f"the run in {path} has {apart}. To go on with it as it is: "
                 f"bertcore resume {path}; for another run give another --out"
             )
-        self.pass_size = before["pass_size"]
+        self.is_new, self.pass_size = True, before["pass_size"]
         self.finished = {int(seed): each for seed, each in before["finished"].items()}
         if before["kept"]:
             self.card = read_json(path / CARD)
+
+    def check_replaced(self, data: TaskSet) -> None:
+        """ValueError if a finished model would be lost to other options or rows."""
+        self.asked["digest"] = rows_digest([*data.train, *data.valid])
+        if self.is_new or self.asked.get("replace"):
+            return
+        # An older card, or one of Python's finetune, does not say what was asked for.
+        then = read_json(self.path / CARD).get("setting", {}).get("asked", {})
+        free = (*REPEATED, "on_fault")  # which the digest of the rows tells
+        apart = _apart(then, self.asked, free) if then else "of unknown options"
+        if not apart and then["digest"] != self.asked["digest"]:
+            apart = "of other rows"
+        if apart:
+            raise ValueError(
+                f"{self.path} holds a finished model ({apart}); give another --out, or "
+                "--replace to lose it"
+            )
 
     def write(self) -> None:
         """What is needed to go on."""
@@ -153,6 +167,16 @@ class TuningFolder:
         (self.path / ASKED).unlink(missing_ok=True)
         if not any(self.path.iterdir()):
             self.path.rmdir()
+
+
+def _apart(then: Mapping[str, Any], now: Mapping[str, Any], free: Sequence[str]) -> str:
+    """What was asked for then and not now, in words; "" if all is the same."""
+    names = (name for name in dict.fromkeys([*then, *now]) if name not in free)
+    return "; ".join(
+        f"{name}={then.get(name)}, not {now.get(name)}"
+        for name in names
+        if then.get(name) != now.get(name)
+    )
 
 
 class TuningJob(Job):
@@ -217,6 +241,7 @@ class TuningJob(Job):
         )
         self.rows = rows._replace(data=first_rows(rows.data, given.get("rows")))
         self.data = self.rows.data  # the sound ones
+        self.folder.check_replaced(self.data)
         self.start.check_kind(self.data.kind)
         task = find_task(self.data.kind)
         task.check_tuning(tuning)
@@ -233,10 +258,11 @@ class TuningJob(Job):
         notes = [f"left out: {fault}" for fault in faults]
         if faults:
             write_text(listed, "".join(f"{fault}\n" for fault in faults))
-            many = f"{len(faults):,} fault{'s' if len(faults) > 1 else ''}"
-            notes.append(f"{many}, listed in {listed}")
+            notes.append(f"{many(len(faults), 'fault')}, listed in {listed}")
         notes += [*note.splitlines(), *filter(None, [self.start.note])]
         notes += filter(None, [doubt(len(data.test))])
+        if self.tuning.stride is not None and data.kind != "answers":
+            notes.append(f"--stride is for answers alone: {data.kind} has no windows")
         if not data.valid:
             notes.append("no rows to validate, so the last weights are kept")
         if not data.test:
@@ -294,7 +320,7 @@ class TuningJob(Job):
         if "epochs" in results:
             which.append(f"epoch {results['epochs']:.3g}")
         where = f"{path} is the model{' of ' if which else ''}{', '.join(which)}"
-        sums = f"{results['steps']:,} updates"
+        sums = many(results["steps"], "update")
         if stopped:
             say(
                 f"bertcore: stopped; {where}, after {sums}, {results['progress']:.0%} "
@@ -308,12 +334,15 @@ class TuningJob(Job):
         results |= {"test": folder.finished[folder.seed], "baselines": baselines}
         if len(folder.finished) > 1:
             results["seeds"] = {str(n): scores for n, scores in folder.finished.items()}
+        card["setting"]["asked"] = folder.asked
         write_card(path / CARD, card)
         folder.clear()
         if scored:
             outcomes = list(scored.values())
             lines = table(len(self.data.test), self.start.name, outcomes, baselines)
             say("\n".join(lines))
+        if chosen := find_task(self.data.kind).chosen_in_words(read_task(path)[1]):
+            say(chosen)
         time = f"{results['tokens']:,} tokens, {results['training_seconds']:,.0f} s"
         say(f"finished: {sums}, {time}; {where}")
         say(f"what next: {asking(path)}")
@@ -328,7 +357,7 @@ def what_learns(name: str, run: FineTuning) -> str:
     writes = "search" in run.predictor.settings
     written = f", {reading.target} to write" if writes else ""
     return (
-        f"{name}: {learns} parameters learn; {recipe.steps:,} updates of "
+        f"{name}: {learns} parameters learn; {many(recipe.steps, 'update')} of "
         f"{recipe.batch}, up to {reading.length} tokens at once{written}"
     )
 
@@ -352,9 +381,10 @@ def simple_scores(data: TaskSet) -> dict[str, dict[str, float]]:
 
 def rows_in_words(data: TaskSet) -> str:
     """How many rows, and of which classes."""
-    parts = data.train, data.valid, data.test
-    train, valid, test = (f"{len(part):,}" for part in parts)
-    found = f"{train} rows to train on, {valid} to validate, {test} to test"
+    found = (
+        f"{many(len(data.train), 'row')} to train on, {len(data.valid):,} to validate, "
+        f"{len(data.test):,} to test"
+    )
     if labels := find_task(data.kind).labels_in_words(data.labels):
         found += f"; {labels}"
     return f"{data.name}, {data.kind}: {found}"
@@ -386,7 +416,7 @@ def table(
     for which, way in ways.items():
         each = ([scores[column] for scores in outcomes] for column in columns)
         rows[which] = [f"{way(values):.3f}" for values in each]
-    head = f"{count:,} test row{'s' if count > 1 else ''}"
+    head = many(count, "test row")
     wide = max(map(len, (head, *rows)))
     heads = [column.replace("_", " ") for column in columns]
     widths = [max(6, len(column)) for column in heads]

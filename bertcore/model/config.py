@@ -5,6 +5,7 @@ torch, so that the command line can show their fields as options.
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -161,7 +162,15 @@ class BertConfig:
             fields.pop("label_names", None)
         if changes.get("label_names") and "num_labels" not in changes:
             changes["num_labels"] = len(changes["label_names"])
-        return cls(**{**fields, **changes})
+        try:
+            return cls(**{**fields, **changes})
+        except ValueError as error:  # by the keys that its author can see there
+            keys = {f: k for f, k in cls.published.keys.items() if f not in changes}
+            name, *_ = str(error).split("=")
+            if name not in keys:
+                raise
+            told = re.sub(r"\w+(?==)", lambda m: keys.get(m[0], m[0]), str(error))
+            raise ValueError(f"config.json: {told}") from error
 
     @classmethod
     def fields_of(cls, published: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from bertcore.model.decoder import Decoder, KeyValueCache
 from bertcore.model.encoder_decoder import EncoderDecoder
 from bertcore.model.inference import evaluation
 from bertcore.model.inputs import check_inputs
+from bertcore.sources import many
 
 WritingModel = Decoder | EncoderDecoder
 _PROMPT = ("input_ids", "token_type_ids", "attention_mask")  # what a decoder reads
@@ -159,10 +160,9 @@ class GenerationState:
         rows, begun = self.decoder.config.max_positions, self.ids.shape[1]
         if begun + search.max_tokens - 1 > rows:  # the last is not read again
             raise ValueError(
-                f"max_tokens={search.max_tokens} after {begun} token"
-                f"{'s' if begun > 1 else ''}, but the decoder's position table has "
-                f"{rows} rows; give max_tokens={max(1, rows - begun + 1)} at most, or "
-                "begin with less"
+                f"max_tokens={search.max_tokens} after {many(begun, 'token')}, but the "
+                f"decoder's position table has {many(rows, 'row')}; give "
+                f"max_tokens={max(1, rows - begun + 1)} at most, or begin with less"
             )
 
 

@@ -15,10 +15,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from bertcore.files import new_file, read_json, write_json
+from bertcore.files import check_no_pointer, new_file, read_json, write_json
 from bertcore.model.config import BertConfig
 from bertcore.model.published import Published, bare, part_of
-from bertcore.sources import find_file
+from bertcore.sources import Absent, find_file, find_optional, many
 
 Model = TypeVar("Model", bound="Pretrained")
 _CROSS_ATTENTION = ".crossattention."  # a decoder has it, and BERT's own files lack it
@@ -30,6 +30,8 @@ _FILES = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
+# Weights that transformers could convert until its version 5, with this argument.
+_OTHERS = {"tf_model.h5": "from_tf", "flax_model.msgpack": "from_flax"}
 # Where the checkpoints of training programs keep the weights among other things.
 _WRAPPED = "state_dict", "model_state_dict", "model", "module"
 # Our class -> what the transformers library calls it, where that differs. A body's
@@ -149,7 +151,7 @@ def loaded(
         FileNotFoundError: if there is no such checkpoint.
         ValueError: if its files are damaged or do not fit the model.
     """
-    path = find_file(folder_or_name, *_FILES)
+    path = _weights_file(folder_or_name)
     for part in _parts(path):  # on the hub each is fetched by itself
         find_file(folder_or_name, part)
     with torch.device("meta"):  # no memory, no random numbers: all is overwritten
@@ -159,6 +161,22 @@ def loaded(
     if rest is not None:
         rest.update(spare)
     return model.eval()
+
+
+def _weights_file(folder_or_name: str | Path) -> Path:
+    """The file that holds a checkpoint's weights, or lists those that do."""
+    try:
+        return find_file(folder_or_name, *_FILES)
+    except Absent as error:
+        for name in _OTHERS:
+            if find_optional(folder_or_name, name) is None:
+                continue
+            raise Absent(
+                f"{folder_or_name} has its weights in {name} alone, which is not read; "
+                "convert them with transformers 4, by the class in config.json: "
+                f"from_pretrained(folder, {_OTHERS[name]}=True), then save_pretrained"
+            ) from error
+        raise
 
 
 def published_weights(model: nn.Module) -> dict[str, Tensor]:
@@ -252,7 +270,7 @@ def _check_body(
     body = [n for n in names if bare(n).startswith(form.needed)]
     if body:
         raise ValueError(
-            f"{fault} {len(body)} tensors of the embeddings and the encoder "
+            f"{fault} {many(len(body), 'tensor')} of the embeddings and the encoder "
             f"({', '.join(body[:3])}{', …' if len(body) > 3 else ''}){example}; is "
             "config.json the one that belongs to these weights?"
         )
@@ -343,8 +361,8 @@ def _read_parts(path: Path, parts: list[str]) -> dict[str, Tensor]:
     lost = sorted(read_json(path)["weight_map"].keys() - tensors.keys())
     if lost:
         raise ValueError(
-            f"{path} promises {len(lost)} tensors that its files lack ({lost[0]}, "
-            "…); fetch them again"
+            f"{path} promises {many(len(lost), 'tensor')} that its files lack "
+            f"({', '.join(lost[:3])}{', …' if lost[3:] else ''}); fetch them again"
         )
     return tensors
 
@@ -360,6 +378,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """
     if parts := _parts(path):
         return _read_parts(path, parts)
+    check_no_pointer(path)
     not_tensors = (
         f"{path} holds something other than tensors, and loading it would run its "
         "code or lose it; ask its author for a model.safetensors"

@@ -74,7 +74,8 @@ KINDS = _Kinds(
             "a question, a TAB and its context\nor a question, with --context FILE",
             '{"question": "Who wrote?", "context": "Ada wrote.",\n'
             ' "answers": {"text": ["Ada"], "answer_start": [0]}}\n'
-            "in a cell: the same JSON; and SQuAD's own files",
+            'or "answer": "Ada", if that stands once in the context\n'
+            "in a cell: the same JSON, or Ada; and SQuAD's own files",
         ),
         "writing": (
             "writing.Writing",

@@ -5,6 +5,7 @@ run_squad.py, `convert_examples_to_features`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import zip_longest
 from typing import Any, ClassVar, NamedTuple
 from unicodedata import category
@@ -130,8 +131,9 @@ class Answers(HeadedTask):
     usual: ClassVar[Mapping[str, str]] = {
         "question": "query",
         "context": "passage paragraph document article text",
-        "answers": "answer",
+        "answers": "answer answer_text",
     }
+    beside = ("answer_start", "is_impossible")
     settings = ("unanswerable",)
     metrics = staticmethod(answer_scores)
     majority = staticmethod(baselines.no_answer)
@@ -153,19 +155,27 @@ class Answers(HeadedTask):
                     field(asked, "question"),
                     field(paragraph, "context"),
                 )
-                none = {"answers": []} if asked.get("is_impossible") else {}
-                yield {**asked, **none, "question": question, "context": context}
+                yield {**asked, "question": question, "context": context}
 
     def from_dict(self, mapping: Mapping[str, Any]) -> Question:
-        """As SQuAD's: {"id", "question", "context", "answers"}."""
+        """As SQuAD's: {"id", "question", "context", "answers"}.
+
+        The answers may be a text or a list of texts, too. Where one begins stands in
+        "answer_start", or is looked for, if it stands once in the context.
+        """
         question, context = field(mapping, "question"), field(mapping, "context")
         answers, name = mapping.get("answers"), mapping.get("id")
-        return Question(
-            question,
-            context,
-            None if answers is None else _answers_in(answers),
-            "" if name is None else str(name),
-        )
+        if str(mapping.get("is_impossible")).lower() in ("true", "1"):
+            answers = ()
+        if answers is not None:
+            answers = _answers_in(answers, mapping.get("answer_start"), context)
+        return Question(question, context, answers, "" if name is None else str(name))
+
+    def from_cells(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """A cell that does not begin as JSON does is the answer itself."""
+        told = record.get("answers")
+        plain = isinstance(told, str) and told[:1] not in ("{", "[")
+        return dict(record) if plain else super().from_cells(record)
 
     def from_line(self, line: str, context: str | None = None) -> Question:
         if context is not None:
@@ -184,7 +194,8 @@ class Answers(HeadedTask):
         if not labelled:
             return
         if row.answers is None:
-            yield "no answers; give them, with () if the context has none"
+            none = "() if the context has none, or [] in a file"
+            yield f"no answers; give them, with {none}"
         elif not isinstance(row.answers, tuple | list):
             given = type(row.answers).__name__
             yield f"answers are of type {given}; give a tuple of Answer"
@@ -305,27 +316,53 @@ class Answers(HeadedTask):
         return about
 
 
-def _answers_in(answers: Any) -> tuple[Answer, ...]:
-    """Of an object with two lists, or of a list of objects, as SQuAD's own files."""
-    each = answers if isinstance(answers, Sequence) else None
-    if each is not None and all(isinstance(one, Mapping) for one in each):
-        answers = {
-            name: [field(one, name) for one in each]
-            for name in ("text", "answer_start")
-        }
-    if not isinstance(answers, Mapping):
+def _answers_in(told: Any, starts: Any, context: Any) -> tuple[Answer, ...] | None:
+    """Of two lists as on the hub, of objects as in SQuAD's own files, or of texts.
+
+    None if there is an empty text, and nothing says that there is no answer.
+    """
+    if isinstance(told, Mapping):
+        told, starts = field(told, "text"), told.get("answer_start")
+    elif isinstance(told, Sequence) and any(isinstance(each, Mapping) for each in told):
+        texts = [field(each, "text") for each in told]
+        told, starts = texts, [each.get("answer_start") for each in told]
+    if isinstance(told, str):
+        if not told.strip():
+            return () if str(starts) == "-1" else None
+        told, starts = [told], starts if isinstance(starts, list) else [starts]
+    if not isinstance(told, Sequence):
         raise ValueError(
-            f"'answers' is {answers!r:.60}; give "
-            '{"text": [...], "answer_start": [...]}, with [] twice for no answer'
+            f"'answers' is {told!r:.60}; give a text, a list of texts, or "
+            '{"text": [...], "answer_start": [...]}, with [] for no answer'
         )
-    texts = listed(field(answers, "text"), "text")
-    starts = listed(field(answers, "answer_start"), "answer_start")
-    if len(texts) != len(starts):
+    starts = [None] * len(told) if starts is None else listed(starts, "answer_start")
+    if len(told) != len(starts):
         raise ValueError(
-            f"its answers have {len(texts)} texts and {len(starts)} starts; give one "
+            f"its answers have {len(told)} texts and {len(starts)} starts; give one "
             "start for each text"
         )
-    return tuple(map(Answer, texts, starts))
+    return tuple(
+        Answer(text, _start_of(text, start, context))
+        for text, start in zip(told, starts, strict=True)
+    )
+
+
+def _start_of(text: Any, start: Any, context: Any) -> Any:
+    """Where an answer begins: as it is told, perhaps in a cell, or where it stands."""
+    if start not in (None, ""):
+        with suppress(ValueError, TypeError):  # `faults` says what is wrong with it
+            if float(start).is_integer() and not isinstance(start, bool):
+                return int(float(start))
+        return start
+    if not isinstance(text, str) or not isinstance(context, str) or not text:
+        return 0  # nowhere; `faults` says why
+    first = context.find(text)
+    if (again := context.find(text, first + 1)) >= 0 <= first:
+        raise ValueError(
+            f"the answer {text!r:.60} stands at {first} and at {again} of the context; "
+            "say which it is with a field answer_start"
+        )
+    return max(0, first)
 
 
 def _answer_faults(answer: Any, context: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from bertcore.files import ending_of, read_records
 from bertcore.sources import needs
 from bertcore.tasks import KINDS
 from bertcore.tasks.rows import Row, TaskSet
@@ -223,6 +225,32 @@ def in_words(value: Any, names: Sequence[str]) -> Any:
     if not names or type(value) is not int:
         return value
     return None if value == _UNLABELLED else names[value]
+
+
+def file_records(path: Path, encoding: str | None) -> Iterator[Record]:
+    """The records of a file; errors are those of `read_records`.
+
+    In Parquet numbers that the library datasets has noted names for are these names.
+    """
+    names: dict[str, list[str]] = {}
+    for number, (place, record) in enumerate(read_records(path, encoding)):
+        if not number and ending_of(path) == ".parquet":
+            names = _noted_names(path)
+        named = {name: in_words(record[name], each) for name, each in names.items()}
+        yield place, {**record, **named}
+
+
+def _noted_names(path: Path) -> dict[str, list[str]]:
+    """The names of the numbers in columns that stand in a Parquet file's metadata."""
+    schema = needs("pyarrow.parquet", f"reading {path}").read_schema(path)
+    about = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    found = {}
+    for column, feature in ((about.get("info") or {}).get("features") or {}).items():
+        while isinstance(feature, list) or "feature" in feature:  # of a list's items
+            feature = feature[0] if isinstance(feature, list) else feature["feature"]
+        if column in schema.names and feature.get("_type") == "ClassLabel":
+            found[column] = feature.get("names") or []
+    return found
 
 
 def library_records(source: str, path: Path) -> dict[str, Iterator[Record]]:

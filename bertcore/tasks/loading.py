@@ -7,15 +7,17 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unicodedata import normalize
 
 from bertcore.files import (
     ROWS,
     SENTENCES,
     ending_of,
+    heading,
     open_text,
-    read_records,
     read_sentences,
 )
+from bertcore.sources import many
 from bertcore.tasks import KINDS, checked, find_task
 from bertcore.tasks.hub import (
     HUB_TASKS,
@@ -23,6 +25,7 @@ from bertcore.tasks.hub import (
     ON_HUB,
     HubTask,
     Record,
+    file_records,
     hub_task,
     library_records,
 )
@@ -41,7 +44,6 @@ if TYPE_CHECKING:
     from bertcore.tasks.task import Task
 
 OWN = "your own"
-_TABLE = re.compile(r"\.[ct]sv\b")
 _RIGHT = ("label", "tags", "answers", "output")  # options for what is right
 _UNREAD = 8  # columns that are named
 
@@ -263,7 +265,7 @@ def records_in(path: Path, task: Task, encoding: str | None) -> Iterator[Record]
                 )
         if sentences:
             return read_sentences(path, encoding)
-    return read_records(path, (), encoding)
+    return file_records(path, encoding)
 
 
 def _files(folder: Path, task: Task) -> dict[str, Path]:
@@ -325,12 +327,12 @@ def _add(
         columns = task.columns(names, {**hints, **given}, labelled=part != "test")
     except ValueError as error:
         place = placed[0][0].rpartition(", ")[0]
-        line = "; the first line names the columns" if _TABLE.search(place) else ""
-        raise ValueError(f"{place}: {error}{line}") from error
+        raise ValueError(f"{place}: {error}{heading(place)}") from error
     if not raw.columns:
         others = {OPTIONS.get(field, field): name for field, name in columns.items()}
         raw.columns.update({o: n for o, n in others.items() if n not in columns})
-        raw.notes.extend(filter(None, [_read_in_words(columns, names)]))
+        left = [name for name in names if name not in task.beside]
+        raw.notes.extend(filter(None, [_read_in_words(columns, left)]))
     for place, record in placed:
         try:
             mapping = task.from_cells(task.renamed(record, columns))
@@ -393,8 +395,8 @@ def _split(raw: _Raw) -> CheckedSet:
     again = sum(_content(row, task) in train for row in found["test"])
     if again and not raw.whole:
         notes.append(
-            f"{again:,} of {len(found['test']):,} rows to test are also among those to "
-            "train on, so scores will be too good"
+            f"{again:,} of {many(len(found['test']), 'row')} to test are also among "
+            "those to train on, so scores will be too good"
         )
     for place, part in enumerate(PARTS):
         if raw.parts[part] or raw.whole or part == "train":
@@ -409,10 +411,20 @@ def _split(raw: _Raw) -> CheckedSet:
             f"to train on do, by a digest: rows with the same {task.apart} stay "
             "together"
         )
-    if labels[9:] and len(labels) > len(raw.parts["train"]) / 2:
-        notes.append(f"{len(labels)} labels for so few rows: is it the right column?")
+    notes += _doubts(labels, len(raw.parts["train"]))
     data = TaskSet(raw.name, task.name, labels, *found.values(), raw.source, OWN)
     return CheckedSet(data._replace(columns=raw.columns), faults, "\n".join(notes))
+
+
+def _doubts(labels: Labels, count: int) -> Iterator[str]:
+    """What is strange in the labels of so many rows to train on."""
+    spelt: dict[str, str] = {}
+    for label in labels:
+        first = spelt.setdefault(normalize("NFKC", label).casefold(), label)
+        if first != label:
+            yield f"labels {first!r} and {label!r}: are they one, spelt twice?"
+    if labels[9:] and len(labels) > count / 2:
+        yield f"{len(labels)} labels for so few rows: is it the right column?"
 
 
 def _content(row: Row, task: Task) -> str:
@@ -422,8 +434,7 @@ def _content(row: Row, task: Task) -> str:
 
 
 def _stopped(source: str, faults: list[str]) -> str:
-    count = len(faults)
     return (
-        f"{count:,} fault{'s' if count > 1 else ''} in the rows of {source}; mend "
+        f"{many(len(faults), 'fault')} in the rows of {source}; mend "
         f"them, or leave these rows out with --on-fault skip\n{first_faults(faults)}"
     )

@@ -14,7 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+from bertcore.sources import many
 from bertcore.text.characters import HALF
+from bertcore.text.documents import plain_names
 
 OUTSIDE = "O"
 ON_FAULT = ("stop", "skip")
@@ -150,6 +152,7 @@ class RowKind(ABC):
         cells: the fields that a table's cell holds as a text, and what stands between
             the texts of such a list, as `cell` takes it.
         usual: what else the column of a field is often called, in small letters.
+        beside: other fields that are read, if they are there.
         sentences: whether files may hold a word with its tags in each line.
         reads_context: whether a line may be about a text that is given apart.
         label_words: what its labels are called, one and several; "" if it has none.
@@ -161,6 +164,7 @@ class RowKind(ABC):
     apart: ClassVar[str] = "text"
     cells: ClassVar[tuple[tuple[str, str | None], ...]] = ()
     usual: ClassVar[Mapping[str, str]] = {}
+    beside: ClassVar[tuple[str, ...]] = ()
     sentences: ClassVar[bool] = False
     reads_context: ClassVar[bool] = False
     label_words: ClassVar[tuple[str, str]] = ("", "")
@@ -218,7 +222,7 @@ class RowKind(ABC):
         own = (name for name in self.row._fields if name in names)
         found = {n: n for n in own if n not in found.values()} | found
         left = [name for name in names if name not in found.values()]
-        plain = {re.sub(r"[\s-]+", "_", name.lower()): name for name in left}
+        plain = plain_names(left)
         pairs = [pair for pair in _PAIRS if plain.keys() >= {*pair}]
         if "pair" in self.row._fields and not {"text", "pair"} & found.keys():
             for one, other in pairs if len(pairs) == 1 else ():
@@ -349,8 +353,8 @@ class RowKind(ABC):
             faults += [f"{place}: {fault}" for fault in wrong]
         if faults and on_fault == "stop":
             raise ValueError(
-                f"{len(rows) - len(sound):,} of {len(rows):,} rows cannot be used; "
-                'mend them, or leave them out with on_fault="skip"\n'
+                f"{len(rows) - len(sound):,} of {many(len(rows), 'row')} cannot be "
+                'used; mend them, or leave them out with on_fault="skip"\n'
                 f"{first_faults(faults)}"
             )
         return sound, faults
@@ -474,8 +478,7 @@ def fields_of(line: str, least: int, most: int) -> list[str]:
     """The texts of a line with a TAB between, or ValueError if they are not so many."""
     texts = line.split("\t")
     if not least <= len(texts) <= most:
-        count = len(texts) - 1
-        raise ValueError(f"{count or 'no'} TAB{'s' if count > 1 else ''}")
+        raise ValueError(many(len(texts) - 1, "TAB") if texts[1:] else "no TAB")
     return texts
 
 

@@ -18,6 +18,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from bertcore.model.bert import BertForTokenClassification
+from bertcore.sources import many
 from bertcore.tasks import baselines
 from bertcore.tasks.rows import (
     OUTSIDE,
@@ -281,7 +282,7 @@ class Tagging(HeadedTask):
         if not are_spans(labels):
             return super().labels_in_words(labels)
         types = dict.fromkeys(tag[2:] for tag in labels if tag != OUTSIDE)
-        return f"{len(types)} type{'s' if len(types) > 1 else ''}: {', '.join(types)}"
+        return f"{many(len(types), 'type')}: {', '.join(types)}"
 
     def features(
         self, rows: Sequence[Words], reading: FeatureSettings, labels: Labels = ()

@@ -279,6 +279,13 @@ class Task(RowKind):
         """
         return fitted.settings
 
+    def chosen_in_words(self, settings: Settings) -> str:
+        """From which probabilities labels are given, if that was chosen; else ""."""
+        least = (settings.get(self.chooses) or {}).items()
+        each = ", ".join(f"{label} {value:g}" for label, value in [*least][:12])
+        more = ", …" if len(least) > 12 else ""
+        return each and f"{self.chooses}, where transformers has 0.5: {each}{more}"
+
     def to_json(self, settings: Settings) -> dict[str, Any]:
         """The settings as task.json keeps them."""
         return settings

@@ -13,8 +13,15 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TextIO
 
-from bertcore.files import ROWS, check_ending, digest, open_text, read_records
-from bertcore.sources import needs
+from bertcore.files import (
+    ROWS,
+    check_ending,
+    digest,
+    heading,
+    open_text,
+    read_records,
+)
+from bertcore.sources import many, needs
 from bertcore.text.characters import HALF
 
 LONGEST_LINE = 1_000_000  # characters; a longer line is cut at white space
@@ -25,6 +32,8 @@ _REMEDY = (
 )
 LONGEST = 4000  # characters of a sentence; BERT's 512 pieces are about half of that
 _WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")  # sentencex 1.0.32 ends at "A\u00a0."
+# What else the field or the column of a text is often called.
+USUAL_TEXT = "sentence review comment tweet content document body message question"
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-\w+)*")
 
 
@@ -39,7 +48,7 @@ class Document(NamedTuple):
 
 def read_documents(
     paths: str | Path | Iterable[str | Path],
-    field: str = "text",
+    field: str | None = None,
     encoding: str = "utf-8",
     bad_bytes: Literal["stop", "replace"] = "stop",
 ) -> Iterator[Document]:
@@ -52,8 +61,9 @@ def read_documents(
 
     Args:
         paths: of a file or of files: .txt, or what `bertcore.files.read_records` reads.
-        field: of a row, that holds the text. The title is the file's name with the
-            number of the document, or the place of the row.
+        field: of a row, that holds the text; by default "text", or the one that has a
+            usual name. The title is the file's name with the number of the document,
+            or the place of the row.
         encoding: as Python names it, such as "latin-1".
         bad_bytes: "stop" at bytes that are not in the encoding, or "replace" them by
             U+FFFD.
@@ -91,7 +101,7 @@ def _check_twice(paths: list[Path]) -> None:
 
 
 def _read_all(
-    files: Iterable[tuple[Path, str]], field: str, encoding: str, errors: str
+    files: Iterable[tuple[Path, str]], field: str | None, encoding: str, errors: str
 ) -> Iterator[Document]:
     try:
         for path, ending in files:
@@ -103,7 +113,7 @@ def _read_all(
 
 
 def _read(
-    path: Path, ending: str, field: str, encoding: str, errors: str
+    path: Path, ending: str, field: str | None, encoding: str, errors: str
 ) -> Iterator[Document]:
     if ending == ".txt":
         group = None
@@ -113,7 +123,7 @@ def _read(
         if group is None:
             warnings.warn(f"{path} has no text", stacklevel=1)
     else:
-        rows = read_records(path, [field], encoding, errors)
+        rows = read_records(path, encoding, errors)
         for place, text in _row_texts(rows, str(path), field):
             yield from text_documents(text, Path(place).name)
 
@@ -178,7 +188,7 @@ def _text_in(row: dict[str, Any], field: str, place: str) -> str:
         texts = [name for name, value in row.items() if isinstance(value, str)]
         raise ValueError(
             f"{place}: {fault}; there is text in {', '.join(texts) or 'no field'}: "
-            f"give field={texts[0] if texts else 'NAME'!r}"
+            f"give field={texts[0] if texts else 'NAME'!r}{heading(place)}"
         )
     # JSON can spell half a character, which UTF-8, and so a tokenizer, cannot.
     if half := HALF.search(value or ""):
@@ -186,11 +196,31 @@ def _text_in(row: dict[str, Any], field: str, place: str) -> str:
     return value or ""
 
 
+def plain_names(names: Iterable[str]) -> dict[str, str]:
+    """Names of fields by what they are without capitals, blanks and hyphens.
+
+    >>> plain_names(["Full text", "id"])
+    {'full_text': 'Full text', 'id': 'id'}
+    """
+    return {re.sub(r"[\s-]+", "_", name.lower()): name for name in names}
+
+
+def _usual_field(row: dict[str, Any], name: str) -> str:
+    """The field that holds the text, if only one has a usual name; or "text"."""
+    known, found = ("text", *USUAL_TEXT.split()), plain_names(row)
+    fit = [found[each] for each in known if each in found]
+    if len(fit) != 1 or "text" in row:
+        return "text"
+    if fit != ["text"]:
+        warnings.warn(f"{name}: its texts are in {fit[0]!r}", stacklevel=1)
+    return fit[0]
+
+
 def stream(
     name_or_folder: str | Path,
     config: str | None = None,
     split: str = "train",
-    field: str = "text",
+    field: str | None = None,
 ) -> Iterator[Document]:
     """The documents of a data set, row by row; nothing is downloaded ahead.
 
@@ -199,8 +229,8 @@ def stream(
             as the hub keeps them.
         config: which of the data set's parts, such as "20231101.en".
         split: "train", or what else it has.
-        field: the column of the text. The title is the name with the number of the row,
-            from 1.
+        field: the column of the text, as for `read_documents`. The title is the name
+            with the number of the row, from 1.
 
     Raises:
         FileNotFoundError: if the library datasets is missing, if there is no such data
@@ -226,17 +256,18 @@ def _streamed(
             yield f"{name}, row {number}", row
     except OSError as error:
         raise FileNotFoundError(
-            f"the stream of {name} broke off after {number:,} rows "
+            f"the stream of {name} broke off after {many(number, 'row')} "
             f"({_first_line(error)}); {_REMEDY}"
         ) from error
 
 
 def _row_texts(
-    rows: Iterable[tuple[str, dict[str, Any]]], name: str, field: str
+    rows: Iterable[tuple[str, dict[str, Any]]], name: str, field: str | None
 ) -> Iterator[tuple[str, str]]:
     """The texts of rows, with their places; at the end a warning of blank ones."""
     number = blank = 0
     for place, row in rows:
+        field = field or _usual_field(row, name)
         text = _text_in(row, field, place)
         number += 1
         blank += not text or text.isspace()

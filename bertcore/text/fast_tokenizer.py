@@ -25,6 +25,7 @@ from bertcore.text.tokenizer_files import (
     check_class,
     check_sides,
     find_vocabulary,
+    has_segments,
     role_names,
 )
 from bertcore.text.vocabulary import load_vocabulary, pieces_by_id, tokenizer_json_text
@@ -118,7 +119,8 @@ class FastTokenizer(BaseTokenizer):
             return cls(_from_json(path, tokenizer_json_text(read)), read.special)
         if path.name == "vocab.json":
             merges = find_file(folder_or_file, "merges.txt")
-            content = json.loads(_read_roberta(path, merges).to_str())
+            space = config.get("add_prefix_space", False)
+            content = json.loads(_read_roberta(path, merges, space).to_str())
             tables = [v.get("content") for v in config.values() if isinstance(v, dict)]
             content["added_tokens"] = [
                 token
@@ -138,6 +140,9 @@ class FastTokenizer(BaseTokenizer):
         added = added_tokens(config, special, content.get("added_tokens") or [], ids)
         pieces_by_id(ids | {token["content"]: token["id"] for token in added}, path)
         content["added_tokens"] = added
+        if not has_segments(config):
+            for part in (content.get("post_processor") or {}).get("pair", ()):
+                next(iter(part.values()))["type_id"] = 0
         return cls(_from_json(path, json.dumps(content)), special)
 
     def lower_cased(self) -> Self:
@@ -355,8 +360,8 @@ def _vocabulary_ids(content: Mapping[str, Any]) -> dict[str, int]:
     return {piece: id for id, (piece, *_) in enumerate(vocabulary)}
 
 
-def _read_roberta(vocab: Path, merges: Path) -> Library:
-    """The tokenizer in RoBERTa's own two files.
+def _read_roberta(vocab: Path, merges: Path, space: bool) -> Library:
+    """The tokenizer in RoBERTa's own two files, perhaps with a space before a text.
 
     Raises:
         ValueError: if they are not RoBERTa's, or not of one model.
@@ -371,15 +376,17 @@ def _read_roberta(vocab: Path, merges: Path) -> Library:
         model = needs("tokenizers", _WHAT).models.BPE.from_file(str(vocab), str(merges))
     except Exception as error:  # the library raises nothing more special
         raise ValueError(f"{vocab} and {merges} do not fit: {error}") from error
-    return _bytes_library(model)
+    return _bytes_library(model, space)
 
 
-def _bytes_library(model: Any) -> Library:
-    """Byte-level BPE round a model, as in RoBERTa: GPT-2's parts, RoBERTa's frame."""
+def _bytes_library(model: Any, space: bool = False) -> Library:
+    """Byte-level BPE round a model, as in RoBERTa: GPT-2's parts, RoBERTa's frame.
+
+    roberta-base does not read a text as if a `space` stood before it; others do.
+    """
     library = needs("tokenizers", _WHAT)
     wrapped = library.Tokenizer(model)
-    # roberta-base does not read a text as if a space stood before it.
-    byte_level = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    byte_level = library.pre_tokenizers.ByteLevel(add_prefix_space=space)
     wrapped.pre_tokenizer, wrapped.decoder = byte_level, library.decoders.ByteLevel()
     added = library.AddedToken
     wrapped.add_special_tokens(
@@ -389,7 +396,7 @@ def _bytes_library(model: Any) -> Library:
     wrapped.post_processor = library.processors.RobertaProcessing(
         ("</s>", wrapped.token_to_id("</s>")),
         ("<s>", wrapped.token_to_id("<s>")),
-        add_prefix_space=False,
+        add_prefix_space=space,
     )
     return wrapped
 

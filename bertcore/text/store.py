@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from bertcore.files import MANIFEST, read_manifest
+from bertcore.sources import many
 from bertcore.text.characters import HALF
 from bertcore.text.documents import split_sentences
 
@@ -145,8 +146,9 @@ class Store(Sequence):
 
     def __repr__(self) -> str:
         return (
-            f"Store({len(self):,} documents, {len(self.sentences) - 1:,} sentences, "
-            f"{len(self.ids):,} tokens)"
+            f"Store({many(len(self), 'document')}, "
+            f"{many(len(self.sentences) - 1, 'sentence')}, "
+            f"{many(len(self.ids), 'token')})"
         )
 
 

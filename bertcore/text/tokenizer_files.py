@@ -32,6 +32,7 @@ FIXED = {
     "fast_tokenizer_files": ["tokenizer.json"],
     "init_inputs": [],
 }
+TABLES = ("added_tokens_decoder", "model_specific_special_tokens")
 SWITCHES = (  # keys that are obeyed; beside a tokenizer.json both must say the same
     "do_lower_case",
     "strip_accents",
@@ -113,24 +114,36 @@ def find_vocabulary(
             kind = str(read("config.json").get("model_type")).replace("-", "")
             names = (name for name in SILENT if name.lower() == kind)
             config["tokenizer_class"] = next(names, "")
+    _check_keys(config)
+    return path, config
+
+
+def _check_keys(config: Mapping[str, Any]) -> None:
+    """ValueError if a key has a value that is not obeyed."""
     for key, value in FIXED.items():
         if config.get(key, value) != value:
             raise ValueError(
                 f"the tokenizer's files say {key}={config[key]!r}; we read tokenizers "
                 f"with {key}={value!r} alone"
             )
-    check_switches(config)
-    return path, config
-
-
-def check_switches(config: Mapping[str, Any]) -> None:
-    """ValueError if a setting that is on or off is something else."""
+    for key in TABLES:
+        if not isinstance(config.get(key, {}), dict):
+            raise ValueError(f"{key} of the tokenizer's files must be a table")
     for key in SWITCHES:
-        if config.get(key) not in (None, True, False):
+        if not isinstance(config.get(key), bool | None):  # 0 and 1 are none
             raise ValueError(
                 f"the tokenizer's files say {key}={config[key]!r}; it must be true or "
                 "false"
             )
+
+
+def has_segments(config: Mapping[str, Any]) -> bool:
+    """Whether a model is told which text of a pair a piece is of.
+
+    DistilBERT's files say no, and its model has no table of segments in any case.
+    """
+    names = config.get("model_input_names", ["token_type_ids"])
+    return "token_type_ids" in names or class_name(config) == "DistilBert"
 
 
 def class_name(config: Mapping[str, Any]) -> str:
@@ -234,10 +247,7 @@ def _numbered_tokens(
     """The added tokens that the files give an id, by their texts."""
     stated = {}
     for key in ("added_tokens_decoder", "added_tokens"):
-        table = config.get(key) or {}
-        if not isinstance(table, dict):
-            raise ValueError(f"{key} of the tokenizer's files must be a table")
-        for id, token in table.items():
+        for id, token in config.get(key, {}).items():
             if key == "added_tokens":  # ids by tokens; those with a name are special
                 id, token = token, {"content": id, "special": id in named}
             token = _added_token(id, token, key)
@@ -264,7 +274,7 @@ def _named_tokens(
     """Special tokens that have a name in the files, in the order of transformers."""
     tokens = {f"{role}_token": name for role, name in special.items()}
     tokens |= {key: config[key] for key in ("bos_token", "eos_token") if key in config}
-    tokens |= {
+    more = {
         key: value
         for key, value in config.items()
         if key.endswith("_token") and isinstance(value, str | dict)
@@ -273,8 +283,12 @@ def _named_tokens(
         "additional_special_tokens"
     )
     if isinstance(extra, dict):
-        tokens |= extra
-    elif isinstance(extra, list):
+        more |= extra
+    # transformers writes such tokens twice, and reads the table if that is all.
+    if more.keys() <= tokens.keys():
+        more |= config.get("model_specific_special_tokens", {})
+    tokens |= more
+    if isinstance(extra, list):
         tokens |= {f"extra_special_tokens[{n}]": token for n, token in enumerate(extra)}
     found: dict[str, dict[str, Any]] = {}
     for key, value in tokens.items():

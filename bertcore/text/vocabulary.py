@@ -6,6 +6,7 @@ them is read by `bertcore.text.tokenizer_files`.
 """
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 from pathlib import Path
@@ -21,9 +22,9 @@ from bertcore.text.tokenizer_files import (
     check_agreement,
     check_class,
     check_sides,
-    check_switches,
     class_name,
     find_vocabulary,
+    has_segments,
     role_names,
 )
 
@@ -39,6 +40,7 @@ class Vocabulary(NamedTuple):
     `strip_accents` is None for "if lowercase". `special` has the names of the five by
     their `ROLES`. `added` are the tokens found in a text before it is cut, as a
     `tokenizer.json` lists them; those that are no pieces have the ids after these.
+    Without `segments` the model is not told which text of a pair a piece is of.
     """
 
     pieces: list[str]
@@ -48,6 +50,7 @@ class Vocabulary(NamedTuple):
     chinese: bool = True
     special: Mapping[str, str] = dict(zip(ROLES, SPECIAL, strict=True))
     added: Iterable[Mapping[str, Any]] = ()
+    segments: bool = True
 
     @property
     def beyond(self) -> str:
@@ -59,6 +62,8 @@ class Vocabulary(NamedTuple):
         ]
         if self.strip_accents not in (None, self.lowercase):
             asked.append(f"strip_accents={self.strip_accents}")
+        if not self.segments:
+            asked.append("model_input_names without token_type_ids")
         if not self.chinese:
             asked.append("tokenize_chinese_chars=False")
         asked += [
@@ -123,12 +128,17 @@ def _vocabulary(
     while pieces and not pieces[-1]:  # a blank line at the end is no piece
         ids.pop(pieces.pop(), None)
     every = ids | {token["content"]: token["id"] for token in added}
-    check_vocabulary(pieces, ids, [s for s in special.values() if s not in every])
+    lacking = (
+        name if name in SPECIAL else f"{name} ({role}_token)"
+        for role, name in special.items()
+        if name not in every
+    )
+    check_vocabulary(pieces, ids, lacking)
     pieces_by_id(every, path)
     if lowercase is None:
         lowercase = config.get("do_lower_case")
-    if lowercase is None:  # a capital outside [UNK] and its like shows a cased one
-        lowercase = all(p == p.lower() for p in pieces if not p.startswith("["))
+    if lowercase is None:
+        lowercase = _has_no_capitals(path, pieces, config)
     if max_word_characters is None:
         max_word_characters = config.get("max_word_characters", LONGEST_WORD)
     check_settings(lowercase, max_word_characters)
@@ -140,7 +150,21 @@ def _vocabulary(
         config.get("tokenize_chinese_chars", True),
         special,
         added,
+        config.get("segments", True) and has_segments(config),
     )
+
+
+def _has_no_capitals(path: Path, pieces: list[str], config: Mapping[str, Any]) -> bool:
+    """Whether texts are to be lower-cased, where the files do not say so."""
+    # A capital outside [UNK] and its like shows a cased vocabulary.
+    lowercase = all(p == p.lower() for p in pieces if not p.startswith("["))
+    if not lowercase and config.keys() - {"added_tokens"}:
+        warnings.warn(
+            f"tokenizer_config.json beside {path} does not say do_lower_case: its "
+            "pieces hold capitals, so texts keep theirs; transformers would not",
+            stacklevel=2,
+        )
+    return lowercase
 
 
 def save_vocabulary(folder: str | Path, vocabulary: Vocabulary) -> None:
@@ -258,20 +282,39 @@ def read_tokenizer_json(
         ("post_processor", _frame_names(frame), [special["cls"], special["sep"]]),
     ):  # fmt: skip
         if value != expected:
-            raise ValueError(
-                f"{path}: {part} is {value!r}, where BERT has {expected!r}"
-            )
-    lowercase = normalizer.get("lowercase", True)
-    accents = normalizer.get("strip_accents")
-    settings = {
-        "do_lower_case": lowercase,
-        "strip_accents": None if accents == lowercase else accents,
-        "tokenize_chinese_chars": normalizer.get("handle_chinese_chars", True),
-        "max_word_characters": model.get("max_input_chars_per_word", 100),
-    }
-    check_switches(settings)
+            framed = part == "post_processor" and expected != [SPECIAL[2], SPECIAL[3]]
+            whose = "cls_token and sep_token are" if framed else "BERT has"
+            raise ValueError(f"{path}: {part} is {value!r}, where {whose} {expected!r}")
+    settings = _settings_in(path, normalizer, model)
+    if isinstance(frame.get("pair"), list):  # 0 where a model tells no texts apart
+        settings["segments"] = frame["pair"][-1]["SpecialToken"]["type_id"] != 0
     ids = _table(path, model, "vocab")
     return pieces_by_id(ids, path), settings, content.get("added_tokens") or []
+
+
+def _settings_in(
+    path: Path, normalizer: Mapping[str, Any], model: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Settings by their names in `tokenizer_config.json`; ValueError names the key."""
+    lowercase = normalizer.get("lowercase", True)
+    accents = normalizer.get("strip_accents")
+    chinese = normalizer.get("handle_chinese_chars", True)
+    longest = model.get("max_input_chars_per_word", 100)
+    for key, value, is_right in (
+        ("lowercase", lowercase, isinstance(lowercase, bool)),
+        ("strip_accents", accents, isinstance(accents, bool | None)),
+        ("handle_chinese_chars", chinese, isinstance(chinese, bool)),
+        ("max_input_chars_per_word", longest, type(longest) is int and longest > 0),
+    ):
+        if not is_right:
+            kind = "a whole number from 1" if value is longest else "true or false"
+            raise ValueError(f"{path}: {key} is {value!r}; it must be {kind}")
+    return {
+        "do_lower_case": lowercase,
+        "strip_accents": None if accents == lowercase else accents,
+        "tokenize_chinese_chars": chinese,
+        "max_word_characters": longest,
+    }
 
 
 def _frame_names(frame: Any) -> Any:
@@ -281,22 +324,25 @@ def _frame_names(frame: Any) -> Any:
             return [frame["cls"][0], frame["sep"][0]]
         cls, _, sep = frame["single"]
         names = [part["SpecialToken"]["id"] for part in (cls, sep)]
-        if frame == _template(*names, frame["special_tokens"]):
+        if any(frame == _template(*names, frame["special_tokens"], n) for n in (0, 1)):
             return names
     except (KeyError, TypeError, ValueError):
         pass
     return frame
 
 
-def _template(cls: str, sep: str, tokens: Any) -> dict[str, Any]:
-    """`[CLS] text [SEP]`, `[CLS] text [SEP] pair [SEP]`, as the library writes them."""
+def _template(cls: str, sep: str, tokens: Any, second: int) -> dict[str, Any]:
+    """`[CLS] text [SEP]`, `[CLS] text [SEP] pair [SEP]`, as the library writes them.
+
+    `second` is the segment of the pair: 1, or 0 if the model tells none apart.
+    """
     first, last = ({"SpecialToken": {"id": t, "type_id": 0}} for t in (cls, sep))
     single = [first, {"Sequence": {"id": "A", "type_id": 0}}, last]
-    end = {"SpecialToken": {"id": sep, "type_id": 1}}
+    end = {"SpecialToken": {"id": sep, "type_id": second}}
     return {
         "type": "TemplateProcessing",
         "single": single,
-        "pair": [*single, {"Sequence": {"id": "B", "type_id": 1}}, end],
+        "pair": [*single, {"Sequence": {"id": "B", "type_id": second}}, end],
         "special_tokens": tokens,
     }
 
@@ -308,6 +354,11 @@ def tokenizer_json_text(vocabulary: Vocabulary) -> str:
     added = vocabulary.added or added_tokens({}, vocabulary.special, [], ids)
     every = ids | {token["content"]: token["id"] for token in added}
     cls, sep = (vocabulary.special[role] for role in ("cls", "sep"))
+    frame = {"type": "BertProcessing"}
+    frame |= {"sep": [sep, every[sep]], "cls": [cls, every[cls]]}
+    if not vocabulary.segments:
+        tokens = {s: {"id": s, "ids": [every[s]], "tokens": [s]} for s in (cls, sep)}
+        frame = _template(cls, sep, tokens, 0)
     content = {
         "version": "1.0",
         "truncation": None,
@@ -321,11 +372,7 @@ def tokenizer_json_text(vocabulary: Vocabulary) -> str:
             "lowercase": vocabulary.lowercase,
         },
         "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": {
-            "type": "BertProcessing",
-            "sep": [sep, every[sep]],
-            "cls": [cls, every[cls]],
-        },
+        "post_processor": frame,
         "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
         "model": {
             "type": "WordPiece",

@@ -543,7 +543,14 @@ def _listed(name: str, texts: str | Iterable[str]) -> list[str]:
             f"{name} is a {type(texts).__name__}; give one text, a list of texts, or a "
             'column of a table, such as table["text"]'
         )
-    return list(texts)
+    texts = list(texts)
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(
+                f"{name}[{number}] is {text!r:.40}: a text is a str, not "
+                f"{type(text).__name__}; leave it out, or give '' in its place"
+            )
+    return texts
 
 
 def check_rows(tokenizer: BaseTokenizer, rows: int) -> None:

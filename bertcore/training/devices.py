@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from bertcore.cards import processor_name
+from bertcore.sources import many
 
 # NVIDIA's compute capability: 8.0 (A100) and up multiply bf16 in their matrix units;
 # 7.x (V100, T4) only fp16. `torch.cuda.is_bf16_supported()` says yes on a T4, too,
@@ -114,8 +115,7 @@ def device_name(device: torch.device) -> str:
     """The device's own name; for a CPU also how many threads compute."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
-    return f"{processor_name()}, {threads} thread{'s' if threads > 1 else ''}"
+    return f"{processor_name()}, {many(torch.get_num_threads(), 'thread')}"
 
 
 def describe_machine() -> str:

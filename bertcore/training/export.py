@@ -14,6 +14,7 @@ from bertcore.model.encoder import EncoderLayer
 from bertcore.model.variants.electra import ElectraForPreTraining, ElectraPair
 from bertcore.model.variants.families import masked_lm_of
 from bertcore.model.weights import Pretrained
+from bertcore.sources import many
 from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.objectives import OBJECTIVE_CLASSES
 
@@ -100,7 +101,7 @@ tags: [{family}, masked-lm]
 
 # {name}, {millions:.1f} million parameters
 
-{layers} layers of {width}, {heads} heads, {pieces:,} pieces, texts of up to \
+{layers} of {width}, {heads}, {pieces:,} pieces, texts of up to \
 {positions} tokens. Trained by `bertcore` from {origin}.
 
 ## Use
@@ -116,7 +117,7 @@ fill("The capital of France is [MASK].")
 
 - Texts: {texts}.
 - Recipe: {recipe}.
-- {steps:,} updates, {tokens:,} tokens, {seconds:,.0f} s on {device} in {precision}.
+- {updates}, {tokens:,} tokens, {seconds:,.0f} s on {device} in {precision}.
 {quality}
 ## What it is not
 
@@ -156,15 +157,15 @@ def model_card(model: Pretrained, tokenizer: Tokenizer, card: Mapping[str, Any])
         family=config.published.model_type,
         filled=f"this-folder/{GENERATOR}" if electra else "this-folder",
         millions=sum(p.numel() for p in model.parameters()) / 1e6,
-        layers=config.layers,
+        layers=many(config.layers, "layer"),
         width=config.hidden_size,
-        heads=config.heads,
+        heads=many(config.heads, "head"),
         pieces=len(tokenizer),
         positions=config.max_positions,
         origin=setting.get("origin", "random weights"),
         texts=card["data"],
         recipe=_recipe_in_words(setting["recipe"]),
-        steps=results["steps"],
+        updates=many(results["steps"], "update"),
         tokens=results["tokens"],
         seconds=results["training_seconds"],
         device=card["device"],

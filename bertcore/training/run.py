@@ -24,7 +24,7 @@ from bertcore.model.variants.families import (
     masked_lm_classes,
 )
 from bertcore.model.weights import Pretrained
-from bertcore.sources import OUR_MODEL, find_file, find_optional
+from bertcore.sources import OUR_MODEL, find_file, find_optional, many
 from bertcore.tasks import find_task
 from bertcore.tasks.sets import sounds_tokenizer
 from bertcore.tasks.task import an
@@ -527,9 +527,11 @@ def describe_name(name: str) -> Iterator[str]:
         yield f"{name}: {describe_model(name)}"
         next_step = f"finetune TASK --model {name} --out FOLDER"
         if find_optional(name, TASK) is not None:
-            task, _ = read_task(name)
+            task, settings = read_task(name)
             labels = f": {', '.join(task['labels'][:12])}" if task["labels"] else ""
             yield f"fine-tuned for {task['kind']}{labels}"
+            if chosen := find_task(task["kind"]).chosen_in_words(settings):
+                yield chosen
             yield f"what next: {asking(name)}"
             return
     yield f"what next: bertcore {next_step}"
@@ -588,8 +590,9 @@ def starting_model(task: str, model: str | None, random: bool) -> StartingModel:
         )
         note = (
             f"{task} has {len(pieces)} pieces of its own, which no published model "
-            f"knows; so this starts from random weights, {config.layers} layers to "
-            f"read and {config.layers} to write, {config.hidden_size} wide"
+            "knows; so this starts from random weights, "
+            f"{many(config.layers, 'layer')} to read and {config.layers} to write, "
+            f"{config.hidden_size} wide"
         )
         return StartingModel(config, pieces, "random weights", note=note)
     name = model or OUR_MODEL

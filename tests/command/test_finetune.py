@@ -22,7 +22,7 @@ from bertcore.model.variants.distilbert import DistilBertConfig, DistilBertForMa
 from bertcore.model.variants.roberta import RobertaConfig, RobertaForMaskedLM
 from bertcore.tasks import KINDS, loading
 from bertcore.tasks.loading import HUB_TASKS
-from bertcore.tasks.rows import PARTS, Question
+from bertcore.tasks.rows import PARTS, Answer, Question
 from bertcore.tasks.sets import NAMED_TASKS
 from bertcore.text.fast_tokenizer import load_tokenizer, train_byte_bpe
 from bertcore.training.predictor import Predictor
@@ -79,9 +79,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def tune(data: str, out: Path, kind: str, model: str, *options: str) -> list[str]:
+    stride = ["--stride", "8"] if kind == "answers" else []
     return [
         *("finetune", data, "--out", str(out), "--kind", kind, "--model", model),
-        *("--length", "32", "--stride", "8", "--epochs", "2", "--batch", "8"),
+        *("--length", "32", *stride, "--epochs", "2", "--batch", "8"),
         *("--learning-rate", "0.003", "--warmup", "0", *options),
     ]
 
@@ -245,6 +246,29 @@ def test_tables_hold_the_same_rows(kind: str, tmp_path: Path) -> None:
         assert found == expected._replace(source=path)
 
 
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_answers_in_columns_of_their_own(ending: str, tmp_path: Path) -> None:
+    some = [
+        {"question": "Who?", "context": f"{n} Anna, not Ann", "answer_text": "Ann"}
+        for n in range(30)
+    ]
+    for n, row in enumerate(some):
+        row["answer_start"] = row["context"].rindex("Ann")
+        row["id"] = str(n)
+    path = tmp_path / f"my{ending}"
+    (in_table if ending == ".csv" else write)(path, some)
+    data, faults, note = loading.read_set(str(path), "answers", "stop")
+    assert not faults and "columns: answers from answer_text\n" in f"{note}\n"
+    found = {row.id: row for part in PARTS for row in getattr(data, part)}
+    for row in some:
+        told = found[row["id"]].answers
+        assert told == (Answer("Ann", row["answer_start"]),)
+        del row["answer_start"]
+    (in_table if ending == ".csv" else write)(path, some)
+    with pytest.raises(ValueError, match="'Ann' stands at 2 and at 12 of the context"):
+        loading.read_set(str(path), "answers", "stop")
+
+
 @pytest.mark.parametrize(
     ("kind", "content", "message"),
     [
@@ -405,6 +429,42 @@ def test_what_is_in_the_way_stays(model, done, tmp_path, capsys) -> None:
         assert message in capsys.readouterr().err
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
     assert not (Path(model) / "task.json").exists()
+
+
+def test_a_finished_model_is_lost_only_if_told(model, tmp_path, capsys) -> None:
+    """The same command again gives the same; other options or rows want a word."""
+    some, out = rows("classification"), tmp_path / "out"
+    data = write(tmp_path / "my.jsonl", some)
+    same = tune(data, out, "classification", model, "--epochs", "1")
+    assert main(same) == 0
+    assert "--stride" not in capsys.readouterr().err
+    before = (out / "model.safetensors").read_bytes()
+
+    def refused(message: str, *options: str) -> None:
+        capsys.readouterr()
+        assert main([*same, *options]) == 1
+        error = capsys.readouterr().err
+        assert f"{out} holds a finished model ({message}); give another --out" in error
+        assert (out / "model.safetensors").read_bytes() == before
+
+    refused("epochs=1.0, not 2.0", "--epochs", "2")
+    refused("random=False, not True", "--random")
+    refused("seeds=1, not 2", "--seeds", "2")
+    assert main([*same, "--no-baselines"]) == 0
+    assert (out / "model.safetensors").read_bytes() == before
+    write(tmp_path / "my.jsonl", some[1:])
+    refused("of other rows")
+    assert main([*same, "--replace", "--stride", "8"]) == 0
+    note = "bertcore: --stride is for answers alone: classification has no windows"
+    assert note in capsys.readouterr().err
+    assert main([*same, "--replace"]) == 0
+    before = (out / "model.safetensors").read_bytes()
+    card = json.loads((out / "card.json").read_text())
+    assert sum(card["setting"]["rows"]) == len(some) - 1
+    assert main(same) == 0  # what replaced it is now what is there
+    del card["setting"]["asked"]  # as an older version wrote it
+    (out / "card.json").write_text(json.dumps(card))
+    refused("of unknown options")
 
 
 @pytest.mark.parametrize(
@@ -656,7 +716,7 @@ def test_lines_of_the_input(done, type_in, capsys) -> None:
     assert "bertcore: line 3" in error and "this task reads no pairs" in error
     assert found[0]["label"] == "bad"
     assert sum(found[0]["probabilities"].values()) == pytest.approx(1)
-    assert "bertcore: line 4 is not UTF-8: its byte 5 is 0xff" in error
+    assert "bertcore: line 4 is not UTF-8: its byte 4 is 0xff" in error
     assert "bertcore: line 5: 2 TABs; give a text, or two with a TAB" in error
 
 
@@ -685,6 +745,26 @@ def test_objects_in_and_out(done, type_in, tmp_path, capsys) -> None:
         file = write(tmp_path / "a.jsonl", [content])
         assert main(["predict", folder, "--file", file]) == 1
         assert message in capsys.readouterr().err
+
+
+def test_a_file_in_another_encoding(done, tmp_path, capsys) -> None:
+    """Each line that cannot be read is named, and so is what helps."""
+    file, folder = tmp_path / "latin1.txt", str(done["classification"])
+    file.write_bytes("Anna sees cats\nBen, café, sees dogs\nAnna\n".encode("cp1252"))
+    command = ["predict", folder, "--file", str(file)]
+    assert main(command) == 1
+    printed, error = capsys.readouterr()
+    assert f"{file}, line 2 is not UTF-8: its byte 8 is 0xe9; save it as" in error
+    assert "with its --encoding, such as cp1252" in error
+    assert len(printed.splitlines()) == 1
+    assert main([*command, "--on-fault", "skip"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert main([*command, "--encoding", "cp1252"]) == 0
+    assert "café" in capsys.readouterr().out.splitlines()[1]
+    file.write_text("Anna sees café\n", encoding="utf-16")
+    assert main(command) == 0 and "café" in capsys.readouterr().out
+    assert main(["predict", folder, "Anna", "--encoding", "cp1252"]) == 1
+    assert "--encoding cp1252 is for a file; give --file" in capsys.readouterr().err
 
 
 def test_numbers_names_and_answers(done, type_in, tmp_path, capsys) -> None:

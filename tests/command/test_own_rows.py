@@ -13,6 +13,7 @@ import torch
 from bertcore import BertForMaskedLM
 from bertcore.command import session
 from bertcore.command.app import main
+from bertcore.tasks.hub import file_records
 from bertcore.tasks.loading import read_set, read_test
 from bertcore.tasks.rows import Question, Text, Words
 from bertcore.training.predictor import Predictor
@@ -42,9 +43,13 @@ def tune(model: str, tmp_path: Path, capsys: pytest.CaptureFixture):
         given = ["finetune", str(data), "--out", str(out), "--kind", kind]
         given += ["--model", model, "--length", "32", "--epochs", "1"]
         given += ["--stride", "8"] if kind == "answers" else []
+        given += ["--replace"]
         assert main([*given, "--batch", "16", "--warmup", "0", *options]) == status
         printed, error = capsys.readouterr()
         assert (" test row" in printed) == (not status)
+        assert ("\nthreshold, " in printed) == (
+            "--choose-threshold" in options and not status
+        )
         return out, error
 
     return run
@@ -172,7 +177,7 @@ def test_pandas(tune, tmp_path, capsys) -> None:
     )
     out, error = tune(file, "classification", "--label", "mark")
     assert "columns: text from Review, label from mark" in error
-    assert "classes such as 1.0 are read as 1" in error
+    assert "classes such as 10.0 are read as 10" in error
     data, _, note = read_test(
         str(file), "classification", ("9", "10"), "stop", {"label": "mark"}
     )
@@ -266,6 +271,50 @@ def test_a_folder_of_parquet(tune, tmp_path, monkeypatch, capsys) -> None:
     assert "say of which kind" in capsys.readouterr().err
 
 
+def test_names_in_a_single_parquet_file(tmp_path: Path) -> None:
+    """As the library datasets writes it: names of numbers are in its metadata."""
+    import datasets
+
+    tags = datasets.ClassLabel(names=["O", "B-PER"])
+    features = {"tokens": datasets.List(datasets.Value("string"))}
+    features |= {"ner_tags": datasets.List(tags), "label": tags}
+    features |= {"text": datasets.Value("string")}
+    rows = [
+        {
+            "tokens": text.split(),
+            "ner_tags": [1, 0, 0, 0, 0],
+            "label": n % 2,
+            "text": text,
+        }
+        for n, text in enumerate(TEXTS)
+    ]
+    table = datasets.Dataset.from_list(
+        [*rows, {**rows[0], "label": -1}], features=datasets.Features(features)
+    )
+    table.to_parquet(file := tmp_path / "a.parquet")
+    found = [row for _, row in file_records(file, None)]
+    for column, feature in (("label", tags), ("ner_tags", tags)):
+        for row, other in zip(found, table, strict=True):
+            numbers = other[column]
+            if numbers != -1:
+                assert row[column] == feature.int2str(numbers)
+    assert found[-1]["label"] is None
+    data = read_set(str(file), "tagging", "stop", {"tags": "ner_tags"}).data
+    assert data.labels == ("O", "B-PER", "I-PER")
+    data, faults, _ = read_set(str(file), "classification", "skip")
+    assert data.labels == ("B-PER", "O") and "row 81: no label" in faults[0]
+
+
+def test_a_class_that_looks_like_another(tmp_path: Path) -> None:
+    """Capitals, or an accent that is a character of its own: told, and kept apart."""
+    file = tmp_path / "a.csv"
+    labels = ["café", "Café", "cafe\u0301", "no"] * 20
+    pandas.DataFrame({"text": TEXTS, "label": labels}).to_csv(file)
+    data, _, note = read_set(str(file), "classification", "stop")
+    assert len(data.labels) == 4
+    assert note.count("are they one, spelt twice?") == 2
+
+
 def test_a_rare_class(tune, tmp_path, capsys) -> None:
     """A threshold from the validation rows, kept; transformers knows none."""
     file = tmp_path / "spam.csv"
@@ -276,6 +325,9 @@ def test_a_rare_class(tune, tmp_path, capsys) -> None:
     options = ["--class-weights", "balanced", "--choose-threshold", "--epochs", "4"]
     out, _ = tune(file, "classification", *options)
     (chosen,) = json.loads((out / "task.json").read_text())["threshold"].items()
+    told = f"threshold, where transformers has 0.5: spam {chosen[1]:g}\n"
+    capsys.readouterr()
+    assert main(["info", str(out)]) == 0 and told in capsys.readouterr().out
     assert chosen[0] == "spam" and 0.05 <= chosen[1] <= 0.95
     predictor = Predictor.from_pretrained(out)
     for found in predictor.predict(TEXTS):

@@ -50,7 +50,7 @@ def test_with_a_vocabulary_a_field_and_a_limit(files, tmp_path, capsys) -> None:
     out = tmp_path / "texts"
     arguments = ["prepare", files[1], "--out", str(out), "--hold-out", "0"]
     arguments += ["--vocabulary", str(tmp_path / "pieces"), "--limit", "7"]
-    assert main(arguments) == 1
+    assert main([*arguments, "--field", "text"]) == 1
     assert "no 'text'; there is text in body: give --field body" in (
         capsys.readouterr().err
     )
@@ -164,7 +164,7 @@ def test_what_is_told_of_texts(files, tmp_path: Path, capsys) -> None:
     error = capsys.readouterr().err
     assert error.count(f"bertcore: {copy} has the same content as {plain}\n") == 1
     assert error.count("38 of 70 documents came before, ") == 1
-    assert "bertcore: 1 documents of one sentence (their partner in a pair" in error
+    assert "bertcore: documents of one sentence: 1 (their partner in a pair" in error
     found = open_prepared(out)
     assert len(found.held_out) == 3
     assert (

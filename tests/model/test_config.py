@@ -192,6 +192,12 @@ def test_wrong_sizes_are_refused(change: dict[str, object], message: str) -> Non
         ({"hidden_act": "relu"}, "hidden_act='relu'; .*'gelu' or 'gelu_new'"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type"),
         ({"is_decoder": True}, "is_decoder=True"),
+        ({"num_hidden_layers": "2"}, "^config.json: num_hidden_layers='2' must be an"),
+        (
+            {"num_attention_heads": 7},
+            "^config.json: hidden_size=768 .* num_attention_heads=7 .*_heads=6$",
+        ),
+        ({"hidden_dropout_prob": 2}, "^config.json: hidden_dropout_prob=2 must be a n"),
     ],
 )
 def test_other_architectures_are_refused(published: dict, message: str) -> None:

@@ -532,14 +532,14 @@ CROSS = "decoder.bert.encoder.layer.1.crossattention.self.key.weight"
     [
         (
             lambda t: t.pop("decoder.bert.encoder.layer.2.output.dense.weight"),
-            "lacks 1 tensors of the embeddings and the enc.* .decoder.encoder.layer.2",
+            "lacks 1 tensor of the embeddings and the enc.* .decoder.encoder.layer.2",
         ),
         (
             lambda t: t.pop("encoder.embeddings.LayerNorm.bias"),
-            "lacks 1 tensors .*encoder.embeddings.LayerNorm.bias",
+            "lacks 1 tensor .*encoder.embeddings.LayerNorm.bias",
         ),
         # One of many is damage; all of them would be a BERT.
-        (lambda t: t.pop(CROSS), "lacks 1 tensors .*layer.1.crossattention.self.key"),
+        (lambda t: t.pop(CROSS), "lacks 1 tensor .*layer.1.crossattention.self.key"),
         (
             lambda t: t.update({CROSS: torch.zeros(24, 16)}),
             r"crossattention.self.key.weight is \(24, 16\), expected \(24, 24\)",
@@ -550,7 +550,7 @@ CROSS = "decoder.bert.encoder.layer.1.crossattention.self.key.weight"
         ),
         (
             lambda t: t.update({CROSS.replace("layer.1", "layer.3"): t[CROSS] * 1}),
-            "no place for what .* holds: 1 tensors",
+            "no place for what .* holds: 1 tensor",
         ),
         (
             lambda t: t.update(

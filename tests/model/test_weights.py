@@ -26,6 +26,21 @@ CLASSES = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [("tf_model.h5", "from_tf"), ("flax_model.msgpack", "from_flax")],
+)
+def test_weights_of_other_frameworks(name: str, argument: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(tiny_config().to_dict()))
+    wanted = f"its weights in {name} alone.* with transformers 4.*{argument}=True"
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match=wanted):
+        Bert.from_pretrained(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(FileNotFoundError, match="has no model.safetensors and no"):
+        Bert.from_pretrained(tmp_path)
+
+
 def first(output: object) -> torch.Tensor:
     """The main tensor of an output of ours or of transformers."""
     if isinstance(output, torch.Tensor):
@@ -217,7 +232,7 @@ def test_weights_in_several_files(kind: str, tmp_path: Path, batch) -> None:
         assert (ours(**batch) - theirs(**batch).logits).abs().max() < 1e-4
     lost = json.loads(index.read_text())["weight_map"]
     index.write_text(json.dumps({"weight_map": lost | {"bert.x": lost.popitem()[1]}}))
-    with pytest.raises(ValueError, match=r"promises 1 tensors that .* lack \(bert.x"):
+    with pytest.raises(ValueError, match=r"promises 1 tensor that .* lack \(bert.x"):
         Bert.from_pretrained(tmp_path)
     next(tmp_path.glob(f"model-00002-*.{kind}")).unlink()
     with pytest.raises(FileNotFoundError, match="has no model-00002-of"):

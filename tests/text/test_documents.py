@@ -290,5 +290,14 @@ def test_tables(write) -> None:
             Document("a.csv.gz, line 2", "One.\nTwo.", ""),
             Document("a.csv.gz, line 5", "Three.", ""),
         ]
-    with pytest.raises(ValueError, match="no column body; its columns are id, text"):
+    wanted = "no 'body'; there is text in id, text: give field='id'; the first line nam"
+    with pytest.raises(ValueError, match=wanted):
         list(read_documents(path, field="body"))
+    path = write("b.csv", "stars,Review\n5,One.\n")
+    with pytest.warns(UserWarning, match="b.csv: its texts are in 'Review'"):
+        assert [each.text for each in read_documents(path)] == ["One."]
+    with pytest.raises(ValueError, match="no 'text'; there is text in stars, Review"):
+        list(read_documents(path, field="text"))
+    path = write("c.jsonl", '{"review": "One.", "comment": "Two."}')
+    with pytest.raises(ValueError, match="text in review, comment: give field='rev"):
+        list(read_documents(path))

@@ -99,7 +99,7 @@ def test_no_network(monkeypatch: pytest.MonkeyPatch, parquet: Path) -> None:
     with pytest.raises(FileNotFoundError, match="connect to a network, give a folder"):
         stream("owner/name")
     monkeypatch.setattr(datasets, "load_dataset", lambda *args, **options: broken())
-    with pytest.raises(FileNotFoundError, match=r"owner/name broke off after 1 rows"):
+    with pytest.raises(FileNotFoundError, match=r"owner/name broke off after 1 row "):
         list(stream("owner/name"))
 
 

@@ -68,6 +68,71 @@ def test_the_hubs_format() -> None:
 
 
 @pytest.mark.parametrize(
+    "told",
+    [
+        {"answers": "Paris"},
+        {"answers": ["Paris"]},
+        {"answers": [{"text": "Paris"}]},
+        {"answers": {"text": "Paris", "answer_start": 7}},
+        {"answers": {"text": ["Paris"]}},
+        {"answers": "Paris", "answer_start": 7},
+        {"answers": "Paris", "answer_start": "7.0", "is_impossible": "False"},
+        {"answers": ["Paris"], "answer_start": [7]},
+    ],
+)
+def test_answers_as_texts(told: dict) -> None:
+    """Where they begin is told, or there is one place only."""
+    asked = {"question": "Where?", "context": "I'm in Paris."}
+    row = KINDS["answers"].from_dict(asked | told)
+    assert row.answers == (Answer("Paris", 7),)
+    again = asked | told | {"context": "I'm in Paris, in Paris."}
+    if told.get("answer_start") or "7" in str(told):
+        assert KINDS["answers"].from_dict(again).answers == row.answers
+    else:
+        with pytest.raises(ValueError, match="'Paris' stands at 7 and at 17 of"):
+            KINDS["answers"].from_dict(again)
+
+
+@pytest.mark.parametrize(
+    ("given", "labels", "note"),
+    [
+        (["True", "true", "False"], ("False", "True"), "true are read as True"),
+        (["TRUE", "FALSE"], ("False", "True"), "FALSE are read as False"),
+        (["true", "false", "maybe"], ("false", "maybe", "true"), ""),
+        (["+1", "-1", "0"], ("-1", "0", "+1"), ""),
+        (["+1", "-1", "1", "1.0"], ("-1", "1"), "+1 are read as 1"),
+        (["1.0", "10.0", "9", ""], ("1", "9", "10"), "1.0 are read as 1"),
+        (["007", "7", "10"], ("007", "7", "10"), ""),  # codes
+        ([["a"], "b"], None, ""),  # no classes at all
+    ],
+)
+def test_a_class_has_one_spelling(given, labels, note: str) -> None:
+    kind = KINDS["classification"]
+    rows, told = kind.settled(
+        [kind.from_dict({"text": "a", "label": g}) for g in given]
+    )
+    rows = [row for row in rows if row.label]
+    if labels:
+        assert kind.labels_of(rows) == labels
+    assert told == (note and f"classes such as {note}")
+
+
+def test_answers_that_are_not_there() -> None:
+    """An empty text alone does not say that the context has no answer."""
+    asked = {"question": "Where?", "context": "I'm in Paris.", "answers": ""}
+    for more in ({"answer_start": -1}, {"is_impossible": True}, {"answers": []}):
+        assert KINDS["answers"].from_dict(asked | more).answers == ()
+    assert KINDS["answers"].from_dict(asked).answers is None
+    (fault,) = KINDS["answers"].faults(
+        KINDS["answers"].from_dict(asked | {"answers": "paris"}), None, True
+    )
+    assert (
+        fault
+        == "the answer 'paris' is not at 0 of the context; it stands nowhere in it"
+    )
+
+
+@pytest.mark.parametrize(
     ("kind", "mapping", "message"),
     [
         ("classification", {"sentence": "a"}, "no 'text', but sentence"),
@@ -79,13 +144,18 @@ def test_the_hubs_format() -> None:
         ("multilabel", {"text": "a", "labels": "b"}, "'labels' is 'b'; give a list"),
         (
             "answers",
-            {"question": "?", "context": "c", "answers": ["London"]},
-            r"'answers' is \['London'\]; give {\"text\": .* for no answer",
+            {"question": "?", "context": "c", "answers": 7},
+            r"'answers' is 7; give a text, a list of texts, or {\"text\": .* for no",
         ),
         (
             "answers",
-            {"question": "?", "context": "c", "answers": {"text": ["a"]}},
-            "no 'answer_start', but text",
+            {"question": "?", "context": "aba", "answers": {"text": ["a"]}},
+            "'a' stands at 0 and at 2 of the context; say which it is with a field",
+        ),
+        (
+            "answers",
+            {"question": "?", "context": "c", "answers": [{"answer_start": 0}]},
+            "no 'text', but answer_start",
         ),
         (
             "answers",
@@ -270,7 +340,7 @@ FAULTS = [
     (
         "answers",
         Question("Where?", CONTEXT),
-        "no answers; give them, with () if the context has none",
+        "no answers; give them, with () if the context has none, or [] in a file",
     ),
     (
         "answers",

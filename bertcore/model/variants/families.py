@@ -25,7 +25,7 @@ from bertcore.model.variants import (
 from bertcore.model.variants.electra import ElectraPair
 from bertcore.model.variants.spanbert import SpanBertForMaskedLM
 from bertcore.model.weights import Pretrained, published_class
-from bertcore.sources import describe, find_file
+from bertcore.sources import describe, find_file, many
 
 
 class Family(NamedTuple):
@@ -223,11 +223,10 @@ def in_words(config: BertConfig) -> str:
     >>> in_words(BertConfig.preset("mini"))
     'BERT: 4 layers of 256, 4 heads, 30,522 pieces, texts of up to 512 tokens'
     """
-    layers = f"{config.layers} layer{'s' if config.layers > 1 else ''}"
     return (
-        f"{config.published.title}: {layers} of "
-        f"{config.hidden_size}, {config.heads} heads, {config.vocab_size:,} pieces, "
-        f"texts of up to {config.max_positions:,} tokens"
+        f"{config.published.title}: {many(config.layers, 'layer')} of "
+        f"{config.hidden_size}, {many(config.heads, 'head')}, "
+        f"{config.vocab_size:,} pieces, texts of up to {config.max_positions:,} tokens"
     )
 
 
