@@ -109,6 +109,12 @@ def finetune(
         Precision | None,
         typer.Option(help="How matrices are multiplied (the device's fastest)."),
     ] = None,
+    checkpoint_activations: Annotated[
+        bool,
+        typer.Option(
+            "--checkpoint-activations", help="Less memory: compute each layer twice."
+        ),
+    ] = False,
     **others: Any,
 ) -> None:
     """Fit a pretrained model to a task.

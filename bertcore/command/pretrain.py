@@ -14,6 +14,7 @@ from bertcore.training.recipe import (
     PLANS,
     RECIPES,
     Adaptation,
+    Precision,
     Recipe,
     SessionSettings,
 )
@@ -28,6 +29,11 @@ PlanName = Literal[tuple(PLANS)]
 EVERYDAY = (
     *("seconds", "steps", "batch", "pass_size", "length", "learning_rate"),
     *("optimiser", "mask_rate", "pairs", "seed"),
+)
+# What of a recipe changes how much memory an update takes.
+TAKES = (
+    *("batch", "pass_size", "length", "optimiser", "mask_rate"),
+    *("pairs", "order", "spans"),
 )
 SESSION = field_options(SessionSettings, "The session: where and how fast")
 GOING_ON = field_options(Adaptation, "Going on from a trained model")
@@ -272,6 +278,56 @@ def benchmark(
         say(line)
 
 
+@with_options(
+    field_options(
+        Recipe,
+        first=TAKES,
+        leave_out=[name for name in Recipe.__dataclass_fields__ if name not in TAKES],
+        usual=False,
+    )
+)
+def fits(
+    context: typer.Context,
+    plan: Annotated[PlanName, typer.Option(help="Sizes and recipe.")] = "base",
+    family: Annotated[
+        str | None, typer.Option(help="The kind of model, as for pretrain (bert).")
+    ] = None,
+    preset: Annotated[
+        Literal[tuple(PRESETS)] | None,
+        typer.Option(help="A published size of model, with 30,522 pieces."),
+    ] = None,
+    recipe: Annotated[
+        Literal[tuple(RECIPES)] | None, typer.Option(help="As for pretrain.")
+    ] = None,
+    precision: Annotated[
+        Precision, typer.Option(help="Of products of matrices.")
+    ] = "bfloat16",
+    checkpoint_activations: Annotated[
+        bool,
+        typer.Option("--checkpoint-activations", help="Compute each layer twice."),
+    ] = False,
+    memory: Annotated[
+        float | None, typer.Option(help="Of your own device, in GB.", min=0.1)
+    ] = None,
+    **others: Any,
+) -> None:
+    """How much memory pretraining takes, and which GPUs have it.
+
+    An update is tried without computing a number, so no GPU is needed to ask. Its rows
+    are full, packed or padded; --compile takes less. --pass-size, if it is too much,
+    changes nothing of what is learnt.
+
+    \b
+      bertcore fits --plan base
+      bertcore fits --preset base --length 512 --batch 32 --memory 16
+      bertcore fits --preset large --batch 8 --checkpoint-activations
+    """
+    from bertcore.training.run import memory_in_lines
+
+    for line in memory_in_lines(given_options(context)):
+        typer.echo(line)
+
+
 COMMANDS = {
     "pretrain": pretrain,
     "resume": resume,
@@ -280,5 +336,6 @@ COMMANDS = {
     "fill-mask": fill_mask,
     "parameters": parameters,
     "info": info,
+    "fits": fits,
     "benchmark": benchmark,
 }

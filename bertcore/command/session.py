@@ -238,8 +238,8 @@ class PretrainingJob(Job):
     """The run in a folder, which begins or goes on."""
 
     remedy = (
-        "begin a run with a smaller --pass-size, which changes nothing of what is "
-        "learnt in an update"
+        "give --checkpoint-activations; or begin a run with a smaller --pass-size, "
+        "which changes nothing of what is learnt in an update"
     )
 
     def __init__(self, folder: Path, given: Mapping[str, Any]) -> None:
@@ -380,6 +380,7 @@ def _compute_settings(
         world=world,
         # A run that began on a GPU may go on elsewhere.
         compile=wanted.compile and machine.device.type == "cuda",
+        checkpoint_activations=wanted.checkpoint_activations,
         workers=default_workers(machine.device) if workers is None else workers,
         operations=machine.operations,
     )

@@ -31,7 +31,8 @@ FAULTS = "faults.txt"
 ASKED = "finetuning.json"  # while a run goes on: what was asked for, and what is done
 FORMAT = "bertcore fine-tuning 1"
 # Each session may choose these anew; the others say what is learnt.
-REPEATED = ("out", "replace", "baselines", "digest")  # what changes no model
+# The first change no model.
+REPEATED = ("out", "replace", "baselines", "digest", "checkpoint_activations")
 FREE = (*REPEATED, "precision", "seeds")
 OF_TUNING = tuple(Tuning.__dataclass_fields__)
 
@@ -183,8 +184,8 @@ class TuningJob(Job):
     """Fine-tuning from one seed, or from several; the folder holds the best model."""
 
     remedy = (
-        "give a smaller --pass-size, which changes nothing of what is learnt in an "
-        "update, or --length"
+        "give --checkpoint-activations or a smaller --pass-size, which change nothing "
+        "of what is learnt in an update, or --length"
     )
 
     def __init__(self, given: Mapping[str, Any]) -> None:
@@ -197,7 +198,10 @@ class TuningJob(Job):
         asked = self.given.get("precision")
         precision = getattr(torch, asked) if asked else precision_for(device)
         workers = default_workers(device)
-        settings = ComputeSettings(device, precision, world, workers=workers)
+        again = self.given.get("checkpoint_activations", False)
+        settings = ComputeSettings(
+            device, precision, world, checkpoint_activations=again, workers=workers
+        )
         if world.leads:
             self._announce(device)
         new = [seed for seed in self.seeds if seed not in self.folder.finished]

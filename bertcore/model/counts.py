@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from bertcore.model.config import BertConfig
+from bertcore.model.inference import evaluation
 from bertcore.model.variants.families import family_with
 
 
@@ -126,7 +127,9 @@ def _counted(objective: nn.Module, arguments: Mapping[str, Tensor]) -> int:
     """Operations of one pass; frozen parameters get no gradient, so they cost less."""
     # PyTorch counts attention on a CPU only where it is two products, and those once:
     # other kernels multiply again in the backward pass, which saves memory alone.
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+    kernel, counter = sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False)
+    # In training a layer may be computed twice to save memory: useful it is once.
+    with evaluation(objective), kernel, counter:
         objective(**arguments).sum().backward()
     objective.zero_grad(set_to_none=True)
     return counter.get_total_flops()

@@ -170,5 +170,6 @@ def _numbers_texts(mask: Tensor) -> bool:
 
 
 def readable(tensor: Tensor) -> bool:
-    """Whether looking at the values is free: on the CPU, outside torch.compile."""
-    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+    """Whether looking at values is free: real ones, on the CPU, not being compiled."""
+    real = tensor.device.type == "cpu" and type(tensor) is Tensor
+    return real and not torch.compiler.is_compiling()

@@ -31,6 +31,7 @@ from bertcore.training.loop import (
     MicroBatches,
     Record,
     TrainingState,
+    checkpoint_layers,
     train,
 )
 from bertcore.training.optim import make_optimisers
@@ -96,6 +97,8 @@ class Run:
             raise ValueError(
                 "nothing can be learnt: requires_grad is False for all parameters"
             )
+        if settings.checkpoint_activations:
+            checkpoint_layers(objective)
         self.optimisers = make_optimisers(objective, recipe, shard)
         self.progress, self.history = TrainingState(), History()
         self.evaluations: list[Any] = []

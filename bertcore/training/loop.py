@@ -10,14 +10,16 @@ import math
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, Sampler
 
 from bertcore.model.counts import Costs
@@ -40,6 +42,8 @@ class ComputeSettings:
         precision: of the products of matrices; weights stay in float32.
         world: the processes that share the work.
         compile: compile the objective; CUDA only.
+        checkpoint_activations: compute layers again in the backward pass, to save
+            memory; see `checkpoint_layers`.
         workers: processes beside this one that make batches.
         operations: products a second, as `measure` finds them.
     """
@@ -48,6 +52,7 @@ class ComputeSettings:
     precision: torch.dtype = torch.float32
     world: World = field(default_factory=World)
     compile: bool = False
+    checkpoint_activations: bool = False
     workers: int = 0
     operations: float | None = None
 
@@ -180,7 +185,7 @@ def train(
     module = world.shared(module, device)  # DistributedDataParallel, if there are more
     source = _own_batches(batches, progress.batches, settings)
     costs = batches.costs(objective) if settings.operations else None
-    products, scaler = _autocast(settings), _loss_scaler(settings, progress)
+    products, scaler = autocast(settings), _loss_scaler(settings, progress)
     warm = False  # the first update waits for workers and compilation: not timed
     while (done := progress.share(recipe)) < 1:
         start = time.perf_counter()
@@ -257,7 +262,28 @@ def train(
         )
 
 
-def _autocast(settings: ComputeSettings) -> AbstractContextManager[Any]:
+def checkpoint_layers(module: nn.Module) -> None:
+    """Let each layer keep its input alone, and compute the rest again when needed.
+
+    The states inside a layer are most of what training remembers, so memory falls by
+    much, for one more forward pass (Chen et al. 2016, arXiv:1604.06174). Dropout draws
+    the same numbers again, so gradients are as they were.
+    """
+    for name, layers in module.named_modules():
+        if isinstance(layers, nn.ModuleList) and name.endswith("layers"):
+            for layer in dict.fromkeys(layers):  # ALBERT's are one
+                if not isinstance(layer.forward, partial):  # of a run before
+                    layer.forward = partial(_recomputed, layer.forward)
+
+
+def _recomputed(forward: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    # An evaluation keeps nothing, and whoever counts operations wants each once.
+    if forward.__self__.training and torch.is_grad_enabled():
+        return checkpoint(forward, *arguments, use_reentrant=False, **named)
+    return forward(*arguments, **named)
+
+
+def autocast(settings: ComputeSettings) -> AbstractContextManager[Any]:
     """Products in the settings' precision; norms, softmax and losses in float32."""
     if settings.precision == torch.float32:
         return nullcontext()

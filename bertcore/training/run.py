@@ -42,6 +42,7 @@ from bertcore.training.devices import find_device
 from bertcore.training.engine import CARD, CHECKPOINTS
 from bertcore.training.evaluate import HeldOut, HeldOutScores
 from bertcore.training.export import GENERATOR, export
+from bertcore.training.memory import Memory
 from bertcore.training.objectives import objective_class
 from bertcore.training.predictor import TASK, read_task
 from bertcore.training.pretraining import Pretraining, make_examples, new_model
@@ -191,11 +192,7 @@ def begin_run(
     recipe = recipe_for(plan, asked, processes)
     SessionSettings(**{key: asked[key] for key in FREE if key in asked})
     sizes = config_for(plan, asked, plan.pieces)  # faults show before the long work
-    if recipe.length > sizes.max_positions:
-        raise ValueError(
-            f"length={recipe.length}, but the model has {sizes.max_positions} "
-            "positions; give --length that many at most"
-        )
+    _check_length(recipe, sizes)
     check_place(folder)
     data = options.get("data")
     prepared = open_prepared(data) if data else _packaged(folder, plan, progress)
@@ -301,6 +298,29 @@ def config_for(plan: Plan, asked: Mapping[str, Any], pieces: int) -> BertConfig:
         )
     family = asked.get("family", "bert")
     return config_like(ALIASES.get(family, family), sizes)
+
+
+def _check_length(recipe: Recipe, sizes: BertConfig) -> None:
+    if recipe.length > sizes.max_positions:
+        raise ValueError(
+            f"length={recipe.length}, but the model has {sizes.max_positions} "
+            "positions; give --length that many at most"
+        )
+
+
+def memory_in_lines(options: Mapping[str, Any]) -> Iterator[str]:
+    """What an update of a run with such options takes, and which devices have it."""
+    plan = PLANS[options["plan"]]
+    asked = {key: options[key] for key in FIXED if key in options}
+    recipe = recipe_for(plan, asked)
+    pieces = BertConfig.vocab_size if "preset" in asked else plan.pieces
+    config = config_for(plan, asked, pieces)
+    _check_length(recipe, config)
+    precision = getattr(torch, options["precision"])
+    again = options["checkpoint_activations"]
+    memory = Memory.of(config, recipe, precision, again)
+    yield f"{in_words(config)}, in {options['precision']}"
+    yield from memory.in_lines(recipe, options.get("memory"))
 
 
 def check_place(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 from itertools import islice, pairwise
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bertcore import Tokenizer
+from bertcore.model.variants.families import FAMILIES, config_like
 from bertcore.text.batch import TrainingBatch
 from bertcore.text.dataloader import Batches
 from bertcore.text.masking import Masker
@@ -21,6 +23,7 @@ from bertcore.training.loop import (
     Diverged,
     Record,
     TrainingState,
+    checkpoint_layers,
     train,
 )
 from bertcore.training.objectives import (
@@ -28,6 +31,7 @@ from bertcore.training.objectives import (
     pretraining_costs,
     pretraining_losses,
     pretraining_objective,
+    sample_batch,
 )
 from bertcore.training.optim import make_optimisers
 from bertcore.training.pretraining import Pretraining, make_examples
@@ -44,6 +48,7 @@ from tests.training.small import (
     tokenizer,
     weights,
 )
+from tests.training.small import config as small_config
 
 DROPOUT = {"dropout": 0.1, "attention_dropout": 0.1}
 NEVER = math.inf  # seconds between two checkpoints
@@ -452,6 +457,52 @@ def test_bf16_learns_what_float32_learns() -> None:
         losses.append([record.losses for record in after(here, 9)])
     for single, half in zip(*losses, strict=True):
         assert half == pytest.approx(single, rel=2e-2)
+
+
+@pytest.mark.parametrize("pairs", [True, False])
+def test_activation_checkpoints_change_no_bit(pairs: bool) -> None:
+    """Dropout draws the same numbers when a layer is computed again."""
+    how = recipe(pairs=pairs)
+    again = replace(CPU, checkpoint_activations=True)
+    trained = [run(how, sizes=DROPOUT, settings=each) for each in (CPU, again)]
+    for each in trained:
+        after(each, 99)
+    assert digest(trained[0].model) == digest(trained[1].model)
+    checkpoint_layers(trained[1].objective)  # once more: nothing happens
+    layer = deepcopy(trained[1].model).bert.encoder.layers[0]
+    assert layer.forward.args[0].__self__ is layer  # a copy computes its own weights
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_layers_of_all_families_are_computed_again(name: str) -> None:
+    """Gradients are the same to the bit; each layer is called twice, in eval once."""
+    config = config_like(name, small_config(**DROPOUT))
+    torch.manual_seed(0)
+    objective = pretraining_objective(FAMILIES[name].masked_lm(config))
+    batch = sample_batch(objective, texts=2, size=16, masked=3)
+    calls: list[int] = []
+    for layer in dict.fromkeys(objective.model.bert.encoder.layers):
+        layer.feedforward.register_forward_pre_hook(lambda *_: calls.append(1))
+    found = []
+    for again in (False, True):
+        if again:
+            checkpoint_layers(objective)
+        torch.manual_seed(1)
+        objective(**batch.arguments).sum().backward()
+        found.append([p.grad.clone() for p in objective.parameters()])
+        objective.zero_grad(set_to_none=True)
+    assert all(map(torch.equal, *found))
+    assert len(calls) == 3 * config.layers
+    objective.eval()(**batch.arguments).sum().backward()
+    assert len(calls) == 4 * config.layers
+
+
+def test_what_is_computed_again_is_not_counted_as_useful() -> None:
+    objective = pretraining_objective(model(recipe()))
+    once = pretraining_costs(objective).weights
+    checkpoint_layers(objective)
+    assert torch.equal(pretraining_costs(objective).weights, once)
+    assert objective.training
 
 
 def test_compile_on_a_cpu_is_refused() -> None:
