@@ -21,7 +21,7 @@ ALLOWED = {
     "model": {"sources", "files"},
     "sentences": {"sources", "files", "text", "model"},
     "tasks": {"sources", "files", "text", "model"},
-    "training": {"sources", "files", "cards", "text", "model", "tasks"},
+    "training": {"sources", "files", "cards", "text", "model", "sentences", "tasks"},
     "book": {"sources", "files", "cards", "text", "model", "tasks", "training"},
 }
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from bertcore import __version__
-from bertcore.command import MASK, say
+from bertcore.command import MASK, at_work, say
 from bertcore.command.options import field_options, given_options, with_options
 from bertcore.model.config import PRESETS
 from bertcore.sources import ENCODER, OUR_MODEL, describe
@@ -157,29 +157,57 @@ def evaluate(
 
 
 def export(
-    run: Run,
+    context: typer.Context,
+    model: Annotated[
+        str, typer.Argument(help="A run; with --onnx any model's folder or hub name.")
+    ],
     out: Annotated[Path, typer.Argument(help="A new folder, or an earlier export.")],
     half: Annotated[
         bool, typer.Option("--half", help="Weights in fp16, in half the space.")
     ] = False,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="A graph that runs without PyTorch.")
+    ] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="With --onnx: a second one, in int8.")
+    ] = False,
 ) -> None:
-    """Write the model of a run as a folder that other libraries load.
+    """Write a model as a folder that other libraries load.
 
-    It is that of the newest sound checkpoint: the run need not have ended.
+    Of a run it is that of the newest sound checkpoint: the run need not have ended.
 
     \b
       bertcore export my-run my-model --half
       bertcore fill-mask "The [MASK] barks." --model my-model
+
+    With --onnx it may be any model: fine-tuned, of sentence vectors, published. The
+    folder then needs only onnxruntime, and tokenizers for the texts.
+
+    \b
+      bertcore export my-topics my-graph --onnx --int8
 
     \b
     And in Python:
       from transformers import pipeline
       pipeline("fill-mask", "my-model")("The [MASK] barks.")
     """
+    if int8 and not onnx:
+        raise typer.BadParameter("--int8 is for --onnx; give both", ctx=context)
+    if half and onnx:
+        raise typer.BadParameter("--half and --onnx; give one of the two", ctx=context)
+    if onnx:
+        from bertcore.training.onnx import export_onnx
+        from bertcore.training.run import model_files
+
+        at_work("tracing the model")
+        graph = export_onnx(model_files(model), out.expanduser(), int8)
+        say(f"{out}: from {', '.join(graph.inputs)} to {', '.join(graph.outputs)}")
+        say(f"its outputs are at most {graph.apart:.0e} apart from the model's")
+        return
     from bertcore.training.run import export_run
 
-    step = export_run(run, out, half)
-    say(f"{out}: the model of step {step:,} of {run}")
+    step = export_run(Path(model), out, half)
+    say(f"{out}: the model of step {step:,} of {model}")
     say(f'what next: bertcore fill-mask "Some [MASK] text." --model {out}')
 
 
