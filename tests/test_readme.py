@@ -30,6 +30,7 @@ RUN = {
     "bertcore pretrain --from": "--steps 2 --batch 4 --looks 1 --old-texts tales",
     "bertcore pretrain": "--plan minute --steps 3 --looks 1",
     "bertcore export": "",
+    "bertcore fits": "--preset tiny",
     "bertcore tasks": "",
     "bertcore finetune questions": f"{TINY} --model my-model",
     "bertcore finetune reviews.csv": f"{TINY} --model my-model",

@@ -31,7 +31,7 @@ FAULTS = "faults.txt"
 ASKED = "finetuning.json"  # while a run goes on: what was asked for, and what is done
 FORMAT = "bertcore fine-tuning 1"
 # Each session may choose these anew; the others say what is learnt.
-# The first change no model.
+# REPEATED ones change no model.
 REPEATED = ("out", "replace", "baselines", "digest", "checkpoint_activations")
 FREE = (*REPEATED, "precision", "seeds")
 OF_TUNING = tuple(Tuning.__dataclass_fields__)

@@ -6,7 +6,8 @@ family, an objective or an optimiser keeps is counted as it is.
 """
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -16,7 +17,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from bertcore.model.config import BertConfig
-from bertcore.text.batch import TrainingBatch
 from bertcore.training.loop import ComputeSettings, autocast, checkpoint_layers
 from bertcore.training.objectives import Objective, pretraining_objective, sample_batch
 from bertcore.training.optim import Optimisers, make_optimisers
@@ -32,22 +32,25 @@ USABLE = 0.9
 
 
 class Memory(NamedTuple):
-    """What an update takes, in bytes.
+    """What an update takes, in bytes, with so many `texts` in a pass.
 
-    `activations` are all that a pass keeps and makes, at their most. `total` is the
-    most of everything together: less than the sum, because activations go as
-    gradients come. `fixed` is the total without any text, `for_text` what each text
-    of a pass adds to it, and `step` what the optimiser's step takes.
+    `activations` are all that a pass keeps and makes, at their most. `in_pass` is the
+    most of everything together before the optimiser's step: less than the sum, because
+    activations go as gradients come. `in_step` is the most during the step.
     """
 
+    texts: int
     weights: int
     gradients: int
     optimiser: int
     activations: int
-    total: int
-    fixed: float
-    for_text: float
-    step: int
+    in_pass: int
+    in_step: int
+
+    @property
+    def total(self) -> int:
+        """The most at any time."""
+        return max(self.in_pass, self.in_step)
 
     @classmethod
     def of(
@@ -59,8 +62,7 @@ class Memory(NamedTuple):
     ) -> Self:
         """The memory of an update whose rows are full, not compiled.
 
-        Packed or padded makes no difference here: full rows are the most that there
-        is, and packing needs fewer of them.
+        Packed or padded makes no difference: full rows are the most that there is.
 
         Args:
             config: of the model, of any family.
@@ -71,81 +73,96 @@ class Memory(NamedTuple):
         Raises:
             ValueError: if the recipe asks the family for what it cannot do.
         """
-        settings = ComputeSettings(
-            torch.device("cpu"),
-            precision,
-            checkpoint_activations=checkpoint_activations,
-        )
         # On a CPU, attention with dropout keeps a table of all pairs; the kernels of a
         # GPU do not, and without dropout neither has one.
         config = config.replace(attention_dropout=0.0)
-        texts = recipe.one_pass
-        whole, double = (
-            _tried(config, recipe, settings, count) for count in (texts, 2 * texts)
-        )
-        for_text = (double.in_pass - whole.in_pass) / texts
-        return cls(
-            whole.weights,
-            whole.gradients,
-            whole.optimiser,
-            whole.activations,
-            max(whole.in_pass, whole.in_step),
-            whole.in_pass - for_text * texts,
-            for_text,
-            whole.in_step,
-        )
+        with torch.device("meta"):
+            objective = pretraining_objective(pretraining_class(config, recipe)(config))
+        masked = max(1, round(recipe.mask_rate * recipe.length))
+        batch = sample_batch(objective, recipe.one_pass, recipe.length, masked)
+        settings = ComputeSettings(torch.device("cpu"), precision)
+        with FakeTensorMode() as fake, Count() as count:
+            _make_fake(objective.train())
+            weights = count.alive
+            arguments = {k: fake.from_tensor(v) for k, v in batch.arguments.items()}
+            if checkpoint_activations:
+                checkpoint_layers(objective)
+            optimisers = make_optimisers(objective, recipe, shard=False)
+            update = partial(_update, objective, arguments, optimisers, settings)
+            list(update(passes=1))  # it makes the moments
+            gradients = sum(p.grad.nbytes for p in objective.parameters())
+            objective.zero_grad(set_to_none=True)
+            optimiser = count.alive - weights
+            count.watch(objective)
+            # Gradients of the first pass are there in all others: two are enough.
+            stages = update(passes=min(2, recipe.passes))
+            next(stages)
+            in_pass, activations = count.most, count.activations
+            count.restart()
+            list(stages)
+            found = optimiser, activations, in_pass, count.most
+        return cls(recipe.one_pass, weights, gradients, *found)
 
-    def most(self, room: float) -> int:
-        """The most texts of a pass for which so many bytes are enough."""
-        if self.step > room:
-            return 0
-        return max(0, int((room - self.fixed) / self.for_text))
+    def most_texts(self, other: Self, room: float) -> int:
+        """The most texts of a pass for which so many bytes are enough.
 
-    def in_lines(self, recipe: Recipe, own: float | None = None) -> Iterator[str]:
-        """Its parts, and which devices have it; `own` is one more, in GB."""
-        texts = f"{recipe.one_pass:,} texts of {recipe.length:,} tokens"
-        yield f"GB of memory for passes of {texts}:"
-        for name in ("weights", "gradients", "optimiser", "activations"):
-            yield f"  {name:<22}{getattr(self, name) / GB:>8.2f}"
-        yield f"  {'most of all at once':<22}{self.total / GB:>8.2f}"
-        yield f"with {1 - USABLE:.0%} left to the driver and the allocator, it fits on:"
-        for name, size in (*DEVICES, *([("yours", own)] if own else [])):
-            most = self.most(USABLE * size * GB)
-            answer = "yes" if most >= recipe.one_pass else "no"
-            passes = f"passes of up to {most:,} texts" if most else "not one text"
-            yield f"  {name:<6}{size:>4g} GB  {answer:<5}{passes}"
+        Args:
+            other: of another number of texts. A pass takes so much, and as much again
+                for each text, which two of them tell.
+            room: in bytes.
+        """
+        each = (other.in_pass - self.in_pass) / (other.texts - self.texts)
+        most = self.texts + int((room - self.in_pass) // each)
+        return max(0, most) if self.in_step <= room else 0
 
 
-class _Trial(NamedTuple):
-    """What was counted in one update, in bytes."""
+def in_a_table(
+    config: BertConfig, recipe: Recipe, own: float | None = None, **how: Any
+) -> Iterator[str]:
+    """What an update takes, and which devices have it, in lines.
 
-    weights: int
-    gradients: int
-    optimiser: int
-    activations: int
-    in_pass: int
-    in_step: int
+    Args:
+        config, recipe: as for `Memory.of`.
+        own: one device more, in GB.
+        how: `precision` and `checkpoint_activations`, as for `Memory.of`.
+    """
+    texts = recipe.one_pass
+    memory = Memory.of(config, recipe, **how)
+    double = recipe.replace(batch=2 * recipe.batch, pass_size=2 * texts)
+    other = Memory.of(config, double, **how)
+    yield f"GB of memory for passes of {texts:,} texts of {recipe.length:,} tokens:"
+    for name in ("weights", "gradients", "optimiser", "activations"):
+        yield f"  {name:<22}{getattr(memory, name) / GB:>8.2f}"
+    yield f"  {'most of all at once':<22}{memory.total / GB:>8.2f}"
+    yield f"with {1 - USABLE:.0%} left to the driver and the allocator, it fits on:"
+    for name, size in (*DEVICES, *([("yours", own)] if own else [])):
+        most = memory.most_texts(other, USABLE * size * GB)
+        answer = "yes" if most >= texts else "no"
+        passes = f"passes of up to {most:,} texts" if most else "not one text"
+        yield f"  {name:<6}{size:>4g} GB  {answer:<5}{passes}"
 
 
 class Count(TorchDispatchMode):
     """Counts the bytes of all tensors that are alive, and the most there were.
 
-    `apart` are the bytes that are no activations: set it to those that stay; it grows
-    with the gradients of the parameters that `watch` is given.
+    From `watch` on, `activations` are the most beside what was there by then, and
+    beside the gradients that come.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.alive = self.apart = 0
+        self.alive = self.most = self.activations = self._apart = 0
         self._known: dict[int, int] = {}
-        self.restart()
+        self._gradients: set[Tensor] = set()
 
     def restart(self) -> None:
         """Forget the most that there were."""
-        self.most, self.activations = self.alive, self.alive - self.apart
+        self.most, self.activations = self.alive, 0
 
     def watch(self, module: nn.Module) -> None:
-        """Count the gradients of a module's parameters as such."""
+        """Tell activations from what there is, and from gradients of parameters."""
+        self._apart = self.alive
+        self.restart()
         for parameter in module.parameters():
             parameter.register_post_accumulate_grad_hook(self._arrived)
 
@@ -165,50 +182,20 @@ class Count(TorchDispatchMode):
             self.alive += storage.nbytes()
             weakref.finalize(storage, self._drop, place)
             self.most = max(self.most, self.alive)
-            self.activations = max(self.activations, self.alive - self.apart)
+            self.activations = max(self.activations, self.alive - self._apart)
 
     def _drop(self, place: int) -> None:
         self.alive -= self._known.pop(place)
 
     def _arrived(self, parameter: Tensor) -> None:
-        self.apart += parameter.grad.nbytes
-
-
-def _tried(
-    config: BertConfig, recipe: Recipe, settings: ComputeSettings, texts: int
-) -> _Trial:
-    """One update with so many texts in a pass, after one that makes the moments."""
-    with torch.device("meta"):
-        objective = pretraining_objective(pretraining_class(config, recipe)(config))
-    masked = max(1, round(recipe.mask_rate * recipe.length))
-    batch = sample_batch(objective, texts, recipe.length, masked)
-    with FakeTensorMode() as fake, Count() as count:
-        _make_fake(objective.train())
-        weights = count.alive
-        arguments = {k: fake.from_tensor(v) for k, v in batch.arguments.items()}
-        batch = batch._replace(arguments=arguments)
-        if settings.checkpoint_activations:
-            checkpoint_layers(objective)
-        optimisers = make_optimisers(objective, recipe, shard=False)
-        list(_update(objective, batch, optimisers, settings, passes=1))
-        gradients = sum(p.grad.nbytes for p in objective.parameters())
-        objective.zero_grad(set_to_none=True)
-        optimiser = count.alive - weights
-        count.watch(objective)
-        count.apart = count.alive
-        count.restart()
-        # Gradients of the first pass are there in all others: two show what many need.
-        update = _update(objective, batch, optimisers, settings, min(2, recipe.passes))
-        next(update)
-        in_pass, activations = count.most, count.activations
-        count.restart()
-        list(update)
-        return _Trial(weights, gradients, optimiser, activations, in_pass, count.most)
+        if parameter not in self._gradients:  # the next pass adds to the same
+            self._gradients.add(parameter)
+            self._apart += parameter.grad.nbytes
 
 
 def _update(
     objective: Objective,
-    batch: TrainingBatch,
+    arguments: Mapping[str, Tensor],
     optimisers: Optimisers,
     settings: ComputeSettings,
     passes: int,
@@ -216,7 +203,7 @@ def _update(
     """What `train` does in an update, as far as it takes memory; stops at the step."""
     for _ in range(passes):
         with autocast(settings):
-            losses = objective(**batch.arguments)
+            losses = objective(**arguments)
         losses.sum().backward()
         del losses
     gradients = [p.grad for p in objective.parameters()]

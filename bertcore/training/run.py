@@ -42,7 +42,7 @@ from bertcore.training.devices import find_device
 from bertcore.training.engine import CARD, CHECKPOINTS
 from bertcore.training.evaluate import HeldOut, HeldOutScores
 from bertcore.training.export import GENERATOR, export
-from bertcore.training.memory import Memory
+from bertcore.training.memory import in_a_table
 from bertcore.training.objectives import objective_class
 from bertcore.training.predictor import TASK, read_task
 from bertcore.training.pretraining import Pretraining, make_examples, new_model
@@ -316,11 +316,14 @@ def memory_in_lines(options: Mapping[str, Any]) -> Iterator[str]:
     pieces = BertConfig.vocab_size if "preset" in asked else plan.pieces
     config = config_for(plan, asked, pieces)
     _check_length(recipe, config)
-    precision = getattr(torch, options["precision"])
-    again = options["checkpoint_activations"]
-    memory = Memory.of(config, recipe, precision, again)
     yield f"{in_words(config)}, in {options['precision']}"
-    yield from memory.in_lines(recipe, options.get("memory"))
+    yield from in_a_table(
+        config,
+        recipe,
+        options.get("memory"),
+        precision=getattr(torch, options["precision"]),
+        checkpoint_activations=options["checkpoint_activations"],
+    )
 
 
 def check_place(folder: Path) -> None:

@@ -35,7 +35,7 @@ HEADS = [
     ("bert", "pretraining", "prediction_logits seq_relationship_logits"),
     ("bert", "tagging", "logits"),
     ("bert", "answers", "start_logits end_logits"),
-    *((name, "classification", "logits") for name in FAMILIES),
+    *((name, "classification", "logits") for name in FAMILIES if name != "bert"),
     ("albert", "pretraining", "prediction_logits sop_logits"),
     ("electra", "pretraining", "logits"),
 ]
