@@ -51,6 +51,12 @@ Baselines = Annotated[
         help="Compare with the majority and with counted words.",
     ),
 ]
+Again = Annotated[
+    bool,
+    typer.Option(
+        "--checkpoint-activations", help="Less memory: compute each layer twice."
+    ),
+]
 Texts = Annotated[
     list[str] | None,
     typer.Argument(
@@ -109,12 +115,7 @@ def finetune(
         Precision | None,
         typer.Option(help="How matrices are multiplied (the device's fastest)."),
     ] = None,
-    checkpoint_activations: Annotated[
-        bool,
-        typer.Option(
-            "--checkpoint-activations", help="Less memory: compute each layer twice."
-        ),
-    ] = False,
+    checkpoint_activations: Again = False,
     **others: Any,
 ) -> None:
     """Fit a pretrained model to a task.

@@ -113,9 +113,9 @@ class Traceable(nn.Module):
 
     def forward(
         self,
-        input_ids: Tensor,  # b s
-        attention_mask: Tensor,  # b s
-        token_type_ids: Tensor | None = None,  # b s
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor | None = None,
     ) -> Outputs:
         """The outputs."""
         given = self.model(input_ids, token_type_ids, attention_mask)
