@@ -25,6 +25,7 @@ from bertcore.tasks.loading import HUB_TASKS
 from bertcore.tasks.rows import PARTS, Answer, Question
 from bertcore.tasks.sets import NAMED_TASKS
 from bertcore.text.fast_tokenizer import load_tokenizer, train_byte_bpe
+from bertcore.training import engine
 from bertcore.training.predictor import Predictor
 from tests.conftest import ROOT
 from tests.processes import run_two
@@ -370,6 +371,23 @@ def test_several_seeds(model, tmp_path, capsys) -> None:
     kept = card["setting"]["tuning"]["seed"]
     assert card["results"]["test"] == card["results"]["seeds"][str(kept)]
     assert card["setting"]["rows"][0] == 16
+
+
+def test_less_memory_gives_the_same_model(model, tmp_path, monkeypatch) -> None:
+    """Its layers are computed again, and its weights are equal to the byte."""
+    data = write(tmp_path / "my.jsonl", rows("classification"))
+    again = []
+    monkeypatch.setattr(engine, "checkpoint_layers", again.append)
+    arguments = tune(data, tmp_path / "no", "classification", model, "--epochs", "1")
+    assert main([*arguments, "--checkpoint-activations"]) == 0 and len(again) == 1
+    monkeypatch.undo()
+    weights = []
+    for name, options in (("a", []), ("b", ["--checkpoint-activations"])):
+        out = tmp_path / name
+        arguments = tune(data, out, "classification", model, "--epochs", "1", *options)
+        assert main(arguments) == 0
+        weights.append((out / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1] and len(again) == 1
 
 
 def test_more_rows_are_the_same_and_more(tmp_path: Path) -> None:
