@@ -351,6 +351,7 @@ def _new_predictor(
         length=tuning.length or min(LENGTH, read),
         stride=tuning.stride,
         target=tuning.target_length or min(TARGET, written),
+        windows=tuning.windows,
     )
     # What does not learn: a frozen body, or all of it but its low-rank changes.
     if tuning.rank is not None:
@@ -364,7 +365,7 @@ def _new_predictor(
             )
         add_low_rank(model, tuning.rank, seed=tuning.seed)
     task.freeze(model, tuning.frozen)
-    objective = task.objective(model, tuning.label_smoothing)
+    objective = task.objective(model, tuning.label_smoothing, tuning.windows or "")
     if tuning.class_weights:
         task.weigh(objective, data.train, data.labels)
     settings = {"columns": dict(data.columns), **task.fit(data.train, tuning)}
