@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -118,6 +119,34 @@ def test_a_folder_for_everyone(kind: str, done, capsys) -> None:
     assert ("\n  dogs: precision " in printed) == (kind == "multilabel")
     if kind == "classification":
         assert card["results"]["test"]["accuracy"] == 1
+
+
+@pytest.mark.parametrize("kind", ["classification", "multilabel"])
+def test_rare_classes_in_numbers_and_in_a_picture(
+    kind: str, done, tmp_path, monkeypatch, capsys
+) -> None:
+    out, picture = str(done[kind]), tmp_path / "a.svg"
+    asked = ["score", out, str(done[kind].parent), "--picture", str(picture)]
+    assert main(asked) == 0
+    printed = capsys.readouterr().out
+    precise = 1 if kind == "classification" else r"\d\.\d{3}"
+    assert re.search(rf"f1 \d\.\d{{3}}, average precision {precise}", printed)
+    assert re.search(r"calibration error 0\.\d{3} \(10 bins\)\n", printed)
+    assert f"{picture} shows precision and recall" in printed
+    assert picture.read_text("utf8").count("<svg") == 1
+    assert main([*asked[:3], "--picture", "a.bmp"]) == 1
+    assert "a.bmp is no picture that can be drawn; give a" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main(asked) == 1
+    assert "a picture needs the library matplotlib" in capsys.readouterr().err
+
+
+def test_no_picture_where_there_is_no_probability(done, tmp_path, capsys) -> None:
+    out, picture = done["tagging"], tmp_path / "a.svg"
+    assert main(["score", str(out), str(out.parent), "--picture", str(picture)]) == 1
+    printed, error = capsys.readouterr()
+    assert "a model for tagging gives no probability of each label" in error
+    assert " on 12 test rows " in printed and not picture.exists()
 
 
 def test_transformers_says_the_same(done) -> None:
