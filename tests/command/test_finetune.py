@@ -484,7 +484,7 @@ def test_a_finished_model_is_lost_only_if_told(model, tmp_path, capsys) -> None:
     write(tmp_path / "my.jsonl", some[1:])
     refused("of other rows")
     assert main([*same, "--replace", "--stride", "8"]) == 0
-    note = "bertcore: --stride is for answers alone: classification has no windows"
+    note = "bertcore: --stride is for windows: of answers, or with --windows"
     assert note in capsys.readouterr().err
     assert main([*same, "--replace"]) == 0
     before = (out / "model.safetensors").read_bytes()
@@ -551,6 +551,23 @@ def test_numbers_that_are_none_end_with_3(model, tmp_path, capsys) -> None:
     assert main(tune(data, tmp_path / "out", "regression", model, *options)) == 3
     error = capsys.readouterr().err
     assert "left out: the length of its gradient" in error and "in a row" in error
+    # Before it is evaluated it leaves a card, and no model that one could lose.
+    early = tune(data, tmp_path / "early", "regression", model, *options)
+    assert main([*early, "--batch", "2", "--epochs", "1"]) == 3
+    assert {"card.json", "model.safetensors"} & {
+        path.name for path in (tmp_path / "early").iterdir()
+    } == {"card.json"}
+    assert main(["doctor", str(tmp_path / "early")]) == 0
+    assert main([*early, "--learning-rate", "0.001", "--epochs", "0.3"]) == 0
+    capsys.readouterr()
+    assert main(["doctor", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert " updates were left out, because their losses" in printed
+    assert "--learning-rate (it was 1e+30)" in printed
+    for name in ("card.json", "config.json"):  # as if it had been killed
+        (tmp_path / "out" / name).unlink(missing_ok=True)
+    assert main(["doctor", str(tmp_path / "out")]) == 1
+    assert "finetune writes them when a run ends or is" in capsys.readouterr().err
 
 
 def started(*command: str) -> subprocess.Popen:
