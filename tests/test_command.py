@@ -121,7 +121,7 @@ def test_faults_end_with_a_sentence(capsys: pytest.CaptureFixture) -> None:
 
 COMMANDS = {
     *("pieces", "vocabulary", "prepare", "pretrain", "resume", "evaluate", "export"),
-    *("fill-mask", "benchmark", "parameters", "info", "fits"),
+    *("fill-mask", "benchmark", "parameters", "info", "fits", "doctor"),
     *("tasks", "finetune", "score", "predict"),
 }
 

@@ -29,6 +29,7 @@ RUN = {
     "bertcore prepare": "--size 600 --workers 1",
     "bertcore pretrain --from": "--steps 2 --batch 4 --looks 1 --old-texts tales",
     "bertcore pretrain": "--plan minute --steps 3 --looks 1",
+    "bertcore doctor": "",
     "bertcore export": "",
     "bertcore fits": "--preset tiny",
     "bertcore tasks": "",

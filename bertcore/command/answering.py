@@ -17,6 +17,7 @@ from bertcore.files import SENTENCES, TABLES, ending_of, open_text
 from bertcore.model.variants.families import masked_lm_of
 from bertcore.sources import Absent, many
 from bertcore.tasks import KINDS, plain
+from bertcore.tasks.calibration import Probabilities, check_picture
 from bertcore.tasks.loading import read_test, records_in
 from bertcore.tasks.rows import Row
 from bertcore.tasks.task import Task
@@ -136,8 +137,11 @@ def scored(
     on_fault: str,
     columns: Mapping[str, str],
     encoding: str | None,
+    picture: Path | None = None,
 ) -> Iterator[str]:
-    """The scores of a model on the test rows of a set, in lines."""
+    """The scores of a model on the test rows of a set, in lines, and as a picture."""
+    if picture is not None:
+        check_picture(picture)
     predictor = predictor_of(name)
     known = predictor.settings.get("columns", {})
     data, faults, note = read_test(
@@ -147,14 +151,31 @@ def scored(
     notes = [*note.splitlines(), *(f"left out: {fault}" for fault in faults)]
     for each in filter(None, [*notes, doubt(len(data.test))]):
         say(f"bertcore: {each}", error=True)
-    guesses = plain(predictor.predict(data.test))
+    answers = predictor.predict(data.test)
+    guesses, labels = plain(answers), predictor.labels
     found = predictor.task.score(data.test, guesses)
     rows = f"{many(len(data.test), 'test row')} of {data.name}"
     yield f"{name} on {rows}: {scores_in_words(found)}"
-    for label, each in predictor.task.details(
-        data.test, guesses, predictor.labels
-    ).items():
+    shares = Probabilities.of(predictor.task, data.test, answers, labels)
+    ranked = {} if shares is None else shares.average_precision()
+    for label, each in predictor.task.details(data.test, guesses, labels).items():
+        if label in ranked:
+            each = {**each, "average_precision": ranked[label]}
         yield f"  {label}: {scores_in_words(each)}"
+    if shares is not None:
+        yield f"  {shares}"
+    if picture is not None:
+        yield _drawn(picture, shares, predictor.kind)
+
+
+def _drawn(picture: Path, shares: Probabilities | None, kind: str) -> str:
+    if shares is None:
+        raise ValueError(
+            f"a model for {kind} gives no probability of each label, so there is "
+            "nothing to draw; leave --picture out"
+        )
+    shares.draw(picture)
+    return f"{picture} shows precision and recall, and how far probabilities hold"
 
 
 def doubt(count: int) -> str:

@@ -24,6 +24,7 @@ From texts to a model of your own:
   bertcore resume my-run                             nothing is lost
   bertcore info my-run                               what is that?
   bertcore evaluate my-run
+  bertcore doctor my-run                             why does it not learn?
   bertcore export my-run my-model                    for transformers, too
 
 \b

@@ -181,6 +181,10 @@ def score(
     task: TaskName,
     on_fault: OnFault = "stop",
     encoding: Encoding = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="Draw precision, recall and calibration: .png, .svg, .pdf."),
+    ] = None,
     **others: Any,
 ) -> None:
     """How good a fine-tuned model is on test rows.
@@ -188,14 +192,17 @@ def score(
     Of a file of your own all rows count; of a folder those of test.jsonl. Columns are
     called as in the rows that it has learnt from, or as usual.
 
+    Of classes and labels it tells precision, recall, F1 and average precision of each,
+    and how far the model's probabilities are from what comes true.
+
     \b
       bertcore score my-topics topics
-      bertcore score my-topics other-rows.jsonl
+      bertcore score my-topics other-rows.jsonl --picture my-topics.png
     """
     from bertcore.command.answering import scored
 
     given = columns_in(given_options(context_))
-    for line in scored(model, task, on_fault, given, encoding):
+    for line in scored(model, task, on_fault, given, encoding, picture):
         say(line)
 
 

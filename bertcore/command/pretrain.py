@@ -276,6 +276,27 @@ def info(
     typer.echo(f"{ENCODER}, from {describe(ENCODER)}")
 
 
+def doctor(
+    name: Annotated[str, typer.Argument(help=f"A run of finetune, too. {ANY_MODEL}")],
+) -> None:
+    """Why a run does not learn, and what to do about it.
+
+    It reads what the folder of a run holds, finished or not: losses, learning rates,
+    gradients, evaluations and weights. It finds a loss that stays or rises, a learning
+    rate that is too low or too high, answers that are always the same, labels that
+    were shifted or shuffled, parameters that no gradient reaches, and texts that say
+    nothing.
+
+    \b
+      bertcore doctor my-run
+      bertcore doctor my-topics
+    """
+    from bertcore.training.doctor import diagnose
+
+    for line in diagnose(name).lines():
+        typer.echo(line)
+
+
 def benchmark(
     plan: Annotated[PlanName, typer.Option(help="Whose model to train.")] = "mini",
     seconds: Annotated[float, typer.Option(help="Of training.", min=0.0)] = 10.0,
@@ -365,5 +386,6 @@ COMMANDS = {
     "parameters": parameters,
     "info": info,
     "fits": fits,
+    "doctor": doctor,
     "benchmark": benchmark,
 }

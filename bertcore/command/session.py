@@ -105,7 +105,8 @@ def session(job: Job) -> None:
         if world.leads:
             job.report(bool(stopped))
     except Diverged as error:
-        if world.leads and run is not None and run.best is not None:
+        if world.leads and run is not None:
+            run.write_card()
             job.keep(run)
         say(f"bertcore: {error}", error=True)
         raise typer.Exit(DIVERGED) from error

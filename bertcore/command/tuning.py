@@ -265,8 +265,9 @@ class TuningJob(Job):
             notes.append(f"{many(len(faults), 'fault')}, listed in {listed}")
         notes += [*note.splitlines(), *filter(None, [self.start.note])]
         notes += filter(None, [doubt(len(data.test))])
-        if self.tuning.stride is not None and data.kind != "answers":
-            notes.append(f"--stride is for answers alone: {data.kind} has no windows")
+        in_windows = data.kind == "answers" or self.tuning.windows
+        if self.tuning.stride is not None and not in_windows:
+            notes.append("--stride is for windows: of answers, or with --windows")
         if not data.valid:
             notes.append("no rows to validate, so the last weights are kept")
         if not data.test:
@@ -303,7 +304,9 @@ class TuningJob(Job):
         # Of the same seed the model is that of an earlier session.
         first = not folder.card or folder.seed == seed
         if run.progress.step and (first or better):
-            run.save(folder.path)
+            # One that diverged before it was evaluated is no model to keep.
+            if run.best is not None or not run.progress.faults:
+                run.save(folder.path)
             folder.card = run.card()
             write_card(folder.path / CARD, folder.card)
         if run.ended:

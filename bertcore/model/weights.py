@@ -151,7 +151,7 @@ def loaded(
         FileNotFoundError: if there is no such checkpoint.
         ValueError: if its files are damaged or do not fit the model.
     """
-    path = _weights_file(folder_or_name)
+    path = weights_file(folder_or_name)
     for part in _parts(path):  # on the hub each is fetched by itself
         find_file(folder_or_name, part)
     with torch.device("meta"):  # no memory, no random numbers: all is overwritten
@@ -163,7 +163,7 @@ def loaded(
     return model.eval()
 
 
-def _weights_file(folder_or_name: str | Path) -> Path:
+def weights_file(folder_or_name: str | Path) -> Path:
     """The file that holds a checkpoint's weights, or lists those that do."""
     try:
         return find_file(folder_or_name, *_FILES)

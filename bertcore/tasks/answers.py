@@ -36,6 +36,7 @@ from bertcore.tasks.task import (
     Scored,
     class_loss,
     metrics_library,
+    window_spans,
 )
 from bertcore.text.batch import Slot
 from bertcore.text.fast_tokenizer import AnyTokenizer
@@ -272,7 +273,7 @@ class Answers(HeadedTask):
         # A model without the setting was saved when there was none.
         return {**settings, "unanswerable": settings["unanswerable"] is not False}
 
-    def objective(self, model: Any, smoothing: float = 0.0) -> nn.Module:
+    def objective(self, model: Any, smoothing: float = 0, pool: str = "") -> nn.Module:
         return SpanObjective(model)
 
     def head(self, labels: Labels) -> dict[str, Any]:
@@ -428,25 +429,15 @@ def windows(
             f"length={length} leaves no room for a context beside a question of "
             f"{len(query)} pieces; give {len(first) + 2} or more"
         )
-    stride = max(1, room // 2) if stride is None else stride
-    if not 1 <= stride <= room:
-        raise ValueError(
-            f"stride={stride}, but length={length} leaves room for {room} pieces "
-            f"beside a question of {len(query)}; give a stride of 1 to {room}, or "
-            "more length"
-        )
     places = _places(pieces, context)
     # What stands between two pieces, such as a space, belongs to the reach of both.
     borders = [(0, 0), *places, (len(context), len(context))]
-    parts, start = [], 0
-    while True:
-        end = min(start + room, len(pieces))
+    parts = []
+    for start, end in window_spans(len(pieces), room, stride):
         ids = [piece.id for piece in pieces[start:end]] + [tokenizer.sep_id]
         reach = borders[start][1], borders[end + 1][0]
         parts.append(Window(first, ids, places[start:end], reach))
-        if end == len(pieces):
-            return parts
-        start += stride
+    return parts
 
 
 def _places(pieces: list[Piece], context: str) -> list[tuple[int, int]]:

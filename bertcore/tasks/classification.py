@@ -7,9 +7,10 @@ import math
 import re
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import accumulate, chain, pairwise
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -42,6 +43,7 @@ from bertcore.tasks.task import (
     Scored,
     class_loss,
     metrics_library,
+    window_spans,
 )
 from bertcore.text.batch import Slot
 from bertcore.text.documents import USUAL_TEXT
@@ -53,6 +55,7 @@ _WANTED = {
 }
 
 
+POOLS = {"mean": torch.mean, "max": torch.amax}  # of a long text's windows
 USUAL = 0.5  # the threshold of a label about which validation rows say nothing
 _TRIED = torch.arange(1, 20) / 20  # thresholds
 _FIGURES = "precision", "recall", "f1"  # of a label
@@ -120,6 +123,43 @@ class TextObjective(nn.Module):
             text_states(self.model.bert, columns, **inputs), "b m w -> (b m) w"
         )
         return self.model.head(rearrange(first[taken], "p w -> p 1 w"))
+
+    def forward(self, targets: Tensor, **given: Tensor) -> Tensor:
+        """The sum over the texts, as `1`."""
+        return self.loss(self.scores(**given).float(), targets)[None]
+
+
+class WindowObjective(nn.Module):
+    """One answer a text, also where it is read in windows, and the sum of its loss."""
+
+    def __init__(
+        self,
+        model: BertForSequenceClassification,
+        loss: Loss,
+        pool: Callable[..., Tensor],
+    ) -> None:
+        """
+        Args:
+            model, loss: as for `TextObjective`.
+            pool: makes one of the scores of several windows.
+        """
+        super().__init__()
+        self.model, self.loss, self.pool = model, loss, pool
+        self.of_windows = TextObjective(model, loss)
+
+    def scores(self, windows: Tensor | None = None, **given: Tensor) -> Tensor:
+        """Logits, `n c`.
+
+        Args:
+            windows: how many of what is scored belong to each text, `n`; None: one.
+            given: what `TextObjective.scores` takes.
+        """
+        scores = self.of_windows.scores(**given)
+        if windows is None:
+            return scores
+        # Scores and not states: the head judges each window as it would a short text.
+        of_texts = scores.split(windows.tolist())
+        return torch.stack([self.pool(each, dim=0) for each in of_texts])
 
     def forward(self, targets: Tensor, **given: Tensor) -> Tensor:
         """The sum over the texts, as `1`."""
@@ -263,15 +303,50 @@ class TextTask(HeadedTask):
     def features(
         self, rows: Sequence[Any], reading: FeatureSettings, labels: Labels = ()
     ) -> Iterator[Feature]:
-        """A text or a pair each; what is too long is cut as the tokenizer cuts it."""
+        """A text or a pair each; what is too long is cut as the tokenizer cuts it.
+
+        Or its windows stand one after another in one feature, each with the special
+        tokens of a text of its own.
+        """
         numbers = {name: number for number, name in enumerate(labels)}
+        most = None if reading.windows else reading.length
         for number, row in enumerate(rows):
-            pieces = reading.tokenizer.encode_pieces(row.text, row.pair, reading.length)
+            pieces = reading.tokenizer.encode_pieces(row.text, row.pair, most)
             first = [piece.id for piece in pieces if not piece.segment]
             second = [piece.id for piece in pieces if piece.segment]
             known = getattr(row, self.right) is not None
             targets = self.targets_of(row, numbers) if known else []
-            yield Feature(number, first, second, [0], targets)
+            places: Sequence[tuple[int, int]] = ()
+            if len(first) > reading.length:
+                begin, *inner, end = first
+                spans = window_spans(len(inner), reading.length - 2, reading.stride)
+                parts = [[begin, *inner[start:stop], end] for start, stop in spans]
+                edges = [0, *accumulate(map(len, parts))]
+                first, places = [*chain(*parts)], [*pairwise(edges)]
+            yield Feature(number, first, second, [0], targets, places)
+
+    def inputs(self, features: Sequence[Feature], pad_id: int) -> dict[str, Tensor]:
+        counts = [len(feature.places) or 1 for feature in features]
+        inputs = super().inputs(_texts_of(features), pad_id)
+        if max(counts) == 1:
+            return inputs
+        return {**inputs, "windows": torch.tensor(counts)}
+
+    def sizes(self, features: Sequence[Feature]) -> Tensor:
+        return super().sizes(_texts_of(features))
+
+    def check_fit(self, model: Any, reading: FeatureSettings, labels: Labels) -> None:
+        super().check_fit(model, reading, labels)
+        if reading.windows not in (None, *POOLS):
+            raise ValueError(
+                f"windows={reading.windows!r}; give {' or '.join(POOLS)}, or leave it "
+                "out"
+            )
+        if reading.windows and reading.length < 3:
+            raise ValueError(
+                f"length={reading.length} leaves no room for a piece in a window, "
+                "which has two special tokens; give 3 or more"
+            )
 
     @staticmethod  # so that another kind can read the beginnings of texts, too
     def places(
@@ -290,11 +365,18 @@ class TextTask(HeadedTask):
             seen[slot.row] += 1
         return {"columns": columns, "taken": torch.tensor(taken)}
 
-    def objective(self, model: Any, smoothing: float = 0.0) -> nn.Module:
+    def objective(self, model: Any, smoothing: float = 0, pool: str = "") -> nn.Module:
+        if pool:
+            return WindowObjective(model, self.loss, POOLS[pool])
         return TextObjective(model, self.loss)
 
     def fit(self, rows: Sequence[Any], tuning: Any) -> Settings:
         pairs = {row.pair is not None for row in rows}
+        if tuning.windows and True in pairs:
+            raise ValueError(
+                f"windows={tuning.windows!r} is for single texts, and there are pairs; "
+                "leave it out"
+            )
         return {"pairs": pairs.pop() if len(pairs) == 1 else None}
 
     def answers(self, rows: Sequence[Row], scored: Scored, fitted: Fitted) -> list[Any]:
@@ -302,6 +384,15 @@ class TextTask(HeadedTask):
 
     def as_object(self, row: Any, answer: Any) -> dict[str, Any]:
         return {**_given(row), **answer._asdict()}
+
+
+def _texts_of(features: Sequence[Feature]) -> list[Feature]:
+    """The features, with each window of a long text apart."""
+    return [
+        feature._replace(first=feature.first[start:end])
+        for feature in features
+        for start, end in feature.places or [(0, None)]
+    ]
 
 
 def _given(row: Any) -> dict[str, str]:

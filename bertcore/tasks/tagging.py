@@ -311,7 +311,7 @@ class Tagging(HeadedTask):
     def scores_in(self, feature: Feature) -> int:
         return len(feature.asked)
 
-    def objective(self, model: Any, smoothing: float = 0.0) -> nn.Module:
+    def objective(self, model: Any, smoothing: float = 0, pool: str = "") -> nn.Module:
         return TokenObjective(model)
 
     def decides(self, fitted: Fitted) -> str:

@@ -34,6 +34,7 @@ _ALONE = {
     "tied": (False, "writing"),
     "class_weights": (None, "classification"),
     "choose_threshold": (False, "classification"),
+    "windows": (None, "classification, regression, multilabel"),
     "unanswerable": (None, "answers"),
 }
 
@@ -46,7 +47,8 @@ class Feature(NamedTuple):
     named, as all are read. `targets` is what is right there: a class or a number for
     each place, or for each label 0 or 1; of an answer, its first and last place; the
     ids of what is to be written. It is empty if that is not known. `places` are those
-    of `Window`.
+    of `Window`; of a long text that is read in windows, they say where in `first` each
+    window begins and ends.
     """
 
     row: int
@@ -65,16 +67,18 @@ class Feature(NamedTuple):
 class FeatureSettings(NamedTuple):
     """How rows become features: with which pieces, and in how many tokens.
 
-    `length` is the most tokens of a feature. `stride` is for answers: how many pieces
-    further on in the context the next window begins; None is half of what fits in.
-    `target` is for writing: the most tokens of what is written, [CLS] and [SEP]
-    included.
+    `length` is the most tokens that are read at once. `stride` is for windows: how many
+    pieces further on the next one begins; None is half of what fits in. `target` is for
+    writing: the most tokens of what is written, [CLS] and [SEP] included. `windows`
+    says what the scores of a long text's windows become: their "mean" or their "max";
+    None cuts the text off.
     """
 
     tokenizer: AnyTokenizer
     length: int
     stride: int | None = None
     target: int = 64
+    windows: str | None = None
 
 
 Scored = Sequence[tuple[Feature, Any]]
@@ -159,12 +163,13 @@ class Task(RowKind):
         return torch.tensor(targets, dtype=self.target_type)
 
     @abstractmethod
-    def objective(self, model: Any, smoothing: float = 0.0) -> nn.Module:
+    def objective(self, model: Any, smoothing: float = 0, pool: str = "") -> nn.Module:
         """The module that gives a model's loss, and in `scores` what it answers.
 
         Args:
             model: one of this kind.
             smoothing: of labels, for writing.
+            pool: "mean" or "max", of the scores of a long text's windows.
         """
 
     @abstractmethod
@@ -198,7 +203,7 @@ class Task(RowKind):
         """ValueError if a field of a `Tuning` is set that makes no sense here."""
         for name, (usual, kind) in _ALONE.items():
             value = getattr(tuning, name)
-            if value != usual and kind != self.name:
+            if value != usual and self.name not in kind.split(", "):
                 raise ValueError(
                     f"{name}={value!r} for {self.name}: it is for {kind} alone; leave "
                     "it out"
@@ -521,6 +526,30 @@ def on_device(batch: Mapping[str, Tensor], module: nn.Module) -> dict[str, Tenso
     """A batch where a module computes."""
     device = next(module.parameters()).device
     return {name: value.to(device) for name, value in batch.items()}
+
+
+def window_spans(count: int, room: int, stride: int | None) -> list[tuple[int, int]]:
+    """Where overlapping windows over so many pieces begin and end.
+
+    Args:
+        count: of the pieces.
+        room: the most pieces of a window.
+        stride: from the beginning of one to the next; None is half of the room.
+
+    Raises:
+        ValueError: if pieces would stand between two windows.
+
+    >>> window_spans(7, room=4, stride=2)
+    [(0, 4), (2, 6), (4, 7)]
+    """
+    stride = max(1, room // 2) if stride is None else stride
+    if not 1 <= stride <= room:
+        raise ValueError(
+            f"stride={stride}, but a window has room for {room} pieces; give a stride "
+            f"of 1 to {room}, or more length"
+        )
+    starts = range(0, max(0, count - room) + stride, stride)
+    return [(start, min(start + room, count)) for start in starts]
 
 
 def check_length(name: str, length: int, part: str, positions: int) -> None:

@@ -225,7 +225,7 @@ class Writing(Task):
 
     # The model
 
-    def objective(self, model: EncoderDecoder, smoothing: float = 0.0) -> nn.Module:
+    def objective(self, model: Any, smoothing: float = 0, pool: str = "") -> nn.Module:
         return WritingObjective(model, smoothing)
 
     def check_model(self, model: Pretrained) -> None:

@@ -230,6 +230,9 @@ def check_identity(then: dict[str, Any], now: dict[str, Any], folder: Path) -> N
     """ValueError if a checkpoint is of another run, naming what differs, both ways."""
     if "recipe" in then:  # of an earlier version it lacks the fields that are new
         then = {**then, "recipe": Recipe(**then["recipe"]).to_dict()}
+    if "tuning" in then:  # where what is new is None if nobody asks for it
+        new = dict.fromkeys(now.get("tuning", ()))
+        then = {**then, "tuning": {**new, **then["tuning"]}}
     for part in now:
         if then.get(part) == now[part]:
             continue

@@ -181,6 +181,13 @@ class Distillation(TaskRun):
                 f"class_weights={tuning.class_weights!r}: a student learns from its "
                 "teacher's probabilities; leave it out"
             )
+        readings = [teacher.reading] if isinstance(teacher, Predictor) else []
+        for each in filter(None, [tuning, *readings]):
+            if each.windows:
+                raise ValueError(
+                    f"windows={each.windows!r}: student and teacher are compared on "
+                    "whole texts; leave it out"
+                )
         self.mix, self.unlabelled = mix or LossWeights(), list(unlabelled)
         self.teacher, self._outputs = teacher, list[TeacherOutput]()
         super().__init__(data, student, tuning, **options)

@@ -291,6 +291,11 @@ def _card(run: Run, results: Mapping[str, Any]) -> dict[str, Any]:
         device=device_name(settings.device),
         **about,
         parameters=sum(p.numel() for p in run.model.parameters()),
+        parameters_learnt=sum(
+            p.numel() for p in run.model.parameters() if p.requires_grad
+        ),
+        without_gradient=run.optimisers.without_gradient() if progress.step else [],
+        updates=run.history.stretches(),
         precision=str(settings.precision).removeprefix("torch."),
         processes=settings.world.size,
         compiled=settings.compile,

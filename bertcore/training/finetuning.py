@@ -7,15 +7,16 @@ run.score(run.data.test)
 """
 
 import copy
+import math
 import shutil
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from math import ceil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bertcore.model.config import BertConfig
@@ -54,12 +55,16 @@ BEST = "best."  # before the names of the best weights so far, in a checkpoint
 
 
 class TaskEvaluation(NamedTuple):
-    """The scores on the validation rows after so many epochs."""
+    """The scores on the validation rows after so many epochs.
+
+    `always` is the answer that all of them got, if it was one where several are right.
+    """
 
     epoch: float
     step: int
     seconds: float
     scores: dict[str, float]
+    always: str = ""
 
     def __str__(self) -> str:
         return (
@@ -161,9 +166,17 @@ class TaskRun(Run):
             reading.tokenizer.pad_id,
         )
 
-    def score(self, rows: Sequence[Any]) -> dict[str, float]:
-        """The scores of the model, as it is, on rows that say what is right."""
-        return self.predictor.task.score(rows, plain(self.predictor.predict(rows)))
+    def score(
+        self, rows: Sequence[Any], guesses: Sequence[Any] | None = None
+    ) -> dict[str, float]:
+        """The scores of the model, as it is, on rows that say what is right.
+
+        Args:
+            rows: of the kind of the run.
+            guesses: what it says of them, if it was asked already.
+        """
+        guesses = plain(self.predictor.predict(rows)) if guesses is None else guesses
+        return self.predictor.task.score(rows, guesses)
 
     @property
     def best(self) -> TaskEvaluation | None:
@@ -201,7 +214,7 @@ class TaskRun(Run):
     def is_due(self, record: Record) -> bool:
         """So many times in an epoch, and at the end."""
         epoch = len(self.batches.features) / self.recipe.batch
-        due = ceil((len(self.evaluations) + 1) * (epoch / self.tuning.looks))
+        due = math.ceil((len(self.evaluations) + 1) * (epoch / self.tuning.looks))
         return record.step >= due or record.step == self.recipe.steps
 
     def evaluate(self) -> None:
@@ -209,11 +222,14 @@ class TaskRun(Run):
         world, progress, over = self.settings.world, self.progress, 0.0
         # The other processes only count; the first says whether patience is over.
         none = {self.predictor.task.decides(self.predictor): 0.0}
+        scores, always, valid = none, "", self.data.valid
         if world.leads:
-            self.predictor.choose(self.data.valid)
-        scores = self.score(self.data.valid) if world.leads else none
+            self.predictor.choose(valid)
+            guesses = plain(self.predictor.predict(valid))
+            scores = self.score(valid, guesses)
+            always = _always(map(self.predictor.task.truth, valid), guesses)
         epoch = progress.step * self.recipe.batch / len(self.batches.features)
-        at = TaskEvaluation(epoch, progress.step, progress.seconds, scores)
+        at = TaskEvaluation(epoch, progress.step, progress.seconds, scores, always)
         self.evaluations.append(at)
         if world.leads:
             if self.best is at:
@@ -278,7 +294,6 @@ class TaskRun(Run):
         if self.best:
             results |= {"validation": self.best.scores, "epochs": self.best.epoch}
         data = self.data
-        learnt = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         return {
             "what": f"Fine-tuning of {an(type(self.model))}",
             "data": f"{data.name}: {data.source}",
@@ -286,7 +301,6 @@ class TaskRun(Run):
             "weights": str(start),
             "tuning": self.tuning.to_dict(),
             "rows": [len(part) for part in (data.train, data.valid, data.test)],
-            "parameters_learnt": learnt,
             "curve": [list(at) for at in self.evaluations],
         }
 
@@ -297,6 +311,22 @@ class FineTuning(TaskRun):
     def objective_and_batches(self) -> "tuple[nn.Module, TaskBatches]":
         """The task's own loss on the rows to train on."""
         return self.predictor.objective, self.task_batches(self.data.train)
+
+    def about(self) -> dict[str, Any]:
+        about, features = super().about(), self.batches.features
+        data, task = self.data, self.predictor.task
+        if self.best:  # what it must beat on the same rows
+            simplest = task.majority(data, data.valid)
+            about["results"]["majority"] = task.score(data.valid, simplest)
+        balanced = self.tuning.class_weights is not None
+        line = constant_loss(task.targets(features), balanced)
+        unknown = self.predictor.reading.tokenizer.unk_id
+        pieces = [id for f in features for id in (*f.first, *f.second)]
+        about["results"] |= {
+            "constant_loss": line,
+            "unknown_pieces": round(pieces.count(unknown) / len(pieces), 4),
+        }
+        return about
 
     @property
     def losses(self) -> list[float]:
@@ -312,6 +342,50 @@ def finetune(
 ) -> FineTuning:
     """Fine-tune to the end; arguments and errors are those of `FineTuning`."""
     return FineTuning(data, weights, tuning, **options).run()
+
+
+def constant_loss(targets: Tensor, balanced: bool = False) -> float | None:
+    """The least loss of a model that gives all rows the same scores, in nats.
+
+    Args:
+        targets: of classes or tags their numbers, `t`, whose entropy it is; of labels
+            0 or 1 for each, `t c`; of numbers these, `t`, whose variance it is.
+        balanced: whether each class counts the same in the loss, however rare it is.
+
+    Returns:
+        None for other targets, such as the two ends of an answer.
+
+    >>> round(constant_loss(torch.tensor([0, 1, 1, 0])), 3)
+    0.693
+    """
+    if targets.is_floating_point() and targets.dim() == 1:
+        return targets.var(correction=0).item()
+    if targets.is_floating_point():
+        share = targets.mean(0)
+        return F.binary_cross_entropy(share, share).item()
+    if targets.dim() > 1:
+        return None
+    counts = targets.bincount()
+    share = counts / counts.sum()
+    # If all count the same, the best guess is that all are as likely.
+    if balanced:
+        return math.log((counts > 0).sum())
+    return torch.special.entr(share).sum().item()
+
+
+def _always(truth: Iterable[Any], guesses: Iterable[Any]) -> str:
+    """The one answer that was given where several are right; "" if there were more."""
+    several, given = len(_different(truth)) > 1, _different(guesses)
+    return "".join(given) or "nothing" if several and len(given) < 2 else ""
+
+
+def _different(answers: Iterable[Any]) -> set[str]:
+    """Different answers in words; of tags each counts, of numbers three digits."""
+    found: set[str] = set()
+    for answer in answers:
+        each = answer if isinstance(answer, tuple | list) else [answer]
+        found |= {f"{n:.3g}" if isinstance(n, float) else str(n) for n in each}
+    return found
 
 
 def _merged(predictor: Predictor) -> Predictor:
@@ -351,6 +425,7 @@ def _new_predictor(
         length=tuning.length or min(LENGTH, read),
         stride=tuning.stride,
         target=tuning.target_length or min(TARGET, written),
+        windows=tuning.windows,
     )
     # What does not learn: a frozen body, or all of it but its low-rank changes.
     if tuning.rank is not None:
@@ -364,7 +439,7 @@ def _new_predictor(
             )
         add_low_rank(model, tuning.rank, seed=tuning.seed)
     task.freeze(model, tuning.frozen)
-    objective = task.objective(model, tuning.label_smoothing)
+    objective = task.objective(model, tuning.label_smoothing, tuning.windows or "")
     if tuning.class_weights:
         task.weigh(objective, data.train, data.labels)
     settings = {"columns": dict(data.columns), **task.fit(data.train, tuning)}

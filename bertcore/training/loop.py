@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
+from statistics import fmean
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
@@ -412,6 +413,26 @@ class History:
         if len(self.rows) > MOST:
             self.every *= 2
             self.rows = [row for row in self.rows if row[0] % self.every == 0]
+
+    def stretches(self, most: int = 40) -> list[list[float | None]]:
+        """The run in so many stretches: last step, loss, learning rate, gradient.
+
+        The loss is the mean, the other two are the highest. Updates that were left out
+        count in none of them; None where no other is in the stretch.
+        """
+        names = "masked_lm", "learning_rate", "gradient"
+        columns = [self.COLUMNS.index(name) for name in names]
+        size = -(-len(self.rows) // most) or 1
+        found: list[list[float | None]] = []
+        for start in range(0, len(self.rows), size):
+            part = self.rows[start : start + size]
+            kept = [[row[n] for n in columns] for row in part]
+            sound = [row for row in kept if math.isfinite(row[0] + row[2])]
+            found.append([part[-1][0], None, None, None])
+            if sound:
+                losses, rates, gradients = zip(*sound, strict=True)
+                found[-1][1:] = fmean(losses), max(rates), max(gradients)
+        return found
 
     def column(self, name: str) -> list[Any]:
         """One of `COLUMNS`, over all rows that were kept."""

@@ -114,6 +114,22 @@ class Optimisers:
             for kind, value in values.items()
         }
 
+    def without_gradient(self) -> list[str]:
+        """The parameters that no gradient has reached, when updates have been made.
+
+        Of optimisers that share their state among processes nothing is known: [].
+        """
+        found = []
+        for optimiser, _ in self.parts:
+            if hasattr(optimiser, "consolidate_state_dict"):
+                return []
+            for parameter in _parameters(optimiser):
+                moments = optimiser.state.get(parameter, {})
+                # Both moments are 0 to the bit if every gradient was.
+                if not any(v.any() for kind, v in moments.items() if kind != "step"):
+                    found.append(self.names[parameter])
+        return found
+
     def load(self, state: dict[str, Tensor]) -> None:
         """Take over what `state` returned."""
         by_name: dict[str, dict[str, Tensor]] = {}

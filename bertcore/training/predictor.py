@@ -52,7 +52,9 @@ class Predictor:
         self.task.check_model(model)
         self.task.check_fit(model, reading, labels)
         self.model, self.reading, self.labels = model, reading, tuple(labels)
-        self.objective = objective or self.task.objective(model)
+        self.objective = objective or self.task.objective(
+            model, pool=reading.windows or ""
+        )
         self.settings = self.task.complete(settings, reading, self.labels)
 
     @property
@@ -87,6 +89,7 @@ class Predictor:
             "length": self.reading.length,
             "stride": self.reading.stride,
             "target": self.reading.target,
+            "windows": self.reading.windows,
         }
         write_json(folder / TASK, {**about, **self.task.to_json(self.settings)})
 

@@ -31,6 +31,7 @@ from bertcore.training.objectives import (
 from bertcore.training.recipe import Recipe
 
 KEPT = "kept"  # the folder of the models that are kept at moments
+_COUNTED = 1_000_000  # ids of which those of the unknown piece are counted
 
 
 class Evaluation(NamedTuple):
@@ -203,7 +204,8 @@ class Pretraining(Run):
         self.write_card()
 
     def about(self) -> dict[str, Any]:
-        results: dict[str, Any] = {}
+        unknown = self.store.ids[:_COUNTED] == self.tokenizer.unk_id
+        results: dict[str, Any] = {"unknown_pieces": round(float(unknown.mean()), 4)}
         if self.evaluations:
             results["held_out"] = self.evaluations[-1].quality._asdict()
         if self.held_out is not None:

@@ -316,8 +316,11 @@ class Tuning:
         clip: the longest that the gradient may be; 0 is no limit.
         length: the most tokens of a text, pair or window (what the model can take, up
             to 128).
-        stride: of windows over a context, for answers (half of what fits beside a
-            question).
+        stride: how many pieces after a window the next one begins, in a context or,
+            with `windows`, in a text (half of what fits in).
+        windows: for classification, regression and multilabel, read a text that is
+            longer than `length` in windows, and take the "mean" or the "max" of their
+            scores (it is cut off).
         target_length: for writing, the most tokens of what is written (what the
             decoder can take, up to 64).
         label_smoothing: for writing, the share of each token's truth that is spread
@@ -351,6 +354,7 @@ class Tuning:
     clip: float = 1.0
     length: int | None = None
     stride: int | None = None
+    windows: Literal["mean", "max"] | None = None
     target_length: int | None = None
     label_smoothing: float = 0.0
     class_weights: Literal["balanced"] | None = None
@@ -384,6 +388,10 @@ class Tuning:
             raise ValueError(
                 f"class_weights={self.class_weights!r}; give 'balanced', or leave it "
                 "out"
+            )
+        if self.windows not in (None, "mean", "max"):
+            raise ValueError(
+                f"windows={self.windows!r}; give 'mean' or 'max', or leave it out"
             )
         if self.frozen and self.rank is not None:
             raise ValueError(

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -119,6 +120,34 @@ def test_a_folder_for_everyone(kind: str, done, capsys) -> None:
     assert ("\n  dogs: precision " in printed) == (kind == "multilabel")
     if kind == "classification":
         assert card["results"]["test"]["accuracy"] == 1
+
+
+@pytest.mark.parametrize("kind", ["classification", "multilabel"])
+def test_rare_classes_in_numbers_and_in_a_picture(
+    kind: str, done, tmp_path, monkeypatch, capsys
+) -> None:
+    out, picture = str(done[kind]), tmp_path / "a.svg"
+    asked = ["score", out, str(done[kind].parent), "--picture", str(picture)]
+    assert main(asked) == 0
+    printed = capsys.readouterr().out
+    precise = 1 if kind == "classification" else r"\d\.\d{3}"
+    assert re.search(rf"f1 \d\.\d{{3}}, average precision {precise}", printed)
+    assert re.search(r"calibration error 0\.\d{3} \(10 bins\)\n", printed)
+    assert f"{picture} shows precision and recall" in printed
+    assert picture.read_text("utf8").count("<svg") == 1
+    assert main([*asked[:3], "--picture", "a.bmp"]) == 1
+    assert "a.bmp is no picture that can be drawn; give a" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main(asked) == 1
+    assert "a picture needs the library matplotlib" in capsys.readouterr().err
+
+
+def test_no_picture_where_there_is_no_probability(done, tmp_path, capsys) -> None:
+    out, picture = done["tagging"], tmp_path / "a.svg"
+    assert main(["score", str(out), str(out.parent), "--picture", str(picture)]) == 1
+    printed, error = capsys.readouterr()
+    assert "a model for tagging gives no probability of each label" in error
+    assert " on 12 test rows " in printed and not picture.exists()
 
 
 def test_transformers_says_the_same(done) -> None:
@@ -473,7 +502,7 @@ def test_a_finished_model_is_lost_only_if_told(model, tmp_path, capsys) -> None:
     write(tmp_path / "my.jsonl", some[1:])
     refused("of other rows")
     assert main([*same, "--replace", "--stride", "8"]) == 0
-    note = "bertcore: --stride is for answers alone: classification has no windows"
+    note = "bertcore: --stride is for windows: of answers, or with --windows"
     assert note in capsys.readouterr().err
     assert main([*same, "--replace"]) == 0
     before = (out / "model.safetensors").read_bytes()
@@ -540,6 +569,23 @@ def test_numbers_that_are_none_end_with_3(model, tmp_path, capsys) -> None:
     assert main(tune(data, tmp_path / "out", "regression", model, *options)) == 3
     error = capsys.readouterr().err
     assert "left out: the length of its gradient" in error and "in a row" in error
+    # Before it is evaluated it leaves a card, and no model that one could lose.
+    early = tune(data, tmp_path / "early", "regression", model, *options)
+    assert main([*early, "--batch", "2", "--epochs", "1"]) == 3
+    assert {"card.json", "model.safetensors"} & {
+        path.name for path in (tmp_path / "early").iterdir()
+    } == {"card.json"}
+    assert main(["doctor", str(tmp_path / "early")]) == 0
+    assert main([*early, "--learning-rate", "0.001", "--epochs", "0.3"]) == 0
+    capsys.readouterr()
+    assert main(["doctor", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert " updates were left out, because their losses" in printed
+    assert "--learning-rate (it was 1e+30)" in printed
+    for name in ("card.json", "config.json"):  # as if it had been killed
+        (tmp_path / "out" / name).unlink(missing_ok=True)
+    assert main(["doctor", str(tmp_path / "out")]) == 1
+    assert "finetune writes them when a run ends or is" in capsys.readouterr().err
 
 
 def started(*command: str) -> subprocess.Popen:

@@ -333,7 +333,7 @@ def test_a_rare_class(tune, tmp_path, capsys) -> None:
     for found in predictor.predict(TEXTS):
         assert (found.label == "spam") == (found.probabilities["spam"] >= chosen[1])
     printed, _ = score(capsys, out, file)
-    assert printed.count("precision ") == 2
+    assert printed.count("average precision ") == 2
     rows = pandas.DataFrame({"text": TEXTS, "label": [n % 3 for n in range(80)]})
     rows.to_csv(file, index=False)
     _, error = tune(file, "classification", "--choose-threshold", status=1)

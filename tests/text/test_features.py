@@ -407,12 +407,12 @@ def test_faults_of_windows() -> None:
     with pytest.raises(ValueError, match=r"the context '\\x00 ' has no pieces; give a"):
         windows("a", "\x00 ", SMALL, 16, 4)
     wanted = (
-        "stride=13, but length=16 leaves room for 12 pieces beside a question of 1; "
+        "stride=13, but a window has room for 12 pieces; "
         "give a stride of 1 to 12, or more length"
     )
     with pytest.raises(ValueError, match=wanted):
         windows("a", "b", SMALL, 16, 13)
-    with pytest.raises(ValueError, match="stride=0, but length=16 leaves room for 12"):
+    with pytest.raises(ValueError, match="stride=0, but a window has room for 12"):
         windows("a", "b", SMALL, 16, 0)
     wanted = "length=6 leaves no room for a context beside a question of 3 p.*; give 7"
     with pytest.raises(ValueError, match=wanted):

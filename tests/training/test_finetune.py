@@ -294,8 +294,8 @@ def scripted(
     """Validation scores as given; returns what the weights were at each look."""
     seen: list[str] = []
 
-    def score(rows: list[Any]) -> dict[str, float]:
-        assert rows is here.data.valid
+    def score(rows: list[Any], guesses: list[Any]) -> dict[str, float]:
+        assert rows is here.data.valid and len(guesses) == len(rows)
         seen.append(digest(here.model))
         return {"accuracy": values[len(seen) - 1]}
 

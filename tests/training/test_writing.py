@@ -256,7 +256,7 @@ def test_what_is_saved_says_the_same(trained: FineTuning) -> None:
     assert saved.predict(WORDS) == here.predict(WORDS)
     usual = {"search": Search(15, start_id=2, stop_id=3)}
     assert saved.settings == here.settings == usual
-    assert saved.reading[1:] == here.reading[1:] == (16, None, 16)
+    assert saved.reading[1:] == here.reading[1:] == (16, None, 16, None)
     again = run(TUNING.replace(epochs=1), trained.folder, tokenizer=None)
     assert again.score(again.data.valid)["exact"] == 1
     assert json.loads((trained.folder / "card.json").read_text())["what"] == (
