@@ -193,7 +193,7 @@ def test_version(capsys: pytest.CaptureFixture) -> None:
         (["prepare", "--out", "x", "a.txt", "--size", "9", "--vocabulary", "v"],
          "leave --vocabulary out"),
         (["fill-mask", "A [MASK].", "--top", "0"], "--top"),
-        (["compare", "She runs."], "Missing argument 'OTHER'"),
+        (["compare", "She runs."], "Missing argument 'other'"),
     ],
 )  # fmt: skip
 def test_wrong_usage_ends_with_2(arguments, message, capsys) -> None:

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from tqdm import tqdm
 
+from bertcore.cards import make_card, write_card
 from bertcore.command import counted, say
 from bertcore.command.pretrain import ANY_MODEL
 from bertcore.command.text import Field
 from bertcore.files import ROWS, check_ending, ending_of, open_text, read_records
-from bertcore.sources import OUR_MODEL
+from bertcore.sources import OUR_MODEL, needs
 
+ABOUT = (
+    "BLiMP: of the pairs the percentage whose acceptable sentence has the higher "
+    "pseudo-log-likelihood, between the ends of Wilson's 95 % interval"
+)
 if TYPE_CHECKING:
     from bertcore.training.blimp import BlimpScores, MinimalPairs
     from bertcore.training.scoring import TextScore
@@ -136,24 +141,21 @@ def blimp(
       bertcore blimp --pairs-per-paradigm 20
       bertcore blimp --data my-blimp --model my-run --card blimp.json
     """
-    from bertcore.cards import make_card, write_card
-    from bertcore.sources import needs
     from bertcore.training.blimp import BlimpScores, judge, read_pairs
     from bertcore.training.devices import device_name, find_device
     from bertcore.training.run import load_trained
 
     needs("scipy.stats", "bertcore blimp")  # now, and not when all is done
-    trained, device = load_trained(model), find_device()
-    found = read_pairs(data, pairs_per_paradigm)
-    model_there, pairs = trained.model.to(device), found.pairs
-    judged = judge(pairs, model_there, trained.tokenizer, masking)
+    trained, tokenizer, *_ = load_trained(model)
+    found, device = read_pairs(data, pairs_per_paradigm), find_device()
+    pairs = found.pairs
+    judged = judge(pairs, trained.to(device), tokenizer, masking)
     bar = tqdm(judged, total=len(pairs), unit=" pairs", disable=None, leave=False)
     scores = BlimpScores.of(counted(bar, f"of {len(pairs):,} pairs compared"))
     _show_blimp(scores, found)
     if card is not None:
         about = make_card(
-            "BLiMP: of the pairs the percentage whose acceptable sentence has the "
-            "higher pseudo-log-likelihood, between the ends of Wilson's 95 % interval",
+            ABOUT,
             found.source,
             {**scores.results(), "equal sentences, left out": found.equal},
             ("torch", "scipy"),
