@@ -148,13 +148,12 @@ def blimp(
     needs("scipy.stats", "bertcore blimp")  # now, and not when all is done
     trained, tokenizer, *_ = load_trained(model)
     found, device = read_pairs(data, pairs_per_paradigm), find_device()
-    pairs = found.pairs
-    judged = judge(pairs, trained.to(device), tokenizer, masking)
-    bar = tqdm(judged, total=len(pairs), unit=" pairs", disable=None, leave=False)
-    scores = BlimpScores.of(counted(bar, f"of {len(pairs):,} pairs compared"))
+    judged = judge(found.pairs, trained.to(device), tokenizer, masking)
+    bar = tqdm(judged, total=len(found.pairs), disable=None, leave=False)
+    scores = BlimpScores.of(counted(bar, f"of {len(found.pairs):,} pairs compared"))
     _show_blimp(scores, found)
     if card is not None:
-        about = make_card(
+        made = make_card(
             ABOUT,
             found.source,
             {**scores.results(), "equal sentences, left out": found.equal},
@@ -164,8 +163,7 @@ def blimp(
             masking=masking,
             pairs_per_paradigm=pairs_per_paradigm,
         )
-        write_card(card, about)
-        say(f"{card}: the card of this run")
+        write_card(card, made)
 
 
 def _placed(
