@@ -16,6 +16,7 @@ from bertcore.command.text import Field
 from bertcore.files import ROWS, check_ending, ending_of, open_text, read_records
 from bertcore.sources import OUR_MODEL, needs
 
+UNKNOWN = "[UNK]", "<unk>"  # pieces of what is not in the vocabulary
 ABOUT = (
     "BLiMP: of the pairs the percentage whose acceptable sentence has the higher "
     "pseudo-log-likelihood, between the ends of Wilson's 95 % interval"
@@ -56,7 +57,8 @@ def score_text(
 
     Each piece is masked in turn. A line for each word: the logarithm of the
     probability of what stood there, in nats, and that of its pieces if it is cut into
-    several; then the sum. Nearer to 0 is likelier.
+    several; then the sum. Nearer to 0 is likelier. Of a word that is not in the
+    vocabulary the score is that of [UNK], whatever the word.
 
     \b
       bertcore score-text "The river flows into the sea."
@@ -207,11 +209,11 @@ def _scores(
 
 
 def _show(score: "TextScore") -> None:
-    """A line for each word, with its pieces if there are several; the sum."""
+    """A line for each word, with its pieces if they tell more; the sum."""
     typer.echo(score.text)
     for word, pieces in score.words:
         line = f"{sum(piece.log_probability for piece in pieces):>8.2f}  {word}"
-        if len(pieces) > 1:
+        if len(pieces) > 1 or pieces[0].piece in UNKNOWN:
             each = (f"{piece.piece} {piece.log_probability:.2f}" for piece in pieces)
             line = f"{line:<26}  {', '.join(each)}"
         typer.echo(line)

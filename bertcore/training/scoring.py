@@ -179,11 +179,11 @@ def _pieces(text: str, tokenizer: AnyTokenizer, positions: int) -> list[Piece]:
     """The pieces of a text; ValueError if it cannot be scored."""
     if not isinstance(text, str):
         raise ValueError(f"is a {type(text).__name__}; give a str")
-    mask = tokenizer.vocabulary[tokenizer.mask_id]
-    if mask in text:
-        raise ValueError(
-            f"holds {mask}; give whole sentences, because each piece is masked in turn"
-        )
+    for mask in ("[MASK]", tokenizer.vocabulary[tokenizer.mask_id]):
+        if mask in text:
+            raise ValueError(
+                f"holds {mask}; give whole sentences: each piece is masked in turn"
+            )
     pieces = tokenizer.pieces(text)
     if not pieces:
         raise ValueError("is empty; give a sentence")

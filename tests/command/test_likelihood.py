@@ -1,6 +1,7 @@
 """`bertcore score-text`, `compare` and `blimp`, and BLiMP in the card of a run."""
 
 import json
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -41,6 +42,8 @@ def test_a_text_is_shown_word_by_word(masking: str, capsys) -> None:
     head, land = found["pieces"][1:3]
     shown = f"head {head['log_probability']:.2f}, ##land {land['log_probability']:.2f}"
     assert lines[1].endswith(shown)
+    assert main(["score-text", "A ☃ melts.", "--masking", masking]) == 0
+    assert re.search(r" ☃ +\[UNK\] -\d", capsys.readouterr().out)
 
 
 def test_files_of_lines_and_of_rows(tmp_path: Path, capsys) -> None:
@@ -135,10 +138,10 @@ def test_blimp_is_a_table_and_a_card(folder: Path, tmp_path: Path, capsys) -> No
     table, found = shown.out.splitlines(), json.loads(card.read_text())
     results = found["results"]
     low, percent, high = results["overall"]
-    assert table[-2] == (
+    assert table[-1] == (
         f"{'all':<28}{percent:>5.1f} %  ({low:.1f} to {high:.1f})       9 pairs"
     )
-    assert [line[:28].strip() for line in table[:-2]] == [
+    assert [line[:28].strip() for line in table[:-1]] == [
         "anaphor agreement", "argument structure", "subject verb agreement"
     ]  # fmt: skip
     assert results["pairs"] == 9 and results["equal sentences, left out"] == 1
