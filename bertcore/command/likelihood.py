@@ -14,7 +14,7 @@ from bertcore.command import counted, say
 from bertcore.command.pretrain import ANY_MODEL
 from bertcore.command.text import Field
 from bertcore.files import ROWS, check_ending, ending_of, open_text, read_records
-from bertcore.sources import OUR_MODEL, needs
+from bertcore.sources import OUR_MODEL, many, needs
 
 UNKNOWN = "[UNK]", "<unk>"  # pieces of what is not in the vocabulary
 ABOUT = (
@@ -50,7 +50,7 @@ def score_text(
             ".bz2 or .xz."
         ),
     ] = None,
-    field: Field = "text",
+    field: Field = None,
     json: Objects = False,
 ) -> None:
     """How likely a masked language model finds a text.
@@ -169,22 +169,19 @@ def blimp(
 
 
 def _placed(
-    texts: list[str] | None, file: Path | None = None, field: str = "text"
+    texts: list[str] | None, file: Path | None = None, field: str | None = None
 ) -> Iterator[tuple[str, str]]:
-    """Texts, or those of a file without its blank lines, each with its place."""
+    """Texts, or those of a file without its blank ones, each with its place."""
     if file is None:
         yield from ((f"text {n}", text) for n, text in enumerate(texts or (), 1))
         return
+    from bertcore.text.documents import row_texts
+
     path = file.expanduser()
-    check_ending(path, (ending_of(path),))  # it is there
-    if ending_of(path) in ROWS:
-        for place, row in read_records(path, [field]):
-            if not isinstance(row.get(field), str):
-                raise ValueError(
-                    f"{place} has no text in {field!r}; give --field one of "
-                    f"{', '.join(row)}"
-                )
-            yield place, row[field]
+    ending = check_ending(path, (ending_of(path),))  # any, if it is there
+    if ending in ROWS:
+        found = row_texts(read_records(path), str(path), field)
+        yield from ((place, text) for place, text in found if text.strip())
         return
     with open_text(path) as lines:
         for number, line in enumerate(lines, 1):
@@ -228,13 +225,11 @@ def _show_blimp(scores: "BlimpScores", found: "MinimalPairs") -> None:
         interval = f"{low:.1f} to {high:.1f}"
         say(f"{name:<28}{percent:>5.1f} %  ({interval}){share.pairs:>8,} pairs")
     for count, what in (
-        (scores.ties, "counted as wrong: its two sentences have the same score"),
-        (found.equal, "left out: its two sentences are equal"),
+        (scores.ties, "counted as wrong: both sentences have the same score"),
+        (found.equal, "left out: both sentences are equal"),
     ):
         if count:
-            many = what.replace("its two", "their")
-            line = f"1 pair {what}" if count == 1 else f"{count:,} pairs {many}"
-            say(f"bertcore: {line}", error=True)
+            say(f"bertcore: {many(count, 'pair')} {what}", error=True)
 
 
 COMMANDS = {"score-text": score_text, "compare": compare, "blimp": blimp}

@@ -152,7 +152,7 @@ def _in_files(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         inside = sorted(each for each in path.rglob("*") if each.is_file())
         files = [each for each in inside if ending_of(each) in (".jsonl", ".parquet")]
     for file in files:
-        yield from read_records(file, FIELDS)
+        yield from read_records(file)
 
 
 def _on_hub(name: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -87,11 +87,10 @@ def test_what_score_text_refuses(tmp_path: Path, capsys) -> None:
     assert capsys.readouterr().err.count("give texts, or --file NAME: one of") == 2
     assert main(["score-text", "--file", str(tmp_path / "no.txt")]) == 1
     assert "no.txt; check the path" in capsys.readouterr().err
-    file = write(tmp_path / "rows.jsonl", [{"body": "A dog.", "n": 1}])
+    file = write(tmp_path / "rows.jsonl", [{"remark": "A dog.", "n": 1}])
     assert main(["score-text", "--file", str(file)]) == 1
-    assert "line 1 has no text in 'text'; give --field one of body, n" in (
-        capsys.readouterr().err
-    )
+    error = capsys.readouterr().err
+    assert "line 1: no 'text'; there is text in remark: give --field remark" in error
     assert main(["score-text", TEXT, "--model", ENCODER]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
@@ -134,7 +133,7 @@ def test_blimp_is_a_table_and_a_card(folder: Path, tmp_path: Path, capsys) -> No
     given = ["blimp", "--data", str(folder), "--card", str(card)]
     assert main([*given, "--pairs-per-paradigm", "3"]) == 0
     shown = capsys.readouterr()
-    assert "1 pair left out: its two sentences are equal" in shown.err
+    assert "1 pair left out: both sentences are equal" in shown.err
     table, found = shown.out.splitlines(), json.loads(card.read_text())
     results = found["results"]
     low, percent, high = results["overall"]

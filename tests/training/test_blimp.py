@@ -179,7 +179,7 @@ def test_nothing_to_read(tmp_path: Path) -> None:
         read_pairs(tmp_path / "none")
     table = tmp_path / "pairs.csv"
     table.write_text("sentence_good,sentence_bad\nA dog.,Dog a.\n")
-    with pytest.raises(ValueError, match="has no column UID, linguistics_term"):
+    with pytest.raises(ValueError, match="pairs.csv, line 2: no 'UID'; a pair has the"):
         read_pairs(table)
 
 
