@@ -4,7 +4,8 @@
     python benchmarks/scoring.py --card FILE.json      and record the run
 
 Our own BERT-mini with 8,192 pieces, on one core, from ids to the pseudo-log-likelihood
-(Salazar et al. 2020) of random sentences of an encyclopaedia. In each round three
+(Salazar et al. 2020) of random sentences of an encyclopaedia, first of short ones, as
+minimal pairs are, then of longer ones. In each round three
 versions score the same sentences in random order: the plain loop, which masks one piece
 and calls the model of transformers, then masks the next; the same with all masked
 copies of a sentence in one call; and ours. A ratio is a version's time divided by ours
@@ -18,6 +19,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import product
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded
 
@@ -25,7 +27,7 @@ import torch
 import transformers
 from measure import options, record, spread, timed
 from torch import Tensor, nn
-from tqdm import trange
+from tqdm import tqdm
 
 from bertcore import Tokenizer
 from bertcore.sources import OUR_MODEL, find_file
@@ -33,17 +35,17 @@ from bertcore.text.corpora import introductions
 from bertcore.training.run import load_trained
 from bertcore.training.scoring import score_texts
 
-SENTENCES = 24  # of each round
+CASES = {"up to 12 words": (5, 12, 48), "13 to 40 words": (13, 40, 8)}  # how many
 LOOP, COPIES, OURS = "a loop, piece by piece", "a loop, sentence by sentence", "ours"
 Versions = dict[str, Callable[[list[str]], list[float]]]
 
 
-def sentences() -> list[str]:
-    """Those of 5 to 40 words; they end where a capital follows a full stop."""
+def sentences(least: int, most: int) -> list[str]:
+    """Those of so many words; they end where a capital follows a full stop."""
     cut = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
     texts = (document.text for document in introductions().documents)
     found = (each for text in texts for each in cut.split(text))
-    return [each for each in found if 5 <= len(each.split()) <= 40]
+    return [each for each in found if least <= len(each.split()) <= most]
 
 
 def models() -> tuple[nn.Module, nn.Module]:
@@ -103,33 +105,34 @@ def main() -> None:
     given = options(__doc__.splitlines()[0])
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
-    both, texts, draw = models(), sentences(), random.Random(0)
+    both, draw = models(), random.Random(0)
     compared = versions(*both, Tokenizer.from_pretrained(OUR_MODEL))
+    texts = {case: sentences(*span) for case, (*span, _) in CASES.items()}
     for model in both:
         model.double()
-    some = draw.sample(texts, SENTENCES)
+    some = [text for each in texts.values() for text in draw.sample(each, 6)]
     check({name: score(some) for name, score in compared.items()}, 1e-5)
     for model in both:
         model.float()
     rounds: dict[str, list[float]] = defaultdict(list)
-    for _ in trange(given.rounds, leave=False):
-        some = draw.sample(texts, SENTENCES)
+    for _, case in tqdm([*product(range(given.rounds), CASES)], leave=False):
+        some = draw.sample(texts[case], CASES[case][-1])
         seconds, found = {}, {}
         for name in draw.sample(sorted(compared), len(compared)):
             seconds[name], found[name] = timed(lambda: compared[name](some))  # noqa: B023
         check(found, 1e-4)
         for name in (LOOP, COPIES):
-            rounds[f"{name}: ratio"].append(seconds[name] / seconds[OURS])
-        rounds["pieces of a sentence"].append(len(found[OURS]) / SENTENCES)
-        rounds["ours: pieces a second"].append(len(found[OURS]) / seconds[OURS])
+            rounds[f"{case}, {name}: ratio"].append(seconds[name] / seconds[OURS])
+        count = len(found[OURS])
+        rounds[f"{case}: pieces of a sentence"].append(count / len(some))
+        rounds[f"{case}, ours: pieces a second"].append(count / seconds[OURS])
     results = spread(rounds)
     record(
         given.card,
         "Pseudo-log-likelihoods of sentences on one core, beside loops over "
         "transformers: ratios of processor time, minimum, median and maximum over "
         "rounds",
-        f"{SENTENCES} random sentences a round; {introductions().source}; weights "
-        f"{OUR_MODEL}",
+        f"random sentences; {introductions().source}; weights {OUR_MODEL}",
         results,
         ("torch", "transformers"),
         threads=1,

@@ -94,7 +94,7 @@ def test_the_readme_quotes_the_card_of_writing() -> None:
 
 
 def test_the_readme_quotes_the_card_of_scoring() -> None:
-    """In this order: a call for each piece, and one for each sentence."""
+    """Short sentences, with a call for each piece, for each sentence; longer ones."""
     paragraph, results = quoted("scoring-speed.json")
     found = [value[1] for name, value in results.items() if name.endswith(": ratio")]
     expected = [round(ratio, 1) for ratio in found]
