@@ -93,6 +93,26 @@ def test_the_readme_quotes_the_card_of_writing() -> None:
     assert [float(n) for n in re.findall(r"([\d.]+) times", paragraph)] == found
 
 
+def test_the_readme_quotes_the_card_of_scoring() -> None:
+    """Short sentences, with a call for each piece, for each sentence; longer ones."""
+    paragraph, results = quoted("scoring-speed.json")
+    found = [value[1] for name, value in results.items() if name.endswith(": ratio")]
+    expected = [round(ratio, 1) for ratio in found]
+    assert [float(n) for n in re.findall(r"([\d.]+) times", paragraph)] == expected
+    assert found[0] >= 5
+
+
+def test_the_readme_quotes_the_card_of_blimp() -> None:
+    """The share of pairs, the ends of its interval, and how many pairs there were."""
+    paragraph, results = quoted("blimp-english-mini.json")
+    low, share, high = results["overall"]
+    assert f"in {share:.1f} % of {results['pairs']:,} pairs" in paragraph
+    assert f"{low:.1f} to {high:.1f} %" in paragraph
+    assert len(results["paradigms"]) == 67 and results["pairs"] % 67 == 0
+    card = json.loads((ROOT / "data/runs/blimp-english-mini.json").read_text("utf8"))
+    assert card["setting"]["model"] == "bert-from-scratch/english-mini"
+
+
 def test_the_readme_quotes_the_card_of_our_model() -> None:
     paragraph, results = quoted("pretraining-mini-english.json")
     assert f"{results['tokens'] / 1e6:.0f} million tokens" in paragraph

@@ -124,7 +124,7 @@ def _read(
             warnings.warn(f"{path} has no text", stacklevel=1)
     else:
         rows = read_records(path, encoding, errors)
-        for place, text in _row_texts(rows, str(path), field):
+        for place, text in row_texts(rows, str(path), field):
             yield from text_documents(text, Path(place).name)
 
 
@@ -242,7 +242,7 @@ def stream(
     rows = _streamed(load(name, config, split, streaming=True), name)
     return (
         document
-        for place, text in _row_texts(rows, name, field)
+        for place, text in row_texts(rows, name, field)
         for document in text_documents(text, place)
     )
 
@@ -261,7 +261,7 @@ def _streamed(
         ) from error
 
 
-def _row_texts(
+def row_texts(
     rows: Iterable[tuple[str, dict[str, Any]]], name: str, field: str | None
 ) -> Iterator[tuple[str, str]]:
     """The texts of rows, with their places; at the end a warning of blank ones."""

@@ -227,6 +227,8 @@ class SessionSettings:
         keep_at: moments at which a copy of the model stays in OUT/kept, such as
             10,30,60: in seconds of training, or in updates if the run's end is given so
             (--steps).
+        blimp: BLiMP's files, of whose pairs the card tells how many the model gets
+            right.
 
     Raises:
         ValueError: naming the field that makes no sense, and what would.
@@ -241,6 +243,7 @@ class SessionSettings:
     looks: int = 20
     tensorboard: bool = False
     keep_at: str | None = None
+    blimp: str | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("workers", 0), ("save_every", 0), ("looks", 1)):
