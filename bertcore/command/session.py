@@ -26,13 +26,7 @@ from bertcore.files import read_json
 from bertcore.sources import many, needs
 from bertcore.text.prepare import packaged
 from bertcore.training.adaptation import before_and_after, begin_adaptation, table
-from bertcore.training.blimp import (
-    SAMPLE,
-    BlimpScores,
-    MinimalPair,
-    judge,
-    read_pairs,
-)
+from bertcore.training.blimp import SAMPLE, BlimpScores, MinimalPair, judge, read_pairs
 from bertcore.training.checkpoint import checkpoints
 from bertcore.training.devices import Machine, World, join, leave, measure
 from bertcore.training.engine import CARD, CHECKPOINTS, Run

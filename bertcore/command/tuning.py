@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -15,17 +15,21 @@ from bertcore.command.answering import doubt
 from bertcore.command.options import flag_of
 from bertcore.command.session import Job, PretrainingJob, together
 from bertcore.files import read_json, write_json, write_text
-from bertcore.sources import many
+from bertcore.model.config import BertConfig
+from bertcore.model.variants.families import family_at
+from bertcore.sources import OUR_MODEL, find_file, many
 from bertcore.tasks import find_task
 from bertcore.tasks.loading import first_rows, is_named, read_set
 from bertcore.tasks.rows import Columns, TaskSet
+from bertcore.tasks.sets import sounds_tokenizer
+from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
 from bertcore.training.devices import World, device_name, precision_for
 from bertcore.training.engine import CARD, CHECKPOINTS, rows_digest
 from bertcore.training.finetuning import FineTuning
 from bertcore.training.loop import ComputeSettings, default_workers
 from bertcore.training.predictor import TASK, read_task
 from bertcore.training.recipe import Tuning
-from bertcore.training.run import RunDescription, asking, starting_model
+from bertcore.training.run import MODEL, RunDescription, asking, model_files
 
 FAULTS = "faults.txt"
 ASKED = "finetuning.json"  # while a run goes on: what was asked for, and what is done
@@ -35,6 +39,9 @@ FORMAT = "bertcore fine-tuning 1"
 REPEATED = ("out", "replace", "baselines", "digest", "checkpoint_activations")
 FREE = (*REPEATED, "precision", "seeds")
 OF_TUNING = tuple(Tuning.__dataclass_fields__)
+# Sets whose texts are not English, as the vocabularies of published models are.
+OWN_PIECES = {"sounds": sounds_tokenizer}
+_POSITIONS = 64  # of the small model that learns them, if no other is given
 
 
 def resumed(folder: Path, given: Mapping[str, Any]) -> Job:
@@ -432,3 +439,73 @@ def table(
         shown = "  ".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))
         lines.append(f"{which:<{wide}}  {shown}")
     return lines
+
+
+class StartingModel(NamedTuple):
+    """What `FineTuning` starts from, what it is called, and what to say of it."""
+
+    weights: str | BertConfig
+    tokenizer: AnyTokenizer
+    name: str
+    family: str = "bert"
+    note: str = ""
+
+    def check_kind(self, kind: str) -> None:
+        """ValueError if a model of this family cannot learn this kind of task."""
+        families = find_task(kind).families
+        if self.family not in families:
+            raise ValueError(
+                f"{self.name} is of the family {self.family}, which cannot learn "
+                f"{kind}; give --model one of {', '.join(families)}, or leave it out"
+            )
+
+
+def starting_model(task: str, model: str | None, random: bool) -> StartingModel:
+    """Weights, or only the sizes of their model.
+
+    A task with pieces of its own has them where weights are random.
+
+    Args:
+        task: its name, or a path.
+        model: a run of `bertcore pretrain`, a model's folder or a hub name; by default
+            ours, or for a task with pieces of its own a small one of random weights.
+        random: whether its weights are left behind.
+
+    Raises:
+        FileNotFoundError: if there is no such model, or the run has no checkpoint yet.
+        ValueError: if it is of no family that bertcore reads, or an encoder-decoder
+            with `random`.
+    """
+    pieces = OWN_PIECES[task]() if task in OWN_PIECES else None
+    if model is None and pieces is not None:
+        config = BertConfig.preset(
+            "tiny", vocab_size=len(pieces), max_positions=_POSITIONS
+        )
+        note = (
+            f"{task} has {len(pieces)} pieces of its own, which no published model "
+            "knows; so this starts from random weights, "
+            f"{many(config.layers, 'layer')} to read and {config.layers} to write, "
+            f"{config.hidden_size} wide"
+        )
+        return StartingModel(config, pieces, "random weights", note=note)
+    name = model or OUR_MODEL
+    weights = model_files(name)
+    # Of its own family, as in Python: a RoBERTa has other tables and other pieces.
+    published = read_json(find_file(weights, "config.json"))
+    family = published.get("model_type")
+    if family == "encoder-decoder":
+        if random:
+            raise ValueError(
+                f"--random takes the sizes of one BERT, and {name} is an "
+                "encoder-decoder; give --model a BERT, or leave --random out"
+            )
+        return StartingModel(weights, load_tokenizer(weights), name, family)
+    family, tokenizer = family_at(weights), load_tokenizer(weights)
+    if not random:
+        so_far = weights != name and Path(weights).name != MODEL
+        note = f"{name} has not ended: this starts from {weights}" if so_far else ""
+        return StartingModel(weights, tokenizer, name, family.name, note)
+    config = family.config.from_dict(published)
+    if pieces is not None:
+        tokenizer, config = pieces, config.replace(vocab_size=len(pieces))
+    return StartingModel(config, tokenizer, f"{name}, random weights", family.name)

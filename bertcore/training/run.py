@@ -24,9 +24,8 @@ from bertcore.model.variants.families import (
     masked_lm_classes,
 )
 from bertcore.model.weights import Pretrained
-from bertcore.sources import OUR_MODEL, find_file, find_optional, many
+from bertcore.sources import find_file, find_optional
 from bertcore.tasks import find_task
-from bertcore.tasks.sets import sounds_tokenizer
 from bertcore.tasks.task import an
 from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
 from bertcore.text.prepare import HELD_OUT, TRAIN, Prepared, open_prepared, packaged
@@ -76,9 +75,6 @@ FIXED = (
 )
 # Only where and how fast; each session may choose anew.
 FREE = tuple(SessionSettings.__dataclass_fields__)
-# Sets whose texts are not English, as the vocabularies of published models are.
-OWN_PIECES = {"sounds": sounds_tokenizer}
-_POSITIONS = 64  # of the small model that learns them, if no other is given
 
 
 def start_run(
@@ -569,73 +565,3 @@ def asking(name: str | Path) -> str:
         return rf"printf '{line}\n' | bertcore predict {name}".replace("\t", r"\t")
     context = " --context FILE" if task.reads_context else ""
     return f'bertcore predict {name} "{line}"{context}'
-
-
-class StartingModel(NamedTuple):
-    """What `FineTuning` starts from, what it is called, and what to say of it."""
-
-    weights: str | BertConfig
-    tokenizer: AnyTokenizer
-    name: str
-    family: str = "bert"
-    note: str = ""
-
-    def check_kind(self, kind: str) -> None:
-        """ValueError if a model of this family cannot learn this kind of task."""
-        families = find_task(kind).families
-        if self.family not in families:
-            raise ValueError(
-                f"{self.name} is of the family {self.family}, which cannot learn "
-                f"{kind}; give --model one of {', '.join(families)}, or leave it out"
-            )
-
-
-def starting_model(task: str, model: str | None, random: bool) -> StartingModel:
-    """Weights, or only the sizes of their model.
-
-    A task with pieces of its own has them where weights are random.
-
-    Args:
-        task: its name, or a path.
-        model: a run of `bertcore pretrain`, a model's folder or a hub name; by default
-            ours, or for a task with pieces of its own a small one of random weights.
-        random: whether its weights are left behind.
-
-    Raises:
-        FileNotFoundError: if there is no such model, or the run has no checkpoint yet.
-        ValueError: if it is of no family that bertcore reads, or an encoder-decoder
-            with `random`.
-    """
-    pieces = OWN_PIECES[task]() if task in OWN_PIECES else None
-    if model is None and pieces is not None:
-        config = BertConfig.preset(
-            "tiny", vocab_size=len(pieces), max_positions=_POSITIONS
-        )
-        note = (
-            f"{task} has {len(pieces)} pieces of its own, which no published model "
-            "knows; so this starts from random weights, "
-            f"{many(config.layers, 'layer')} to read and {config.layers} to write, "
-            f"{config.hidden_size} wide"
-        )
-        return StartingModel(config, pieces, "random weights", note=note)
-    name = model or OUR_MODEL
-    weights = model_files(name)
-    # Of its own family, as in Python: a RoBERTa has other tables and other pieces.
-    published = read_json(find_file(weights, "config.json"))
-    family = published.get("model_type")
-    if family == "encoder-decoder":
-        if random:
-            raise ValueError(
-                f"--random takes the sizes of one BERT, and {name} is an "
-                "encoder-decoder; give --model a BERT, or leave --random out"
-            )
-        return StartingModel(weights, load_tokenizer(weights), name, family)
-    family, tokenizer = family_at(weights), load_tokenizer(weights)
-    if not random:
-        so_far = weights != name and Path(weights).name != MODEL
-        note = f"{name} has not ended: this starts from {weights}" if so_far else ""
-        return StartingModel(weights, tokenizer, name, family.name, note)
-    config = family.config.from_dict(published)
-    if pieces is not None:
-        tokenizer, config = pieces, config.replace(vocab_size=len(pieces))
-    return StartingModel(config, tokenizer, f"{name}, random weights", family.name)

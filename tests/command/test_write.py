@@ -10,14 +10,13 @@ import torch
 from safetensors.torch import load_file
 
 from bertcore import BertForMaskedLM
-from bertcore.command import answering
+from bertcore.command import answering, tuning
 from bertcore.command.app import main
 from bertcore.model.encoder_decoder import EncoderDecoder
 from bertcore.model.generate import Search
 from bertcore.sources import OUR_MODEL
 from bertcore.tasks.rows import CheckedSet, Source, TaskSet
 from bertcore.tasks.sets import own_sounds, sounds_tokenizer
-from bertcore.training import run
 from bertcore.training.predictor import Predictor
 from tests.training import small
 
@@ -145,19 +144,19 @@ def test_sounds_start_from_random_weights(monkeypatch, tmp_path, capsys) -> None
 
 def test_what_a_run_starts_from(model: str, done: Path) -> None:
     own = sounds_tokenizer().vocabulary
-    start = run.starting_model("sounds", None, False)
+    start = tuning.starting_model("sounds", None, False)
     assert start.weights.vocab_size == len(own) == 97 and start.weights.layers == 2
     assert start.name == "random weights" and "97 pieces" in start.note
-    start = run.starting_model("sounds", model, True)
+    start = tuning.starting_model("sounds", model, True)
     assert start.weights == small.config(layers=1, vocab_size=97) and not start.note
     assert start.tokenizer.vocabulary == own
     assert start.name == f"{model}, random weights"
-    start = run.starting_model("sounds", model, False)
+    start = tuning.starting_model("sounds", model, False)
     assert (start.weights, start.name, start.note) == (model, model, "")
     assert start.tokenizer.vocabulary == small.tokenizer().vocabulary
-    start = run.starting_model("summaries", None, False)
+    start = tuning.starting_model("summaries", None, False)
     assert start.weights == start.name == OUR_MODEL
-    start = run.starting_model("summaries", str(done), False)
+    start = tuning.starting_model("summaries", str(done), False)
     assert (start.weights, start.family) == (str(done), "encoder-decoder")
 
 
