@@ -371,7 +371,7 @@ def fits(
       bertcore fits --preset base --length 512 --batch 32 --memory 16
       bertcore fits --preset large --batch 8 --checkpoint-activations
     """
-    from bertcore.training.run import memory_in_lines
+    from bertcore.training.memory import memory_in_lines
 
     for line in memory_in_lines(given_options(context)):
         typer.echo(line)

@@ -17,11 +17,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from bertcore.model.config import BertConfig
+from bertcore.model.variants.families import in_words
 from bertcore.training.loop import ComputeSettings, autocast, checkpoint_layers
 from bertcore.training.objectives import Objective, pretraining_objective, sample_batch
 from bertcore.training.optim import Optimisers, make_optimisers
 from bertcore.training.pretraining import pretraining_class
-from bertcore.training.recipe import Recipe
+from bertcore.training.recipe import PLANS, Recipe
+from bertcore.training.run import FIXED, config_for, recipe_for
 
 GB = 10**9
 # In GB, as NVIDIA's data sheets of these devices have it.
@@ -140,6 +142,24 @@ def in_a_table(
         answer = "yes" if most >= texts else "no"
         passes = f"passes of up to {most:,} texts" if most else "not one text"
         yield f"  {name:<6}{size:>4g} GB  {answer:<5}{passes}"
+
+
+def memory_in_lines(options: Mapping[str, Any]) -> Iterator[str]:
+    """What an update of a run with such options takes, and which devices have it."""
+    plan = PLANS[options["plan"]]
+    asked = {key: options[key] for key in FIXED if key in options}
+    recipe = recipe_for(plan, asked)
+    pieces = BertConfig.vocab_size if "preset" in asked else plan.pieces
+    config = config_for(plan, asked, pieces)
+    recipe.check_length(config.max_positions)
+    yield f"{in_words(config)}, in {options['precision']}"
+    yield from in_a_table(
+        config,
+        recipe,
+        options.get("memory"),
+        precision=getattr(torch, options["precision"]),
+        checkpoint_activations=options["checkpoint_activations"],
+    )
 
 
 class Count(TorchDispatchMode):

@@ -133,6 +133,14 @@ class Recipe:
         """Passes in an update, when the batch has grown to its full size."""
         return self.batch // self.one_pass
 
+    def check_length(self, positions: int) -> None:
+        """ValueError if a model of so many positions cannot take an example."""
+        if self.length > positions:
+            raise ValueError(
+                f"length={self.length}, but the model has {positions} positions; give "
+                f"length={positions} or less"
+            )
+
     def passes_at(self, progress: float) -> int:
         """Passes in an update after this share of the run."""
         if progress >= self.ramp:

@@ -41,7 +41,6 @@ from bertcore.training.devices import find_device
 from bertcore.training.engine import CARD, CHECKPOINTS
 from bertcore.training.evaluate import HeldOut, HeldOutScores
 from bertcore.training.export import GENERATOR, export
-from bertcore.training.memory import in_a_table
 from bertcore.training.objectives import objective_class
 from bertcore.training.predictor import TASK, read_task
 from bertcore.training.pretraining import Pretraining, make_examples, new_model
@@ -188,7 +187,7 @@ def begin_run(
     recipe = recipe_for(plan, asked, processes)
     SessionSettings(**{key: asked[key] for key in FREE if key in asked})
     sizes = config_for(plan, asked, plan.pieces)  # faults show before the long work
-    _check_length(recipe, sizes)
+    recipe.check_length(sizes.max_positions)
     check_place(folder)
     data = options.get("data")
     prepared = open_prepared(data) if data else _packaged(folder, plan, progress)
@@ -294,32 +293,6 @@ def config_for(plan: Plan, asked: Mapping[str, Any], pieces: int) -> BertConfig:
         )
     family = asked.get("family", "bert")
     return config_like(ALIASES.get(family, family), sizes)
-
-
-def _check_length(recipe: Recipe, sizes: BertConfig) -> None:
-    if recipe.length > sizes.max_positions:
-        raise ValueError(
-            f"length={recipe.length}, but the model has {sizes.max_positions} "
-            "positions; give --length that many at most"
-        )
-
-
-def memory_in_lines(options: Mapping[str, Any]) -> Iterator[str]:
-    """What an update of a run with such options takes, and which devices have it."""
-    plan = PLANS[options["plan"]]
-    asked = {key: options[key] for key in FIXED if key in options}
-    recipe = recipe_for(plan, asked)
-    pieces = BertConfig.vocab_size if "preset" in asked else plan.pieces
-    config = config_for(plan, asked, pieces)
-    _check_length(recipe, config)
-    yield f"{in_words(config)}, in {options['precision']}"
-    yield from in_a_table(
-        config,
-        recipe,
-        options.get("memory"),
-        precision=getattr(torch, options["precision"]),
-        checkpoint_activations=options["checkpoint_activations"],
-    )
 
 
 def check_place(folder: Path) -> None:
