@@ -25,6 +25,7 @@ From texts to a model of your own:
   bertcore info my-run                               what is that?
   bertcore evaluate my-run
   bertcore export my-run my-model                    for transformers, too
+  bertcore compare "She runs." "She run."            which does it prefer?
 
 \b
   bertcore finetune topics --out my-topics           fit a model to a task
@@ -82,7 +83,7 @@ def _assembled() -> Any:
     import typer
 
     from bertcore import __version__
-    from bertcore.command import finetune, pretrain, text
+    from bertcore.command import finetune, likelihood, pretrain, text
     from bertcore.command.options import PanelCommand
 
     app = typer.Typer(
@@ -105,7 +106,7 @@ def _assembled() -> Any:
     ) -> None:
         pass
 
-    for module in (text, pretrain, finetune):
+    for module in (text, pretrain, likelihood, finetune):
         for name, function in module.COMMANDS.items():
             lonely = name not in ALONE
             app.command(name, cls=PanelCommand, no_args_is_help=lonely)(function)

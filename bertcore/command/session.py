@@ -6,7 +6,7 @@ Signals, faults and the log are here for every command that trains. What is trai
 
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
@@ -20,11 +20,20 @@ import torch
 import typer
 from tqdm import tqdm
 
-from bertcore.command import DIVERGED, FAULT, at_work, say
+from bertcore.cards import write_card
+from bertcore.command import DIVERGED, FAULT, at_work, counted, say
+from bertcore.sources import needs
 from bertcore.text.prepare import packaged
+from bertcore.training.blimp import (
+    SAMPLE,
+    BlimpScores,
+    MinimalPair,
+    judge,
+    read_pairs,
+)
 from bertcore.training.checkpoint import checkpoints
 from bertcore.training.devices import Machine, World, join, leave, measure
-from bertcore.training.engine import CHECKPOINTS, Run
+from bertcore.training.engine import CARD, CHECKPOINTS, Run
 from bertcore.training.export import export
 from bertcore.training.loop import ComputeSettings, Diverged, Record, default_workers
 from bertcore.training.pretraining import Pretraining
@@ -234,6 +243,8 @@ class PretrainingJob(Job):
         "learnt in an update"
     )
 
+    pairs: Sequence[MinimalPair] = ()  # of BLiMP, for the card
+
     def __init__(self, folder: Path, given: Mapping[str, Any]) -> None:
         """
         Args:
@@ -247,6 +258,10 @@ class PretrainingJob(Job):
                 "--tensorboard needs a package that is not installed; run: pip install "
                 "tensorboard, or leave --tensorboard out"
             )
+        asked = self._before().get("blimp") if wanted.blimp is None else wanted.blimp
+        if asked is not None:
+            needs("scipy.stats", "--blimp")
+            self.pairs = read_pairs(asked, SAMPLE).pairs
 
     def runs(self, world: World, device: torch.device) -> Iterator[Pretraining]:
         """The run, unless it has ended."""
@@ -255,9 +270,7 @@ class PretrainingJob(Job):
             raise ValueError(
                 "--compile gains nothing on a CPU, and it takes a minute; leave it out"
             )
-        name = given.get("precision")
-        if name is None and (folder / RUN).is_file():  # that with which it began
-            name = RunDescription.read(folder).asked.get("precision")
+        name = given.get("precision") or self._before().get("precision")
         machine = measure(device, getattr(torch, name) if name else None)
         if world.leads:
             say(str(machine))
@@ -307,10 +320,23 @@ class PretrainingJob(Job):
         say(f"plan {plan.name}: {plan.about}{but}")
         return begin_run(folder, given, plan, world.size, sys.stderr.isatty())
 
+    def _before(self) -> dict[str, Any]:
+        """The options with which a run that goes on began."""
+        if not (self.folder / RUN).is_file():
+            return {}
+        return RunDescription.read(self.folder).asked
+
     def keep(self, run: Pretraining) -> None:
         """The model of a run that has ended; one that was stopped has a checkpoint."""
-        if run.ended:
-            export(run.model, run.tokenizer, self.folder / MODEL, run.card())
+        if not run.ended:
+            return
+        card = run.card()
+        if self.pairs:
+            judged = judge(self.pairs, run.model, run.tokenizer)
+            scores = BlimpScores.of(counted(judged, "pairs of BLiMP compared"))
+            card["results"]["blimp"] = scores.results()
+            write_card(self.folder / CARD, card)
+        export(run.model, run.tokenizer, self.folder / MODEL, card)
 
     def report(self, stopped: bool) -> None:
         """Where the run stands, what it left, and what to do with it."""

@@ -196,6 +196,9 @@ class FastTokenizer(BaseTokenizer):
             pieces.append(Piece(self.vocabulary[id], id, start, end))
         return pieces
 
+    def words(self, text: str) -> list[int]:
+        return self._cut(text, parse_special=False).word_ids
+
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         """Ids back to text. From byte-level BPE any text comes back as it was.
 

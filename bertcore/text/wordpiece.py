@@ -7,6 +7,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
@@ -60,6 +61,10 @@ class BaseTokenizer(ABC):
     @abstractmethod
     def pieces(self, text: str, parse_special: bool = False) -> list[Piece]:
         """The pieces of a text with their place in it: `text[start:end]`."""
+
+    @abstractmethod
+    def words(self, text: str) -> list[int]:
+        """The number of each piece's word, from 0: what is cut into pieces alone."""
 
     @abstractmethod
     def _text_ids(self, text: str, parse_special: bool) -> list[int]:
@@ -257,6 +262,10 @@ class Tokenizer(BaseTokenizer):
             else:
                 pieces += self._matcher.text_pieces(part, begin)
         return pieces
+
+    def words(self, text: str) -> list[int]:
+        begins = (not piece.startswith("##") for piece in self.tokenize(text))
+        return [number - 1 for number in accumulate(begins)]
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         """Ids back to text: continuation pieces glued on, words apart by a space.

@@ -222,6 +222,8 @@ class SessionSettings:
         save_every: seconds between two checkpoints.
         looks: evaluations on held-out texts.
         tensorboard: write curves to OUT.
+        blimp: BLiMP's files, of whose pairs the card tells how many the model gets
+            right.
 
     Raises:
         ValueError: naming the field that makes no sense, and what would.
@@ -234,6 +236,7 @@ class SessionSettings:
     save_every: float = 300.0
     looks: int = 20
     tensorboard: bool = False
+    blimp: str | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("workers", 0), ("save_every", 0), ("looks", 1)):

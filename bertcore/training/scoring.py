@@ -1,0 +1,235 @@
+"""Scoring: how likely a masked language model finds a text, piece by piece (chapter 6).
+
+The pseudo-log-likelihood of Salazar et al. 2020 (arXiv:1910.14659): each piece is
+masked in turn, and the log-probabilities of what stood there are added up. That is no
+probability of the text, because the predictions belong to no joint distribution; but of
+two texts that differ little, the more acceptable one usually has the higher sum.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from bertcore.model.inference import evaluation, states_at
+from bertcore.model.variants.families import masked_lm_of
+from bertcore.model.weights import Pretrained
+from bertcore.text.fast_tokenizer import AnyTokenizer
+from bertcore.text.wordpiece import Piece
+from bertcore.training.objectives import objective_class
+
+WINDOW = 1 << 18  # tokens of masked copies that are sorted at a time, about
+ROOM = {"cpu": 4096, "accelerator": 32768}  # tokens of a batch
+_LOGITS = 1 << 25  # of a batch at most: 128 MiB, whatever the size of the vocabulary
+
+# Whether piece j is masked while piece i is predicted; `words` has the number of each
+# piece's word. With "original" the rest of a rare word gives a piece away, so that such
+# words score too high: hence the second, which Kauf and Ivanova 2023 (arXiv:2305.10588)
+# call PLL-word-l2r, and which they found better than the third.
+MASKINGS: dict[str, Callable[[int, int, Sequence[int]], bool]] = {
+    "original": lambda i, j, words: i == j,
+    "within_word_l2r": lambda i, j, words: i <= j and words[i] == words[j],
+    "whole_word": lambda i, j, words: words[i] == words[j],
+}
+
+
+class ScoredPiece(NamedTuple):
+    """A piece, its place in the text, its word's number, and its log-probability."""
+
+    piece: str
+    start: int
+    end: int
+    word: int
+    log_probability: float  # in nats
+
+
+class TextScore(NamedTuple):
+    """A text and the scores of its pieces."""
+
+    text: str
+    pieces: list[ScoredPiece]
+
+    @property
+    def total(self) -> float:
+        """The pseudo-log-likelihood of the text, in nats."""
+        return sum(piece.log_probability for piece in self.pieces)
+
+    @property
+    def words(self) -> list[tuple[str, list[ScoredPiece]]]:
+        """Each word as it stands in the text, with its pieces."""
+        groups = (list(g) for _, g in groupby(self.pieces, lambda piece: piece.word))
+        return [(self.text[g[0].start : g[-1].end], g) for g in groups]
+
+    def as_object(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "text": self.text,
+            "total": self.total,
+            "words": [
+                {"word": word, "log_probability": sum(p.log_probability for p in group)}
+                for word, group in self.words
+            ],
+            "pieces": [piece._asdict() for piece in self.pieces],
+        }
+
+
+def score_texts(
+    texts: Iterable[str],
+    model: Pretrained,
+    tokenizer: AnyTokenizer,
+    masking: str = "original",
+) -> Iterator[TextScore]:
+    """The score of each text, in order, for more texts than fit into memory.
+
+    Args:
+        texts: any number; a list, or what yields them.
+        model: of any family, with a head for masked pieces.
+        tokenizer: that of the model.
+        masking: one of `MASKINGS`, which says what is masked with a piece.
+
+    Raises:
+        ValueError: at once, if the model has no such head, or there is no such masking;
+            later, naming the text, if it is none, or too long for the model.
+    """
+    if isinstance(texts, (str, bytes, Mapping)):
+        raise ValueError(
+            f"texts is a {type(texts).__name__}; give a list, also for one: [text]"
+        )
+    placed = ((f"text {number}", text) for number, text in enumerate(texts, 1))
+    return score_placed(placed, model, tokenizer, masking)
+
+
+def score_placed(
+    placed: Iterable[tuple[str, str]],
+    model: Pretrained,
+    tokenizer: AnyTokenizer,
+    masking: str = "original",
+) -> Iterator[TextScore]:
+    """What `score_texts` gives, of texts with what a message calls each of them."""
+    if masking not in MASKINGS:
+        raise ValueError(f"masking={masking!r}; give {', '.join(MASKINGS)}")
+    objective_class(model)  # or it says that there is no head
+    return _scored(iter(placed), masked_lm_of(model), tokenizer, masking)
+
+
+def _scored(
+    placed: Iterator[tuple[str, str]],
+    model: Pretrained,
+    tokenizer: AnyTokenizer,
+    masking: str,
+) -> Iterator[TextScore]:
+    for window in _windows(placed, tokenizer, model.config.max_positions):
+        copies: dict[Copy, list[Target]] = {}
+        count = 0
+        for _, pieces, words in window:
+            ids = [piece.id for piece in pieces]
+            for i, hidden in enumerate(_hidden(words, masking)):
+                shown = (
+                    tokenizer.mask_id if j in hidden else id for j, id in enumerate(ids)
+                )
+                # Texts that differ in one word have a copy in common: it is run once.
+                copy = Copy((tokenizer.cls_id, *shown, tokenizer.sep_id), i + 1)
+                copies.setdefault(copy, []).append(Target(count + i, ids[i]))
+            count += len(pieces)
+        found = iter(_log_probabilities(model, copies, count))
+        for text, pieces, words in window:
+            scored = [
+                ScoredPiece(piece.piece, piece.start, piece.end, word, next(found))
+                for piece, word in zip(pieces, words, strict=True)
+            ]
+            yield TextScore(text, scored)
+
+
+class Copy(NamedTuple):
+    """A text with [MASK] in it, and the column that is predicted."""
+
+    ids: tuple[int, ...]
+    column: int
+
+
+class Target(NamedTuple):
+    """The number of a piece among those of all texts, and its id."""
+
+    number: int
+    id: int
+
+
+def _windows(
+    placed: Iterator[tuple[str, str]], tokenizer: AnyTokenizer, positions: int
+) -> Iterator[list[tuple[str, list[Piece], list[int]]]]:
+    """Texts with their pieces and words, as many as a window holds."""
+    window, tokens = [], 0
+    for place, text in placed:
+        try:
+            pieces = _pieces(text, tokenizer, positions)
+        except ValueError as error:
+            raise ValueError(f"{place} {error}") from error
+        window.append((text, pieces, tokenizer.words(text)))
+        tokens += len(pieces) ** 2
+        if tokens > WINDOW:
+            yield window
+            window, tokens = [], 0
+    if window:
+        yield window
+
+
+def _pieces(text: str, tokenizer: AnyTokenizer, positions: int) -> list[Piece]:
+    """The pieces of a text; ValueError if it cannot be scored."""
+    if not isinstance(text, str):
+        raise ValueError(f"is a {type(text).__name__}; give a str")
+    mask = tokenizer.vocabulary[tokenizer.mask_id]
+    if mask in text:
+        raise ValueError(
+            f"holds {mask}; give whole sentences, because each piece is masked in turn"
+        )
+    pieces = tokenizer.pieces(text)
+    if not pieces:
+        raise ValueError("is empty; give a sentence")
+    if len(pieces) + 2 > positions:
+        raise ValueError(
+            f"has {len(pieces) + 2} tokens, and the model {positions} positions; give "
+            "a shorter one"
+        )
+    return pieces
+
+
+def _hidden(words: Sequence[int], masking: str) -> list[set[int]]:
+    """For each piece the pieces that are masked while it is predicted."""
+    together, everything = MASKINGS[masking], range(len(words))
+    return [{j for j in everything if together(i, j, words)} for i in everything]
+
+
+@torch.inference_mode()
+def _log_probabilities(
+    model: Pretrained, copies: Mapping[Copy, list[Target]], count: int
+) -> list[float]:
+    """Of each target, by its number: in batches of one length, so without padding."""
+    device = next(model.parameters()).device
+    room = ROOM["cpu" if device.type == "cpu" else "accelerator"]
+    most = max(1, _LOGITS // model.config.vocab_size)
+    found = [0.0] * count
+    by_length = sorted(copies, key=lambda copy: len(copy.ids))
+    with evaluation(model):
+        for length, group in groupby(by_length, lambda copy: len(copy.ids)):
+            same = list(group)
+            size = min(most, max(1, room // length))
+            for start in range(0, len(same), size):
+                batch = same[start : start + size]
+                logits = _logits(model, batch, device)
+                asked = [(r, t) for r, copy in enumerate(batch) for t in copies[copy]]
+                rows = torch.tensor([row for row, _ in asked], device=device)
+                ids = torch.tensor([target.id for _, target in asked], device=device)
+                values = logits[rows, ids] - logits.logsumexp(dim=-1)[rows]
+                for (_, target), value in zip(asked, values.tolist(), strict=True):
+                    found[target.number] = value
+    return found
+
+
+def _logits(model: Pretrained, batch: list[Copy], device: torch.device) -> Tensor:
+    """Over the vocabulary, `b v`: the last layer and the head see one column a row."""
+    ids = torch.tensor([copy.ids for copy in batch], device=device)
+    columns = torch.tensor([[copy.column] for copy in batch], device=device)
+    states = states_at(model.bert, columns, ids)[:, 0]  # b w
+    return model.mlm_head(states, model.bert.embeddings.token.weight).float()
