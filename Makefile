@@ -77,7 +77,7 @@ outputs: $(READY)
 
 bench: $(READY)
 	@for each in wordpiece body sentences examples pretraining finetuning generation \
-	    recipes; do \
+	    scoring recipes; do \
 	  echo "$$each:"; $(BIN)/python benchmarks/$$each.py || exit 1; done
 
 clean:

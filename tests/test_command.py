@@ -116,6 +116,7 @@ def test_faults_end_with_a_sentence(capsys: pytest.CaptureFixture) -> None:
 COMMANDS = {
     *("pieces", "vocabulary", "prepare", "pretrain", "resume", "evaluate", "export"),
     *("fill-mask", "benchmark", "parameters", "info"),
+    *("score-text", "compare", "blimp"),
     *("tasks", "finetune", "score", "predict"),
 }
 
@@ -192,6 +193,7 @@ def test_version(capsys: pytest.CaptureFixture) -> None:
         (["prepare", "--out", "x", "a.txt", "--size", "9", "--vocabulary", "v"],
          "leave --vocabulary out"),
         (["fill-mask", "A [MASK].", "--top", "0"], "--top"),
+        (["compare", "She runs."], "Missing argument 'OTHER'"),
     ],
 )  # fmt: skip
 def test_wrong_usage_ends_with_2(arguments, message, capsys) -> None:

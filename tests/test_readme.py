@@ -25,6 +25,9 @@ RUN = {
     "bertcore pieces": "",
     "bertcore vocabulary": "--size 600",
     "bertcore fill-mask": "",
+    "bertcore score-text": "",
+    "bertcore compare": "",
+    "bertcore blimp": "",
     "bertcore prepare": "--size 600 --workers 1",
     "bertcore pretrain": "--plan minute --steps 3 --looks 1",
     "bertcore export": "",
@@ -55,6 +58,16 @@ ELSEWHERE = {
 ROWS = [
     {"text": f"{name} sees {n} dogs", "label": "ab"[n % 2], "target": name}
     for n, name in enumerate(["Anna", "Ben", "Clara"] * 20)
+]
+
+PAIRS = [
+    {
+        "sentence_good": f"{name} sees a dog.",
+        "sentence_bad": f"{name} see a dog.",
+        "linguistics_term": "subject_verb_agreement",
+        "UID": "agreement",
+    }
+    for name in ("Anna", "Ben", "Clara")
 ]
 
 
@@ -137,6 +150,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             opened.write(f"{one.text}\n\n")
     rows = "".join(f"{json.dumps(row)}\n" for row in ROWS)
     (folder / "my.jsonl").write_text(rows, encoding="utf8")
+    blimp = "".join(f"{json.dumps(row)}\n" for row in PAIRS)
+    (folder / "my-blimp").mkdir()
+    (folder / "my-blimp" / "agreement.jsonl").write_text(blimp, encoding="utf8")
     table = "".join(f"{row['text']},{len(row['target'])}\n" for row in ROWS)
     (folder / "reviews.csv").write_text(f"review,stars\n{table}", encoding="utf8")
     return folder

@@ -1,4 +1,4 @@
-"""BLiMP: how often a model prefers the acceptable sentence of two (chapter 9).
+"""BLiMP: how often a model prefers the acceptable sentence of two.
 
 Warstadt et al. 2020 (arXiv:1912.00582): 67 paradigms of 1,000 pairs of sentences that
 differ minimally, in twelve categories of English grammar. Nothing is fine-tuned.

@@ -1,4 +1,4 @@
-"""Scoring: how likely a masked language model finds a text, piece by piece (chapter 6).
+"""Scoring: how likely a masked language model finds a text, piece by piece.
 
 The pseudo-log-likelihood of Salazar et al. 2020 (arXiv:1910.14659): each piece is
 masked in turn, and the log-probabilities of what stood there are added up. That is no
