@@ -124,6 +124,21 @@ def test_the_readme_quotes_the_card_of_our_model() -> None:
     assert card["results"] == results
 
 
+def test_the_readme_quotes_the_card_of_going_on() -> None:
+    """New texts before and after, then old ones: learnt, and forgotten."""
+    paragraph, results = quoted("adaptation-novels.json")
+    found = results["before_and_after"]
+    bits = [
+        found[texts][when]["bits_per_character"]
+        for texts in ("new texts", "old texts")
+        for when in ("before", "after")
+    ]
+    expected = [f"{each:.2f}" for each in bits]
+    assert re.findall(r"\d\.\d\d", paragraph) == expected
+    assert f"In {results['steps']} updates" in paragraph
+    assert bits[1] < bits[0] and bits[2] < bits[3]
+
+
 def test_a_card_is_written_with_what_it_depends_on(tmp_path) -> None:
     card = make_card("a test", "no data", {"seconds": 1.5}, ["einops"], seed=7)
     assert card["setting"] == {"seed": 7} and card["versions"]["einops"]

@@ -19,7 +19,13 @@ from bertcore.sources import OUR_MODEL
 from bertcore.text.corpora import introductions
 from bertcore.text.wordpiece import train_tokenizer
 from bertcore.training.finetuning import LENGTH, TARGET
-from bertcore.training.recipe import PLANS, Recipe, SessionSettings, Tuning
+from bertcore.training.recipe import (
+    PLANS,
+    Adaptation,
+    Recipe,
+    SessionSettings,
+    Tuning,
+)
 from tests.conftest import ROOT
 
 
@@ -206,7 +212,7 @@ def test_wrong_usage_ends_with_2(arguments, message, capsys) -> None:
 @pytest.mark.parametrize(
     ("command", "settings", "without"),
     [
-        ("pretrain", (Recipe, SessionSettings), ()),
+        ("pretrain", (Recipe, SessionSettings, Adaptation), ()),
         ("resume", (SessionSettings,), ()),
         ("finetune", (Tuning,), ()),
         ("predict", (Search,), ("start_id", "stop_id")),  # which the tokenizer says

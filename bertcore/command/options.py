@@ -91,10 +91,10 @@ def field_docs(kind: type) -> dict[str, str]:
 
 def flag_of(name: str) -> str:
     """
-    >>> flag_of("mask_rate")
-    '--mask-rate'
+    >>> flag_of("mask_rate"), flag_of("from_")  # which Python keeps for itself
+    ('--mask-rate', '--from')
     """
-    return f"--{name.replace('_', '-')}"
+    return f"--{name.rstrip('_').replace('_', '-')}"
 
 
 def typed(message: str, names: Collection[str]) -> str:

@@ -10,7 +10,13 @@ from bertcore.command import MASK, say
 from bertcore.command.options import field_options, given_options, with_options
 from bertcore.model.config import PRESETS
 from bertcore.sources import ENCODER, OUR_MODEL, describe
-from bertcore.training.recipe import PLANS, RECIPES, Recipe, SessionSettings
+from bertcore.training.recipe import (
+    PLANS,
+    RECIPES,
+    Adaptation,
+    Recipe,
+    SessionSettings,
+)
 
 Run = Annotated[Path, typer.Argument(help="The folder of a run.")]
 Data = Annotated[
@@ -24,10 +30,13 @@ EVERYDAY = (
     *("optimiser", "mask_rate", "pairs", "seed"),
 )
 SESSION = field_options(SessionSettings, "The session: where and how fast")
+GOING_ON = field_options(Adaptation, "Going on from a trained model")
 
 
 @with_options(
-    field_options(Recipe, "The recipe, in detail", first=EVERYDAY, usual=False), SESSION
+    field_options(Recipe, "The recipe, in detail", first=EVERYDAY, usual=False),
+    SESSION,
+    GOING_ON,
 )
 def pretrain(
     context: typer.Context,
@@ -54,7 +63,7 @@ def pretrain(
     ] = None,
     **others: Any,
 ) -> None:
-    """Train a BERT, or another of its family, from random weights.
+    """Train a BERT, or another of its family, from random weights or from a model.
 
     A plan says everything: the sizes of the model, the texts, the recipe. Each other
     option changes one thing of it. --recipe keeps the plan's time and length of texts;
@@ -71,6 +80,12 @@ def pretrain(
       bertcore pretrain --out my-run --family electra --steps 1000
       bertcore pretrain --out my-run --recipe faithful --steps 100000 --tensorboard
       torchrun --nproc-per-node 4 -m bertcore pretrain --out my-run --plan base
+
+    \b
+    To go on from a trained model with texts of your own, and with words of
+    theirs as new pieces; at the end a table shows what was learnt and forgotten:
+      bertcore prepare my.txt --vocabulary my-model --out my-texts
+      bertcore pretrain --from my-model --data my-texts --new-pieces 200 --out my-run
 
     \b
     Ctrl-C stops after the update and saves. The same command again goes on, also

@@ -22,8 +22,10 @@ from tqdm import tqdm
 
 from bertcore.cards import write_card
 from bertcore.command import DIVERGED, FAULT, at_work, counted, say
+from bertcore.files import read_json
 from bertcore.sources import many, needs
 from bertcore.text.prepare import packaged
+from bertcore.training.adaptation import before_and_after, begin_adaptation, table
 from bertcore.training.blimp import (
     SAMPLE,
     BlimpScores,
@@ -37,10 +39,14 @@ from bertcore.training.engine import CARD, CHECKPOINTS, Run
 from bertcore.training.export import export
 from bertcore.training.loop import ComputeSettings, Diverged, Record, default_workers
 from bertcore.training.pretraining import Pretraining
-from bertcore.training.recipe import PLANS, SessionSettings, choose_plan
+from bertcore.training.recipe import (
+    PLANS,
+    Adaptation,
+    SessionSettings,
+    choose_plan,
+)
 from bertcore.training.run import (
     CURVES,
-    FREE,
     MODEL,
     RUN,
     RunDescription,
@@ -242,7 +248,6 @@ class PretrainingJob(Job):
         "begin a run with a smaller --pass-size, which changes nothing of what is "
         "learnt in an update"
     )
-
     pairs: Sequence[MinimalPair] = ()  # of BLiMP, for the card
 
     def __init__(self, folder: Path, given: Mapping[str, Any]) -> None:
@@ -252,7 +257,9 @@ class PretrainingJob(Job):
             given: the options that were given.
         """
         self.folder, self.given = folder, given
-        wanted = _session_settings(given)  # a fault shows before anything is written
+        # Faults show before anything is written.
+        _fields_of(Adaptation, given)
+        wanted = _fields_of(SessionSettings, given)
         if wanted.tensorboard and find_spec("tensorboard") is None:
             raise ValueError(
                 "--tensorboard needs a package that is not installed; run: pip install "
@@ -276,30 +283,25 @@ class PretrainingJob(Job):
             say(str(machine))
         is_new = not (folder / RUN).is_file()
         about = together(lambda: self._described(machine, world), world, device)
-        wanted = _session_settings(about.asked)
+        wanted = _fields_of(SessionSettings, about.asked)
         if wanted.tensorboard:
             self.curves = folder / CURVES
         try:
-            self.run = run = start_run(
-                about.texts(folder),
-                about.recipe,
-                about.config,
+            self.run = run = about.start(
                 folder,
                 settings=_compute_settings(machine, world, wanted),
                 save_every=wanted.save_every,
                 evaluations=wanted.looks,
                 shard=wanted.shard and world.size > 1,
+                keep_at=wanted.moments,
             )
+            self.about = about
         except ValueError:
             if is_new and world.leads:  # so that the folder takes other options
                 (folder / RUN).unlink()
             raise
         if world.leads:
-            count = sum(p.numel() for p in run.model.parameters())
-            at = "new"
-            if run.progress.step:
-                at = f"goes on from step {run.progress.step:,}"
-            say(f"{folder}: {at}, {count:,} parameters, {run.store}")
+            say(f"{folder}: {_standing(run, about)}, {run.store}")
         if not (run.ended and (folder / MODEL).is_dir()):
             yield run
 
@@ -310,6 +312,9 @@ class PretrainingJob(Job):
             return RunDescription.read(folder)
         if (folder / RUN).is_file():
             return continue_run(folder, given)
+        if "from_" in given:
+            say(f"going on from {given['from_']}; first, what it knows of the texts …")
+            return begin_adaptation(folder, given, world.size)
         plan = PLANS[given["plan"]] if "plan" in given else choose_plan(machine)
         own = [
             f"--{name}"
@@ -335,7 +340,10 @@ class PretrainingJob(Job):
             judged = judge(self.pairs, run.model, run.tokenizer)
             scores = BlimpScores.of(counted(judged, "pairs of BLiMP compared"))
             card["results"]["blimp"] = scores.results()
-            write_card(self.folder / CARD, card)
+        if self.about.origin is not None:
+            found = before_and_after(self.folder, self.about, run.model, run.tokenizer)
+            card["results"]["before_and_after"] = found
+        write_card(self.folder / CARD, card)
         export(run.model, run.tokenizer, self.folder / MODEL, card)
 
     def report(self, stopped: bool) -> None:
@@ -359,12 +367,27 @@ class PretrainingJob(Job):
                 "--batch",
                 error=True,
             )
+        for line in table(
+            read_json(folder / CARD)["results"].get("before_and_after", {})
+        ):
+            say(line)
         say(f"finished: {sums}; {folder / MODEL} is the model")
         say(f'what next: bertcore fill-mask "Some [MASK] text." --model {folder}')
 
 
-def _session_settings(asked: Mapping[str, Any]) -> SessionSettings:
-    return SessionSettings(**{key: asked[key] for key in FREE if key in asked})
+def _standing(run: Pretraining, about: RunDescription) -> str:
+    """Whether a run is new, with which pieces, and how many parameters it has."""
+    at = f"goes on from step {run.progress.step:,}" if run.progress.step else "new"
+    if (added := about.asked.get("new_pieces")) and not run.progress.step:
+        at += f", {many(added, 'more piece')} ("
+        at += f"{', '.join(run.tokenizer.vocabulary[-added:][:5])}, …)"
+    return f"{at}, {sum(p.numel() for p in run.model.parameters()):,} parameters"
+
+
+def _fields_of(kind: type[Made], asked: Mapping[str, Any]) -> Made:
+    """A dataclass with those of its fields that were asked for."""
+    fields = kind.__dataclass_fields__
+    return kind(**{key: asked[key] for key in fields if key in asked})
 
 
 def _compute_settings(

@@ -38,15 +38,20 @@ BadBytes = Annotated[
     typer.Option(help="What to do where bytes are not in that encoding."),
 ]
 Carried = Annotated[
-    Literal["tales", "english"] | None,
-    typer.Option(help="Take the texts that packages carry."),
+    Literal["tales", "english", "novels"] | None,
+    typer.Option(help="Take texts by name: made up, of packages, or 100 novels."),
+]
+Novels = Annotated[
+    Path | None,
+    typer.Option(help="A folder with the novels (else they are fetched once)."),
 ]
 Hub = Annotated[
     str | None,
     typer.Option(help="Stream a data set of the Hugging Face hub, or a folder."),
 ]
 Vocabulary = Annotated[
-    Path | None, typer.Option(help="A folder or vocab.txt; without it one is learnt.")
+    str | None,
+    typer.Option(help="A run, a model or a vocab.txt (without it one is learnt)."),
 ]
 HoldOut = Annotated[
     int, typer.Option(help="Hold out one document in so many; 0 holds none out.")
@@ -74,13 +79,18 @@ def pieces(
     """
     from bertcore.text.fast_tokenizer import load_tokenizer
 
-    beside = Path(model).expanduser() / "vocabulary"  # of a run, or of prepared texts
-    tokenizer = load_tokenizer(beside if beside.is_dir() else model)
+    tokenizer = load_tokenizer(_vocabulary_of(model))
     whole = " ".join(text)
     for piece in tokenizer.pieces(whole):
         quoted = whole[piece.start : piece.end]
         place = f"{piece.start:>4}–{piece.end:<4}"
         typer.echo(f"{piece.id:>6}  {piece.piece:<20} {place} {quoted}")
+
+
+def _vocabulary_of(name: str | Path) -> str | Path:
+    """Where the vocabulary of a run or of prepared texts is; else the name itself."""
+    beside = Path(name).expanduser() / "vocabulary"
+    return beside if beside.is_dir() else name
 
 
 def vocabulary(
@@ -135,6 +145,7 @@ def prepare(
     hub: Hub = None,
     config: Annotated[str | None, typer.Option(help="Part of that data set.")] = None,
     texts: Carried = None,
+    novels: Novels = None,
     field: Field = None,
     encoding: Encoding = "utf-8",
     bad_bytes: BadBytes = "stop",
@@ -166,26 +177,29 @@ def prepare(
       bertcore prepare a.txt b.jsonl.gz --out my-texts
       bertcore prepare --hub wikimedia/wikipedia --config 20231101.en --out wiki
       bertcore prepare --texts tales --out tales
+      bertcore prepare --texts novels --vocabulary my-model --out novels
 
     \b
     What next:
       bertcore pretrain --data my-texts --out my-run
+      bertcore pretrain --from my-model --data my-texts --out my-run
     """
     _check_sources(context)
     from bertcore.text.prepare import PIECES, check_new, packaged, prepare_corpus
 
     folder, seen = check_new(out), sys.stderr.isatty()
+    known = vocabulary and _vocabulary_of(vocabulary)
     if texts:
-        say(f"learning pieces from {texts}, then preparing it …", error=True)
-        prepared = packaged(texts, folder, size, workers, seen)
+        say(f"reading {texts}, then preparing it …", error=True)
+        prepared = packaged(texts, folder, size, workers, seen, known, novels)
     else:
         documents, source = _documents(files, hub, config, field, encoding, bad_bytes)
-        if vocabulary is None:
+        if known is None:
             say(f"learning {size or PIECES['english']:,} pieces …", error=True)
         prepared = prepare_corpus(
             lambda: (each.text for each in counted(islice(documents(), limit), READ)),
             folder,
-            vocabulary,
+            known,
             pieces=size,
             hold_out=hold_out,
             source=source,
@@ -193,7 +207,6 @@ def prepare(
             progress=seen,
         )
     _say_prepared(out, prepared)
-    say(f"what next: bertcore pretrain --data {out} --out RUN")
 
 
 def _say_prepared(out: Path, prepared: Prepared) -> None:
@@ -206,6 +219,7 @@ def _say_prepared(out: Path, prepared: Prepared) -> None:
     counts = prepared.train.manifest["counts"]
     for what in filter(counts.get, TOLD):
         say(f"bertcore: {what}: {counts[what]:,} ({COUNTS[what]})", error=True)
+    say(f"what next: bertcore pretrain --data {out} --out RUN")
 
 
 def _check_sources(context: typer.Context) -> None:
@@ -218,8 +232,10 @@ def _check_sources(context: typer.Context) -> None:
         and not asked["hub"],
         "--encoding and --bad-bytes are of files; leave them out": not asked["files"]
         and (asked["encoding"], asked["bad_bytes"]) != ("utf-8", "stop"),
-        "--texts brings a vocabulary and an end of its own": asked["texts"]
-        and (asked["vocabulary"] or asked["limit"] is not None),
+        "--texts brings an end of its own": asked["texts"]
+        and asked["limit"] is not None,
+        "--novels says where --texts novels are; give both": asked["novels"]
+        and asked["texts"] != "novels",
         "--size is of a vocabulary to learn; leave --vocabulary out": asked["size"]
         and asked["vocabulary"],
     }

@@ -20,8 +20,9 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from bertcore.files import new_folder, write_manifest
-from bertcore.text.corpora import english
+from bertcore.text.corpora import english, is_held_out
 from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
+from bertcore.text.novels import novels
 from bertcore.text.store import (
     BOUNDS,
     FILES,
@@ -41,7 +42,8 @@ from bertcore.text.wordpiece import train_tokenizer
 _CHUNK = 500_000  # characters that a worker gets at a time
 _TOKENIZER: AnyTokenizer
 VOCABULARY, TRAIN, HELD_OUT = "vocabulary", "train", "held-out"
-PIECES = {"tales": 560, "english": 8192}  # of a vocabulary for the packaged texts
+# Texts by name, and the pieces of a vocabulary for them.
+PIECES = {"tales": 560, "english": 8192, "novels": 8192}
 MOST_HELD_OUT = 5000  # documents; evaluation looks at 2,048 examples
 REMEMBERED = 2_000_000  # different documents, to know one that comes again
 LEARN_FROM = 100_000_000  # characters, for a vocabulary
@@ -96,7 +98,9 @@ def prepare(
             )
         with new_folder(folder) as partial:
             blocks = _tokenised(documents, tokenizer, workers)
-            write_manifest(partial, about | _write(partial, blocks, tokenizer, bar))
+            write_manifest(
+                partial, about | write_blocks(partial, blocks, tokenizer, bar)
+            )
     return Store.open(folder, tokenizer)
 
 
@@ -145,7 +149,7 @@ def _work(documents: list[Text]) -> Block:
     return tokenise(documents, _TOKENIZER)
 
 
-def _write(
+def write_blocks(
     folder: Path, blocks: Iterator[Block], tokenizer: AnyTokenizer, bar: tqdm
 ) -> dict[str, Any]:
     """Write the three files, block by block; return what the manifest says."""
@@ -321,13 +325,17 @@ def packaged(
     pieces: int | None = None,
     workers: int | None = None,
     progress: bool = False,
+    vocabulary: str | Path | None = None,
+    novels_folder: Path | None = None,
 ) -> Prepared:
-    """The texts that a plan takes, with a vocabulary learnt from them.
+    """Texts by name, with a vocabulary learnt from them.
 
     Args:
-        kind: "tales" or "english".
+        kind: "tales", "english" or "novels".
         folder: a new one; None keeps all in memory, which suits tales.
         pieces: of the vocabulary; by default 560 for tales, 8,192 for English.
+        vocabulary: a folder, hub name or vocab.txt, not to learn one.
+        novels_folder: where the novels are, if not in the cache.
         workers: processes; by default as many as there are cores.
         progress: whether to show a bar.
 
@@ -338,8 +346,11 @@ def packaged(
     """
     if folder is not None:
         check_new(folder)
-    texts = find_texts(kind)
-    tokenizer = train_tokenizer(learnable(texts.train), pieces or PIECES[kind])
+    texts = find_texts(kind, novels_folder)
+    if vocabulary is not None:
+        tokenizer = load_tokenizer(vocabulary)
+    else:
+        tokenizer = train_tokenizer(learnable(texts.train), pieces or PIECES[kind])
     if folder is not None:
         return prepare_texts(texts, tokenizer, folder, workers, progress)
     train = Store.of(texts.train, tokenizer)
@@ -431,14 +442,16 @@ class Texts(NamedTuple):
     licence: str
 
 
-def find_texts(kind: str) -> Texts:
-    """The texts of a plan.
+def find_texts(kind: str, novels_folder: Path | None = None) -> Texts:
+    """Texts by name. One novel in fifty or so is held out, by a digest of its title.
 
     Args:
-        kind: "tales" or "english".
+        kind: "tales", "english" or "novels".
+        novels_folder: where the novels are, if not in the cache.
 
     Raises:
-        FileNotFoundError: naming a package that is not installed.
+        FileNotFoundError: naming a package that is not installed, or if the novels are
+            not to be had.
         ValueError: if there is no such kind.
     """
     if kind == "tales":
@@ -449,4 +462,11 @@ def find_texts(kind: str) -> Texts:
         held_out = [document.text for document in english(held_out=True)]
         source = "all corpora of bertcore.text.corpora, less what english() holds out"
         return Texts(train, held_out, source, "several; see data/README.md")
-    raise ValueError(f'no texts {kind!r}; there are "tales" and "english"')
+    if kind == "novels":
+        documents, source, licence = novels(novels_folder)
+        parts = [
+            [each.text for each in documents if is_held_out(each.title) is apart]
+            for apart in (False, True)
+        ]
+        return Texts(*parts, source, licence)
+    raise ValueError(f"no texts {kind!r}; there are {', '.join(PIECES)}")

@@ -240,10 +240,19 @@ def tokenise(documents: Iterable[Text], tokenizer: AnyTokenizer) -> Block:
     counts["documents"] = len(document_sizes)
     counts["documents of one sentence"] = document_sizes.count(1)
     counts["sentences"] = len(sizes)
-    counts[f"sentences of more than {LONG} tokens"] = int((sizes > LONG).sum())
-    counts["tokens"] = len(array)
-    counts["unknown"] = int((array == tokenizer.unk_id).sum())
+    counts |= token_counts(array, sizes, tokenizer)
     return Block(array, sizes, np.array(document_sizes, dtype=np.int64), counts)
+
+
+def token_counts(
+    ids: np.ndarray, sentence_sizes: np.ndarray, tokenizer: AnyTokenizer
+) -> dict[str, int]:
+    """Of `COUNTS` those that depend on how the sentences were cut into tokens."""
+    return {
+        f"sentences of more than {LONG} tokens": int((sentence_sizes > LONG).sum()),
+        "tokens": len(ids),
+        "unknown": int((ids == tokenizer.unk_id).sum()),
+    }
 
 
 def checked(document: Text) -> Sequence[str]:

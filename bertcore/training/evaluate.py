@@ -72,6 +72,7 @@ class HeldOut:
         tokenizer: AnyTokenizer,
         most: int = 2048,
         size: int = 64,
+        whole_words: bool = False,
     ) -> None:
         """
         Args:
@@ -80,6 +81,9 @@ class HeldOut:
             tokenizer: that of the store.
             most: the most examples that are used; they are drawn at random once.
             size: examples in a batch.
+            whole_words: hide whole words. Else a vocabulary with few of them would look
+                better than it is: of a word in pieces one is seen while another is
+                asked for.
 
         Raises:
             ValueError: if there is no example.
@@ -89,7 +93,7 @@ class HeldOut:
             raise ValueError("no examples to ask about; give texts that are not empty")
         size = min(size, most, count)
         row = examples.longest
-        masker = Masker(tokenizer, RATE)
+        masker = Masker(tokenizer, RATE, whole_words=whole_words)
         batches = PretrainingBatches(
             Batches(store, examples, tokenizer, masker, size, SEED, row)
         )

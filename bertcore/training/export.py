@@ -102,7 +102,7 @@ tags: [{family}, masked-lm]
 # {name}, {millions:.1f} million parameters
 
 {layers} of {width}, {heads}, {pieces:,} pieces, texts of up to \
-{positions} tokens. Trained by `bertcore` from random weights.
+{positions} tokens. Trained by `bertcore` from {origin}.
 
 ## Use
 
@@ -134,6 +134,11 @@ _QUALITY = """
 - {accuracy:.1%} of {pieces:,} pieces right
 """
 
+_CHANGE = """\
+- {name}, whole words hidden: {before:.3f} bits per character before this training, \
+{after:.3f} after it
+"""
+
 
 def model_card(model: Pretrained, tokenizer: Tokenizer, card: Mapping[str, Any]) -> str:
     """A page about the model, in the form that hubs of models show."""
@@ -144,6 +149,9 @@ def model_card(model: Pretrained, tokenizer: Tokenizer, card: Mapping[str, Any])
     if "held_out" in results:
         unigram = results.get("unigram_loss", float("nan"))
         quality = _QUALITY.format(unigram=unigram, **results["held_out"])
+    for name, scores in results.get("before_and_after", {}).items():
+        before, after = (each["bits_per_character"] for each in scores.values())
+        quality += _CHANGE.format(name=name, before=before, after=after)
     return _PAGE.format(
         name=type(model).__name__,
         family=config.published.model_type,
@@ -154,6 +162,7 @@ def model_card(model: Pretrained, tokenizer: Tokenizer, card: Mapping[str, Any])
         heads=many(config.heads, "head"),
         pieces=len(tokenizer),
         positions=config.max_positions,
+        origin=setting.get("origin", "random weights"),
         texts=card["data"],
         recipe=_recipe_in_words(setting["recipe"]),
         updates=many(results["steps"], "update"),

@@ -1,7 +1,7 @@
 """Pretraining: a run from its texts to its card (chapter 9)."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.checkpoint import check_fit, identity
 from bertcore.training.engine import Run
 from bertcore.training.evaluate import HeldOut, HeldOutScores
+from bertcore.training.export import export
 from bertcore.training.loop import ComputeSettings, Record, default_compute_settings
 from bertcore.training.objectives import (
     OBJECTIVE_CLASSES,
@@ -28,6 +29,8 @@ from bertcore.training.objectives import (
     pretraining_objective,
 )
 from bertcore.training.recipe import Recipe
+
+KEPT = "kept"  # the folder of the models that are kept at moments
 
 
 class Evaluation(NamedTuple):
@@ -48,7 +51,7 @@ class Evaluation(NamedTuple):
 
 
 class Pretraining(Run):
-    """A run from random weights: `for record in run.records(): …` trains.
+    """A run of pretraining: `for record in run.records(): …` trains.
 
     `break` stops it. With a folder nothing is lost when the machine goes away: the same
     call, with the same arguments, goes on from the newest checkpoint there. `progress`
@@ -71,6 +74,8 @@ class Pretraining(Run):
         evaluations: int = 20,
         keep: int = 2,
         shard: bool = False,
+        keep_at: Sequence[float] = (),
+        origin: str | None = None,
     ) -> None:
         """
         Args:
@@ -89,12 +94,17 @@ class Pretraining(Run):
             evaluations: how many times to evaluate on the held-out texts, evenly.
             keep: how many checkpoints to keep.
             shard: share the optimiser's memory among the processes.
+            keep_at: moments, in order, at which a copy of the model stays in the run's
+                folder: updates, or seconds of training if the recipe's end is in them.
+            origin: what the model's weights come from, if they are not random.
 
         Raises:
             ValueError: if model, tokenizer, store and recipe do not fit together, or
-                the checkpoint in the folder is of another run; or each is damaged.
+                the checkpoint in the folder is of another run; or each is damaged; or
+                a moment is after the end.
         """
         check_fit(model, tokenizer, store, recipe)
+        self.origin = origin
         self.model, self.tokenizer = model, tokenizer
         self.store, self.held_out = store, held_out
         # Before `__init__`, which may read a checkpoint and then its evaluations.
@@ -114,6 +124,42 @@ class Pretraining(Run):
             keep=keep,
             shard=shard,
         )
+        self.keep_at = self._ahead(keep_at)
+
+    @property
+    def _moment(self) -> float:
+        """Where the run is, in the unit of its end."""
+        by_time = self.recipe.seconds is not None
+        return self.progress.seconds if by_time else self.progress.step
+
+    def _ahead(self, moments: Sequence[float]) -> list[float]:
+        """The moments that are still to come; ValueError if one never does.
+
+        Models of earlier ones were kept before the checkpoint was written.
+        """
+        end = self.recipe.seconds or self.recipe.steps
+        if moments and moments[-1] > end:
+            raise ValueError(
+                f"a model is to be kept at {moments[-1]:g}, and the run ends at "
+                f"{end:g}; give keep_at={end:g} at most"
+            )
+        return [each for each in moments if each > self._moment]
+
+    def add(self, record: Record) -> None:
+        """Take note of an update; keep the model if its moment has come.
+
+        It is evaluated first, so that its card says how good this model is. That draws
+        nothing that training draws from, so the run goes on as without it.
+        """
+        super().add(record)
+        while self.keep_at and self.keep_at[0] <= self._moment:
+            moment = self.keep_at.pop(0)
+            if not self.evaluations or self.evaluations[-1].step != record.step:
+                self.evaluate()
+            if self.folder is not None and self.settings.world.leads:
+                unit = "updates" if self.recipe.seconds is None else "seconds"
+                place = self.folder / KEPT / f"{moment:g}-{unit}"
+                export(self.model, self.tokenizer, place, self.card())
 
     def identity(self) -> dict[str, Any]:
         return identity(self.model, self.tokenizer, self.store, self.recipe)
@@ -168,6 +214,7 @@ class Pretraining(Run):
             "data": self.store.manifest.get("source", "texts in memory"),
             "results": results,
             "model": began["model"],
+            "origin": self.origin or "random weights",
             "recipe": self.recipe.to_dict(),
             "digests": {name: began[name] for name in ("vocabulary", "data")},
             "curve": [

@@ -23,6 +23,7 @@ from bertcore.model.variants.families import (
     load_model,
     masked_lm_classes,
 )
+from bertcore.model.weights import Pretrained
 from bertcore.sources import OUR_MODEL, find_file, find_optional, many
 from bertcore.tasks import find_task
 from bertcore.tasks.sets import sounds_tokenizer
@@ -47,9 +48,11 @@ from bertcore.training.pretraining import Pretraining, make_examples, new_model
 from bertcore.training.recipe import (
     ALIASES,
     ALONE,
+    GOING_ON,
     OBJECTIVES,
     PLANS,
     RECIPES,
+    Adaptation,
     Plan,
     Recipe,
     SessionSettings,
@@ -60,8 +63,16 @@ FORMAT = "bertcore run 1"
 RUN, TEXTS, VOCABULARY, MODEL, CURVES = (
     "run.json", "texts", "vocabulary", "model", "tensorboard"
 )  # fmt: skip
+# Of a run that goes on from a model: what it starts from, and texts of before.
+START, OLD_TEXTS = "start", "old-texts"
+_SIZES = ("plan", "preset", "family")  # what a run from random weights is asked for
 # What a run learns depends on these; they stay as they were.
-FIXED = ("plan", "preset", "family", "recipe", *Recipe.__dataclass_fields__)
+FIXED = (
+    *_SIZES,
+    "recipe",
+    *Adaptation.__dataclass_fields__,
+    *Recipe.__dataclass_fields__,
+)
 # Only where and how fast; each session may choose anew.
 FREE = tuple(SessionSettings.__dataclass_fields__)
 # Sets whose texts are not English, as the vocabularies of published models are.
@@ -89,7 +100,8 @@ def start_run(
         config: of the model, of any family; its `vocab_size` has room for the
             prepared vocabulary.
         folder: of the run, which goes on if it was begun before.
-        options: of `Pretraining`, such as `settings` or `save_every`.
+        options: of `Pretraining`, such as `settings` or `save_every`; `model` is the
+            one to train, if not one of random weights.
 
     Raises:
         ValueError: as `Pretraining` does.
@@ -100,7 +112,7 @@ def start_run(
     if held_out_store is not None and (settings is None or settings.world.leads):
         examples = make_examples(held_out_store, recipe)
         held_out = HeldOut(held_out_store, examples, tokenizer)
-    model = new_model(config, recipe)
+    model = options.pop("model", None) or new_model(config, recipe)
     return Pretraining(model, tokenizer, store, recipe, folder, held_out, **options)
 
 
@@ -108,7 +120,9 @@ class RunDescription(NamedTuple):
     """What `run.json` says.
 
     `asked` are the options of `FIXED` and `FREE` that were given; `data` is the folder
-    of prepared texts, None if they are in the run's own; `digest` that of the texts.
+    of prepared texts, None if they are in the run's own; `digest` that of the texts as
+    they were given. Of a run that goes on from a model, `origin` is its name, and
+    `before` what it knew of held-out texts.
     """
 
     asked: dict[str, Any]
@@ -117,6 +131,8 @@ class RunDescription(NamedTuple):
     digest: str
     config: BertConfig
     recipe: Recipe
+    origin: str | None = None
+    before: dict[str, dict[str, Any]] | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -154,6 +170,18 @@ class RunDescription(NamedTuple):
         """The prepared texts of the run in a folder."""
         return open_prepared(self.data or folder / TEXTS)
 
+    def model(self, folder: Path) -> nn.Module:
+        """With the weights that the run in a folder starts from."""
+        if self.origin is None:
+            return new_model(self.config, self.recipe)
+        return load_model(folder / START, lambda family: family.masked_lm)
+
+    def start(self, folder: Path, **options: Any) -> Pretraining:
+        """The run in a folder, which is ready, as `start_run` gives it."""
+        options |= {"model": self.model(folder), "origin": self.origin}
+        texts = self.texts(folder)
+        return start_run(texts, self.recipe, self.config, folder, **options)
+
 
 def begin_run(
     folder: Path, options: Mapping[str, Any], plan: Plan, processes: int, progress: bool
@@ -168,14 +196,14 @@ def begin_run(
             f"length={recipe.length}, but the model has {sizes.max_positions} "
             "positions; give --length that many at most"
         )
-    _check_place(folder)
+    check_place(folder)
     data = options.get("data")
     prepared = open_prepared(data) if data else _packaged(folder, plan, progress)
     folder.mkdir(parents=True, exist_ok=True)
     prepared.tokenizer.save_pretrained(folder / VOCABULARY)
     config = config_for(plan, asked, len(prepared.tokenizer))
     digest = data_digest(prepared.train)
-    run = RunDescription(asked, plan.name, _path(data), digest, config, recipe)
+    run = RunDescription(asked, plan.name, path_of(data), digest, config, recipe)
     run.write(folder)
     return run
 
@@ -193,13 +221,15 @@ def continue_run(folder: Path, options: Mapping[str, Any]) -> RunDescription:
     for new, old in (("steps", "seconds"), ("seconds", "steps")):
         if new in fixed and old not in fixed:
             asked.pop(old, None)
-    plan = PLANS[asked.get("plan", run.plan)]
-    after = {
-        "plan": plan.name,
-        **recipe_for(plan, asked).to_dict(),
-        **config_for(plan, asked, run.config.vocab_size).to_dict(),
-    }
+    plan = GOING_ON if run.origin else PLANS[asked.get("plan", run.plan)]
+    recipe, config = recipe_for(plan, asked), run.config
+    if not run.origin:
+        config = config_for(plan, asked, run.config.vocab_size)
+    after = {"plan": plan.name, **recipe.to_dict(), **config.to_dict()}
     before = {"plan": run.plan, **run.recipe.to_dict(), **run.config.to_dict()}
+    for key in Adaptation.__dataclass_fields__:
+        name = key.rstrip("_")
+        before[name], after[name] = run.asked.get(key), asked.get(key)
     if "pass_size" not in fixed:  # it may have been fitted to a number of processes
         after["pass_size"] = before["pass_size"]
     changes = [f"{k}={before[k]}, not {v}" for k, v in after.items() if v != before[k]]
@@ -215,7 +245,8 @@ def continue_run(folder: Path, options: Mapping[str, Any]) -> RunDescription:
                 f"{options['data']}: leave --data out, or give the texts that it began "
                 "with"
             )
-        run = run._replace(data=_path(options["data"]))
+        if run.data is not None:  # else the run has a copy, perhaps cut anew
+            run = run._replace(data=path_of(options["data"]))
     free = {key: options[key] for key in FREE if key in options}
     run = run._replace(asked={**run.asked, **free})
     run.write(folder)
@@ -226,9 +257,15 @@ def recipe_for(plan: Plan, asked: Mapping[str, Any], processes: int = 1) -> Reci
     """The plan's recipe, or the one asked for, with what else was asked for.
 
     A recipe by name keeps the plan's length of texts, and its time. A family has
-    objectives of its own, which an option may change again.
+    objectives of its own, which an option may change again; to go on from a model there
+    is one, as files of most families keep no other head.
     """
-    recipe = plan.recipe
+    recipe, goes_on = plan.recipe, plan is GOING_ON
+    for name in filter(asked.get, (*_SIZES, "pairs", "order") if goes_on else ()):
+        raise ValueError(
+            f"--from {asked['from_']} has its sizes from that model and trains its "
+            f"head for masked pieces; leave --{name} out"
+        )
     if "recipe" in asked:
         named = RECIPES[asked["recipe"]]
         recipe = named.replace(length=recipe.length, seconds=recipe.seconds)
@@ -240,7 +277,7 @@ def recipe_for(plan: Plan, asked: Mapping[str, Any], processes: int = 1) -> Reci
                 f"--family {family}; leave --{objective} out"
             )
     # The family's own first, so that an option has the last word.
-    recipe = recipe.replace(**OBJECTIVES.get(family, ALONE))
+    recipe = recipe.replace(**ALONE if goes_on else OBJECTIVES.get(family, ALONE))
     fields = {key: asked[key] for key in Recipe.__dataclass_fields__ if key in asked}
     if "steps" in fields and "seconds" in fields:
         raise ValueError("--steps and --seconds; give one of the two")
@@ -266,9 +303,9 @@ def config_for(plan: Plan, asked: Mapping[str, Any], pieces: int) -> BertConfig:
     return config_like(ALIASES.get(family, family), sizes)
 
 
-def _check_place(folder: Path) -> None:
+def check_place(folder: Path) -> None:
     """A new folder, or one with what is left of a start that was cut off."""
-    ours = {TEXTS, VOCABULARY, RUN, f".{TEXTS}.lock"}
+    ours = {TEXTS, VOCABULARY, RUN, START, OLD_TEXTS, f".{TEXTS}.lock"}
     names = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
     foreign = {name.removesuffix(".partial") for name in names} - ours
     if folder.is_file() or foreign:
@@ -291,7 +328,7 @@ def _packaged(folder: Path, plan: Plan, progress: bool) -> Prepared:
     return prepared
 
 
-def _path(data: str | Path | None) -> str | None:
+def path_of(data: str | Path | None) -> str | None:
     return None if data is None else str(Path(data).expanduser().resolve())
 
 
@@ -316,8 +353,23 @@ def load_trained(name: str | Path) -> TrainedModel:
     folder = Path(name).expanduser()
     if (folder / RUN).is_file():
         return _load_run(folder)
+    place, kind = masked_lm_at(name)
+    model = load_model(place, lambda _: kind)
+    tokenizer = load_tokenizer(name)
+    check_rows(tokenizer, model.config.vocab_size)
+    return TrainedModel(model, tokenizer)
+
+
+def masked_lm_at(name: str | Path) -> tuple[str | Path, type[Pretrained]]:
+    """Where the files of a model with a head for masked pieces are, and its class.
+
+    Raises:
+        FileNotFoundError: if there is no such model.
+        ValueError: if it has no trained head for masked pieces.
+    """
     # What a file of published form lacks must not be made up from random weights. An
     # ELECTRA's own has no head for masked pieces; its generator stands beside it.
+    folder = Path(name).expanduser()
     place = folder / GENERATOR if (folder / GENERATOR).is_dir() else name
     names = read_json(find_file(place, "config.json")).get("architectures")
     kinds = masked_lm_classes(family_at(place))
@@ -326,10 +378,7 @@ def load_trained(name: str | Path) -> TrainedModel:
             f"{name} is {an(names[0]) if names else 'a body alone'}, in which bertcore "
             f"finds no head for masked pieces; give {' or '.join(map(an, kinds))}"
         )
-    model = load_model(place, lambda family: kinds[names[0]])
-    tokenizer = load_tokenizer(name)
-    check_rows(tokenizer, model.config.vocab_size)
-    return TrainedModel(model, tokenizer)
+    return place, kinds[names[0]]
 
 
 def _load_run(folder: Path) -> TrainedModel:
@@ -342,7 +391,7 @@ def _load_run(folder: Path) -> TrainedModel:
         )
     for fault in faults:
         warnings.warn(f"an earlier checkpoint is used: {fault}", stacklevel=3)
-    model = new_model(run.config, run.recipe)
+    model = run.model(folder)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(checkpoint.weights[PREFIX + name])
@@ -354,7 +403,7 @@ def evaluate_run(name: str, data: Path | None, length: int | None) -> HeldOutSco
     """How well a model predicts held-out texts, those of its run if none are given."""
     model, tokenizer, run, _ = load_trained(name)
     if data is not None:
-        store = _held_out(data.expanduser(), tokenizer)
+        store = held_out_store(data.expanduser(), tokenizer)
     elif run is None:
         raise ValueError(f"{name} is no run, so say on which texts: --data FOLDER")
     elif (store := run.texts(Path(name).expanduser()).held_out) is None:
@@ -376,7 +425,7 @@ def evaluate_run(name: str, data: Path | None, length: int | None) -> HeldOutSco
     return held_out.ask(model.to(device), device)
 
 
-def _held_out(data: Path, tokenizer: AnyTokenizer) -> Store:
+def held_out_store(data: Path, tokenizer: AnyTokenizer) -> Store:
     """The held-out store of prepared texts; or the folder is itself a store."""
     folder = data / HELD_OUT if (data / HELD_OUT).is_dir() else data
     if not (folder / MANIFEST).is_file():
@@ -403,7 +452,7 @@ def _write_model(folder: Path, trained: TrainedModel, out: Path, half: bool) -> 
     if (folder / CARD).is_file():
         card = read_json(folder / CARD)
     if card is None or card["results"]["steps"] != step:  # the run was killed since
-        card = start_run(run.texts(folder), run.recipe, run.config, folder).card()
+        card = run.start(folder).card()
     export(trained.model, trained.tokenizer, out, card, half)
     return step
 
@@ -458,7 +507,8 @@ def describe_name(name: str) -> Iterator[str]:
     folder = Path(name).expanduser()  # which may hold a model, a vocabulary inside
     if (folder / RUN).is_file():
         run, steps = RunDescription.read(folder), checkpoints(folder / CHECKPOINTS)
-        yield f"{name}: a run of bertcore pretrain, plan {run.plan}"
+        what = f"from {run.origin}" if run.origin else f"plan {run.plan}"
+        yield f"{name}: a run of bertcore pretrain, {what}"
         yield in_words(run.config)
         ended, newest = (folder / MODEL).is_dir(), steps[0].name if steps else "none"
         yield "it has ended" if ended else f"its newest checkpoint: {newest}"

@@ -120,6 +120,13 @@ def test_the_folder_of_a_family(
     assert main([str(each) for each in (*prepared, *options)]) == 0
     asked = ["--data", texts, "--length", "24"]
     assert "masked pieces: loss" in printed(capsys, "evaluate", model, *asked)
+    on = ["pretrain", "--from", model, *asked, "--out", tmp_path / "on", "--steps", "2"]
+    on += ["--batch", "4", "--looks", "1"]
+    if name == "electra":
+        assert "is an ELECTRA" in printed(capsys, *on, status=1)
+    else:
+        told = printed(capsys, *on)
+        assert "held-out new texts" in told and "give --old-texts" in told
     assert encode(["the dog", "a kite"], model).shape == (2, 24)
 
     out = printed(capsys, "finetune", my_rows, "--model", model, "--out", tuned, *TUNE)

@@ -382,7 +382,7 @@ def test_texts_of_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (len(found.train), len(found.held_out)) == (4000, 300)
     shared = {" ".join(t) for t in found.train} & {" ".join(t) for t in found.held_out}
     assert not shared, "no story is in both"
-    with pytest.raises(ValueError, match="no texts 'prose'; there are \"tales\" and"):
+    with pytest.raises(ValueError, match="no texts 'prose'; there are tales, eng"):
         find_texts("prose")
     page = {True: "held out", False: "to train on"}
     monkeypatch.setattr(
