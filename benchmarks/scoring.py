@@ -5,13 +5,13 @@
 
 Our own BERT-mini with 8,192 pieces, on one core, from ids to the pseudo-log-likelihood
 (Salazar et al. 2020) of random sentences of an encyclopaedia, first of short ones, as
-minimal pairs are, then of longer ones. In each round three
-versions score the same sentences in random order: the plain loop, which masks one piece
-and calls the model of transformers, then masks the next; the same with all masked
-copies of a sentence in one call; and ours. A ratio is a version's time divided by ours
-in the same round: above 1, ours is faster. Before that, the scores of every piece must
-agree within 1e-5 in double precision; in single precision, in which all are timed, the
-library's own are off by more than that, so there they must agree within 1e-4.
+minimal pairs are, then of longer ones. In each round three versions score the same
+sentences in random order: the plain loop, which masks one piece and calls the model of
+transformers, then masks the next; the same with all masked copies of a sentence in one
+call; and ours. A ratio is a version's time divided by ours in the same round: above 1,
+ours is faster. Before that, the scores of every piece must agree within 1e-5 in double
+precision; in single precision, in which all are timed, the library's own are off by
+more than that, so there they must agree within 1e-4.
 """
 
 import os

@@ -243,7 +243,6 @@ class PretrainingJob(Job):
         "give --checkpoint-activations; or begin a run with a smaller --pass-size, "
         "which changes nothing of what is learnt in an update"
     )
-
     pairs: Sequence[MinimalPair] = ()  # of BLiMP, for the card
 
     def __init__(self, folder: Path, given: Mapping[str, Any]) -> None:
@@ -332,15 +331,14 @@ class PretrainingJob(Job):
         if not run.ended:
             return
         card = run.card()
-        if self.about.origin is not None:
-            found = before_and_after(self.folder, self.about, run.model, run.tokenizer)
-            card["results"]["before_and_after"] = found
         if self.pairs:
             judged = judge(self.pairs, run.model, run.tokenizer)
             scores = BlimpScores.of(counted(judged, "pairs of BLiMP compared"))
             card["results"]["blimp"] = scores.results()
-        if self.pairs or self.about.origin is not None:
-            write_card(self.folder / CARD, card)
+        if self.about.origin is not None:
+            found = before_and_after(self.folder, self.about, run.model, run.tokenizer)
+            card["results"]["before_and_after"] = found
+        write_card(self.folder / CARD, card)
         export(run.model, run.tokenizer, self.folder / MODEL, card)
 
     def report(self, stopped: bool) -> None:
