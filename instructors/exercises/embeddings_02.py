@@ -1,5 +1,7 @@
 """Chapter 2: what hand-ins are tried on."""
 
+from copy import deepcopy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,6 +34,7 @@ def rows_cases(seed: int, given: dict) -> list[tuple]:
         (torch.randint(30000, (4, 50), generator=generator),),
         (torch.full((2, 7), 5),),
         (torch.tensor([[7, 3, 7, 3, 7]]),),
+        (torch.arange(4 * (2 + seed % 3)).view(-1, 4),),
     ]
 
 
@@ -68,12 +71,19 @@ def one_table_cases(seed: int, given: dict) -> list[tuple]:
 
 def with_gradients(solution, right: nn.Module, inputs: tuple) -> dict:
     """Vectors, and gradients by the parameter's name; no one else's weights change."""
-    model = solution(right)
+    model, before = solution(right), deepcopy(inputs)
     vectors = model(*inputs)
     weights = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(5))
     (weights * vectors).sum().backward()
     gradients = {name: part.grad for name, part in model.named_parameters()}
     touched = [name for name, part in right.named_parameters() if part.grad is not None]
+    weights = {name: part.detach().clone() for name, part in right.named_parameters()}
+    with torch.no_grad():  # as a step of training would
+        for part in model.parameters():
+            part.add_(1.0)
+    touched += [n for n, part in right.named_parameters() if not part.equal(weights[n])]
+    pairs = enumerate(zip(inputs, before, strict=True))
+    touched += [f"input {i}" for i, (new, old) in pairs if not new.equal(old)]
     return {"vectors": vectors, "gradients": gradients, "touched": touched}
 
 
@@ -88,7 +98,14 @@ def candidates(seed: int, given: dict) -> list[tuple]:
     for changes in ({}, {"hidden_size": 8, "segments": 3, "max_positions": 13}):
         right = embeddings_of(given, generator, **changes)
         cases += [(_copied(right, fault), right) for fault in FAULTS]
-    return cases
+    # Here LayerNorm changes lengths alone: a cosine does not see that it is missing.
+    right = embeddings_of(given, generator)
+    with torch.no_grad():
+        right.norm.weight.fill_(1.0)
+        right.norm.bias.zero_()
+        for table in (right.token, right.position, right.segment):
+            table.weight.sub_(table.weight.mean(dim=-1, keepdim=True))
+    return [*cases, (_copied(right, "none"), right), (_copied(right, "no norm"), right)]
 
 
 def _copied(right: nn.Module, fault: str):
@@ -97,7 +114,7 @@ def _copied(right: nn.Module, fault: str):
         place = torch.arange(length)[None] + (fault == "from 1")
         place = place % (8 if fault == "begin again" else len(right.position.weight))
         if fault == "batch":
-            place = torch.arange(texts)[:, None]
+            place = torch.arange(texts)[:, None] % len(right.position.weight)
         kinds = token_type_ids * (fault != "no segments")
         scale = right.token.embedding_dim**0.5 if fault == "scaled" else 1
         pad = (input_ids != 0)[..., None] if fault == "pad zero" else 1
@@ -115,27 +132,30 @@ def _copied(right: nn.Module, fault: str):
 
 def unmix_cases(seed: int, given: dict) -> list[tuple]:
     generator, cases = generator_of(seed), []
-    for tokens, positions, away in ((300, 50, 0.0), (120, 64, 0.3)):
+    for tokens, positions, segments, away, level in (
+        (300, 50, 2, 0.0, 0.0), (120, 64, 2, 0.3, 0.0), (200, 40, 3, 0.3, 1.0),
+    ):  # fmt: skip
         right = given["Embeddings"](
             given["BertConfig"](vocab_size=tokens, hidden_size=256, heads=2,
-                                max_positions=positions)
+                                max_positions=positions, segments=segments)
         ).eval()  # fmt: skip
         with torch.no_grad():
             for table, size in ((right.token, 1.0), (right.position, 0.5)):
                 rows = torch.randn(table.weight.shape, generator=generator)
                 common = away * torch.randn(256, generator=generator)
-                table.weight.copy_(size * rows + common)
-            # Two rows that are nearly the same: hidden unless the rest is known.
-            rows = torch.randn(2, 256, generator=generator)
-            right.segment.weight.copy_(
-                rows[0] + 0.12 * rows[1] * torch.tensor([[0.0], [1.0]])
-            )
+                # Each row has a mean of its own, of which LayerNorm leaves nothing.
+                means = level * torch.randn(len(rows), 1, generator=generator)
+                table.weight.copy_(size * rows + common + means)
+            # Rows that are nearly the same: hidden unless the rest is known.
+            rows = torch.randn(segments, 256, generator=generator)
+            rows[1:] = rows[0] + 0.12 * rows[1:]
+            right.segment.weight.copy_(rows)
             gain = torch.randn(256, generator=generator).exp()
             right.norm.weight.copy_(gain)
             right.norm.bias.copy_(2 * torch.randn(256, generator=generator))
         ids = torch.randint(tokens, (6, 20), generator=generator)
         places = torch.rand(6, positions, generator=generator).argsort(dim=-1)[:, :20]
-        kinds = torch.randint(2, (6, 20), generator=generator)
+        kinds = torch.randint(segments, (6, 20), generator=generator)
         with torch.no_grad():
             cases.append((right(ids, kinds, places), right, (ids, places, kinds)))
     return cases
