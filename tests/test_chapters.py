@@ -78,11 +78,12 @@ PUBLISHED = {
         "45": "minutes to read, an estimate of the author",
     },
     "03b-attention-pictures": {
+        "2018": "year of a paper",
         "2019": "year of three papers",
         "2020": "year of two papers",
         "2022": "year of a paper",
         "2023": "year of a paper",
-        "35": "minutes to read, an estimate of the author",
+        "50": "minutes to read, an estimate of the author",
         "65": "one more than the width of a head of BERT-base",
         "71": "all heads but one",
         "4.0": "version of a licence",
