@@ -73,9 +73,8 @@ PUBLISHED = {
         "2017": "year of the Transformer's paper",
         "2019": "year of two papers",
         "2020": "year of a paper",
-        "3.2": "section of a paper",
-        "0.9": "a bound that the cell asserts",
-        "45": "minutes to read, an estimate of the author",
+        "3.2": "section of a paper, and an exercise",
+        "65": "minutes to read, as a fresh reader needed",
     },
     "03b-attention-pictures": {
         "2018": "year of a paper",
