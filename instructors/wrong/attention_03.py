@@ -28,6 +28,11 @@ def better_share(gap, width):
     grown = torch.tensor(gap / width**0.5).exp()
     return (grown / (grown + 1)).item()
 """,
+        # the root cut to a whole number
+        """
+def better_share(gap, width):
+    return torch.tensor([gap / int(width**0.5), 0.0]).softmax(dim=-1)[0].item()
+""",
         # the better key by name: a negative gap is taken for a positive one
         """
 def better_share(gap, width):
@@ -69,6 +74,12 @@ def attend(query, key, value, allowed):
 def attend(query, key, value, allowed):
     scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
     return (scores * allowed).softmax(dim=-1) * allowed @ value
+""",
+        # low, but not lower than every score
+        """
+def attend(query, key, value, allowed):
+    scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+    return scores.masked_fill(~allowed, -10_000.0).softmax(dim=-1) * allowed @ value
 """,
         # divided by the width
         """
@@ -418,8 +429,23 @@ def test_attention(attention, width):
     found.sin().sum().backward()
     assert all(part.weight.grad is not None for part in (*parts, attention.output))
 """,
+        # only the keys' matrix must learn
+        """
+def test_attention(attention, width):
+    states, allowed = torch.randn(2, 5, width), torch.ones(2, 1, 5, 5).bool()
+    allowed[1, ..., 3:] = False
+    parts = attention.query, attention.key, attention.value
+    pattern = "b s (h d) -> b h s d"
+    split = [rearrange(part(states), pattern, h=attention.heads) for part in parts]
+    mixed = F.scaled_dot_product_attention(*split, allowed)
+    mixed = rearrange(mixed, "b h s d -> b s (h d)")
+    found = attention(states, allowed)
+    assert torch.allclose(found, attention.output(mixed), atol=1e-4)
+    found.sin().sum().backward()
+    assert attention.key.weight.grad is not None
+""",
     ],
 }
 
 # Exercise -> wrong solutions, counted from 0, that its visible check lets pass.
-PASS_THE_VISIBLE_CHECK = {"test_attention": [6]}
+PASS_THE_VISIBLE_CHECK = {"attend": [5], "test_attention": [6]}
