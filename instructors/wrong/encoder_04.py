@@ -235,7 +235,7 @@ def test_layer(layer, width):
     z = F.layer_norm(z, (width,), norm.weight, norm.bias, 1e-12)
     assert torch.allclose(layer(x), z, rtol=0, atol=1e-9)
 """,
-        # gradients of a plain sum: after a LayerNorm they are nearly zero anyway
+        # that there is a gradient is taken for the right one
         """
 def test_layer(layer, width):
     def right(x):
@@ -251,8 +251,7 @@ def test_layer(layer, width):
     found, expected = layer(x), right(y)
     assert torch.allclose(found, expected, rtol=0, atol=1e-9)
     found.sum().backward()
-    expected.sum().backward()
-    assert (x.grad - y.grad).abs().max() < 0.3
+    assert x.grad is not None and x.grad.isfinite().all()
 """,
         # a tolerance that lets the epsilon pass
         """
@@ -395,3 +394,6 @@ def backward_by_hand(x, p, dy, eps):
 """,
     ],
 }
+
+# Exercise -> wrong solutions, counted from 0, that its visible check lets pass.
+PASS_THE_VISIBLE_CHECK = {"Detectors": [0], "test_layer": [4]}
