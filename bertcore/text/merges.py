@@ -8,11 +8,10 @@ again, the best pair of neighbours is glued into a new piece wherever it stands.
   in the WordPiece trainer of the tokenizers library.
 - `likelihood`: the pair whose merge makes the texts most probable, if each piece is
   drawn on its own. The WordPiece papers speak of the likelihood under a language model
-  and give no formula (Schuster and Nakajima 2012; Wu et al. 2016, section 4.1).
+  and give no formula (Schuster and Nakajima 2012; Wu et al. 2016, section 4.1). BERT's
+  own list was not made by merges (chapter 1b).
 - `ratio`: count of the pair over the product of the counts of its parts. Many
   tutorials give it as WordPiece's rule. It is neither of the two.
-
-BERT's own list was not learned by merges: chapter 1b shows what it gives away.
 """
 
 from collections import Counter, defaultdict
