@@ -56,7 +56,7 @@ PUBLISHED = {
         "1.456": "by hand, exercise 1b.2",
         "0.044": "10 / (15 * 15), of counts on the page",
         "0.067": "5 / (15 * 5), of counts on the page",
-        "35": "minutes to read, an estimate of the author",
+        "45": "minutes to read, an estimate of the author",
     },
     "02-embeddings": {
         "2017": "year of the Transformer's paper",

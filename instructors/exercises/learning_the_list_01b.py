@@ -19,6 +19,7 @@ def fooled(two_pairs: Callable, factor: int) -> dict[str, bool]:
     """Any counts will do that can occur, and that the two rules judge differently."""
     (n, a, b), (m, c, d) = two_pairs(factor)
     return {
+        "whole numbers": all(isinstance(x, int) for x in (n, a, b, m, c, d)),
         "so much more frequent": n == factor * m,
         "no part rarer than its pair": 0 < n <= min(a, b) and 0 < m <= min(c, d),
         "the ratio prefers the second": n / (a * b) < m / (c * d),
@@ -35,6 +36,9 @@ def gain_cases(seed: int, given: Mapping[str, Any]) -> list[tuple]:
         ({("a", "##b", "##c"): 2, ("a", "##bc"): 1, ("b",): 1}, "a", "##b"),
         ({("a", "##b", "##a", "##b"): 3, ("a", "##b"): 4, ("b", "##a"): 1}, "a", "##b"),
         ({("aa", "##b"): 2, ("a", "##b"): 3, ("b", "##ab"): 5}, "a", "##b"),
+        ({("a", *["##b"] * 4): 1}, "##b", "##b"),  # twice in one word, side by side
+        ({("a", "##b", "##c"): 1, ("bc",): 1}, "##b", "##c"),  # which is no bc
+        ({("b", "##a", "##b"): 1, ("a", "##b"): 1}, "a", "##b"),
     ]
     while len(cases) < 20:
         cut: Cut = {}

@@ -10,7 +10,7 @@ MARKS = "", "##"
 
 
 def hand_cases(seed: int, given: Mapping[str, Any]) -> list[tuple]:
-    """One case: the five words stand in the task."""
+    """One case: the three words stand in the task."""
     return [()]
 
 
@@ -36,6 +36,8 @@ def place_cases(seed: int, given: Mapping[str, Any]) -> list[tuple]:
         ("ab", {"a", "b"}),
         ("a", {"##a", "b"}),
         ("abab", {"ab", "##ab", "abab", "##b"}),
+        ("#", {"#", "###"}),  # a sign that looks like a mark
+        ("abcdefghijkl", {"abcdefghij", "##kl"}),
     ]
     for _ in range(25):
         cases.append((word_of(draw), vocabulary_of(draw)))
@@ -45,13 +47,17 @@ def place_cases(seed: int, given: Mapping[str, Any]) -> list[tuple]:
 def test_cases(seed: int, given: Mapping[str, Any]) -> list[tuple]:
     """Right cuts, which a test must accept, and for each of many faults a wrong one."""
     draw = Random(seed)
-    small = {"[UNK]", "a", "ab", "b", "##b", "##bc", "##c", "##de", "x", "xy", "##yz"}
-    fixed = {word: longest(word, small) for word in ("ab abc bbc ba ade xyz".split())}
+    small = {"[UNK]", "a", "ab", "b", "##ab", "##b", "##bc", "##c", "##de", "x", "xy"}
+    small |= {"##yz"}
+    fixed = {
+        word: longest(word, small) for word in "ab abc bbc ba ade xyz abab".split()
+    }
     faults = [
         ("ab", "a ##b"), ("abc", "a ##bc"), ("abc", "ab"), ("ab", "##ab"),
         ("abc", "ab c"), ("ba", "b [UNK]"), ("ba", "b a"), ("ba", ""), ("ab", ""),
         ("ab", "ab ##b"), ("bbc", "b ##b ##c"), ("ab", "[UNK]"), ("ade", "[UNK]"),
         ("xyz", "x ##yz"), ("abc", "[UNK]"), ("abc", "abc"), ("abc", "ab [UNK]"),
+        ("ba", "[UNK] ##a"), ("ba", "b ##a"), ("abab", "##ab ab"),
     ]  # fmt: skip
     cases: list[tuple] = [(fixed.get, small, list(fixed))]
     for word, wrong in faults:

@@ -62,6 +62,11 @@ def two_pairs(factor):
 def two_pairs(factor):
     return (factor, 3 * factor, 3), (1, 2, 2)
 """,
+        # fractions of an occurrence
+        """
+def two_pairs(factor):
+    return (1, 1, 1), (1 / factor, 1 / factor, 1 / factor)
+""",
         # a part that does not occur
         """
 def two_pairs(factor):
@@ -111,6 +116,46 @@ def two_pairs(factor):
     for pieces, n in cut.items():
         after[tuple(" ".join(pieces).replace(f"{left} {right}", glued).split())] += n
     return log_likelihood(after) - log_likelihood(cut)
+""",
+        # of two pairs side by side, the second is overlooked
+        f"{MERGED}"
+        """
+    after, glued = Counter(), left + right.removeprefix("##")
+    for pieces, n in cut.items():
+        text = f" {' '.join(pieces)} ".replace(f" {left} {right} ", f" {glued} ")
+        after[tuple(text.split())] += n
+    return log_likelihood(after) - log_likelihood(cut)
+""",
+        # glues the first pair of a word only
+        f"{MERGED}"
+        """
+    after, glued = Counter(), left + right.removeprefix("##")
+    for pieces, n in cut.items():
+        new, pair_at = list(pieces), [*pairwise(pieces), (left, right)]
+        i = pair_at.index((left, right))
+        if i + 1 < len(pieces):
+            new[i : i + 2] = [glued]
+        after[tuple(new)] += n
+    return log_likelihood(after) - log_likelihood(cut)
+""",
+        # the new piece loses the mark of its left part
+        f"{MERGED}"
+        """
+    after, glued = Counter(), left + right.removeprefix("##")
+    for pieces, n in cut.items():
+        bare = [p.replace("##", "") if p == glued else p for p in merge(pieces)]
+        after[tuple(bare)] += n
+    return log_likelihood(after) - log_likelihood(cut)
+""",
+        # right, but the text that was given is merged, too
+        f"{MERGED}"
+        """
+    before, after = log_likelihood(cut), Counter()
+    for pieces, n in cut.items():
+        after[merge(pieces)] += n
+    cut.clear()
+    cut.update(after)
+    return log_likelihood(cut) - before
 """,
         # before minus after
         f"{MERGED}"
