@@ -231,5 +231,5 @@ def _logits(model: Pretrained, batch: list[Copy], device: torch.device) -> Tenso
     """Over the vocabulary, `b v`: the last layer and the head see one column a row."""
     ids = torch.tensor([copy.ids for copy in batch], device=device)
     columns = torch.tensor([[copy.column] for copy in batch], device=device)
-    states = states_at(model.bert, columns, ids)[:, 0]  # b w
+    states = states_at(model.bert, columns, ids)[:, 0]
     return model.mlm_head(states, model.bert.embeddings.token.weight).float()
