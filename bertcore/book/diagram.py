@@ -71,11 +71,11 @@ def architecture(config: BertConfig | None = None) -> Picture:
 
 
 def norm_orders() -> Picture:
-    """One layer with the norm last, as in BERT, beside one with the norm first."""
+    """One post-LN layer, as in BERT, beside a pre-LN one."""
     figure, (axes,) = panels(5.8, 5.0)
     axes.set(xlim=(0, 11.6), ylim=(0, 10))
     axes.axis("off")
-    for x, first, title in ((0.3, False, "norm last: BERT"), (6.3, True, "norm first")):
+    for x, first, title in ((0.3, False, "post-LN: BERT"), (6.3, True, "pre-LN")):
         axes.text(x + 2.9, 9.7, title, ha="center", va="center", size=12)
         _block(axes, x, 5.1, "self-attention", ORANGE, first)
         _block(axes, x, 0.7, "feed-forward", GREEN, first)
