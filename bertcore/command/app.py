@@ -8,8 +8,7 @@ from typing import Any
 
 from bertcore.command import FAULT, FINE, INTERRUPTED, USAGE, never_silent, say
 
-ALONE = ("info", "benchmark", "tasks")  # commands that need no arguments
-CONTEST = ("race", "speedrun", "leaderboard")  # commands that are outside the package
+ALONE = ("info", "tasks")  # commands that need no arguments
 
 ABOUT = """BERT from scratch, on the command line.
 
@@ -51,12 +50,6 @@ def main(
         The exit status.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if app is None and given and given[0] in CONTEST:
-        moved = (
-            f"{given[0]} has moved out of the package; in a checkout of the repository "
-            f"run python -m contest {given[0]} (see contest/README.md)"
-        )
-        return _fault(moved, status=USAGE)
     try:
         import typer
     except ImportError:
@@ -114,9 +107,9 @@ def _assembled() -> Any:
     return app
 
 
-def _fault(sentence: str, name: str = "bertcore", status: int = FAULT) -> int:
+def _fault(sentence: str, name: str = "bertcore") -> int:
     sys.stderr.write(f"{name}: {sentence}\n")
-    return status
+    return FAULT
 
 
 @contextmanager

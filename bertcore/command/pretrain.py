@@ -297,36 +297,6 @@ def doctor(
         typer.echo(line)
 
 
-def benchmark(
-    plan: Annotated[PlanName, typer.Option(help="Whose model to train.")] = "mini",
-    seconds: Annotated[float, typer.Option(help="Of training.", min=0.0)] = 10.0,
-    pass_size: Annotated[
-        int | None, typer.Option(help="Texts in an update (GPU: 256, CPU: 4).", min=1)
-    ] = None,
-    compile: Annotated[
-        bool, typer.Option("--compile", help="Compile first, on a GPU.")
-    ] = False,
-) -> None:
-    """How fast this machine multiplies, copies and trains.
-
-    The share of peak is that of the products which the machine did in the test before
-    that went into useful ones: padding is not. The texts are tales, the model has the
-    size of a plan, and what it learnt is thrown away.
-
-    \b
-      bertcore benchmark
-      bertcore benchmark --plan base --seconds 30 --compile
-
-    \b
-    Beside the transformers library, from a checkout of the course:
-      python benchmarks/pretraining.py
-    """
-    from bertcore.command.session import speed
-
-    for line in speed(plan, seconds, pass_size, compile):
-        say(line)
-
-
 @with_options(
     field_options(
         Recipe,
@@ -387,5 +357,4 @@ COMMANDS = {
     "info": info,
     "fits": fits,
     "doctor": doctor,
-    "benchmark": benchmark,
 }
