@@ -21,9 +21,9 @@ from bertcore.files import ending_of, read_text
 from bertcore.model.config import Search
 from bertcore.sources import OUR_MODEL
 from bertcore.tasks import KINDS
-from bertcore.tasks.loading import HUB_TASKS, is_own
+from bertcore.tasks.loading import is_own
 from bertcore.tasks.rows import ON_FAULT, Columns
-from bertcore.tasks.sets import NAMED_TASKS, NamedTask
+from bertcore.tasks.sets import HUB_TASKS, NAMED_TASKS, NamedTask
 from bertcore.training.recipe import Precision, Tuning
 
 if TYPE_CHECKING:
@@ -376,20 +376,17 @@ def tasks() -> None:
     remedy = "" if find_spec("datasets") else "; run: pip install datasets"
     typer.echo(f"\nOn the Hugging Face hub (with the library datasets{remedy}):")
     for name, about in HUB_TASKS.items():
-        part = f", {about.config}" if about.config else ""
         typer.echo(f"  {name:<{_WIDE}}{about.kind:<16}{about.title}")
         typer.echo(f"{_IN}licence: {about.licence}")
-        typer.echo(f"{_IN}{about.repository}{part}")
+        typer.echo(f"{_IN}{about.source}")
     typer.echo("\nwhat next: bertcore finetune NAME --out FOLDER")
 
 
 def _state(name: str, task: NamedTask) -> str:
-    missing = [pin for pin in task.pins if not _has(pin.split("=")[0])]
-    if not missing:
-        return f"installed: {', '.join(task.pins)}"
+    if _has(task.pin.split("=")[0]):
+        return f"installed: {task.pin}"
     needed = (
-        f"not installed, {task.megabytes:g} MB; run: pip install --no-deps "
-        f"{' '.join(missing)}"
+        f"not installed, {task.megabytes:g} MB; run: pip install --no-deps {task.pin}"
     )
     return f"{needed} (without it two dozen rows)" if name == "topics" else needed
 

@@ -22,9 +22,8 @@ from bertcore.command.app import main
 from bertcore.model.variants.distilbert import DistilBertConfig, DistilBertForMaskedLM
 from bertcore.model.variants.roberta import RobertaConfig, RobertaForMaskedLM
 from bertcore.tasks import KINDS, loading
-from bertcore.tasks.loading import HUB_TASKS
 from bertcore.tasks.rows import PARTS, Answer, Question
-from bertcore.tasks.sets import NAMED_TASKS
+from bertcore.tasks.sets import HUB_TASKS, NAMED_TASKS
 from bertcore.text.fast_tokenizer import load_tokenizer, train_byte_bpe
 from bertcore.training import engine
 from bertcore.training.predictor import Predictor
