@@ -1,4 +1,4 @@
-"""Labelled sets that recorded runs alone use: `facts`, `descriptions`, and doubles.
+"""Labelled sets for recorded runs: facts, descriptions, similarities, doubles.
 
 The contexts of `facts` are real text: the fields of the CIA's World Factbook without
 their names. The questions are templates with the name of the country, three or more for
@@ -8,6 +8,7 @@ each field.
 import random
 import re
 from collections.abc import Iterable, Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from bertcore.text.corpora import (
 )
 from bertcore.text.documents import Document
 
+_TRAIN_DOCUMENTS, _VALID_DOCUMENTS = 30, 8  # of Lee's 50
 _SHORT_NAMES = "DESC", "ENTY", "ABBR", "HUM", "NUM", "LOC"
 NO_ANSWER = 0.2  # of the questions, as a probability
 _FEWEST_FIELDS = 15  # that a country has; with fewer it is left out
@@ -333,10 +335,9 @@ def descriptions() -> TaskSet:
     without a description or a topic are left out. Split by a digest of the title, and
     then paired, so no text is in two parts; the test is chosen as for `topics`.
     """
-    corpus, rng = introductions(), random.Random(0)
+    corpus = introductions()
     wanted = [d for d in corpus.documents if d.description and d.topic != NO_TOPIC]
-    paired = map(pair_descriptions, article_parts(wanted))
-    train, valid, test = (rng.sample(rows, len(rows)) for rows in paired)
+    train, valid, test = _shuffled(map(pair_descriptions, article_parts(wanted)))
     labels = "fits", "other"
     return TaskSet(
         "descriptions",
@@ -348,6 +349,56 @@ def descriptions() -> TaskSet:
         corpus.source,
         corpus.licence,
     )
+
+
+def similarity(seed: int = 0) -> TaskSet:
+    """Pairs of 50 news texts, and how alike people found them, from 0 to 1.
+
+    Split by document: 30 to train on, 8 to validate and 12 to test, and only pairs of
+    documents of one part: 435, 28 and 66 of the 1,225. The 696 others go. A test of 66
+    pairs from 12 documents is small: compare several seeds. (Lee, Pincombe and Welsh
+    2005, *An empirical evaluation of models of text document similarity*.)
+
+    Args:
+        seed: chooses the documents of each part.
+
+    Raises:
+        FileNotFoundError: if the package is not installed.
+    """
+    folder = (
+        corpus_folder("the similarities", "gensim", "gensim==4.4.0")
+        / "test"
+        / "test_data"
+    )
+    documents = (folder / "lee.cor").read_text("latin-1").strip().split("\n")
+    lines = (folder / "similarities0-1.txt").read_text("utf8").splitlines()
+    matrix = [[float(cell) for cell in line.split()] for line in lines]
+    order = list(range(len(documents)))
+    random.Random(seed).shuffle(order)
+    end = _TRAIN_DOCUMENTS + _VALID_DOCUMENTS
+    split = []
+    for part in order[:_TRAIN_DOCUMENTS], order[_TRAIN_DOCUMENTS:end], order[end:]:
+        # Each pair once, in this order: below its diagonal the matrix is 0.
+        pairs = combinations(sorted(part), 2)
+        split.append([Text(documents[i], matrix[i][j], documents[j]) for i, j in pairs])
+    train, valid, test = _shuffled(split)
+    return TaskSet(
+        name="similarity",
+        kind="regression",
+        labels=(),
+        train=train,
+        valid=valid,
+        test=test,
+        source="Lee, Pincombe and Welsh 2005: news of the Australian Broadcasting "
+        "Corporation; from the package gensim",
+        licence="the package LGPL 2.1; none is stated for the texts",
+    )
+
+
+def _shuffled(split: Iterable[list]) -> list[list]:
+    """The rows of each part, always in the same order."""
+    rng = random.Random(0)
+    return [rng.sample(rows, len(rows)) for rows in split]
 
 
 def pair_descriptions(documents: Iterable[Document], seed: int = 0) -> list[Text]:

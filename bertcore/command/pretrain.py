@@ -235,21 +235,6 @@ def fill_mask(
             typer.echo(f"{share:>7.1%}  {piece}")
 
 
-def parameters(
-    model: Annotated[str, typer.Argument(help=f"A preset (tiny … large). {ANY_MODEL}")],
-) -> None:
-    """Count parameters, part by part; of a variant, those of its masked LM.
-
-    \b
-      bertcore parameters base
-    """
-    from bertcore.model.counts import parts_of
-    from bertcore.training.run import read_config
-
-    for name, count in parts_of(read_config(model)).items():
-        typer.echo(f"{name:<22}{count:>14,}")
-
-
 def info(
     name: Annotated[
         str | None, typer.Argument(help="What you want to know of: a path or a name.")
@@ -353,7 +338,6 @@ COMMANDS = {
     "evaluate": evaluate,
     "export": export,
     "fill-mask": fill_mask,
-    "parameters": parameters,
     "info": info,
     "fits": fits,
     "doctor": doctor,

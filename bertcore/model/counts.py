@@ -16,7 +16,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bertcore.model.config import BertConfig
 from bertcore.model.inference import evaluation
-from bertcore.model.variants.families import family_with
 
 
 def parameters(model: nn.Module) -> dict[str, int]:
@@ -32,23 +31,6 @@ def parameters(model: nn.Module) -> dict[str, int]:
         name = name.removeprefix("bert.") if body is not model else name
         counts[name.partition(".")[0]] += parameter.numel()
     return dict(counts)
-
-
-def parts_of(config: BertConfig) -> dict[str, int]:
-    """Parameters of a model's parts, and of the whole; no model is made.
-
-    Args:
-        config: of a BERT, which has all its heads; of another family it is the model
-            for masked pieces that is counted.
-    """
-    if type(config) is BertConfig:
-        counts = config.parameter_counts()
-        body = sum(counts[part] for part in ("embeddings", "encoder", "pooler"))
-        return {**counts, "Bert": body, "BertForPreTraining": sum(counts.values())}
-    kind = family_with(config).masked_lm
-    with torch.device("meta"):
-        counts = parameters(kind(config))
-    return {**counts, kind.__name__: sum(counts.values())}
 
 
 def operations(

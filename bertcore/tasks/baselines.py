@@ -1,7 +1,7 @@
 """Baselines: what a fine-tuned model must beat to be worth its price (chapter 10).
 
 `majority` looks at no text. `bag_of_words`, by scikit-learn, counts words and knows
-nothing of their order, beyond the words beside one. `copied` writes what it has read.
+nothing of their order, beyond the words beside one.
 """
 
 import re
@@ -43,21 +43,6 @@ def bag_of_words(data: TaskSet, rows: Sequence[Any]) -> list[Any]:
     characters in a row within a word. Of a text the first 500 characters are read.
     """
     return find_task(data.kind).bag_of_words(data, rows)
-
-
-def copied(data: TaskSet, rows: Sequence[Source]) -> list[str]:
-    """The first words of each text, as many as a target to train on has on average.
-
-    Raises:
-        ValueError: if the kind of the set is not writing.
-    """
-    if find_task(data.kind).row is not Source:
-        raise ValueError(
-            f"{data.name} is a set for {data.kind}, where nothing is copied; give one "
-            "for writing"
-        )
-    count = max(1, round(mean(len(row.target.split()) for row in data.train)))
-    return [" ".join(row.text.split()[:count]) for row in rows]
 
 
 def most_frequent(data: TaskSet, rows: Sequence[Any]) -> list[Any]:

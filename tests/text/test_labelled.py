@@ -62,10 +62,6 @@ def test_rows_and_labels(name: str, sets: dict[str, TaskSet]) -> None:
 @pytest.mark.parametrize("name", NAMED_TASKS)
 def test_no_text_is_in_two_parts(name: str, sets: dict[str, TaskSet]) -> None:
     groups = [{key(row) for row in rows} for rows in three(sets[name])]
-    if name == "similarity":
-        for group, rows in zip(groups, three(sets[name]), strict=True):
-            group.update(normal(row.pair) for row in rows)
-        assert [len(group) for group in groups] == [30, 8, 12]
     for first, second in ((0, 1), (0, 2), (1, 2)):
         assert not groups[first] & groups[second]
 
@@ -222,18 +218,6 @@ def test_entities(sets: dict[str, TaskSet]) -> None:
     place = row.words.index("Empire")
     assert row.tags[place : place + 3] == ("B-facility", *["I-facility"] * 2)
     assert sum(NAMED_TASKS["entities"].rows) == 2394 - 110
-
-
-def test_similarity(sets: dict[str, TaskSet]) -> None:
-    rows = [row for part in three(sets["similarity"]) for row in part]
-    assert all(0.2 <= row.label <= 1 for row in rows)
-    assert len(rows) == 1225 - 696
-    texts = {row.text for row in rows}
-    assert any(text.startswith("The national executive") for text in texts)
-    assert not any(re.search("[\x80-\x9f]", text) for text in texts)
-    again, other = sets_module.similarity(), sets_module.similarity(seed=1)
-    assert again == sets["similarity"]
-    assert other.test != again.test
 
 
 def test_parts_and_doubles() -> None:
