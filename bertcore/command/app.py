@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from bertcore.command import FAULT, FINE, INTERRUPTED, USAGE, never_silent, say
+from bertcore.command import FAULT, FINE, INTERRUPTED, USAGE, say
 
 ALONE = ("info", "tasks")  # commands that need no arguments
 
@@ -61,7 +61,7 @@ def main(
     chosen = getattr(command, "commands", {}).get(given[0] if given else "", command)
     names = [parameter.name for parameter in chosen.params] if app is None else []
     try:
-        with _plain_warnings(lambda message: typed(message, names)), never_silent():
+        with _plain_warnings(lambda message: typed(message, names)):
             status = command.main(given, prog_name=name, standalone_mode=False)
     except usage_error as error:
         error.show()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bertcore.command import at_work, counted, say
+from bertcore.command import say
 from bertcore.command.options import (
     field_options,
     flag_of,
@@ -263,7 +263,7 @@ def predict(
     skip = keyboard or on_fault == "skip"
     found = answering.answers(predictor, groups, form, skip)
     try:
-        for row, answer in counted(found, "rows answered" if file else ""):
+        for row, answer in found:
             typer.echo(answering.said(predictor.task, row, answer, json))
     except BrokenPipeError:
         # Who reads the answers has had enough, as head has: that is no fault. Python
@@ -334,7 +334,6 @@ def _groups(
         return [answering.texts_given(texts)], False
     if file is not None:
         return answering.groups_in(file.expanduser(), task, encoding), False
-    at_work("")  # it waits for lines to come
     keyboard = sys.stdin.buffer.isatty()
     if keyboard:
         say("a text a line, please; Ctrl-D ends", error=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from bertcore import __version__
-from bertcore.command import MASK, at_work, say
+from bertcore.command import MASK, say
 from bertcore.command.options import field_options, given_options, with_options
 from bertcore.model.config import PRESETS
 from bertcore.sources import ENCODER, OUR_MODEL, describe
@@ -199,7 +199,6 @@ def export(
         from bertcore.training.onnx import export_onnx
         from bertcore.training.run import model_files
 
-        at_work("tracing the model")
         graph = export_onnx(model_files(model), out.expanduser(), int8)
         say(f"{out}: from {', '.join(graph.inputs)} to {', '.join(graph.outputs)}")
         say(f"its outputs are at most {graph.apart:.0e} apart from the model's")

@@ -15,10 +15,9 @@ from typing import Any, Self, TypeVar
 
 import torch
 import typer
-from tqdm import tqdm
 
 from bertcore.cards import write_card
-from bertcore.command import DIVERGED, FAULT, at_work, counted, say
+from bertcore.command import DIVERGED, FAULT, progress, say
 from bertcore.files import read_json
 from bertcore.sources import many, needs
 from bertcore.training.adaptation import before_and_after, begin_adaptation, table
@@ -167,9 +166,8 @@ class Log:
         self.run, self.leads = run, run.settings.world.leads
         done = min(1.0, run.progress.share(run.recipe))
         self.evaluations, self.lines = len(run.evaluations), int(done * LINES)
-        disable = None if self.leads else True  # None: only where a terminal looks on
-        self.bar = tqdm(
-            total=1.0, initial=done, bar_format=_BAR, disable=disable, leave=False
+        self.bar = progress(
+            total=1.0, initial=done, bar_format=_BAR, disable=not self.leads
         )
         self.writer: Any = None
         if curves is not None and self.leads:
@@ -194,7 +192,6 @@ class Log:
         """Show one update, and the evaluations since the last one."""
         if not self.leads:
             return
-        at_work(str(record).strip())
         _, _, brief = str(record).partition("% ")  # the bar has a percentage itself
         self.bar.set_postfix_str(brief, refresh=False)
         self.bar.update(record.progress - self.bar.n)
@@ -327,7 +324,7 @@ class PretrainingJob(Job):
         card = run.card()
         if self.pairs:
             judged = judge(self.pairs, run.model, run.tokenizer)
-            scores = BlimpScores.of(counted(judged, "pairs of BLiMP compared"))
+            scores = BlimpScores.of(progress(judged, desc="pairs of BLiMP"))
             card["results"]["blimp"] = scores.results()
         if self.about.origin is not None:
             found = before_and_after(self.folder, self.about, run.model, run.tokenizer)
