@@ -15,7 +15,10 @@ def say(line: str, error: bool = False) -> None:
     import typer
     from tqdm import tqdm
 
-    with tqdm.external_write_mode(sys.stderr if error else sys.stdout):
+    if sys.stderr.isatty():
+        with tqdm.external_write_mode(sys.stderr if error else sys.stdout):
+            typer.echo(line, err=error)
+    else:  # where a bar would be drawn anew after each line
         typer.echo(line, err=error)
 
 
