@@ -131,13 +131,11 @@ def read_test(
 
     Args:
         source, on_fault, columns, encoding: as for `read_set`.
-        kind: of the model.
-        labels: that it knows.
+        kind, labels: those of the model.
         known: columns that are taken if they are there.
 
     Raises:
-        FileNotFoundError: if there is no such set, file or folder.
-        ValueError: if the set is of another kind, or its rows are not sound.
+        FileNotFoundError, ValueError: as `read_set`, and if the set is of another kind.
     """
     if is_named(source) and _about(source).kind != kind:
         raise ValueError(
@@ -454,11 +452,7 @@ def _stopped(source: str, faults: list[str]) -> str:
 
 
 def names_in(feature: Any) -> Sequence[str]:
-    """The names of a feature's numbers, perhaps those in its lists; () if it has none.
-
-    Args:
-        feature: of the library datasets.
-    """
+    """The names of a feature's numbers, or of those in its lists; () if it has none."""
     inner = feature, getattr(feature, "feature", None)
     return next(filter(None, (getattr(each, "names", None) for each in inner)), ())
 

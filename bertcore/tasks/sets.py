@@ -5,7 +5,8 @@ A package is found without being imported, and its files are read as text.
 packages with checksums.
 Where nobody has split a set before, a digest of each text does: eight in ten to train
 on, one to validate, one to test. The rows of a part are shuffled, always in the same
-way, so that the first thousand are a fair sample.
+way, so that the first thousand are a fair sample. A loader whose package is missing
+raises FileNotFoundError, or gives a few rows of our own, as it says.
 """
 
 import random
@@ -54,9 +55,6 @@ def sentiment() -> TaskSet:
     text. The numbers of the sentences run from 1 to 10,605 and name no review, so
     sentences of one review may be in two parts; but neighbours in the file share rare
     words no more often than sentences that stand 50 apart.
-
-    Raises:
-        FileNotFoundError: if the package is not installed.
     """
     folder = _folder("sentiment") / "data" / "hutto_ICWSM_2014"
     table = (folder / "movieReviewSnippets_GroundTruth.txt").read_text("utf8")
@@ -76,9 +74,6 @@ def questions() -> TaskSet:
     Doubles are left out: of the 5,452 rows to train on, 5,376 differ in their words.
     The test is TREC's own of 500 questions. The 11 of them that are also among the
     others are taken out there; one in ten of the others validates.
-
-    Raises:
-        FileNotFoundError: if the package is not installed.
     """
     rows = [
         Text(record["text"], QUESTION_CLASSES[int(record["label-coarse"])])
@@ -101,9 +96,6 @@ def entities() -> TaskSet:
     Provenance: the package says MIT, names no origin, and gives a placeholder as its
     author. The tweets look like those that Ritter et al. 2011 tagged (*Named Entity
     Recognition in Tweets*) and that WNUT 2016 took over.
-
-    Raises:
-        FileNotFoundError: if the package is not installed.
     """
     text = (_folder("entities") / "data" / "ner.txt").read_text("utf8")
     rows, words, tags = [], [], []
