@@ -99,9 +99,6 @@ def finetune(
         str | None,
         typer.Option(help=f"To start from: a folder, a run, a hub name ({OUR_MODEL})."),
     ] = None,
-    random: Annotated[
-        bool, typer.Option("--random", help="Only its sizes, with random weights.")
-    ] = False,
     rows: Annotated[
         int | None, typer.Option(help="How many rows to train on (all).", min=1)
     ] = None,
@@ -141,7 +138,7 @@ def finetune(
     \b
       bertcore finetune topics --out my-topics
       bertcore finetune my.csv --kind classification --out my-model --seeds 5
-      bertcore finetune topics --out other --random --rows 500 --no-baselines
+      bertcore finetune topics --out other --rows 500 --no-baselines
       bertcore finetune summaries --out my-summaries --label-smoothing 0.1
       torchrun --nproc-per-node 2 -m bertcore finetune sounds --out my-sounds
 

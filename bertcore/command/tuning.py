@@ -227,7 +227,7 @@ class TuningJob(Job):
     def _prepare(self, world: World) -> None:
         """All that can be wrong is found here, before anything is written."""
         given = self.given
-        self.start = starting_model(given["task"], given.get("model"), given["random"])
+        self.start = starting_model(given["task"], given.get("model"))
         self.folder.open(world.leads)
         tuning = Tuning(**{key: given[key] for key in OF_TUNING if key in given})
         # A run that goes on counts its rows in passes of the size that it began with.
@@ -460,24 +460,20 @@ class StartingModel(NamedTuple):
             )
 
 
-def starting_model(task: str, model: str | None, random: bool) -> StartingModel:
-    """Weights, or only the sizes of their model.
-
-    A task with pieces of its own has them where weights are random.
+def starting_model(task: str, model: str | None) -> StartingModel:
+    """The weights to start from, or for a task with pieces of its own only sizes.
 
     Args:
         task: its name, or a path.
         model: a run of `bertcore pretrain`, a model's folder or a hub name; by default
             ours, or for a task with pieces of its own a small one of random weights.
-        random: whether its weights are left behind.
 
     Raises:
         FileNotFoundError: if there is no such model, or the run has no checkpoint yet.
-        ValueError: if it is of no family that bertcore reads, or an encoder-decoder
-            with `random`.
+        ValueError: if it is of no family that bertcore reads.
     """
-    pieces = OWN_PIECES[task]() if task in OWN_PIECES else None
-    if model is None and pieces is not None:
+    if model is None and task in OWN_PIECES:
+        pieces = OWN_PIECES[task]()
         config = BertConfig.preset(
             "tiny", vocab_size=len(pieces), max_positions=_POSITIONS
         )
@@ -493,19 +489,8 @@ def starting_model(task: str, model: str | None, random: bool) -> StartingModel:
     # Of its own family, as in Python: a RoBERTa has other tables and other pieces.
     published = read_json(find_file(weights, "config.json"))
     family = published.get("model_type")
-    if family == "encoder-decoder":
-        if random:
-            raise ValueError(
-                f"--random takes the sizes of one BERT, and {name} is an "
-                "encoder-decoder; give --model a BERT, or leave --random out"
-            )
-        return StartingModel(weights, load_tokenizer(weights), name, family)
-    family, tokenizer = family_at(weights), load_tokenizer(weights)
-    if not random:
-        so_far = weights != name and Path(weights).name != MODEL
-        note = f"{name} has not ended: this starts from {weights}" if so_far else ""
-        return StartingModel(weights, tokenizer, name, family.name, note)
-    config = family.config.from_dict(published)
-    if pieces is not None:
-        tokenizer, config = pieces, config.replace(vocab_size=len(pieces))
-    return StartingModel(config, tokenizer, f"{name}, random weights", family.name)
+    if family != "encoder-decoder":
+        family = family_at(weights).name
+    so_far = weights != name and Path(weights).name != MODEL
+    note = f"{name} has not ended: this starts from {weights}" if so_far else ""
+    return StartingModel(weights, load_tokenizer(weights), name, family, note)
