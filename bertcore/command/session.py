@@ -158,11 +158,7 @@ class Log:
     """
 
     def __init__(self, run: Run, curves: Path | None = None) -> None:
-        """
-        Args:
-            run: that will train.
-            curves: a folder for TensorBoard; None writes none.
-        """
+        """`curves` is a folder for TensorBoard; None writes none."""
         self.run, self.leads = run, run.settings.world.leads
         done = min(1.0, run.progress.share(run.recipe))
         self.evaluations, self.lines = len(run.evaluations), int(done * LINES)
@@ -237,11 +233,7 @@ class PretrainingJob(Job):
     pairs: Sequence[MinimalPair] = ()  # of BLiMP, for the card
 
     def __init__(self, folder: Path, given: Mapping[str, Any]) -> None:
-        """
-        Args:
-            folder: of the run.
-            given: the options that were given.
-        """
+        """`given` are the options that were given."""
         self.folder, self.given = folder, given
         # Faults show before anything is written.
         _fields_of(Adaptation, given)

@@ -47,10 +47,6 @@ _POSITIONS = 64  # of the small model that learns them, if no other is given
 def resumed(folder: Path, given: Mapping[str, Any]) -> Job:
     """What goes on in a folder: a run of `bertcore pretrain`, or of `finetune`.
 
-    Args:
-        folder: of the run.
-        given: the options that were given.
-
     Raises:
         FileNotFoundError: if the folder is not that of a run.
         ValueError: if an option is for the other command.
@@ -106,8 +102,7 @@ class TuningFolder:
     def open(self, leads: bool) -> None:
         """Read what is there: nothing, an earlier result to replace, or this very run.
 
-        Args:
-            leads: whether this process may write.
+        The process that leads may write.
 
         Raises:
             ValueError: if there is something else, or a run with other options.
@@ -410,13 +405,9 @@ def table(
     outcomes: Sequence[Mapping[str, float]],
     baselines: Mapping[str, Mapping[str, float]],
 ) -> list[str]:
-    """Scores on the test rows in lines, those of the model last.
+    """Scores on so many test rows in lines, those of the model last.
 
-    Args:
-        count: of test rows.
-        name: of the model.
-        outcomes: its scores, from one seed at least.
-        baselines: their scores by their names.
+    `outcomes` are its scores, from one seed at least; `baselines` those of each.
     """
     columns = list(outcomes[0])
     rows = {

@@ -39,12 +39,8 @@ def operations(
     """Operations of a forward pass over one text, by PyTorch's `FlopCounterMode`.
 
     A multiplication and the addition after it are two; only products of matrices
-    count. No number is computed, so a large model costs nothing.
-
-    Args:
-        kind: a class, such as `Bert`.
-        config: of a model of it.
-        length: tokens of the text.
+    count. No number is computed, so a large model costs nothing. `kind` is a class,
+    such as `Bert`; `length` counts tokens.
     """
     with torch.device("meta"):
         model = kind(config).eval()

@@ -353,10 +353,7 @@ def task_set(
 ) -> TaskSet:
     """The rows of a set in three parts, shuffled: always in the same way.
 
-    Args:
-        name: of the set in `NAMED_TASKS`.
-        split: its rows to train on, to validate and to test.
-        source, licence: if they are not those of `NAMED_TASKS`.
+    `source` and `licence` are given if they are not those of `NAMED_TASKS`.
     """
     rng = random.Random(0)
     train, valid, test = (rng.sample(part, len(part)) for part in split)
