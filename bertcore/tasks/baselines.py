@@ -33,10 +33,10 @@ def bag_of_words(data: TaskSet, rows: Sequence[Any]) -> list[Any]:
     """What logistic regression makes of counted words.
 
     Texts: words and pairs of neighbours, weighed by tf-idf; of a pair of texts also
-    which words they share and which not. A number: ridge regression on the cosine of
-    the two texts' tf-idf vectors. A word's tag: from the word, its shape and those
-    beside it. An answer: the whole sentence of the context whose words go best with the
-    question's; or none, if that is likelier.
+    which words they share and which not. A number: ridge regression on the same. A
+    word's tag: from the word, its shape and those beside it. An answer: the whole
+    sentence of the context whose words go best with the question's; or none, if that is
+    likelier.
 
     For writing nothing is fitted, and characters are counted, not words: the target of
     the row to train on whose text is nearest, by the cosine of tf-idf of two to four
@@ -108,22 +108,14 @@ def counted(row: Text) -> Iterator[str]:
 
 
 def numbers(data: TaskSet, rows: Sequence[Text]) -> list[float]:
-    """Numbers by ridge regression on how alike the two texts are."""
-    import numpy as np
+    """Numbers by ridge regression on words and neighbours."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
 
-    texts = sorted({text for row in data.train for text in (row.text, row.pair or "")})
-    vectors = TfidfVectorizer(analyzer=_words).fit(texts)
-
-    def cosines(some: Sequence[Text]) -> Any:
-        first = vectors.transform([row.text for row in some])
-        second = vectors.transform([row.pair or "" for row in some])
-        return np.asarray(first.multiply(second).sum(axis=1)).reshape(-1, 1)
-
-    truth = [float(row.label) for row in data.train]
-    model = Ridge(alpha=1e-3).fit(cosines(data.train), truth)
-    return model.predict(cosines(rows)).tolist()
+    model = make_pipeline(TfidfVectorizer(analyzer=counted, sublinear_tf=True), Ridge())
+    model.fit(data.train, [float(row.label) for row in data.train])
+    return model.predict(list(rows)).tolist()
 
 
 def tags(data: TaskSet, rows: Sequence[Words]) -> list[list[str]]:
