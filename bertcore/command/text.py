@@ -196,13 +196,7 @@ def prepare(
         if known is None:
             say(f"learning {size or PIECES['english']:,} pieces …", error=True)
         prepared = prepare_corpus(
-            # On a terminal preparing has a bar of its own.
-            lambda: (
-                each.text
-                for each in progress(
-                    islice(documents(), limit), desc=READ, disable=seen
-                )
-            ),
+            lambda: (each.text for each in islice(documents(), limit)),
             folder,
             known,
             pieces=size,
@@ -255,12 +249,17 @@ def _documents(
     """What gives all documents each time it is called, and where they come from."""
     from bertcore.text.documents import read_documents, stream
 
+    def watched(documents: Iterator[Document]) -> Iterator[Document]:
+        # On a terminal preparing has a bar of its own.
+        return progress(documents, desc=READ, disable=sys.stderr.isatty())
+
     if files:
         names = [file.name for file in files]
         more = f" and {len(names) - 8} more" if names[8:] else ""
-        return lambda: read_documents(files, *how), ", ".join(names[:8]) + more
+        source = ", ".join(names[:8]) + more
+        return lambda: watched(read_documents(files, *how)), source
     part = f", {config}" if config else ""
-    return lambda: stream(str(hub), config, field=how[0]), f"{hub}{part}"
+    return lambda: watched(stream(str(hub), config, field=how[0])), f"{hub}{part}"
 
 
 COMMANDS = {"pieces": pieces, "vocabulary": vocabulary, "prepare": prepare}
