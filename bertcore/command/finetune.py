@@ -375,7 +375,6 @@ def tasks() -> None:
         typer.echo(f"  {name:<{_WIDE}}{about.kind:<16}{about.title}")
         typer.echo(f"{_IN}licence: {about.licence}")
         typer.echo(f"{_IN}{about.source}")
-    typer.echo("  and any other as owner/name, with --kind")
     typer.echo("\nwhat next: bertcore finetune NAME --out FOLDER")
 
 

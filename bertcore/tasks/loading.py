@@ -190,7 +190,7 @@ def _named(name: str, kind: str | None) -> CheckedSet:
         data, faults, _ = checked(NAMED_TASKS[name].load(), "skip")
         return CheckedSet(data, [f"{name}, {fault}" for fault in faults])
     about = HUB_TASKS[name]
-    raw = _raw(about.source, about.kind, {}, None)
+    raw = _raw(about.source, about.kind, about.columns, None, names=about.names)
     if not raw.parts["test"]:  # its owners keep it: validation tests, as in papers
         raw.parts["test"], raw.parts["valid"] = raw.parts["valid"], []
     data, faults, note = _split(raw)
@@ -225,10 +225,16 @@ def _raw(
     given: Mapping[str, str],
     encoding: str | None,
     known: Mapping[str, str] | None = None,
+    names: Mapping[str, Sequence[str]] | None = None,
 ) -> _Raw:
     """The rows of a file, a folder or a set on the hub.
 
-    `given` are columns, as `Columns` calls them; `known` are taken if they are there.
+    Args:
+        source, encoding: as for `read_set`.
+        kind: of the rows.
+        given: columns, as `Columns` calls them.
+        known: columns that are taken if they are there.
+        names: of the numbers in columns that do not say them.
     """
     path = Path(source).expanduser()
     if not is_own(source):
@@ -247,7 +253,7 @@ def _raw(
             part: records_in(each, task, encoding) for part, each in files.items()
         }
     else:
-        records = library_records(source, path)
+        records = library_records(source, path, names or {})
         found = found if path.is_dir() else f"{source} on the Hugging Face hub"
     raw = _Raw(name, task, found, whole, {}, [], [], {})
     for part in PARTS:
@@ -483,12 +489,15 @@ def _noted_names(path: Path) -> dict[str, Sequence[str]]:
     return {column: names_in(feature) for column, feature in features.items()}
 
 
-def library_records(source: str, path: Path) -> dict[str, Iterator[Record]]:
+def library_records(
+    source: str, path: Path, known: Mapping[str, Sequence[str]]
+) -> dict[str, Iterator[Record]]:
     """The records of each part of a data set on the hub, or in a folder as it has it.
 
     Args:
         source: owner/name or owner/name:config, if there is no such folder.
         path: of the folder.
+        known: names of the numbers in columns that do not say them.
 
     Raises:
         FileNotFoundError: if the library datasets is missing, if there is no such data
@@ -511,7 +520,7 @@ def library_records(source: str, path: Path) -> dict[str, Iterator[Record]]:
     for part, names in NAMES.items():
         fit = [name for name in names if name in splits]
         if fit:
-            found[part] = _records_of(splits[fit[0]], f"{source}, {fit[0]}")
+            found[part] = _records_of(splits[fit[0]], f"{source}, {fit[0]}", known)
     if not found:
         raise ValueError(
             f"{source} has no train, validation or test; it has {', '.join(splits)}"
@@ -519,9 +528,11 @@ def library_records(source: str, path: Path) -> dict[str, Iterator[Record]]:
     return found
 
 
-def _records_of(part: Any, place: str) -> Iterator[Record]:
+def _records_of(
+    part: Any, place: str, known: Mapping[str, Sequence[str]]
+) -> Iterator[Record]:
     """Rows of the library datasets, with the names of numbers that have some."""
-    names = {name: names_in(each) for name, each in part.features.items()}
+    names = {name: names_in(each) for name, each in part.features.items()} | known
     for number, row in enumerate(part, 1):
         named = {name: in_words(value, names[name]) for name, value in row.items()}
         yield f"{place}, row {number}", named

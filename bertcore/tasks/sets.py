@@ -11,7 +11,7 @@ raises FileNotFoundError, or gives a few rows of our own, as it says.
 
 import random
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any, NamedTuple, TypeVar
@@ -278,20 +278,53 @@ class HubTask(NamedTuple):
         kind: of its rows, one of `KINDS`.
         source: owner/name on the hub, or owner/name:config.
         licence: as far as its card says.
+        columns: where it has several that might be meant, as `Columns` calls them.
+        names: of the numbers in a column that does not say them.
     """
 
     title: str
     kind: str
     source: str
     licence: str
+    columns: Mapping[str, str] = {}
+    names: Mapping[str, Sequence[str]] = {}
 
 
+_CONLL = ("PER", "ORG", "LOC", "MISC")
 HUB_TASKS = {
     "sst2": HubTask(
         title="whether a phrase praises a film (Socher et al. 2013; GLUE)",
         kind="classification",
         source="stanfordnlp/sst2",
         licence="unknown",
+    ),
+    "mrpc": HubTask(
+        title="whether two sentences say the same (Dolan and Brockett 2005; GLUE)",
+        kind="classification",
+        source="nyu-mll/glue:mrpc",
+        licence="of each set in GLUE, see its card",
+    ),
+    "stsb": HubTask(
+        title="how alike two sentences are (Cer et al. 2017), from 0 to 1",
+        kind="regression",
+        source="sentence-transformers/stsb",
+        licence="unknown",
+    ),
+    "wikiann": HubTask(
+        title="persons, organisations and places in Wikipedia, tagged by its links "
+        "(Pan et al. 2017; Rahimi et al. 2019)",
+        kind="tagging",
+        source="unimelb-nlp/wikiann:en",
+        licence="unknown; the texts are Wikipedia's",
+    ),
+    "conll2003": HubTask(
+        title="persons, organisations, places and others in news (Tjong Kim Sang and "
+        "De Meulder 2003)",
+        kind="tagging",
+        source="lhoestq/conll2003",
+        licence="for research alone, as Reuters allows",
+        columns={"tags": "ner_tags"},
+        names={"ner_tags": ("O", *(f"{b}-{name}" for name in _CONLL for b in "BI"))},
     ),
     "squad2": HubTask(
         title="questions on Wikipedia, a third without an answer (Rajpurkar et al. "

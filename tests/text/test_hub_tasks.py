@@ -11,6 +11,7 @@ from bertcore.tasks.rows import Source, Text, Words
 from bertcore.tasks.sets import HUB_TASKS
 
 TEXTS = [f"It is number {number}." for number in range(200)]
+WORDS = List(Value("string"))
 
 
 @pytest.fixture
@@ -45,13 +46,24 @@ def test_a_test_without_labels(hub: dict) -> None:
     assert data.source == "stanfordnlp/sst2 on the Hugging Face hub"
 
 
-def test_tags_by_their_names(hub: dict) -> None:
-    tags = ClassLabel(names=["O", "B-PER", "I-PER"])
-    words, features = List(Value("string")), {"ner_tags": List(tags)}
-    rows = {"tokens": [["Ada", "wrote"]], "ner_tags": [[1, 0]]}
-    table = Dataset.from_dict(rows, features=Features({"tokens": words, **features}))
-    hub["owner/names", "en"] = dict.fromkeys(("train", "validation", "test"), table)
-    data = read_set("owner/names:en", "tagging", "stop").data
+@pytest.mark.parametrize("name", ["wikiann", "conll2003"])
+def test_tags_with_and_without_names(name: str, hub: dict) -> None:
+    features = {"tokens": WORDS, "ner_tags": List(Value("int64")), "pos_tags": WORDS}
+    place = "lhoestq/conll2003", None
+    if name == "wikiann":
+        tags = ClassLabel(names=["O", "B-PER", "I-PER"])
+        features = {"tokens": WORDS, "ner_tags": List(tags)}
+        place = "unimelb-nlp/wikiann", "en"
+    rows = {
+        "tokens": [["Ada", "wrote"]],
+        "ner_tags": [[1, 0]],
+        "pos_tags": [["N", "V"]],
+    }
+    table = Dataset.from_dict(
+        {column: rows[column] for column in features}, features=Features(features)
+    )
+    hub[place] = dict.fromkeys(("train", "validation", "test"), table)
+    data = read_set(name, "tagging", "stop").data
     assert data.test == [Words(("Ada", "wrote"), ("B-PER", "O"))]
     assert data.labels == ("O", "B-PER", "I-PER")
 
@@ -71,16 +83,10 @@ def test_columns_that_need_no_option(hub: dict) -> None:
         hub[place] = dict.fromkeys(("train", "validation"), Dataset.from_dict(rows))
     hub["abisee/cnn_dailymail", "3.0.0"]["test"] = Dataset.from_dict(article)
     stsb, mrpc, squad, cnn = (
-        read_set(name, kind, "stop").data
-        for name, kind in (
-            ("sentence-transformers/stsb", "regression"),
-            ("nyu-mll/glue:mrpc", "classification"),
-            ("squad2", None),
-            ("cnn", None),
-        )
+        read_set(name, None, "stop").data for name in ("stsb", "mrpc", "squad2", "cnn")
     )
-    assert stsb.valid == [Text("a", 0.25, "c"), Text("b", 1.0, "d")]
-    assert mrpc.valid[1] == Text("b", "yes", "d")
+    assert stsb.test == [Text("a", 0.25, "c"), Text("b", 1.0, "d")]
+    assert mrpc.test[1] == Text("b", "yes", "d")
     assert squad.test[7].answers[0].text == "number" and len(squad.test) == len(TEXTS)
     contexts = [{row.context for row in part} for part in (squad.train, squad.valid)]
     assert contexts[1] and not contexts[0] & contexts[1]
