@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from bertcore.files import check_no_pointer, new_file, read_json, write_json
 from bertcore.model.config import BertConfig
-from bertcore.model.published import Published, bare
-from bertcore.sources import find_file, many
+from bertcore.model.published import Published, bare, part_of
+from bertcore.sources import Absent, find_file, find_optional, many
 
 Model = TypeVar("Model", bound="Pretrained")
 _CROSS_ATTENTION = ".crossattention."  # a decoder has it, and BERT's own files lack it
@@ -30,6 +30,8 @@ _FILES = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
+# Weights that transformers could convert until its version 5, with this argument.
+_OTHERS = {"tf_model.h5": "from_tf", "flax_model.msgpack": "from_flax"}
 # Where the checkpoints of training programs keep the weights among other things.
 _WRAPPED = "state_dict", "model_state_dict", "model", "module"
 # Our class -> what the transformers library calls it, where that differs. A body's
@@ -156,7 +158,18 @@ def loaded(
 
 def weights_file(folder_or_name: str | Path) -> Path:
     """The file that holds a checkpoint's weights, or lists those that do."""
-    return find_file(folder_or_name, *_FILES)
+    try:
+        return find_file(folder_or_name, *_FILES)
+    except Absent as error:
+        for name in _OTHERS:
+            if find_optional(folder_or_name, name) is None:
+                continue
+            raise Absent(
+                f"{folder_or_name} has its weights in {name} alone, which is not read; "
+                "convert them with transformers 4, by the class in config.json: "
+                f"from_pretrained(folder, {_OTHERS[name]}=True), then save_pretrained"
+            ) from error
+        raise
 
 
 def published_weights(model: nn.Module) -> dict[str, Tensor]:
@@ -176,7 +189,7 @@ def load_weights(model: nn.Module, path: Path) -> dict[str, Tensor]:
     """
     form = model.config.published
     parameters = published_weights(model)
-    found = read_tensors(path)
+    found = _unwrapped(form, read_tensors(path), parameters, path)
     _check_copies(form, found, parameters, path)
     tensors = {form.canonical(name): tensor for name, tensor in found.items()}
     # A parameter with two names, where two are tied, may stand in a file under either.
@@ -211,6 +224,36 @@ def load_weights(model: nn.Module, path: Path) -> dict[str, Tensor]:
             stacklevel=4,
         )
     return spare
+
+
+def _unwrapped(
+    form: Published,
+    tensors: dict[str, Tensor],
+    parameters: dict[str, Tensor],
+    path: Path,
+) -> dict[str, Tensor]:
+    """The tensors without what a program that wrapped the model put before its names.
+
+    What stands before the name of the token table says it: `_orig_mod.` of a compiled
+    model, or `model.` of a module that holds this one.
+    """
+    parts = {part_of(name) for name in parameters}
+    found = set()
+    for name in tensors:
+        if f".{name}".endswith(f".{form.table}"):
+            whole = name.removesuffix(form.table).removesuffix(f"{form.body}.")
+            # An encoder-decoder's two tables have its own parts before their names.
+            part = next((p for p in parts if p and whole.endswith(p)), "")
+            found.add(whole.removesuffix(part))
+    if len(found) != 1 or found <= {"", "module."}:
+        return tensors
+    (prefix,) = found
+    warnings.warn(
+        f"{path}: {prefix!r} before the names is left out; a program that wrapped the "
+        "model put it there",
+        stacklevel=5,
+    )
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
 
 
 def _check_body(

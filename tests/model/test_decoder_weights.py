@@ -446,6 +446,16 @@ def saved(tmp_path: Path) -> dict[str, Path]:
     return {name: tmp_path / name for name in ("pair", "decoder", "bert")}
 
 
+def test_a_compiled_pair_is_read(saved: dict[str, Path]) -> None:
+    file = saved["pair"] / "model.safetensors"
+    expected = EncoderDecoder.from_pretrained(saved["pair"])
+    save_file({f"_orig_mod.{n}": t for n, t in load_file(file).items()}, file)
+    with pytest.warns(UserWarning, match="'_orig_mod.' before the names is left out"):
+        found = EncoderDecoder.from_pretrained(saved["pair"])
+    for name, parameter in found.named_parameters():
+        assert torch.equal(parameter, expected.get_parameter(name)), name
+
+
 @pytest.mark.parametrize(
     ("reader", "kind", "message"),
     [

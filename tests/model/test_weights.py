@@ -26,6 +26,21 @@ CLASSES = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [("tf_model.h5", "from_tf"), ("flax_model.msgpack", "from_flax")],
+)
+def test_weights_of_other_frameworks(name: str, argument: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(tiny_config().to_dict()))
+    wanted = f"its weights in {name} alone.* with transformers 4.*{argument}=True"
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match=wanted):
+        Bert.from_pretrained(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(FileNotFoundError, match="has no model.safetensors and no"):
+        Bert.from_pretrained(tmp_path)
+
+
 def first(output: object) -> torch.Tensor:
     """The main tensor of an output of ours or of transformers."""
     if isinstance(output, torch.Tensor):
@@ -235,6 +250,22 @@ def test_of_two_kinds_of_files_safetensors_is_read(saved: Path) -> None:
     found = Bert.from_pretrained(saved).embeddings.token.weight
     theirs = transformers.BertModel.from_pretrained(saved)
     assert torch.equal(found, theirs.embeddings.word_embeddings.weight)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["_orig_mod.", "model.", "bert.", "module._orig_mod.", "net.encoder."]
+)
+def test_what_stands_before_all_names_is_left_out(prefix: str, saved: Path) -> None:
+    tensors = load_file(saved / "model.safetensors")
+    expected = BertForPreTraining.from_pretrained(saved)
+    (saved / "model.safetensors").unlink()
+    wrapped = {prefix + name: tensor for name, tensor in tensors.items()}
+    wrapped["loss.weight"] = torch.ones(2)
+    torch.save({"state_dict": wrapped, "epoch": 3}, saved / "pytorch_model.bin")
+    with pytest.warns(UserWarning, match=f"'{prefix}' before the names is left out"):
+        found = BertForPreTraining.from_pretrained(saved)
+    for name, parameter in found.named_parameters():
+        assert torch.equal(parameter, expected.get_parameter(name)), name
 
 
 def test_names_of_another_kind_are_shown(saved: Path) -> None:
