@@ -59,6 +59,7 @@ POOLS = {"mean": torch.mean, "max": torch.amax}  # of a long text's windows
 USUAL = 0.5  # the threshold of a label about which validation rows say nothing
 _TRIED = torch.arange(1, 20) / 20  # thresholds
 _FIGURES = "precision", "recall", "f1"  # of a label
+_WHOLE = re.compile(r"[+-]?\d{1,18}(\.0)?")
 
 
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:
@@ -70,6 +71,26 @@ def in_order(labels: Iterable[str]) -> tuple[str, ...]:
     names = sorted(labels)
     whole = all(re.fullmatch(r"[+-]?\d{1,18}(\.0)?", name) for name in names)
     return tuple(sorted(names, key=float) if whole else names)
+
+
+def one_spelling(labels: set[str]) -> dict[str, str]:
+    """Labels that are spelt in several ways, where all are of one kind, to one of them.
+
+    Whole numbers as 1, also from 1.0, and +1 beside 1; truth values as True.
+
+    >>> one_spelling({"true", "False", "True"}), one_spelling({"1.0", "2.0", "x"})
+    ({'true': 'True'}, {})
+    """
+    if all(map(_WHOLE.fullmatch, labels)):
+        new = {label: label.removesuffix(".0") for label in labels}
+        plain = {label.removeprefix("+") for label in new.values()}
+        if len(plain) < len({*new.values()}):
+            new = {label: name.removeprefix("+") for label, name in new.items()}
+    elif {label.lower() for label in labels} <= {"true", "false"}:
+        new = {label: label.capitalize() for label in labels}
+    else:
+        return {}
+    return {label: name for label, name in sorted(new.items()) if label != name}
 
 
 def number_loss(scores: Tensor, targets: Tensor) -> Tensor:
@@ -412,6 +433,16 @@ class Classification(TextTask):
         if isinstance(label, float) and label.is_integer():
             label = int(label)
         return str(label).strip() if isinstance(label, int | str) else label
+
+    def settled(self, rows: list[Text]) -> tuple[list[Text], str]:
+        """Classes of one value get one spelling, as True where a file has TRUE."""
+        given = {str(row.label) for row in rows if row.label not in (None, "")}
+        new = one_spelling(given)
+        found = [row._replace(label=new.get(str(row.label), row.label)) for row in rows]
+        told = (
+            f"classes such as {old} are read as {name}" for old, name in new.items()
+        )
+        return found, next(told, "")
 
     def label_faults(self, label: Any, labels: Labels | None) -> Iterator[str]:
         if label is None or label == "":

@@ -227,7 +227,7 @@ def _raw(
     known: Mapping[str, str] | None = None,
     names: Mapping[str, Sequence[str]] | None = None,
 ) -> _Raw:
-    """The rows of a file, a folder or a set on the hub.
+    """The rows of a file, a folder or a set on the hub, with labels in one form.
 
     Args:
         source, encoding: as for `read_set`.
@@ -368,8 +368,13 @@ def _read_in_words(columns: Mapping[str, str], names: list[str]) -> str:
 
 
 def _settle(raw: _Raw) -> None:
-    """No part to test that has no labels, as GLUE keeps its own."""
-    raw.task.check_set([row for rows in raw.parts.values() for _, row in rows])
+    """Labels in one form, and no part to test that has none, as GLUE keeps its own."""
+    every = [row for rows in raw.parts.values() for _, row in rows]
+    new, note = raw.task.settled(every)
+    raw.notes.extend(filter(None, [note]))
+    left = iter(new)
+    for part, rows in raw.parts.items():
+        raw.parts[part] = [(place, next(left)) for place, _ in rows]
     right = raw.task.right
     told = {str(getattr(row, right)) for _, row in raw.parts["test"]}
     known = {str(getattr(row, right)) for _, row in raw.parts["train"]}

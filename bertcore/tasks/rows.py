@@ -184,9 +184,15 @@ class RowKind(ABC):
         """The records of rows in one of a file; most often it is that itself."""
         yield record
 
-    def check_set(self, rows: Sequence[Row]) -> None:
-        """ValueError if rows, each perhaps sound, are as a whole something else."""
-        return
+    def settled(self, rows: list[Row]) -> tuple[list[Row], str]:
+        """Rows with labels in one form, where all of them tell which form they have.
+
+        Also a sentence on what was changed, or "".
+
+        Raises:
+            ValueError: if the rows as a whole are something else.
+        """
+        return rows, ""
 
     def columns(
         self,

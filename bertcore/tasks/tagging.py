@@ -5,6 +5,7 @@ for the word: its state is read, and the others have no label (Devlin et al. 201
 Tags mark spans, such as names, or each stands for itself, such as parts of speech.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from dataclasses import field as not_compared
@@ -64,6 +65,11 @@ class TokenObjective(nn.Module):
     def forward(self, targets: Tensor, **given: Tensor) -> Tensor:
         """The sum over the words, as `1`."""
         return class_loss(self.scores(**given).float(), targets)[None]
+
+
+# What marks the first word of a span, one between, the last, or a span of one word.
+_IN_SPAN = re.compile("[BIMLEUSW](?:[-_](.+))?")
+_NO_TYPE = "span"  # of spans that have none
 
 
 def are_spans(tags: Iterable[str]) -> bool:
@@ -191,13 +197,33 @@ class Tagging(HeadedTask):
             listed(words, "words"), None if tags is None else listed(tags, "tags")
         )
 
-    def check_set(self, rows: Sequence[Words]) -> None:
-        """As tables of a word in each row are common, with the sentence's number."""
+    def settled(self, rows: list[Words]) -> tuple[list[Words], str]:
+        """With O, B-x and I-x, where spans are marked otherwise.
+
+        IO and IOB1 begin a span with I, BIOES and BILOU mark its end, too.
+        """
         if len(rows) > 9 and all(len(row.words) == 1 for row in rows):
             raise ValueError(
                 "each row holds one word, and a row is a sentence: give its words in "
                 "one row, or a .conll file with a blank line after each sentence"
             )
+        tags = {tag for row in rows for tag in row.tags or ()}
+        inside = [_IN_SPAN.fullmatch(str(tag)) for tag in tags - {OUTSIDE}]
+        bare = [each is not None and each[1] is None for each in inside]
+        # Parts of speech may have such a form by chance; but then not all of them.
+        if not all(inside) or (any(bare) and not (all(bare) and OUTSIDE in tags)):
+            return rows, ""
+        if any(not isinstance(tag, str) for row in rows for tag in row.tags or ()):
+            return rows, ""  # which is a fault, said later
+        new = [row._replace(tags=row.tags and _marked(row.tags)) for row in rows]
+        changed = {
+            f"{old} is read as {tag}": None
+            for one, other in zip(rows, new, strict=True)
+            for old, tag in zip(one.tags or (), other.tags or (), strict=True)
+            if old != tag
+        }
+        shown = ", ".join([*changed][:6]) + (", …" if len(changed) > 6 else "")
+        return new, f"tags: {shown}" if changed else ""
 
     def from_line(self, line: str, context: str | None = None) -> Words:
         return Words(tuple(line.split()))
@@ -322,6 +348,26 @@ class Tagging(HeadedTask):
     def as_object(self, row: Words, answer: TaggedWords) -> dict[str, Any]:
         entities = [entity._asdict() for entity in answer.spans()]
         return {**asdict(answer), "entities": entities}
+
+
+def _marked(tags: Sequence[str]) -> tuple[str, ...]:
+    """Tags that mark spans in any way with B-x and I-x alone.
+
+    >>> _marked(["I-x", "I-x", "O", "B-x", "E-x", "S-x"])
+    ('B-x', 'I-x', 'O', 'B-x', 'I-x', 'B-x')
+    """
+    found: list[str] = []
+    before = OUTSIDE  # also after the end of a span
+    for tag in tags:
+        if tag == OUTSIDE:
+            found.append(tag)
+        else:
+            kind = tag[2:] or _NO_TYPE
+            goes_on = tag[0] not in "BUSW" and before == kind
+            found.append(f"{'I' if goes_on else 'B'}-{kind}")
+        ended = tag == OUTSIDE or tag[0] in "LEUSW"
+        before = OUTSIDE if ended else kind
+    return tuple(found)
 
 
 def _tag_faults(place: int, tag: Any, labels: Labels | None) -> Iterator[str]:

@@ -90,13 +90,14 @@ def test_conll_2003(tune, tmp_path, capsys) -> None:
         sentences.append(f"{name} NNP I-NP I-PER\nsees VBZ I-VP O\n{place}{n} CD O O\n")
     file.write_text("-DOCSTART- -X- O O\n\n" + "\n".join(sentences))
     out, error = tune(file, "tagging")
+    assert "tags: I-PER is read as B-PER, I-LOC is read as B-LOC" in error
     printed, _ = score(capsys, out, file)
     assert "on 60 test rows of train: f1 " in printed
     data = read_set(str(file), "tagging", "stop").data
     words = "Anna", "sees", "New", "York"
     assert data.labels == ("O", "B-LOC", "B-PER", "I-LOC", "I-PER")
     rows = [*data.train, *data.valid, *data.test]
-    assert Words((*words[:2], "0"), ("I-PER", "O", "O")) in rows
+    assert Words((*words[:2], "0"), ("B-PER", "O", "O")) in rows
     out, error = tune(file, "tagging", "--tags", "2", "--no-baselines")
     assert "columns: tags from 2; not read: 3, tags" in error
     printed, error = score(capsys, out, file)
@@ -175,8 +176,9 @@ def test_pandas(tune, tmp_path, capsys) -> None:
     )
     out, error = tune(file, "classification", "--label", "mark")
     assert "columns: text from Review, label from mark" in error
+    assert "classes such as 10.0 are read as 10" in error
     data, _, note = read_test(
-        str(file), "classification", ("9.0", "10.0"), "stop", {"label": "mark"}
+        str(file), "classification", ("9", "10"), "stop", {"label": "mark"}
     )
     assert [row.text for row in data.test] == list(table.Review)
     printed, error = score(capsys, out, file)  # whose columns the model remembers
@@ -342,12 +344,13 @@ def test_names_with_places(tune, tmp_path, capsys) -> None:
 
     file = tmp_path / "a.jsonl"
     rows = [
-        {"tokens": text.split(), "ner": ["B-PER", "O", "B-X", "I-X", "O"]}
+        {"tokens": text.split(), "ner": ["S-PER", "O", "B-X", "E-X", "O"]}
         for text in (f"{NAMES[n % 4]} sees two dogs {n}" for n in range(60))
     ]
     file.write_text("\n".join(map(json.dumps, rows)))
     out, error = tune(file, "tagging", "--epochs", "6", "--learning-rate", "0.003")
     assert "columns: words from tokens, tags from ner" in error
+    assert "S-PER is read as B-PER, E-X is read as I-X" in error
     text = "Anna sees two dogs 8"
     assert main(["predict", str(out), text, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

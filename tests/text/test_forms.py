@@ -118,9 +118,57 @@ def test_universal_dependencies(tmp_path: Path) -> None:
 
 # Tags --------------------------------------------------------------------------------
 
+SPANS = st.lists(
+    st.tuples(st.sampled_from([None, "PER", "LOC-x"]), st.integers(1, 3)),
+    min_size=1,
+    max_size=6,
+)
 
-def test_tags_that_mark_no_spans() -> None:
+
+def written(spans: list, scheme: str) -> list[str]:
+    """The tags of spans in a scheme, a type of None being outside."""
+    tags: list[str] = []
+    before = None
+    for kind, size in spans:
+        if kind is None:
+            tags += ["O"] * size
+        elif scheme == "IOB1":
+            tags += [("B-" if before == kind else "I-") + kind] + [f"I-{kind}"] * (
+                size - 1
+            )
+        else:
+            begin, inside, end, single = scheme
+            marks = [begin, *[inside] * (size - 2), end] if size > 1 else [single]
+            tags += [f"{mark}-{kind}" for mark in marks]
+        before = kind
+    return tags
+
+
+@trials
+@given(
+    st.lists(SPANS, min_size=1, max_size=3),
+    st.sampled_from(["IOB1", *("BIES", "BILU", "BMES", "BIIB")]),
+)
+def test_schemes_say_the_same(sentences: list, scheme: str) -> None:
+    """In every scheme the same spans, as nervaluate counts those of BIO."""
+    bio = [tuple(written(spans, "BIIB")) for spans in sentences]
+    rows = [Words(("w",) * len(tags), tags) for tags in bio]
+    other = [
+        row._replace(tags=tuple(written(spans, scheme)))
+        for row, spans in zip(rows, sentences, strict=True)
+    ]
+    found, note = KINDS["tagging"].settled(other)
+    assert [row.tags for row in found] == bio and bool(note) == (other != found)
+    if any(tag != "O" for tags in bio for tag in tags):
+        assert score("tagging", rows, [row.tags for row in found])["f1"] == 1
+
+
+def test_tags_without_types_and_without_spans() -> None:
+    settled = KINDS["tagging"].settled
+    rows = [Words(("a", "b", "c"), ("B", "I", "O"))]
+    assert settled(rows)[0][0].tags == ("B-span", "I-span", "O")
     plain = [Words(("a", "b"), ("NN", "S")), Words(("O",), ("SYM",))]
+    assert settled(plain) == (plain, "")
     assert KINDS["tagging"].labels_of(plain) == ("NN", "S", "SYM")
     assert score("tagging", plain, [("NN", "NN"), ("SYM",)]) == {"accuracy": 2 / 3}
     mixed = [Words(("a", "b"), ("B-x", "NN"))]
@@ -139,6 +187,7 @@ def test_tags_that_mark_no_spans() -> None:
         ([0, 1, 10, 11, 2], ("0", "1", "2", "10", "11"), "0 1 10 11 2"),
         ([True, False], ("False", "True"), "True False"),
         ([1.0, 0.0], ("0", "1"), "1 0"),
+        (["1.0", "-2.0"], ("-2", "1"), "1 -2"),
         (["1.0", "1.5"], ("1.0", "1.5"), "1.0 1.5"),
         ([" good", "bad "], ("bad", "good"), "good bad"),
         (["10", "9", "b"], ("10", "9", "b"), "10 9 b"),
@@ -147,6 +196,7 @@ def test_tags_that_mark_no_spans() -> None:
 def test_classes(given_labels: list, labels: tuple, read: str) -> None:
     task = KINDS["classification"]
     rows = [task.from_dict({"text": "a", "label": label}) for label in given_labels]
+    rows, _ = task.settled(rows)
     assert rows == [Text("a", label) for label in read.split()]
     assert task.labels_of(rows) == labels
 

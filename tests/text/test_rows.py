@@ -93,6 +93,30 @@ def test_answers_as_texts(told: dict) -> None:
             KINDS["answers"].from_dict(again)
 
 
+@pytest.mark.parametrize(
+    ("given", "labels", "note"),
+    [
+        (["True", "true", "False"], ("False", "True"), "true are read as True"),
+        (["TRUE", "FALSE"], ("False", "True"), "FALSE are read as False"),
+        (["true", "false", "maybe"], ("false", "maybe", "true"), ""),
+        (["+1", "-1", "0"], ("-1", "0", "+1"), ""),
+        (["+1", "-1", "1", "1.0"], ("-1", "1"), "+1 are read as 1"),
+        (["1.0", "10.0", "9", ""], ("1", "9", "10"), "1.0 are read as 1"),
+        (["007", "7", "10"], ("007", "7", "10"), ""),  # codes
+        ([["a"], "b"], None, ""),  # no classes at all
+    ],
+)
+def test_a_class_has_one_spelling(given, labels, note: str) -> None:
+    kind = KINDS["classification"]
+    rows, told = kind.settled(
+        [kind.from_dict({"text": "a", "label": g}) for g in given]
+    )
+    rows = [row for row in rows if row.label]
+    if labels:
+        assert kind.labels_of(rows) == labels
+    assert told == (note and f"classes such as {note}")
+
+
 def test_answers_that_are_not_there() -> None:
     """An empty text alone does not say that the context has no answer."""
     asked = {"question": "Where?", "context": "I'm in Paris.", "answers": ""}
