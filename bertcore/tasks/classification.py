@@ -65,12 +65,12 @@ _WHOLE = re.compile(r"[+-]?\d{1,18}(\.0)?")
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:
     """Labels in alphabetical order, or by their value if all are whole numbers.
 
-    >>> in_order(["10.0", "+9", "-1"]), in_order(["10", "9", "b"])
-    (('-1', '+9', '10.0'), ('10', '9', 'b'))
+    >>> in_order(["10", "+9", "-1"]), in_order(["10", "9", "b"])
+    (('-1', '+9', '10'), ('10', '9', 'b'))
     """
     names = sorted(labels)
-    whole = all(re.fullmatch(r"[+-]?\d{1,18}(\.0)?", name) for name in names)
-    return tuple(sorted(names, key=float) if whole else names)
+    whole = all(re.fullmatch(r"[+-]?\d{1,18}", name) for name in names)
+    return tuple(sorted(names, key=int) if whole else names)
 
 
 def one_spelling(labels: set[str]) -> dict[str, str]:

@@ -184,7 +184,7 @@ def test_pandas(tune, tmp_path, capsys) -> None:
     printed, error = score(capsys, out, file)  # whose columns the model remembers
     assert "on 80 test rows of reviews: accuracy" in printed
     assert all(line in error for line in note.splitlines()) and note
-    assert printed.splitlines()[1].startswith("  9.0: ")
+    assert printed.splitlines()[1].startswith("  9: ")
     assert main(["predict", str(out), "--file", str(file)]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 80
     for sep, encoding in (("\t", "utf-8"), ("\t", "utf-16")):
