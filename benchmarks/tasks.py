@@ -6,10 +6,10 @@
 One task of `bertcore.tasks.sets` or of `sets.py` here, each way with five seeds:
 nothing learnt (majority), counted words with logistic regression, and with the same
 rows our packaged model (BERT-mini, pretrained in chapter 9) fine-tuned, with a frozen
-encoder, and the same architecture from random weights; then the published MiniLM. The seed
-is that of the head, the order and dropout; of the task "similarity" also that of the
-split. Epochs and rates were set after a few trials, and are the same for all seeds. The
-best epoch is chosen on validation rows. On one core.
+encoder, and the same architecture from random weights; then the published MiniLM. The
+seed is that of the head, the order and dropout; of the task "similarity" also that of
+the split. Epochs and rates were set after a few trials, and are the same for all seeds.
+The best epoch is chosen on validation rows. On one core.
 """
 
 import argparse
