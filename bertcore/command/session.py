@@ -270,7 +270,6 @@ class PretrainingJob(Job):
                 settings=_compute_settings(machine, world, wanted),
                 save_every=wanted.save_every,
                 evaluations=wanted.looks,
-                shard=wanted.shard and world.size > 1,
                 keep_at=wanted.moments,
             )
             self.about = about

@@ -69,7 +69,6 @@ class Run:
         save_every: float,
         checkpoints: Path | None = None,
         keep: int = 2,
-        shard: bool = False,
     ) -> None:
         """
         Args:
@@ -81,7 +80,6 @@ class Run:
             save_every: seconds of training between two checkpoints.
             checkpoints: their folder; by default it is in that of the run.
             keep: how many checkpoints to keep.
-            shard: share the optimiser's memory among the processes.
 
         Raises:
             ValueError: if the checkpoint in the folder is of another run; or each is
@@ -99,7 +97,7 @@ class Run:
             )
         if settings.checkpoint_activations:
             checkpoint_layers(objective)
-        self.optimisers = make_optimisers(objective, recipe, shard)
+        self.optimisers = make_optimisers(objective, recipe)
         self.progress, self.history = TrainingState(), History()
         self.evaluations: list[Any] = []
         self.saved = 0.0  # seconds of training, at the newest checkpoint

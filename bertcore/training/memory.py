@@ -89,7 +89,7 @@ class Memory(NamedTuple):
             arguments = {k: fake.from_tensor(v) for k, v in batch.arguments.items()}
             if checkpoint_activations:
                 checkpoint_layers(objective)
-            optimisers = make_optimisers(objective, recipe, shard=False)
+            optimisers = make_optimisers(objective, recipe)
             update = partial(_update, objective, arguments, optimisers, settings)
             list(update(passes=1))  # it makes the moments
             gradients = sum(p.grad.nbytes for p in objective.parameters())

@@ -74,7 +74,6 @@ class Pretraining(Run):
         save_every: float = 300.0,
         evaluations: int = 20,
         keep: int = 2,
-        shard: bool = False,
         keep_at: Sequence[float] = (),
         origin: str | None = None,
     ) -> None:
@@ -94,7 +93,6 @@ class Pretraining(Run):
                 at the end, and when the loop is left.
             evaluations: how many times to evaluate on the held-out texts, evenly.
             keep: how many checkpoints to keep.
-            shard: share the optimiser's memory among the processes.
             keep_at: moments, in order, at which a copy of the model stays in the run's
                 folder: updates, or seconds of training if the recipe's end is in them.
             origin: what the model's weights come from, if they are not random.
@@ -123,7 +121,6 @@ class Pretraining(Run):
             Path(folder).expanduser() if folder is not None else None,
             save_every,
             keep=keep,
-            shard=shard,
         )
         self.keep_at = self._ahead(keep_at)
 

@@ -227,7 +227,6 @@ class SessionSettings:
         compile: compile the model first, on a GPU, for long runs.
         checkpoint_activations: keep a layer's input alone, and compute the layer again
             in the backward pass. It takes less memory and more time.
-        shard: share the optimiser among processes.
         workers: processes that make batches (GPU: 4, CPU: 0).
         save_every: seconds between two checkpoints.
         looks: evaluations on held-out texts.
@@ -245,7 +244,6 @@ class SessionSettings:
     precision: Precision | None = None
     compile: bool = False
     checkpoint_activations: bool = False
-    shard: bool = False
     workers: int | None = None
     save_every: float = 300.0
     looks: int = 20

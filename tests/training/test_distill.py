@@ -460,7 +460,7 @@ def test_masked_pieces_are_learnt_from_a_teacher(kind: Any) -> None:
     before = digest(other)
     made, recipe = objective(other), small.recipe(steps=12, pairs=False, pass_size=16)
     works = make_batches(made, small.tokenizer(), small.store(), recipe)
-    optimisers = make_optimisers(made, recipe, shard=False)
+    optimisers = make_optimisers(made, recipe)
     records = list(train(made, works, optimisers, recipe, CPU, TrainingState()))
     losses = [record.losses[0] for record in records]
     assert len(losses) == 12 and losses[-1] < losses[0]

@@ -23,7 +23,7 @@ CLOSE = 1e-5
 def single(tmp_path_factory) -> Path:
     """The same runs by this process alone: whole, and three updates of six."""
     folder = tmp_path_factory.mktemp("single")
-    for name, (how, _) in PLANS.items():
+    for name, how in PLANS.items():
         after(kept(how, folder / f"{name}-whole"), 9)
         after(kept(how, folder / f"{name}-half"), 3)
     return folder
@@ -56,8 +56,7 @@ def last(folder: Path) -> dict[str, torch.Tensor]:
 
 @each_plan
 def test_losses_and_weights_are_those_of_one_process(single, double, seen, name):
-    how, _ = PLANS[name]
-    records = after(run(how), 9)
+    records = after(run(PLANS[name]), 9)
     mine = seen[0][f"{name}-whole"]
     for losses, record in zip(mine["losses"], records, strict=True):
         assert losses == pytest.approx(record.losses, rel=CLOSE)
@@ -82,7 +81,7 @@ def test_both_processes_see_the_same(seen, name: str) -> None:
 
 @each_plan
 def test_one_goes_on_with_what_two_began(single, double, name: str) -> None:
-    how, _ = PLANS[name]
+    how = PLANS[name]
     resumed = run(how, double / f"{name}-half")
     assert resumed.progress.step == 3
     assert [record.step for record in after(resumed, 9)] == [4, 5, 6]

@@ -81,7 +81,7 @@ def cut(how: Recipe) -> tuple[list[Record], list[dict[str, Tensor]]]:
     """Records of six updates, and the weights after each."""
     network, progress = model(how), TrainingState()
     objective = pretraining_objective(network)
-    optimisers = make_optimisers(objective, how, shard=False)
+    optimisers = make_optimisers(objective, how)
     records = train(objective, Parts(how), optimisers, how, CPU, progress)
     made = [(record, weights(network)) for record in records]
     return [record for record, _ in made], [after for _, after in made]
@@ -110,7 +110,7 @@ def gradients(how: Recipe) -> dict[str, Tensor]:
     """Those of the first update."""
     network, seen = model(how), {}
     objective = pretraining_objective(network)
-    optimisers = make_optimisers(objective, how, shard=False)
+    optimisers = make_optimisers(objective, how)
 
     def look(*_: object) -> None:
         seen.update({n: p.grad.clone() for n, p in network.named_parameters()})

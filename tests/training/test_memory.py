@@ -39,7 +39,7 @@ def measured(
     objective = pretraining_objective(new_model(config, how)).train()
     if again:
         checkpoint_layers(objective)
-    optimisers = make_optimisers(objective, how, shard=False)
+    optimisers = make_optimisers(objective, how)
     masked = round(how.mask_rate * how.length)
     batch = sample_batch(objective, how.one_pass, how.length, masked)
 
@@ -104,7 +104,7 @@ before = now("VmRSS")
 with open("/proc/self/clear_refs", "w") as refs:
     refs.write("5")  # the peak so far is forgotten
 objective = pretraining_objective(new_model(BertConfig.preset("mini"), how)).train()
-optimisers = make_optimisers(objective, how, shard=False)
+optimisers = make_optimisers(objective, how)
 for _ in range(2):
     batch = sample_batch(objective, 8, 128, 19)
     objective(**batch.arguments).sum().backward()
