@@ -20,9 +20,8 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from bertcore.files import new_folder, write_manifest
-from bertcore.text.corpora import english, is_held_out
+from bertcore.text.corpora import english, is_held_out, novels
 from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
-from bertcore.text.novels import novels
 from bertcore.text.store import (
     BOUNDS,
     FILES,
