@@ -10,9 +10,9 @@ from bertcore.sources import OUR_MODEL
 from bertcore.text import new_pieces
 from bertcore.text.corpora import introductions
 from bertcore.text.fast_tokenizer import load_tokenizer, train_byte_bpe
-from bertcore.text.new_pieces import choose_new_pieces, cut_anew
 from bertcore.text.store import Store
 from bertcore.text.vocabulary import SPECIAL
+from bertcore.training.adaptation import choose_new_pieces, cut_anew
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 PIECES = [*SPECIAL, *LETTERS, *(f"##{letter}" for letter in LETTERS), "the", "##ing"]
