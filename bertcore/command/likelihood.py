@@ -21,8 +21,7 @@ ABOUT = (
     "pseudo-log-likelihood, between the ends of Wilson's 95 % interval"
 )
 if TYPE_CHECKING:
-    from bertcore.training.blimp import BlimpScores, MinimalPairs
-    from bertcore.training.scoring import TextScore
+    from bertcore.training.scoring import BlimpScores, MinimalPairs, TextScore
 
 Model = Annotated[str, typer.Option(help=ANY_MODEL)]
 Masking = Annotated[
@@ -142,9 +141,9 @@ def blimp(
       bertcore blimp --pairs-per-paradigm 20
       bertcore blimp --data my-blimp --model my-run --card blimp.json
     """
-    from bertcore.training.blimp import BlimpScores, judge, read_pairs
     from bertcore.training.devices import device_name, find_device
     from bertcore.training.run import load_trained
+    from bertcore.training.scoring import BlimpScores, judge, read_pairs
 
     needs("scipy.stats", "bertcore blimp")  # now, and not when all is done
     trained, tokenizer, *_ = load_trained(model)

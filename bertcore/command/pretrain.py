@@ -196,7 +196,7 @@ def export(
     if half and onnx:
         raise typer.BadParameter("--half and --onnx; give one of the two", ctx=context)
     if onnx:
-        from bertcore.training.onnx import export_onnx
+        from bertcore.training.export import export_onnx
         from bertcore.training.run import model_files
 
         graph = export_onnx(model_files(model), out.expanduser(), int8)

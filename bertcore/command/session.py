@@ -21,7 +21,6 @@ from bertcore.command import DIVERGED, FAULT, progress, say
 from bertcore.files import read_json
 from bertcore.sources import many, needs
 from bertcore.training.adaptation import before_and_after, begin_adaptation, table
-from bertcore.training.blimp import SAMPLE, BlimpScores, MinimalPair, judge, read_pairs
 from bertcore.training.checkpoint import checkpoints
 from bertcore.training.devices import Machine, World, join, leave, measure
 from bertcore.training.engine import CARD, CHECKPOINTS, Run
@@ -41,6 +40,13 @@ from bertcore.training.run import (
     RunDescription,
     begin_run,
     continue_run,
+)
+from bertcore.training.scoring import (
+    SAMPLE,
+    BlimpScores,
+    MinimalPair,
+    judge,
+    read_pairs,
 )
 
 LINES = 20  # of a run that is not evaluated
