@@ -222,9 +222,7 @@ def test_added_tokens_are_read_and_kept(tmp_path: Path) -> None:
 def test_added_tokens_that_older_versions_only_named(tmp_path, name, content) -> None:
     folder = old_folder(tmp_path / "old", "Bert")
     edit_json(folder / name, lambda each: each.update(content))
-    with pytest.raises(
-        ValueError, match=r"name the added token '\[E1\]', and no"
-    ):
+    with pytest.raises(ValueError, match=r"name the added token '\[E1\]', and no"):
         load_tokenizer(folder)
 
 
