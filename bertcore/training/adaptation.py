@@ -115,11 +115,9 @@ def begin_adaptation(
     the texts, cut anew.
 
     Args:
-        folder: of the run.
         options: `from_` is a run, a model's folder or a hub name, `data` a folder of
             texts prepared with its vocabulary; `new_pieces` how many words to add,
             `old_texts` what to measure forgetting on.
-        processes: that the run is shared among.
 
     Raises:
         FileNotFoundError: if something is not there.
@@ -133,11 +131,7 @@ def begin_adaptation(
     positions = model.config.max_positions
     asked.setdefault("length", min(GOING_ON.recipe.length, positions))
     recipe = recipe_for(GOING_ON, asked, processes)
-    if recipe.length > positions:
-        raise ValueError(
-            f"length={recipe.length}, but {name} has {positions} positions; give that "
-            "many at most"
-        )
+    recipe.check_length(positions)
     train, apart = _prepared(name, options.get("data"), tokenizer)
     words = {} if count is None else choose_new_pieces(train, tokenizer, count)
     old = _old_texts(name, asked.get("old_texts"), tokenizer)
@@ -246,11 +240,6 @@ def choose_new_pieces(
     That a new piece may also begin a longer word is not counted. A word that is [UNK]
     has no pieces, so it is none of them.
 
-    Args:
-        store: the texts to train on.
-        tokenizer: that of the store.
-        count: how many words.
-
     Returns:
         Words as the tokenizer spells them, the one that saves most first.
 
@@ -290,10 +279,7 @@ def cut_anew(store: Store, old: AnyTokenizer, new: AnyTokenizer, folder: Path) -
     alone, and its old pieces spell them. [UNK] stays.
 
     Args:
-        store: on disk or in memory.
-        old: its tokenizer.
         new: the same one with more pieces after the others, or with none.
-        folder: a new one.
     """
     known: dict[bytes, list[int]] = {}
     about = {name: store.manifest.get(name, "") for name in ("source", "licence")}
@@ -378,9 +364,6 @@ def scores(
     """How well a model predicts whole words of held-out texts, by the texts' names.
 
     Args:
-        model: with a head for masked pieces.
-        tokenizer: of the model and of the stores.
-        texts: None is left out.
         length: tokens of a text that the model sees.
     """
     device, found = find_device(), {}

@@ -71,11 +71,6 @@ def save_checkpoint(
 
     Args:
         folder: that of all checkpoints of a run.
-        step: names this one.
-        weights: of the model.
-        moments: of the optimisers.
-        state: plain values.
-        keep: at least 1.
 
     Raises:
         OSError: if it cannot be written, with the space that it needs; what was there
@@ -259,11 +254,7 @@ def check_fit(
             f"{type(model).__name__} for a recipe with {field}={not needed}; give a "
             f"{models_for(recipe)[0].__name__}, or {field}={needed}"
         )
-    if recipe.length > model.config.max_positions:
-        raise ValueError(
-            f"length={recipe.length}, but the model has {model.config.max_positions} "
-            "positions; give that many at most"
-        )
+    recipe.check_length(model.config.max_positions)
     if len(tokenizer) > model.config.vocab_size:
         raise ValueError(
             f"{len(tokenizer)} pieces, but the model has a table of "

@@ -82,9 +82,6 @@ class DistillationObjective(nn.Module):
     ) -> None:
         """
         Args:
-            task: the kind, one with a loss for distillation.
-            model: the student, with its head.
-            mix: what each loss counts.
             width: of the teacher's states. If the student's differ, they go through a
                 linear map that learns with it and is no part of it.
         """
@@ -161,11 +158,8 @@ class Distillation(TaskRun):
             teacher: a `Predictor` of the same task, with a tokenizer of its own or
                 not; or what `teacher_outputs` gave for the same rows.
             student: what learns, as the weights of `FineTuning`; see `make_student`.
-            tuning: how to train.
-            mix: what each loss counts.
             unlabelled: more rows, or texts, of which only the teacher says something;
                 their labels, if they have any, are not looked at.
-            options: those of `FineTuning`.
 
         Raises:
             ValueError: if rows, teacher, student, tuning and mix do not fit together.
@@ -269,9 +263,7 @@ class MaskedLMDistillation(Objective):
     ) -> None:
         """
         Args:
-            model: the student.
             teacher: with a head for masked pieces, the same pieces, on the same device.
-            mix: what each loss counts.
 
         Raises:
             ValueError: if the teacher has no such head, or other pieces.
@@ -300,7 +292,6 @@ class MaskedLMDistillation(Objective):
         Args:
             masked_positions: in the batch, read row by row, `t`.
             labels: the true pieces, `t`.
-            inputs: those of `Bert.forward`.
         """
         (teacher,), mix = self._teacher, self.mix
         hidden, logits = states_and_logits(self.model, masked_positions, inputs)
@@ -389,8 +380,6 @@ def teacher_outputs(
     Args:
         teacher: a `Predictor` of the same task; or its outputs, which are checked.
         rows: of the task; their labels are not read.
-        data: the task, with its labels.
-        states: whether to give the states, too.
 
     Raises:
         ValueError: if the teacher has another task, other labels, or no states.
@@ -442,7 +431,6 @@ def scores_and_states(
         columns: for texts, where they begin in each row, `b m`, filled up at the end.
         taken: which of the `b m` are texts, `p`.
         asked: for words, their positions in the batch, read row by row, `p`.
-        inputs: those of `Bert.forward`.
     """
     if asked is not None:
         states = rearrange(model.bert(**inputs), "b s w -> (b s) w")[asked]

@@ -73,13 +73,8 @@ class Run:
         """
         Args:
             objective: gives the losses; all of its parameters are in a checkpoint.
-            batches: what it learns from.
-            recipe: how to train.
-            settings: where to compute.
             folder: of the run; None keeps nothing on disk.
             save_every: seconds of training between two checkpoints.
-            checkpoints: their folder; by default it is in that of the run.
-            keep: how many checkpoints to keep.
 
         Raises:
             ValueError: if the checkpoint in the folder is of another run; or each is
@@ -167,11 +162,7 @@ class Run:
 
         Raises:
             Diverged: if too many updates in a row, or all, had to be left out.
-            ValueError: if the processes of the run do not see the same folder.
         """
-        self.settings.world.check_same(
-            self.progress.step, f"update in {self.checkpoints}", self.settings.device
-        )
         if self.ended:
             return
         updates = train(

@@ -57,8 +57,6 @@ def export(
     what is masked.
 
     Args:
-        model: trained.
-        tokenizer: that of its training.
         folder: new, or of an earlier export.
         card: of the run, as `Pretraining.card` makes it.
         half: keep the weights in fp16, in half the space.
@@ -216,7 +214,6 @@ def export_onnx(name: str | Path, folder: Path, int8: bool = False) -> Graph:
     padding masks. A head gives logits, a body states and sentence vectors.
 
     Args:
-        name: a folder or a name on the hub.
         folder: new, or of an earlier export.
         int8: also write `model-int8.onnx`, with matrices in whole numbers.
 
@@ -256,8 +253,6 @@ class Traceable(nn.Module):
     ) -> None:
         """
         Args:
-            model: with its head, or a body.
-            outputs: what they are called.
             finish: makes them of what the model gives, and the mask.
         """
         super().__init__()

@@ -109,16 +109,12 @@ class TaskRun(Run):
             weights: a folder or a name on the hub; or the config of a model that
                 starts from random weights; or a model, which is trained itself. The
                 last two need a `tokenizer`.
-            tuning: how to train.
             folder: where the best model is written, and the card. A run that was
                 stopped goes on from the checkpoints there; they are gone at its end.
-            settings: where to compute; by default the GPU if there is one.
-            tokenizer: by default the one that the weights came with.
             on_fault: "stop" at rows that are not sound, or "skip" them: `faults` lists
                 each of them.
             save_every: seconds of training between two checkpoints; one is also written
                 when the loop is left before its end.
-            checkpoints: their folder, by default in the other one.
 
         Raises:
             ValueError: if rows, weights and tuning do not fit together, or there are
@@ -172,7 +168,6 @@ class TaskRun(Run):
         """The scores of the model, as it is, on rows that say what is right.
 
         Args:
-            rows: of the kind of the run.
             guesses: what it says of them, if it was asked already.
         """
         guesses = plain(self.predictor.predict(rows)) if guesses is None else guesses
@@ -334,16 +329,6 @@ class FineTuning(TaskRun):
         return [loss for loss, *_ in self._losses]
 
 
-def finetune(
-    data: TaskSet,
-    weights: Weights,
-    tuning: Tuning | None = None,
-    **options: Any,
-) -> FineTuning:
-    """Fine-tune to the end; arguments and errors are those of `FineTuning`."""
-    return FineTuning(data, weights, tuning, **options).run()
-
-
 def constant_loss(targets: Tensor, balanced: bool = False) -> float | None:
     """The least loss of a model that gives all rows the same scores, in nats.
 
@@ -461,13 +446,10 @@ def task_model(
     and decoder.
 
     Args:
-        kind: of the task.
         weights: a folder or a hub name, of a BERT, of another family of `FAMILIES`, or
             of an encoder-decoder; a config for random weights; or a model, which is
             taken as it is.
         labels: the classes or tags; none means one number.
-        seed: of what starts from random weights.
-        tied: whether encoder and decoder share their weights.
 
     Raises:
         FileNotFoundError: if there are no such weights.
@@ -483,10 +465,8 @@ def headed(kind: str, body: Pretrained, labels: Sequence[str], seed: int) -> Pre
     """A copy of a body, with a new head at the starting weights of the seed.
 
     Args:
-        kind: of the task; writing has no head.
         body: of any family: a Bert, a Roberta, …
         labels: the classes or tags; none means one number.
-        seed: of the head.
 
     Raises:
         ValueError: if there is no such kind of task, or it takes no body with a head.
@@ -516,13 +496,6 @@ class TaskBatches:
         pad_id: int,
     ) -> None:
         """
-        Args:
-            task: the kind.
-            features: with their targets.
-            size: features in a micro-batch.
-            seed: of the order.
-            pad_id: fills up the rows.
-
         Raises:
             ValueError: if there are no features.
         """

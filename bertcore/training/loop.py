@@ -39,10 +39,8 @@ class ComputeSettings:
     """Where a run is computed, and how; it changes the speed, not what is learnt.
 
     Args:
-        device: where the model is.
         precision: of the products of matrices; weights stay in float32.
         world: the processes that share the work.
-        compile: compile the objective; CUDA only.
         checkpoint_activations: compute layers again in the backward pass, to save
             memory; see `checkpoint_layers`.
         workers: processes beside this one that make batches.
@@ -170,10 +168,6 @@ def train(
     Args:
         objective: gives the sums of the losses of a micro-batch; its parameters are
             changed.
-        batches: the micro-batches.
-        optimisers: of the objective's parameters.
-        recipe: how to train.
-        settings: where.
         progress: where to go on from; it is kept up to date.
 
     Raises:

@@ -135,9 +135,7 @@ def states_and_logits(
     """Last states, `(b s) w`, and logits of the vocabulary at some positions, `t v`.
 
     Args:
-        model: with a head for masked pieces.
         positions: in the batch, read row by row, `t`.
-        inputs: those of `Bert.forward`.
     """
     hidden = rearrange(model.bert(**inputs), "b s w -> (b s) w")  # (b s) w
     table = model.bert.embeddings.token.weight
@@ -192,7 +190,6 @@ class MaskedLMObjective(Objective):
         Args:
             masked_positions: in the batch, read row by row, `t`.
             labels: the true pieces, `t`.
-            inputs: those of `Bert.forward`.
         """
         _, pieces = states_and_logits(self.model, masked_positions, inputs)
         return _sum(pieces, labels)[None]
@@ -218,7 +215,6 @@ class _PairObjective(Objective):
             labels: the true pieces, `t`.
             first: positions where the texts begin, `p`.
             follows: the labels of the pairs, `p`, in the same order.
-            inputs: those of `Bert.forward`.
         """
         hidden, pieces = states_and_logits(self.model, masked_positions, inputs)
         starts = rearrange(hidden[first], "p w -> p 1 w")
@@ -364,7 +360,6 @@ class BoundaryObjective(Objective):
             left: the position of the token before each piece's span, `t`.
             right: the position of the token after it, `t`.
             offset: the place of each piece in its span, `t`.
-            inputs: those of `Bert.forward`.
         """
         hidden, pieces = states_and_logits(self.model, masked_positions, inputs)
         table = self.model.bert.embeddings.token.weight
@@ -418,12 +413,7 @@ def models_for(recipe: Recipe) -> list[type[nn.Module]]:
 def pretraining_batch(
     batch: Mapping[str, Tensor], extra: ExtraArguments | None = None
 ) -> TrainingBatch:
-    """A batch of `Batches` as the arguments of an objective, and what they count.
-
-    Args:
-        batch: with labels.
-        extra: `extra_arguments` of the objective.
-    """
+    """A batch of `Batches` as the arguments of an objective, and what they count."""
     # Masked positions are given by number, because the heads score these alone.
     targets = ("labels", "next_sentence_label")
     arguments = {name: value for name, value in batch.items() if name not in targets}
@@ -448,14 +438,7 @@ def pretraining_batch(
 def sample_batch(
     objective: Objective, texts: int, size: int, masked: int
 ) -> TrainingBatch:
-    """A batch without padding, on which an objective's operations can be counted.
-
-    Args:
-        objective: the one that is counted.
-        texts: how many.
-        size: tokens of each text.
-        masked: masked pieces of each text.
-    """
+    """A batch without padding, on which an objective's operations can be counted."""
     labels = torch.full((texts, size), IGNORE_INDEX)
     first = min(1, size - masked)  # a span needs a token before it
     labels[:, first : first + masked] = 0
@@ -480,11 +463,6 @@ class PretrainingBatches(Sequence):
     """`batches[n]` is the n-th batch, a function of seed and n, as `Batches` is."""
 
     def __init__(self, steps: Batches, extra: ExtraArguments | None = None) -> None:
-        """
-        Args:
-            steps: the batches.
-            extra: `extra_arguments` of the objective.
-        """
         self.steps, self.extra = steps, extra
 
     def __len__(self) -> int:

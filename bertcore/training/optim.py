@@ -101,7 +101,6 @@ class Optimisers:
         """
         Args:
             parts: each optimiser, with its highest learning rate.
-            names: of all parameters.
         """
         self.parts, self.names = parts, names
 

@@ -82,17 +82,11 @@ class Pretraining(Run):
             model: one that does what the recipe asks for: a BertForPreTraining for
                 pairs, an AlbertForPreTraining for order, or else one with a head for
                 masked pieces, or an ElectraPair; it is trained in place.
-            tokenizer: that of the store.
-            store: the texts.
-            recipe: how to train.
-            folder: of the run; None keeps nothing on disk.
-            held_out: texts to evaluate on.
             settings: where to compute; by default the GPU if there is one, in the
                 precision that suits it.
             save_every: seconds of training between two checkpoints; one is also written
                 at the end, and when the loop is left.
             evaluations: how many times to evaluate on the held-out texts, evenly.
-            keep: how many checkpoints to keep.
             keep_at: moments, in order, at which a copy of the model stays in the run's
                 folder: updates, or seconds of training if the recipe's end is in them.
             origin: what the model's weights come from, if they are not random.
@@ -243,12 +237,6 @@ def make_batches(
     objective: Objective, tokenizer: Tokenizer, store: Store, recipe: Recipe
 ) -> PretrainingBatches:
     """The batches of a run: packed rows, masked anew in every epoch.
-
-    Args:
-        objective: with the model that is trained.
-        tokenizer: that of the store.
-        store: the texts.
-        recipe: how to train.
 
     Raises:
         ValueError: if the texts give fewer examples than a pass takes.

@@ -91,8 +91,6 @@ def start_run(
         run = start_run(texts, plan.recipe, config, "my-run")
 
     Args:
-        prepared: the texts.
-        recipe: how to train.
         config: of the model, of any family; its `vocab_size` has room for the
             prepared vocabulary.
         folder: of the run, which goes on if it was begun before.
@@ -407,11 +405,7 @@ def evaluate_run(name: str, data: Path | None, length: int | None) -> HeldOutSco
         recipe = recipe.replace(**objective_class(model).needed_changes(recipe))
     if length is not None:
         recipe = recipe.replace(length=length)
-    if recipe.length > model.config.max_positions:
-        raise ValueError(
-            f"--length {recipe.length}, but the model has {model.config.max_positions} "
-            "positions; give that many at most"
-        )
+    recipe.check_length(model.config.max_positions)
     device = find_device()
     held_out = HeldOut(store, make_examples(store, recipe), tokenizer)
     return held_out.ask(model.to(device), device)

@@ -95,7 +95,6 @@ def score_texts(
     Args:
         texts: any number; a list, or what yields them.
         model: of any family, with a head for masked pieces.
-        tokenizer: that of the model.
         masking: one of `MASKINGS`, which says what is masked with a piece.
 
     Raises:
@@ -422,12 +421,6 @@ def judge(
     masking: str = "original",
 ) -> Iterator[tuple[MinimalPair, float]]:
     """Each pair with how much higher the better sentence scores, in nats; 0 is a tie.
-
-    Args:
-        pairs: those of `read_pairs`.
-        model: of any family, with a head for masked pieces.
-        tokenizer: that of the model.
-        masking: as for `score_texts`.
 
     Raises:
         ValueError: as `score_texts` does, naming the place of the pair.
