@@ -32,10 +32,6 @@ Field = Annotated[
 Encoding = Annotated[
     str, typer.Option(help="Of the files: latin-1, cp1252, utf-16-le, …")
 ]
-BadBytes = Annotated[
-    Literal["stop", "replace"],
-    typer.Option(help="What to do where bytes are not in that encoding."),
-]
 Carried = Annotated[
     Literal["tales", "english", "novels"] | None,
     typer.Option(help="Take texts by name: made up, of packages, or 100 novels."),
@@ -104,7 +100,6 @@ def vocabulary(
     alphabet_limit: Annotated[int, typer.Option(help="Characters.")] = 1000,
     field: Field = None,
     encoding: Encoding = "utf-8",
-    bad_bytes: BadBytes = "stop",
 ) -> None:
     """Learn a WordPiece vocabulary from the texts of files.
 
@@ -121,7 +116,7 @@ def vocabulary(
     taken = folder.is_dir() and any(folder.iterdir())
     if not out or folder.is_file() or taken:
         raise ValueError(f"--out {out!r} is no new folder; give another name")
-    documents = progress(read_documents(file, field, encoding, bad_bytes), desc=READ)
+    documents = progress(read_documents(file, field, encoding), desc=READ)
     folder.mkdir(parents=True, exist_ok=True)
     learnt = learn_vocabulary(
         (document.text for document in documents),
@@ -147,7 +142,6 @@ def prepare(
     novels: Novels = None,
     field: Field = None,
     encoding: Encoding = "utf-8",
-    bad_bytes: BadBytes = "stop",
     vocabulary: Vocabulary = None,
     size: Size = None,
     hold_out: HoldOut = 50,
@@ -192,7 +186,7 @@ def prepare(
         say(f"reading {texts}, then preparing it …", error=True)
         prepared = packaged(texts, folder, size, workers, seen, known, novels)
     else:
-        documents, source = _documents(files, hub, config, field, encoding, bad_bytes)
+        documents, source = _documents(files, hub, config, field, encoding)
         if known is None:
             say(f"learning {size or PIECES['english']:,} pieces …", error=True)
         prepared = prepare_corpus(
@@ -229,8 +223,8 @@ def _check_sources(context: typer.Context) -> None:
         != sum(bool(asked[name]) for name in ("files", "hub", "texts")),
         "--config is of a data set; give --hub NAME, too": asked["config"]
         and not asked["hub"],
-        "--encoding and --bad-bytes are of files; leave them out": not asked["files"]
-        and (asked["encoding"], asked["bad_bytes"]) != ("utf-8", "stop"),
+        "--encoding is of files; leave it out": not asked["files"]
+        and asked["encoding"] != "utf-8",
         "--texts brings an end of its own": asked["texts"]
         and asked["limit"] is not None,
         "--novels says where --texts novels are; give both": asked["novels"]

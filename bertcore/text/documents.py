@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, groupby
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from bertcore.files import (
     ROWS,
@@ -47,7 +47,6 @@ def read_documents(
     paths: str | Path | Iterable[str | Path],
     field: str | None = None,
     encoding: str = "utf-8",
-    bad_bytes: Literal["stop", "replace"] = "stop",
 ) -> Iterator[Document]:
     """The documents of files, one after the other, in little memory.
 
@@ -60,8 +59,6 @@ def read_documents(
             usual name. The title is the file's name with the number of the document,
             or the place of the row.
         encoding: as Python names it, such as "latin-1".
-        bad_bytes: "stop" at bytes that are not in the encoding, or "replace" them by
-            U+FFFD.
 
     Raises:
         FileNotFoundError: at once, if one of the files is not there.
@@ -70,37 +67,22 @@ def read_documents(
     """
     paths = [paths] if isinstance(paths, str | Path) else paths
     files = [(path, check_ending(path, (".txt", *ROWS))) for path in map(Path, paths)]
-    if bad_bytes not in ("stop", "replace"):
-        raise ValueError(f"bad_bytes={bad_bytes!r}; give stop or replace")
-    errors = "strict" if bad_bytes == "stop" else bad_bytes
-    return _read_all(files, field, encoding, errors)
-
-
-def _read_all(
-    files: Iterable[tuple[Path, str]], field: str | None, encoding: str, errors: str
-) -> Iterator[Document]:
-    try:
-        for path, ending in files:
-            yield from _read(path, ending, field, encoding, errors)
-    except ValueError as error:
-        if isinstance(error.__cause__, UnicodeError):
-            raise ValueError(f"{error}; or give bad_bytes='replace'") from error
-        raise
+    return chain.from_iterable(_read(*file, field, encoding) for file in files)
 
 
 def _read(
-    path: Path, ending: str, field: str | None, encoding: str, errors: str
+    path: Path, ending: str, field: str | None, encoding: str
 ) -> Iterator[Document]:
     if ending == ".txt":
         group = None
-        with open_text(path, None, encoding, errors) as file:
+        with open_text(path, None, encoding) as file:
             lines = chain.from_iterable(map(str.splitlines, file))
             for number, group in enumerate(_groups(lines), 1):
                 yield Document(f"{path.name}, {number}", "\n".join(group), "")
         if group is None:
             warnings.warn(f"{path} has no text", stacklevel=1)
     else:
-        rows = read_records(path, encoding, errors)
+        rows = read_records(path, encoding)
         for place, text in row_texts(rows, str(path), field):
             yield from text_documents(text, Path(place).name)
 
