@@ -249,7 +249,7 @@ def _texts(run: Course) -> Iterator[Finding]:
     steps, rows = run.results["steps"], run.setting.get("rows", [10**9])[0]
     batch = min(run.asked.get("batch", 0), rows)
     size = run.results["tokens"] / max(1, steps * batch)
-    if 0 < size <= EMPTY and not run.asked.get("ramp"):
+    if 0 < size <= EMPTY:
         yield Finding(
             f"the texts are nearly empty: {size:.1f} tokens each, of which two are "
             "special",

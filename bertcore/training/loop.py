@@ -186,9 +186,7 @@ def train(
     while (done := progress.share(recipe)) < 1:
         start = time.perf_counter()
         share = recipe.rate_at(done, progress.next_share(recipe))
-        # While the batch grows: as many micro-batches as all processes can share.
-        number = max(world.size, recipe.passes_at(done) // world.size * world.size)
-        mine = [next(source) for _ in range(number // world.size)]
+        mine = [next(source) for _ in range(recipe.passes // world.size)]
         seed_for(recipe.seed, progress.step, world.rank)
         objective.train()
         module.zero_grad(set_to_none=True)  # of an update that was interrupted
@@ -232,7 +230,7 @@ def train(
                 optimiser.step()
             progress.faults = 0
         else:
-            names = [batches.name(progress.batches + n) for n in range(number)]
+            names = [batches.name(progress.batches + n) for n in range(recipe.passes)]
             why = _in_words(gradient, values) if any(counts) else "it has no label"
             fault = _left_out(progress, why, names)
         module.zero_grad(set_to_none=True)
@@ -240,7 +238,7 @@ def train(
         seconds = world.first(time.perf_counter() - start, device)
         useful = sum(map(costs.useful, mine)) if costs else 0.0
         progress.step += 1
-        progress.batches += number
+        progress.batches += recipe.passes
         progress.tokens += tokens
         progress.seconds += seconds if warm else 0.0
         warm = True

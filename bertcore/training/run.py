@@ -58,7 +58,7 @@ from bertcore.training.recipe import (
 )
 
 PREFIX = "model."  # the objective's name for the model, in front of each parameter's
-FORMAT = "bertcore run 1"
+FORMAT = "bertcore run 2"
 RUN, TEXTS, VOCABULARY, MODEL, CURVES = (
     "run.json", "texts", "vocabulary", "model", "tensorboard"
 )  # fmt: skip

@@ -20,7 +20,6 @@ PLANS = {
     "adamw": recipe(learning_rate=1e-3),
     "muon": recipe(optimiser="muon", pairs=False),
 }
-RAMP = recipe(ramp=0.9)
 SECONDS = recipe(steps=None, seconds=0.3, warmup=0.5)
 UNSHARED = recipe(batch=12)  # three passes
 
@@ -47,7 +46,6 @@ def main(folder: Path) -> None:
         resumed = kept(how, folder / f"{name}-single", settings=settings)
         after(resumed, 9)
         seen[f"{name}-single"] = {"step": resumed.progress.step}
-    seen["ramp"] = [record.tokens for record in after(run(RAMP, settings=settings), 9)]
     timed = after(run(SECONDS, settings=settings), 10**6)
     seen["rates"] = [record.learning_rate for record in timed]
     try:

@@ -1,7 +1,6 @@
 """Two processes: what one learns, to rounding; each goes on where the other ended."""
 
 import json
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from bertcore.training.checkpoint import newest_checkpoint
 from bertcore.training.devices import World, join
 from bertcore.training.engine import CHECKPOINTS
 from tests.processes import run_two
-from tests.training.shared import PLANS, RAMP, kept
+from tests.training.shared import PLANS, kept
 from tests.training.small import after, distance, run
 
 each_plan = pytest.mark.parametrize("name", PLANS)
@@ -64,13 +63,6 @@ def test_losses_and_weights_are_those_of_one_process(single, double, seen, name)
     assert distance(last(double / f"{name}-whole"), last(single / f"{name}-whole")) < (
         CLOSE
     )
-
-
-def test_with_a_growing_batch_each_pass_is_read_once(seen) -> None:
-    """Two processes cannot share one pass, so there are two, or four."""
-    works, passes = run(RAMP).batches, [2, 2, 2, 2, 2, 4]
-    tokens = [works[number].tokens for number in range(sum(passes))]
-    assert seen[0]["ramp"] == [sum(tokens[:end]) for end in accumulate(passes)]
 
 
 @each_plan
