@@ -217,21 +217,17 @@ def _whole_words(
 
 
 def continuations(vocabulary: Sequence[str]) -> np.ndarray:
-    """Which pieces go on with a word, as booleans by id."""
-    mark = mark_of(vocabulary)
-    marked = np.array([piece.startswith(mark) for piece in vocabulary])
-    return marked if mark == "##" else ~marked
+    """Which pieces go on with a word, as booleans by id.
 
-
-def mark_of(vocabulary: Sequence[str]) -> str:
-    """What pieces are marked with: the mark that most of the vocabulary have.
-
-    WordPiece marks those that go on with a word, with ##; byte-level BPE and
-    SentencePiece mark those that begin one, with Ġ and ▁ for the space before it.
+    WordPiece marks those, with ##; byte-level BPE and SentencePiece mark those that
+    begin a word, with Ġ and ▁ for the space before it. Most of a vocabulary are marked.
     """
-    return max(
-        ("##", "Ġ", "▁"), key=lambda mark: sum(p.startswith(mark) for p in vocabulary)
-    )
+    marked = {
+        mark: np.array([piece.startswith(mark) for piece in vocabulary])
+        for mark in ("##", "Ġ", "▁")
+    }
+    mark = max(marked, key=lambda mark: marked[mark].sum())
+    return marked[mark] if mark == "##" else ~marked[mark]
 
 
 @dataclass(eq=False)

@@ -156,13 +156,13 @@ def vocabulary_digest(tokenizer: AnyTokenizer) -> str:
 
 
 def check_tokenizer(
-    manifest: dict[str, Any], tokenizer: AnyTokenizer, folder: Path
+    manifest: dict[str, Any], tokenizer: AnyTokenizer, folder: Path | None
 ) -> None:
     """ValueError if the store was made with another vocabulary."""
     digest = vocabulary_digest(tokenizer)
     if manifest["vocabulary"] != digest:
         raise ValueError(
-            f"{folder} was made with another vocabulary: its digest is "
+            f"{folder or 'the store'} was made with another vocabulary: its digest is "
             f"{manifest['vocabulary']}, that of this tokenizer {digest}; load the "
             "tokenizer that made it, or prepare the texts again"
         )

@@ -31,7 +31,7 @@ from bertcore.model.bert import Bert
 from bertcore.model.encoder import EncoderLayer
 from bertcore.model.variants.electra import ElectraPair
 from bertcore.model.weights import Pretrained
-from bertcore.text.store import Store, vocabulary_digest
+from bertcore.text.store import Store, check_tokenizer, vocabulary_digest
 from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.objectives import models_for, objective_class
 from bertcore.training.recipe import Recipe
@@ -260,9 +260,4 @@ def check_fit(
             f"{len(tokenizer)} pieces, but the model has a table of "
             f"{model.config.vocab_size}; give vocab_size={len(tokenizer)} or more"
         )
-    expected, digest = store.manifest.get("vocabulary"), vocabulary_digest(tokenizer)
-    if expected != digest:
-        raise ValueError(
-            f"the store was made with another vocabulary: its digest is {expected}, "
-            f"that of this tokenizer {digest}; load the tokenizer that made it"
-        )
+    check_tokenizer(store.manifest, tokenizer, store.folder)

@@ -68,7 +68,6 @@ class Run:
         folder: Path | None,
         save_every: float,
         checkpoints: Path | None = None,
-        keep: int = 2,
     ) -> None:
         """
         Args:
@@ -82,7 +81,7 @@ class Run:
         """
         self.objective, self.batches = objective.to(settings.device), batches
         self.recipe, self.settings, self.folder = recipe, settings, folder
-        self.save_every, self.keep = save_every, keep
+        self.save_every = save_every
         if checkpoints is None and folder is not None:
             checkpoints = folder / CHECKPOINTS
         self.checkpoints = checkpoints
@@ -224,7 +223,6 @@ class Run:
                     "history": asdict(self.history),
                     **self.state(),
                 },
-                self.keep,
             )
         self.saved = self.progress.seconds
         self.settings.world.wait()

@@ -186,7 +186,10 @@ class TaskRun(Run):
 
     def save(self, folder: str | Path) -> None:
         """Write a folder that `Predictor` loads, and transformers, too."""
-        merged = self.predictor if self.tuning.rank is None else _merged(self.predictor)
+        merged = copy.copy(self.predictor)
+        if self.tuning.rank is not None:  # low-rank changes go into the weights
+            merged.model = copy.deepcopy(self.model)
+            merge_low_rank(merged.model)
         merged.save_pretrained(folder)
 
     def identity(self) -> dict[str, Any]:
@@ -371,14 +374,6 @@ def _different(answers: Iterable[Any]) -> set[str]:
         each = answer if isinstance(answer, tuple | list) else [answer]
         found |= {f"{n:.3g}" if isinstance(n, float) else str(n) for n in each}
     return found
-
-
-def _merged(predictor: Predictor) -> Predictor:
-    """A copy with its low-rank changes in its weights."""
-    model = copy.deepcopy(predictor.model)
-    merge_low_rank(model)
-    reading, labels = predictor.reading, predictor.labels
-    return Predictor(model, predictor.kind, reading, labels, **predictor.settings)
 
 
 def _learnt(model: nn.Module) -> dict[str, Tensor]:

@@ -231,7 +231,9 @@ def train(
             progress.faults = 0
         else:
             names = [batches.name(progress.batches + n) for n in range(recipe.passes)]
-            why = _in_words(gradient, values) if any(counts) else "it has no label"
+            found = ", ".join(f"{loss:.4g}" for loss in values)
+            why = f"the length of its gradient is {gradient}, its losses are {found}"
+            why = why if any(counts) else "it has no label"
             fault = _left_out(progress, why, names)
         module.zero_grad(set_to_none=True)
 
@@ -300,11 +302,6 @@ def _loss_scaler(
     else:  # a run may go on in another precision than it began with
         progress.loss_scale = {}
     return scaler
-
-
-def _in_words(gradient: float, losses: list[float]) -> str:
-    found = ", ".join(f"{loss:.4g}" for loss in losses)
-    return f"the length of its gradient is {gradient}, its losses are {found}"
 
 
 def _left_out(progress: TrainingState, why: str, names: list[str]) -> str:

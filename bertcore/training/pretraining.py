@@ -73,7 +73,6 @@ class Pretraining(Run):
         settings: ComputeSettings | None = None,
         save_every: float = 300.0,
         evaluations: int = 20,
-        keep: int = 2,
         keep_at: Sequence[float] = (),
         origin: str | None = None,
     ) -> None:
@@ -114,7 +113,6 @@ class Pretraining(Run):
             settings or default_compute_settings(),
             Path(folder).expanduser() if folder is not None else None,
             save_every,
-            keep=keep,
         )
         self.keep_at = self._ahead(keep_at)
 

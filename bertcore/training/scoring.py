@@ -128,14 +128,16 @@ def _scored(
     tokenizer: AnyTokenizer,
     masking: str,
 ) -> Iterator[TextScore]:
+    hidden = MASKINGS[masking]
     for window in _windows(placed, tokenizer, model.config.max_positions):
         copies: dict[Copy, list[Target]] = {}
         count = 0
         for _, pieces, words in window:
             ids = [piece.id for piece in pieces]
-            for i, hidden in enumerate(_hidden(words, masking)):
+            for i in range(len(ids)):
                 shown = (
-                    tokenizer.mask_id if j in hidden else id for j, id in enumerate(ids)
+                    tokenizer.mask_id if hidden(i, j, words) else id
+                    for j, id in enumerate(ids)
                 )
                 # Texts that differ in one word have a copy in common: it is run once.
                 copy = Copy((tokenizer.cls_id, *shown, tokenizer.sep_id), i + 1)
@@ -201,12 +203,6 @@ def _pieces(text: str, tokenizer: AnyTokenizer, positions: int) -> list[Piece]:
             "a shorter one"
         )
     return pieces
-
-
-def _hidden(words: Sequence[int], masking: str) -> list[set[int]]:
-    """For each piece the pieces that are masked while it is predicted."""
-    together, everything = MASKINGS[masking], range(len(words))
-    return [{j for j in everything if together(i, j, words)} for i in everything]
 
 
 @torch.inference_mode()
