@@ -419,7 +419,7 @@ class Classification(TextTask):
     row = Text
     right = "label"
     main = "accuracy"
-    loss = distilled = staticmethod(class_loss)
+    loss = staticmethod(class_loss)
     metrics = staticmethod(class_scores)
     majority = staticmethod(baselines.most_frequent)
     bag_of_words = staticmethod(baselines.classes)
@@ -526,7 +526,7 @@ class Regression(TextTask):
     row = Text
     right = "label"
     main = "spearman"
-    loss = distilled = staticmethod(number_loss)
+    loss = staticmethod(number_loss)
     metrics = staticmethod(number_scores)
     majority = staticmethod(baselines.mean_number)
     bag_of_words = staticmethod(baselines.numbers)

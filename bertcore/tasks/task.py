@@ -113,8 +113,6 @@ class Task(RowKind):
         needed: what task.json must hold besides what all kinds have there.
         chooses: the setting that `choose` chooses on the validation rows; "" if none.
         counted: what the baseline `bag_of_words` is called.
-        distilled: the loss against labels where a teacher is asked at the same places;
-            None if there is no distillation.
         target_type: of the numbers that say what is right.
         metrics: the scores of one guess for each row, by their names.
         majority, bag_of_words: guesses for rows from a set; see
@@ -127,7 +125,6 @@ class Task(RowKind):
     needed: ClassVar[tuple[str, ...]] = ()
     chooses: ClassVar[str] = ""
     counted: ClassVar[str] = "bag of words"
-    distilled: ClassVar[Loss | None] = None
     target_type: ClassVar[torch.dtype] = torch.long
     metrics: ClassVar[Callable[[Sequence[Row], Sequence[Any]], dict[str, float]]]
     majority: ClassVar[Callable[[TaskSet, Sequence[Row]], list[Any]]]

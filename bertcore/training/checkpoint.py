@@ -46,7 +46,6 @@ _REMEDIES = {
     "data": ("give", "texts"),
     "model": ("build", "model"),
     "weights": ("start from", "weights"),
-    "unlabelled": ("give", "unlabelled rows"),
 }
 
 

@@ -1,6 +1,6 @@
 """Engine: what every run does around the loop, so that it can go on (chapter 9).
 
-`Pretraining`, `FineTuning` and `Distillation` are runs. Each says what it learns from,
+`Pretraining` and `FineTuning` are runs. Each says what it learns from,
 what it is evaluated on and what its card tells; the rest stands here, once.
 """
 

@@ -10,7 +10,7 @@ import copy
 import math
 import shutil
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,16 +78,14 @@ def scores_in_words(scores: Mapping[str, float]) -> str:
     return ", ".join(f"{n.replace('_', ' ')} {v:.3f}" for n, v in scores.items())
 
 
-class TaskRun(Run):
-    """A run that learns a task from rows; `FineTuning` and `Distillation` are such.
+class FineTuning(Run):
+    """A run that learns a task from labelled rows.
 
     `for record in run.records(): …` trains, and `break` stops it. `evaluations` holds
     those on the validation rows, `faults` the rows that were left out. It ends at the
     last epoch or when patience is over. Then the model has the weights of the best
     evaluation: also after `break`, though the run goes on with those that it had. Of
     several processes, only the first evaluates, and has the best weights in the end.
-
-    A kind of it fills in `objective_and_batches`.
     """
 
     def __init__(
@@ -143,9 +141,9 @@ class TaskRun(Run):
             checkpoints,
         )
 
-    def objective_and_batches(self) -> "tuple[nn.Module, Any]":
-        """The objective, and its micro-batches, which hold their `features`."""
-        raise NotImplementedError
+    def objective_and_batches(self) -> "tuple[nn.Module, TaskBatches]":
+        """The task's own loss on the rows to train on."""
+        return self.predictor.objective, self.task_batches(self.data.train)
 
     def task_batches(self, rows: Sequence[Any]) -> "TaskBatches":
         """Micro-batches of rows to train on, in the order of the seed."""
@@ -237,6 +235,11 @@ class TaskRun(Run):
             over = float(since >= (self.tuning.patience or len(self.evaluations)))
         self._patience_over = bool(world.first(over, self.settings.device))
 
+    @property
+    def losses(self) -> list[float]:
+        """The mean loss of each update."""
+        return [loss for loss, *_ in self._losses]
+
     def add(self, record: Record) -> None:
         super().add(record)
         self._losses.append(record.losses)
@@ -288,10 +291,19 @@ class TaskRun(Run):
         if not isinstance(start, str | Path):
             random = isinstance(start, BertConfig)
             start = "random" if random else "of a model that was given"
-        results: dict[str, Any] = {"rows_left_out": len(self.faults)}
-        if self.best:
+        data, task, features = self.data, self.predictor.task, self.batches.features
+        balanced = self.tuning.class_weights is not None
+        unknown = self.predictor.reading.tokenizer.unk_id
+        pieces = [id for f in features for id in (*f.first, *f.second)]
+        results: dict[str, Any] = {
+            "rows_left_out": len(self.faults),
+            "constant_loss": constant_loss(task.targets(features), balanced),
+            "unknown_pieces": round(pieces.count(unknown) / len(pieces), 4),
+        }
+        if self.best:  # and what it must beat on the same rows
             results |= {"validation": self.best.scores, "epochs": self.best.epoch}
-        data = self.data
+            simplest = task.majority(data, data.valid)
+            results["majority"] = task.score(data.valid, simplest)
         return {
             "what": f"Fine-tuning of {an(type(self.model))}",
             "data": f"{data.name}: {data.source}",
@@ -301,35 +313,6 @@ class TaskRun(Run):
             "rows": [len(part) for part in (data.train, data.valid, data.test)],
             "curve": [list(at) for at in self.evaluations],
         }
-
-
-class FineTuning(TaskRun):
-    """A run on labels; what it is given, and all that it does, stands in `TaskRun`."""
-
-    def objective_and_batches(self) -> "tuple[nn.Module, TaskBatches]":
-        """The task's own loss on the rows to train on."""
-        return self.predictor.objective, self.task_batches(self.data.train)
-
-    def about(self) -> dict[str, Any]:
-        about, features = super().about(), self.batches.features
-        data, task = self.data, self.predictor.task
-        if self.best:  # what it must beat on the same rows
-            simplest = task.majority(data, data.valid)
-            about["results"]["majority"] = task.score(data.valid, simplest)
-        balanced = self.tuning.class_weights is not None
-        line = constant_loss(task.targets(features), balanced)
-        unknown = self.predictor.reading.tokenizer.unk_id
-        pieces = [id for f in features for id in (*f.first, *f.second)]
-        about["results"] |= {
-            "constant_loss": line,
-            "unknown_pieces": round(pieces.count(unknown) / len(pieces), 4),
-        }
-        return about
-
-    @property
-    def losses(self) -> list[float]:
-        """The mean loss of each update."""
-        return [loss for loss, *_ in self._losses]
 
 
 def constant_loss(targets: Tensor, balanced: bool = False) -> float | None:
@@ -498,9 +481,6 @@ class TaskBatches:
             raise ValueError("no rows to learn from; give one at least")
         self.task, self.features, self.size, self.seed = task, features, size, seed
         self.pad_id = pad_id
-        # With a teacher: its output for each feature, and what adds them to a batch.
-        self.outputs: Sequence[Any] = ()
-        self.extend: Callable[..., TrainingBatch] | None = None
         self._orders: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -512,11 +492,7 @@ class TaskBatches:
 
     def holding(self, numbers: Sequence[int]) -> TrainingBatch:
         """The batch of these features."""
-        features = [self.features[n] for n in numbers]
-        batch = self.task.batch(features, self.pad_id)
-        if self.extend is None:
-            return batch
-        return self.extend(batch, features, [self.outputs[n] for n in numbers])
+        return self.task.batch([self.features[n] for n in numbers], self.pad_id)
 
     def costs(self, objective: nn.Module) -> Costs:
         """What a micro-batch of the objective costs."""

@@ -28,7 +28,7 @@ from bertcore.tasks.rows import Answer, Question, Source, TaskSet, Text, Words
 from bertcore.text.batch import TrainingBatch
 from bertcore.text.dataloader import Batches
 from bertcore.training.checkpoint import check_identity
-from bertcore.training.distillation import Distillation, MaskedLMDistillation
+from bertcore.training.distillation import MaskedLMDistillation
 from bertcore.training.evaluate import HeldOut
 from bertcore.training.export import export
 from bertcore.training.finetuning import FineTuning, headed, task_model
@@ -407,12 +407,6 @@ def test_operations_of_distillation_are_those_that_pytorch_counts() -> None:
     objective = MaskedLMDistillation(student, teacher)
     batch = sample_batch(objective, texts=3, size=21, masked=4)
     check_costs(objective, pretraining_costs(objective), batch)
-    given = {"settings": CPU, "tokenizer": tokenizer()}
-    learner = FineTuning(task("tagging"), config(), **given).predictor
-    run = Distillation(task("tagging"), learner, config(layers=1), **given)
-    check_costs(
-        run.objective, run.batches.costs(run.objective), run.batches.holding([0])
-    )
 
 
 def check_task(kind: str, weights: BertConfig | Pretrained, tuning: Tuning) -> float:
