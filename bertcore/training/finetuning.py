@@ -28,7 +28,6 @@ from bertcore.tasks.rows import CheckedSet, TaskSet
 from bertcore.tasks.task import (
     Feature,
     FeatureSettings,
-    HeadedTask,
     Settings,
     Task,
     Weights,
@@ -437,24 +436,6 @@ def task_model(
         warnings.filterwarnings("ignore", "(?s).*start from random weights")
         seed_for(seed, 0)
         return find_task(kind).build(weights, labels, tied)
-
-
-def headed(kind: str, body: Pretrained, labels: Sequence[str], seed: int) -> Pretrained:
-    """A copy of a body, with a new head at the starting weights of the seed.
-
-    Args:
-        body: of any family: a Bert, a Roberta, …
-        labels: the classes or tags; none means one number.
-
-    Raises:
-        ValueError: if there is no such kind of task, or it takes no body with a head.
-    """
-    task = find_task(kind)
-    if not isinstance(task, HeadedTask):
-        raise ValueError(f"{kind} takes no head, so give weights to task_model")
-    with torch.random.fork_rng(devices=[]):
-        seed_for(seed, 0)
-        return task.over(body, labels)
 
 
 class TaskBatches:
