@@ -108,10 +108,6 @@ class MaskedLMDistillation(Objective):
         """The sum over the masked pieces, as `1`.
 
         The states of all tokens count, as their mean for each masked piece.
-
-        Args:
-            masked_positions: in the batch, read row by row, `t`.
-            labels: the true pieces, `t`.
         """
         (teacher,), mix = self._teacher, self.mix
         hidden, logits = states_and_logits(self.model, masked_positions, inputs)

@@ -286,32 +286,36 @@ class FineTuning(Run):
                     shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def about(self) -> dict[str, Any]:
-        start: Any = self.start_weights
-        if not isinstance(start, str | Path):
-            random = isinstance(start, BertConfig)
-            start = "random" if random else "of a model that was given"
-        data, task, features = self.data, self.predictor.task, self.batches.features
-        balanced = self.tuning.class_weights is not None
-        unknown = self.predictor.reading.tokenizer.unk_id
-        pieces = [id for f in features for id in (*f.first, *f.second)]
-        results: dict[str, Any] = {
-            "rows_left_out": len(self.faults),
-            "constant_loss": constant_loss(task.targets(features), balanced),
-            "unknown_pieces": round(pieces.count(unknown) / len(pieces), 4),
-        }
-        if self.best:  # and what it must beat on the same rows
-            results |= {"validation": self.best.scores, "epochs": self.best.epoch}
-            simplest = task.majority(data, data.valid)
-            results["majority"] = task.score(data.valid, simplest)
-        return {
-            "what": f"Fine-tuning of {an(type(self.model))}",
-            "data": f"{data.name}: {data.source}",
-            "results": results,
-            "weights": str(start),
-            "tuning": self.tuning.to_dict(),
-            "rows": [len(part) for part in (data.train, data.valid, data.test)],
-            "curve": [list(at) for at in self.evaluations],
-        }
+        return _about(self)
+
+
+def _about(run: FineTuning) -> dict[str, Any]:
+    """What the card says: also what the best model must beat on the same rows."""
+    start, data, task = run.start_weights, run.data, run.predictor.task
+    if not isinstance(start, str | Path):
+        random = isinstance(start, BertConfig)
+        start = "random" if random else "of a model that was given"
+    features, balanced = run.batches.features, run.tuning.class_weights is not None
+    unknown = run.predictor.reading.tokenizer.unk_id
+    pieces = [id for f in features for id in (*f.first, *f.second)]
+    results: dict[str, Any] = {
+        "rows_left_out": len(run.faults),
+        "constant_loss": constant_loss(task.targets(features), balanced),
+        "unknown_pieces": round(pieces.count(unknown) / len(pieces), 4),
+    }
+    if run.best:
+        simplest = task.majority(data, data.valid)
+        results |= {"validation": run.best.scores, "epochs": run.best.epoch}
+        results["majority"] = task.score(data.valid, simplest)
+    return {
+        "what": f"Fine-tuning of {an(type(run.model))}",
+        "data": f"{data.name}: {data.source}",
+        "results": results,
+        "weights": str(start),
+        "tuning": run.tuning.to_dict(),
+        "rows": [len(part) for part in (data.train, data.valid, data.test)],
+        "curve": [list(at) for at in run.evaluations],
+    }
 
 
 def constant_loss(targets: Tensor, balanced: bool = False) -> float | None:

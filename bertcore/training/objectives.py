@@ -145,10 +145,13 @@ def states_and_logits(
 class Objective(nn.Module):
     """A model for pretraining and the sums of its losses, in one module.
 
-    Its forward pass is what is compiled, and what is shared among processes. A class
-    built on this one is the only place that says what is special about its objective:
-    the names of its losses, which of these fields of a recipe it needs, and the shares
-    of the chosen pieces that become [MASK] or a random piece.
+    Its forward pass is what is compiled, and what is shared among processes. It takes
+    `masked_positions`, in the batch read row by row, and their `labels`, `t` each, and
+    what `Bert.forward` takes.
+
+    A class built on this one is the only place that says what is special about its
+    objective: the names of its losses, which of these fields of a recipe it needs, and
+    the shares of the chosen pieces that become [MASK] or a random piece.
     """
 
     losses: tuple[str, ...] = ("masked pieces",)
@@ -185,12 +188,7 @@ class MaskedLMObjective(Objective):
     def forward(
         self, masked_positions: Tensor, labels: Tensor, **inputs: Tensor
     ) -> Tensor:
-        """The sum over the masked pieces, as `1`.
-
-        Args:
-            masked_positions: in the batch, read row by row, `t`.
-            labels: the true pieces, `t`.
-        """
+        """The sum over the masked pieces, as `1`."""
         _, pieces = states_and_logits(self.model, masked_positions, inputs)
         return _sum(pieces, labels)[None]
 
@@ -211,8 +209,6 @@ class _PairObjective(Objective):
         """The sums over the masked pieces and over the pairs, as `2`.
 
         Args:
-            masked_positions: in the batch, read row by row, `t`.
-            labels: the true pieces, `t`.
             first: positions where the texts begin, `p`.
             follows: the labels of the pairs, `p`, in the same order.
         """
@@ -355,8 +351,6 @@ class BoundaryObjective(Objective):
         """The sums over the masked pieces of both losses, as `2`.
 
         Args:
-            masked_positions: in the batch, read row by row, `t`.
-            labels: the true pieces, `t`.
             left: the position of the token before each piece's span, `t`.
             right: the position of the token after it, `t`.
             offset: the place of each piece in its span, `t`.
