@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from bertcore.files import new_file, read_json, write_json
-from bertcore.sources import needs
+from bertcore.sources import find_file, needs
 from bertcore.text.merges import check_whole_number, checked_texts
 from bertcore.text.tokenizer_files import (
     ROLES,
@@ -105,19 +105,34 @@ class FastTokenizer(BaseTokenizer):
 
         Args:
             folder_or_file: a folder, a hub name or a file. Without a
-                `tokenizer.json` it holds BERT's `vocab.txt`.
+                `tokenizer.json` it holds RoBERTa's `vocab.json` and `merges.txt`, or
+                BERT's `vocab.txt`.
 
         Raises:
             FileNotFoundError: if there is no such checkpoint or file.
             ValueError: if the file is no tokenizer of this kind, or if the files
                 disagree, or ask for what is not to be had.
         """
-        path, config = find_vocabulary(folder_or_file)
+        path, config = find_vocabulary(folder_or_file, "vocab.json")
         if _is_wordpiece(path):
             read = load_vocabulary(folder_or_file)
             return cls(_from_json(path, tokenizer_json_text(read)), read.special)
-        content = read_json(path)
-        _from_json(path, json.dumps(content))  # so its parts are what they should be
+        if path.name == "vocab.json":
+            merges = find_file(folder_or_file, "merges.txt")
+            space = config.get("add_prefix_space", False)
+            content = json.loads(_read_roberta(path, merges, space).to_str())
+            tables = [v.get("content") for v in config.values() if isinstance(v, dict)]
+            content["added_tokens"] = [
+                token
+                for token in content["added_tokens"]
+                if token["content"] not in tables
+                and "added_tokens_decoder" not in config
+            ]
+        else:
+            content = read_json(path)
+            _from_json(
+                path, json.dumps(content)
+            )  # so its parts are what they should be
         special, ids = role_names(config), _vocabulary_ids(content)
         check_class(path, config, str((content.get("model") or {}).get("type")))
         check_sides(path, content)
@@ -222,6 +237,8 @@ def train_byte_bpe(
     they are merged to, and <mask> as the last.
 
     Args:
+        texts: as many as you like.
+        size: how many pieces the vocabulary shall have.
         min_frequency: pairs seen less often are not merged.
 
     Raises:
@@ -277,7 +294,7 @@ def load_tokenizer(folder_or_file: str | Path) -> AnyTokenizer:
         ValueError: if its files cannot be read, disagree, or ask for what is not to be
             had.
     """
-    path, _ = find_vocabulary(folder_or_file)
+    path, _ = find_vocabulary(folder_or_file, "vocab.json")
     if not _is_wordpiece(path):
         return FastTokenizer.from_pretrained(folder_or_file)
     read = load_vocabulary(folder_or_file)
@@ -287,6 +304,8 @@ def load_tokenizer(folder_or_file: str | Path) -> AnyTokenizer:
 
 
 def _is_wordpiece(path: Path) -> bool:
+    if path.name == "vocab.json":
+        return False
     if path.suffix != ".json":
         return True
     model = read_json(path).get("model")
@@ -336,11 +355,33 @@ def _vocabulary_ids(content: Mapping[str, Any]) -> dict[str, int]:
     return {piece: id for id, (piece, *_) in enumerate(vocabulary)}
 
 
-def _bytes_library(model: Any) -> Library:
-    """Byte-level BPE round a model, as in RoBERTa: GPT-2's parts, RoBERTa's frame."""
+def _read_roberta(vocab: Path, merges: Path, space: bool) -> Library:
+    """The tokenizer in RoBERTa's own two files, perhaps with a space before a text.
+
+    Raises:
+        ValueError: if they are not RoBERTa's, or not of one model.
+    """
+    pieces = read_json(vocab)
+    missing = [token for token in BYTES_SPECIAL if token not in pieces]
+    if missing:
+        raise ValueError(
+            f"{vocab} lacks {', '.join(missing)}; is this the vocab.json of a RoBERTa?"
+        )
+    try:
+        model = needs("tokenizers", _WHAT).models.BPE.from_file(str(vocab), str(merges))
+    except Exception as error:  # the library raises nothing more special
+        raise ValueError(f"{vocab} and {merges} do not fit: {error}") from error
+    return _bytes_library(model, space)
+
+
+def _bytes_library(model: Any, space: bool = False) -> Library:
+    """Byte-level BPE round a model, as in RoBERTa: GPT-2's parts, RoBERTa's frame.
+
+    roberta-base does not read a text as if a `space` stood before it; others do.
+    """
     library = needs("tokenizers", _WHAT)
     wrapped = library.Tokenizer(model)
-    byte_level = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    byte_level = library.pre_tokenizers.ByteLevel(add_prefix_space=space)
     wrapped.pre_tokenizer, wrapped.decoder = byte_level, library.decoders.ByteLevel()
     added = library.AddedToken
     wrapped.add_special_tokens(
@@ -350,7 +391,7 @@ def _bytes_library(model: Any) -> Library:
     wrapped.post_processor = library.processors.RobertaProcessing(
         ("</s>", wrapped.token_to_id("</s>")),
         ("<s>", wrapped.token_to_id("<s>")),
-        add_prefix_space=False,
+        add_prefix_space=space,
     )
     return wrapped
 

@@ -66,13 +66,20 @@ _KINDS = {name: "WordPiece" for name in SILENT} | {
 }
 
 
-def find_vocabulary(folder_or_file: str | Path) -> tuple[Path, dict[str, Any]]:
+def find_vocabulary(
+    folder_or_file: str | Path, *others: str
+) -> tuple[Path, dict[str, Any]]:
     """The file of a vocabulary, and what the files beside it say.
 
     Newer versions of transformers write all into `tokenizer_config.json`, with a table
     `added_tokens_decoder`. Where that is missing, they read the older
     `special_tokens_map.json` and `added_tokens.json`, and so do we. Beside a
     `tokenizer.json` that is named itself, nothing is read.
+
+    Args:
+        folder_or_file: a folder, a hub name or a file.
+        others: names of files that will do, too, where there is no `tokenizer.json` and
+            no `vocab.txt`.
 
     Raises:
         FileNotFoundError: if there is no such file, or if the hub cannot be reached to
@@ -83,7 +90,7 @@ def find_vocabulary(folder_or_file: str | Path) -> tuple[Path, dict[str, Any]]:
     if path.is_file():
         folder = path.parent
     else:
-        names = "tokenizer.json", "vocab.txt"
+        names = ("tokenizer.json", "vocab.txt", *others)
         path = find_optional(folder, names[0]) or find_file(folder, *names)
     config: dict[str, Any] = {}
 
@@ -167,6 +174,8 @@ def check_agreement(
     """ValueError if a `tokenizer.json` does not do what the files beside it say.
 
     Args:
+        path: of the file.
+        config: what the files beside it say.
         found: what it does, by the keys of `tokenizer_config.json`.
     """
     said = SILENT.get(class_name(config), {}) | config
@@ -198,44 +207,29 @@ def added_tokens(
 ) -> list[dict[str, Any]]:
     """The tokens that are found in a text before it is cut, in the order of their ids.
 
-    A `tokenizer.json` lists them, or the table `added_tokens_decoder`, and the special
-    tokens are among them. Others that a file names without saying what they do, as
-    older versions of transformers wrote them, are refused.
+    As in transformers: those that the files give an id, then special tokens that have
+    none yet. One that is no piece of the vocabulary has an id after the pieces.
 
     Args:
         config: what the files beside the vocabulary say.
+        special: the names of special tokens by their roles.
         listed: the `added_tokens` of a `tokenizer.json`, if there is one.
+        ids: of the pieces in the vocabulary.
 
     Raises:
-        ValueError: if the files disagree about a token, or it is in no list.
+        ValueError: if the files disagree about a token.
     """
-    key = "added_tokens_decoder"
-    stated = [_added_token(id, each, key) for id, each in config.get(key, {}).items()]
-    found = {
-        token["content"]: token
-        for given in listed
-        for token in [_added_token(given.get("id", ""), given, "added_tokens")]
-    }
-    tables = {token["content"]: token for token in stated}
-    apart = {name for name in tables | found if tables.get(name) != found.get(name)}
-    if key in config and found and apart:
-        raise ValueError(
-            "tokenizer.json and the files beside it disagree about the added token "
-            f"{min(apart)!r}; save the tokenizer again, or delete what is wrong"
-        )
-    found = found or tables
-    for role, name in special.items():
-        if name in found or name in ids:  # else it is missing
-            value = config.get(f"{role}_token", name)
-            token = _added_token(ids.get(name), value, f"{role}_token", special=True)
-            found.setdefault(name, token)["special"] = True
-    for name, id in {**_named_tokens(config), **config.get("added_tokens", {})}.items():
-        if name not in found or id not in (None, found[name]["id"]):
-            raise ValueError(
-                f"the tokenizer's files name the added token {name!r}, and no "
-                "tokenizer.json lists it so; open the folder with transformers, and "
-                "save the tokenizer again"
-            )
+    named = _named_tokens(config, special)
+    found = _numbered_tokens(config, named, listed)
+    following = 1 + max([-1, *ids.values(), *(token["id"] for token in found.values())])
+    for name, token in named.items():
+        role = name in special.values()
+        if name in found or name in ids or not role:  # else it is missing
+            token = found.setdefault(name, token)
+            token["special"] |= role
+        if token["id"] is None:
+            token["id"] = ids.get(name, following)
+            following += name not in ids
     for name, token in found.items():
         if ids.get(name, token["id"]) != token["id"]:
             raise ValueError(
@@ -245,21 +239,62 @@ def added_tokens(
     return sorted(found.values(), key=lambda token: token["id"])
 
 
-def _named_tokens(config: Mapping[str, Any]) -> dict[str, None]:
-    """The names of special tokens in the files, beside those of the five roles."""
-    roles = {f"{role}_token" for role in ROLES}
-    tokens = {
+def _numbered_tokens(
+    config: Mapping[str, Any],
+    named: Mapping[str, Mapping[str, Any]],
+    listed: Iterable[Mapping[str, Any]],
+) -> dict[str, dict[str, Any]]:
+    """The added tokens that the files give an id, by their texts."""
+    stated = {}
+    for key in ("added_tokens_decoder", "added_tokens"):
+        for id, token in config.get(key, {}).items():
+            if key == "added_tokens":  # ids by tokens; those with a name are special
+                id, token = token, {"content": id, "special": id in named}
+            token = _added_token(id, token, key)
+            stated[token["content"]] = token
+    found = {
+        token["content"]: token
+        for given in listed
+        for token in [_added_token(given.get("id", ""), given, "added_tokens")]
+    }
+    for name in stated.keys() | found.keys() if found else ():
+        one, other = stated.get(name), found.get(name)
+        apart = one and other and one["id"] != other["id"]
+        if apart or ("added_tokens_decoder" in config and one != other):
+            raise ValueError(
+                "tokenizer.json and the files beside it disagree about the added "
+                f"token {name!r}; save the tokenizer again, or delete what is wrong"
+            )
+    return stated | found
+
+
+def _named_tokens(
+    config: Mapping[str, Any], special: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Special tokens that have a name in the files, in the order of transformers."""
+    tokens = {f"{role}_token": name for role, name in special.items()}
+    tokens |= {key: config[key] for key in ("bos_token", "eos_token") if key in config}
+    more = {
         key: value
         for key, value in config.items()
-        if key.endswith("_token") and isinstance(value, str | dict) and key not in roles
+        if key.endswith("_token") and isinstance(value, str | dict)
     }
-    tokens |= config.get("model_specific_special_tokens", {})
-    for key in ("extra_special_tokens", "additional_special_tokens"):
-        more = config.get(key) or {}
-        tokens |= more if isinstance(more, dict) else {f"{key} {t}": t for t in more}
-    return {
-        _added_token(None, each, key)["content"]: None for key, each in tokens.items()
-    }
+    extra = config.get("extra_special_tokens") or config.get(
+        "additional_special_tokens"
+    )
+    if isinstance(extra, dict):
+        more |= extra
+    # transformers writes such tokens twice, and reads the table if that is all.
+    if more.keys() <= tokens.keys():
+        more |= config.get("model_specific_special_tokens", {})
+    tokens |= more
+    if isinstance(extra, list):
+        tokens |= {f"extra_special_tokens[{n}]": token for n, token in enumerate(extra)}
+    found: dict[str, dict[str, Any]] = {}
+    for key, value in tokens.items():
+        token = _added_token(None, value, key, special=True)
+        found.setdefault(token["content"], token)
+    return found
 
 
 def _added_token(

@@ -277,6 +277,25 @@ def test_transformers_reads_it_as_a_roberta(tmp_path: Path) -> None:
             assert BYTES.encode(text, "b", parse_special=True) == expected
 
 
+def test_vocab_json_and_merges(tmp_path: Path) -> None:
+    BYTES.save_pretrained(tmp_path)
+    library = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    old = tmp_path / "old"
+    old.mkdir()
+    library.model.save(str(old))
+    assert load_tokenizer(old).definition == BYTES.definition
+    (old / "merges.txt").write_text("#version: 0.2\nab cdefg\n", encoding="utf8")
+    with pytest.raises(ValueError, match=r"vocab.json and .*merges.txt do not fit"):
+        load_tokenizer(old)
+    (old / "merges.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"has no merges.txt"):
+        load_tokenizer(old)
+    (old / "merges.txt").write_text("", encoding="utf8")
+    (old / "vocab.json").write_text('{"a": 0, "<s>": 1}', encoding="utf8")
+    with pytest.raises(ValueError, match="lacks <pad>, </s>, <unk>, <mask>; is this"):
+        load_tokenizer(old)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
