@@ -13,6 +13,7 @@ size, before any update.
 
 import argparse
 import os
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -62,9 +63,13 @@ def xavier(module: nn.Module) -> None:
 BERTS = 0.02 * (768 / WIDTH) ** 0.5
 STARTS = {"BERT's": initialise(BERTS), "Xavier's": xavier, "0.02": initialise(0.02)}
 ORDERS = {"post-LN": post_ln, "pre-LN": pre_ln, "no residual": no_residual}
-OPTIMISERS = {"AdamW": torch.optim.AdamW, "released": ReleasedAdamW}
+OPTIMISERS = {
+    "AdamW": partial(torch.optim.AdamW, fused=True),
+    "released": ReleasedAdamW,
+}
 GRID = [
-    *product(("post-LN", "pre-LN"), ("BERT's", "Xavier's"), ["AdamW"], RATES, WARM_UPS),
+    *product(["post-LN"], ("BERT's", "Xavier's"), ["AdamW"], RATES, WARM_UPS),
+    *product(["pre-LN"], ("BERT's", "Xavier's"), ["AdamW"], RATES, [0]),
     *product(["no residual"], ["BERT's"], ["AdamW"], RATES, [50]),
     *product(["post-LN"], ["0.02"], ["AdamW"], RATES, [0]),
     *product(["post-LN"], ["BERT's"], ["released"], RATES[:2], WARM_UPS),
@@ -103,11 +108,10 @@ def learn(
         loss = F.cross_entropy(read(x)[:, 1:].mT, rows[:, :-1])
         steps.zero_grad()
         loss.backward()
-        gradients = [each.feedforward.narrow.weight.grad.norm() for each in layers]
         steps.step()
         losses.append(loss.item())
-    ratio = gradients[0] / gradients[-1]
-    return sum(losses[-10:]) / 10, likeness(x), ratio.item()
+    first, last = (layers[i].feedforward.narrow.weight.grad.norm() for i in (0, -1))
+    return sum(losses[-10:]) / 10, likeness(x), (first / last).item()
 
 
 def likeness(x: Tensor) -> float:
