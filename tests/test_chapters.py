@@ -105,6 +105,7 @@ PUBLISHED = {
     },
     "04b-deep-stacks": {
         "2010": "year of Glorot and Bengio's paper",
+        "2015": "year of a paper",
         "2016": "year of a paper",
         "2019": "year of two papers",
         "2020": "year of two papers",
