@@ -114,6 +114,7 @@ PUBLISHED = {
         "10000": "updates of warm-up in Devlin et al. 2019, A.2",
         "1e-4": "learning rate of Devlin et al. 2019, A.2",
         "24": "sub-layers of 12 layers",
+        "0.098": "0.02 * (768 / 32) ** 0.5",
         "0.42": "by hand, exercise 4b.1: (1 + 0.275 ** 2) ** -12",
         "22": "sub-layers between the last matrices of layers 1 and 12",
         "45": "minutes to read, an estimate of the author",
