@@ -54,6 +54,18 @@ def min_p(logits, share):
     least = logits.amax(dim=-1, keepdim=True) - share
     return logits.masked_fill(logits < least, -torch.inf)
 """,
+        # the sorted shares cut the unsorted logits
+        """
+def min_p(logits, share):
+    p, order = logits.softmax(-1).sort(descending=True)
+    return logits.masked_fill(p < share * p[:, :1], -torch.inf)
+""",
+        # log-probabilities come back
+        """
+def min_p(logits, share):
+    p = logits.softmax(-1)
+    return logits.log_softmax(-1).masked_fill(p < share * p.amax(-1, keepdim=True), -torch.inf)
+""",
     ],
     "back_mask": [
         # the new pieces are taken for the first
@@ -285,5 +297,71 @@ def beam_search(scorer, stop, beams, most, penalty):
                 break
     return finished[0][1], finished[0][0]
 """,
+        # only so many candidates of each beginning as there are beams
+        """
+def beam_search(scorer, stop, beams, most, penalty):
+    running, finished = [(0.0, ())], []
+    for length in range(1, most + 1):
+        best = []
+        for total, prefix in running:
+            scores, pieces = scorer(prefix).topk(beams)
+            best += [(total + score, (*prefix, piece)) for score, piece in
+                     zip(scores.tolist(), pieces.tolist())]
+        best = sorted(best, reverse=True)[: 2 * beams]
+        for total, text in best[:beams]:
+            if text[-1] == stop or length == most:
+                text = text[:-1] if text[-1] == stop else text
+                finished.append((total / length**penalty, text))
+        finished = sorted(finished, reverse=True)[:beams]
+        running = [each for each in best if each[1][-1] != stop][:beams]
+        if len(finished) == beams and running:
+            if running[0][0] / length**penalty <= finished[-1][0]:
+                break
+    return finished[0][1], finished[0][0]
+""",
+        # what is cut counts only if nothing has ended
+        """
+def beam_search(scorer, stop, beams, most, penalty):
+    running, finished = [(0.0, ())], []
+    for length in range(1, most + 1):
+        best = sorted(((total + score, (*prefix, piece))
+                       for total, prefix in running
+                       for piece, score in enumerate(scorer(prefix).tolist())),
+                      reverse=True)[: 2 * beams]
+        for total, text in best[:beams]:
+            if text[-1] == stop:
+                finished.append((total / length**penalty, text[:-1]))
+        finished = sorted(finished, reverse=True)[:beams]
+        running = [each for each in best if each[1][-1] != stop][:beams]
+        if len(finished) == beams:
+            if running[0][0] / length**penalty <= finished[-1][0]:
+                break
+    if not finished:
+        return running[0][1], running[0][0] / most**penalty
+    return finished[0][1], finished[0][0]
+""",
+        # asks again for each piece
+        """
+def beam_search(scorer, stop, beams, most, penalty):
+    running, finished = [(0.0, ())], []
+    for length in range(1, most + 1):
+        best = sorted(((total + scorer(prefix)[piece].item(), (*prefix, piece))
+                       for total, prefix in running
+                       for piece in range(len(scorer(prefix)))),
+                      reverse=True)[: 2 * beams]
+        for total, text in best[:beams]:
+            if text[-1] == stop or length == most:
+                text = text[:-1] if text[-1] == stop else text
+                finished.append((total / length**penalty, text))
+        finished = sorted(finished, reverse=True)[:beams]
+        running = [each for each in best if each[1][-1] != stop][:beams]
+        if len(finished) == beams:
+            if running[0][0] / length**penalty <= finished[-1][0]:
+                break
+    return finished[0][1], finished[0][0]
+""",
     ],
 }
+
+# Exercise -> wrong solutions, counted from 0, that its visible check lets pass.
+PASS_THE_VISIBLE_CHECK = {"beam_search": [9, 10]}
