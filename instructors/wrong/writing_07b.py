@@ -64,7 +64,8 @@ def min_p(logits, share):
         """
 def min_p(logits, share):
     p = logits.softmax(-1)
-    return logits.log_softmax(-1).masked_fill(p < share * p.amax(-1, keepdim=True), -torch.inf)
+    cut = p < share * p.amax(-1, keepdim=True)
+    return logits.log_softmax(-1).masked_fill(cut, -torch.inf)
 """,
     ],
     "back_mask": [
