@@ -332,10 +332,16 @@ def test_each_exercise_has_checks_and_wrong_solutions(path: Path) -> None:
 @each_chapter
 def test_points_add_up_to_what_the_page_says(path: Path) -> None:
     found = [c for c in cells(path) if {"exercise", "answer"} & set(tags(c))]
-    total = sum(cell.metadata["points"] for cell in found)
     prose = "\n".join(c.source for c in cells(path) if c.cell_type == "markdown")
-    minutes = sum(cell.metadata["minutes"] for cell in found)
+    asked = [cell.metadata for cell in found if not cell.metadata.get("optional")]
+    minutes = sum(data["minutes"] for data in asked)
+    total = sum(data["points"] for data in asked)
     assert f"{minutes} for the exercises ({total} points)" in prose
+    more = [cell.metadata for cell in found if cell.metadata.get("optional")]
+    assert prose.count("** (optional)\n") == len(more)
+    if more:
+        minutes, points = (sum(d[key] for d in more) for key in ("minutes", "points"))
+        assert f"and {minutes} more for what is optional ({points} points)" in prose
     for cell in found:
         data = cell.metadata
         row = f"| {data['points']} | {data['minutes']} | {data['difficulty']} of 5 |"

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from tqdm import tqdm
 
-from bertcore.command import counted, say
+from bertcore.command import progress, say
 from bertcore.sources import ENCODER
 from bertcore.text.merges import CRITERIA
 
@@ -122,7 +121,7 @@ def vocabulary(
     taken = folder.is_dir() and any(folder.iterdir())
     if not out or folder.is_file() or taken:
         raise ValueError(f"--out {out!r} is no new folder; give another name")
-    documents = counted(read_documents(file, field, encoding, bad_bytes), READ)
+    documents = progress(read_documents(file, field, encoding, bad_bytes), desc=READ)
     folder.mkdir(parents=True, exist_ok=True)
     learnt = learn_vocabulary(
         (document.text for document in documents),
@@ -132,8 +131,8 @@ def vocabulary(
         min_frequency=min_frequency,
         alphabet_limit=alphabet_limit,
     )
-    watched = tqdm(learnt, desc="pieces", total=size, disable=None, leave=False)
-    tokenizer = Tokenizer(list(counted(watched, "pieces learnt")), not cased)
+    watched = progress(learnt, desc="pieces learnt", total=size)
+    tokenizer = Tokenizer(list(watched), not cased)
     tokenizer.save_pretrained(folder)
     typer.echo(f"{folder}: {tokenizer}; try: bertcore pieces --model {folder} TEXT")
 
@@ -197,7 +196,7 @@ def prepare(
         if known is None:
             say(f"learning {size or PIECES['english']:,} pieces …", error=True)
         prepared = prepare_corpus(
-            lambda: (each.text for each in counted(islice(documents(), limit), READ)),
+            lambda: (each.text for each in islice(documents(), limit)),
             folder,
             known,
             pieces=size,
@@ -250,12 +249,17 @@ def _documents(
     """What gives all documents each time it is called, and where they come from."""
     from bertcore.text.documents import read_documents, stream
 
+    def watched(documents: Iterator[Document]) -> Iterator[Document]:
+        # On a terminal preparing has a bar of its own.
+        return progress(documents, desc=READ, disable=sys.stderr.isatty())
+
     if files:
         names = [file.name for file in files]
         more = f" and {len(names) - 8} more" if names[8:] else ""
-        return lambda: read_documents(files, *how), ", ".join(names[:8]) + more
+        source = ", ".join(names[:8]) + more
+        return lambda: watched(read_documents(files, *how)), source
     part = f", {config}" if config else ""
-    return lambda: stream(str(hub), config, field=how[0]), f"{hub}{part}"
+    return lambda: watched(stream(str(hub), config, field=how[0])), f"{hub}{part}"
 
 
 COMMANDS = {"pieces": pieces, "vocabulary": vocabulary, "prepare": prepare}

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 from bertcore.files import ending_of, read_records
 from bertcore.model.weights import Pretrained
 from bertcore.sources import needs
-from bertcore.tasks.hub import ON_HUB
+from bertcore.tasks.loading import ON_HUB
 from bertcore.text.documents import load
 from bertcore.text.fast_tokenizer import AnyTokenizer
 from bertcore.training.scoring import score_placed

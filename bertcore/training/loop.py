@@ -131,8 +131,9 @@ class Record(NamedTuple):
         losses = " + ".join(f"{loss:.3f}" for loss in self.losses)
         used = "" if self.utilisation is None else f", {self.utilisation:.0%} of peak"
         return (
-            f"{self.progress:4.0%} step {self.step:,}: loss {losses}, rate "
-            f"{self.learning_rate:.2g}, {self.tokens_per_second:,.0f} tokens/s{used}"
+            f"{self.progress:4.0%} step {self.step:,}: loss {losses}, "
+            f"learning rate {self.learning_rate:.2g}, "
+            f"{self.tokens_per_second:,.0f} tokens/s{used}"
         )
 
 

@@ -474,21 +474,6 @@ def _is_model(folder: Path) -> bool:
     return (folder / "config.json").is_file() and (folder / CARD).is_file()
 
 
-def read_config(name: str) -> BertConfig:
-    """The config of a preset, a run, or a model's folder or hub name.
-
-    Raises:
-        FileNotFoundError: if there is none of these.
-        ValueError: if it is of no family of ours.
-    """
-    folder = Path(name).expanduser()
-    if (folder / RUN).is_file():
-        return RunDescription.read(folder).config
-    if name in PRESETS:
-        return BertConfig.preset(name)
-    return family_at(name).config.from_pretrained(name)
-
-
 def describe_name(name: str) -> Iterator[str]:
     """What a preset, run, prepared texts, vocabulary or model is, and what to do next.
 

@@ -10,7 +10,6 @@ from transformers import pipeline
 from bertcore import BertForMaskedLM, Tokenizer
 from bertcore.model.variants.parts import (
     FinalNorm,
-    GatedLayer,
     PreNormLayer,
     with_layers,
 )
@@ -142,7 +141,6 @@ def test_without_held_out_texts_the_card_has_no_such_part(trained, tmp_path) -> 
     [
         (PreNormLayer, None, "PreNormLayer"),
         (PreNormLayer, FinalNorm, "FinalNorm and PreNormLayer"),
-        (GatedLayer, None, "GatedLayer"),
     ],
 )
 def test_a_model_that_is_no_bert(trained, tmp_path, layer, last, names) -> None:
