@@ -162,6 +162,13 @@ PUBLISHED = {
         "0.1": "an example, made up",
         "256": "positions of our BERT-mini, data/models/english-mini",
     },
+    "07b-writing": {
+        "2015": "year of a paper",
+        "2019": "year of four papers",
+        "2020": "year of two papers",
+        "45": "minutes to read, an estimate of the author",
+        "4.0": "version of a licence",
+    },
     "08-variants": {
         "2015": "year of a paper",
         "2018": "year of GPT's and BERT's papers",
