@@ -36,10 +36,6 @@ EXEMPT: dict[str, str] = {
         "code_cells visible_lines cell_lines words order predictions next_chapter "
         "hints checks rubrics points grading"
     ),
-    "06-objectives": (
-        "code_cells visible_lines cell_lines modules order predictions next_chapter "
-        "hints checks rubrics points grading"
-    ),
     "07-decoder": (
         "code_cells visible_lines cell_lines words modules order predictions "
         "next_chapter hints checks rubrics points grading"

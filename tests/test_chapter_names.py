@@ -20,14 +20,6 @@ CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 # Chapter -> id of a cell -> names of several cells that it reads all the same.
 EXEMPT_NAMES: dict[str, dict[str, str]] = {
     "05-pooling": {"c20": "alone batch found"},
-    "06-objectives": {
-        "c08": "ids",
-        "c35": "strange",
-        "c60": "line seen",
-        "c68": "made",
-        "c69": "made",
-        "c70": "made",
-    },
     "07-decoder": {
         "decoder-29": "config",
         "decoder-69": "step",
@@ -45,7 +37,6 @@ EXEMPT_NAMES: dict[str, dict[str, str]] = {
 }
 # Chapter -> ids of cells with a bare True or False in an output that tests compare.
 EXEMPT_BOOLEANS: dict[str, str] = {
-    "06-objectives": "c08 c45 c46",
     "07-decoder": "decoder-48",
     "08b-modern": "modern-34 modern-50",
     "09-pretraining": "c15 c25 c45",
