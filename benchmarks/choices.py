@@ -25,7 +25,7 @@ from bertcore.sources import OUR_MODEL
 from bertcore.tasks.rows import TaskSet, Text
 from bertcore.tasks.sets import sentiment, topics
 from bertcore.training.devices import device_name
-from bertcore.training.finetuning import FineTuning, finetune
+from bertcore.training.finetuning import FineTuning
 from bertcore.training.recipe import Tuning
 
 ROWS, VALID, TEST, SEEDS = 400, 150, 500, 5
@@ -52,7 +52,7 @@ def first_phase(seed: int, folder: Path) -> str:
     """A body that was fine-tuned on sentiment, as a folder."""
     data = sentiment()
     data = data._replace(train=data.train[:600], valid=data.valid[:VALID])
-    run = finetune(data, OUR_MODEL, BASE.replace(epochs=2, seed=seed))
+    run = FineTuning(data, OUR_MODEL, BASE.replace(epochs=2, seed=seed)).run()
     run.model.bert.save_pretrained(folder / str(seed))
     run.predictor.reading.tokenizer.save_pretrained(folder / str(seed))
     return str(folder / str(seed))

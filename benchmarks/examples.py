@@ -34,7 +34,7 @@ import numpy as np
 from bertcore.sources import ENCODER, find_file
 from bertcore.text.corpora import CORPORA, introductions
 from bertcore.text.prepare import prepare
-from bertcore.text.store import verify
+from bertcore.text.store import read_store_manifest
 from bertcore.text.wordpiece import Tokenizer
 
 if __name__ == "__main__":  # the workers of `prepare` import this file, but not these
@@ -128,7 +128,7 @@ def preparing(texts: list[str]) -> tuple[dict[str, float], int]:
             fresh = Tokenizer.from_pretrained(find_file(ENCODER, "vocab.txt"))
             work = partial(prepare, texts, fresh, folder, workers=workers)
             seconds[name], _ = timed(work, time.perf_counter)
-            files.append(verify(folder)["files"])
+            files.append(read_store_manifest(folder, digests=True)["files"])
     if files[0] != files[1]:
         raise SystemExit("the stores differ: no comparison of speed makes sense")
     return seconds, cores

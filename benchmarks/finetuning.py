@@ -94,7 +94,7 @@ class Engine:
         self.objective = TextObjective(model, class_loss)
         tuning = Tuning(epochs=1e6, batch=TEXTS, learning_rate=1e-5, warmup=0.0)
         recipe = tuning.recipe(TEXTS)
-        optimisers = make_optimisers(self.objective, recipe, shard=False)
+        optimisers = make_optimisers(self.objective, recipe)
         settings = ComputeSettings(torch.device("cpu"))
         self.records = train(
             self.objective, self, optimisers, recipe, settings, TrainingState()

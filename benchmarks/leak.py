@@ -15,11 +15,13 @@ import statistics
 from collections import defaultdict
 from pathlib import Path
 
+from sets import repeated_questions
+
 from bertcore.cards import make_card, write_card
 from bertcore.tasks import score
 from bertcore.tasks.baselines import bag_of_words
 from bertcore.tasks.rows import TaskSet, Text, normal
-from bertcore.tasks.sets import questions, repeated_questions, unique
+from bertcore.tasks.sets import questions, unique
 
 SEEDS = 5
 

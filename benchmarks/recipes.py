@@ -20,15 +20,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from measure import record, spread
+from torch import Tensor, nn
 
 from bertcore import BertConfig, BertForMaskedLM, BertForPreTraining, Tokenizer
-from bertcore.model.variants.parts import (
-    FinalNorm,
-    GatedLayer,
-    PreNormLayer,
-    with_layers,
-)
+from bertcore.model.attention import Attention
+from bertcore.model.variants.parts import FinalNorm, PreNormLayer, with_layers
 from bertcore.model.weights import Pretrained
 from bertcore.text.pairs import window_examples
 from bertcore.text.prepare import find_texts
@@ -66,6 +64,47 @@ def versions(faithful: Recipe, fast: Recipe) -> dict[str, Version]:
         "Muon for the matrices": Version(alone.replace(optimiser="muon")),
         "the fast recipe": Version(fast, dropout=0.0),
     }
+
+
+class GatedFeedForward(nn.Module):
+    """Up-projection twice, one as a gate for the other, down-projection (GEGLU).
+
+    Shazeer 2020 (arXiv:2002.05202), equation 6. The inner width is two thirds, so there
+    are as many parameters.
+    """
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        inner = config.feedforward_size * 2 // 3 // 8 * 8
+        self.widen = nn.Linear(config.hidden_size, inner)
+        self.gate = nn.Linear(config.hidden_size, inner)
+        self.narrow = nn.Linear(inner, config.hidden_size)
+        self.gelu = config.gelu
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """`b s w` to `b s w`."""
+        gate = F.gelu(self.gate(hidden), approximate=self.gelu)
+        return self.narrow(gate * self.widen(hidden))
+
+
+class GatedLayer(nn.Module):
+    """BERT's layer with a gated feed-forward part."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        width, eps = config.hidden_size, config.layer_norm_eps
+        self.attention = Attention(config)
+        self.attention_norm = nn.LayerNorm(width, eps=eps)
+        self.feedforward = GatedFeedForward(config)
+        self.feedforward_norm = nn.LayerNorm(width, eps=eps)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, hidden: Tensor, allowed: Tensor | None = None) -> Tensor:
+        """States in, states out, `b s w`."""
+        attended = self.dropout(self.attention(hidden, allowed))
+        hidden = self.attention_norm(hidden + attended)
+        changed = self.dropout(self.feedforward(hidden))
+        return self.feedforward_norm(hidden + changed)
 
 
 def pre_norm(config: BertConfig) -> BertForMaskedLM:

@@ -140,7 +140,6 @@ def read_manifest(
     """The manifest of a folder, if the files beside it are as they were written.
 
     Args:
-        folder: where it is.
         format: what the manifest must say in "format".
         remedy: what to do otherwise, to end the messages with.
         digests: whether files are read and compared, or only their sizes are.
@@ -256,12 +255,7 @@ def open_text(
 
 
 def check_no_pointer(path: Path, start: bytes | None = None) -> None:
-    """ValueError if a file, that begins so, only says where Git LFS keeps its content.
-
-    Args:
-        path: of the file.
-        start: its first bytes; by default they are read.
-    """
+    """ValueError if a file, that starts so, only says where Git LFS has its content."""
     if start is None:
         with path.open("rb") as file:
             start = file.read(len(_POINTER))
@@ -341,7 +335,7 @@ def check_ending(path: Path, endings: Iterable[str]) -> str:
 
 
 def read_records(
-    path: Path, encoding: str | None = None, errors: str = "strict"
+    path: Path, encoding: str | None = None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows of a file, each with its place, such as "my.csv, line 17".
 
@@ -356,8 +350,7 @@ def read_records(
     would write. Where it could be either, a warning says so.
 
     Args:
-        path: of the file.
-        encoding, errors: as for `open_text`.
+        encoding: as for `open_text`.
 
     Raises:
         FileNotFoundError: if there is no such file, or the library for it is missing.
@@ -367,14 +360,14 @@ def read_records(
     if ending == ".parquet":
         return _parquet_rows(path)
     if ending in TABLES:
-        return _table_rows(path, ending, encoding, errors)
-    return _json_rows(path, ending, encoding, errors)
+        return _table_rows(path, ending, encoding)
+    return _json_rows(path, ending, encoding)
 
 
 def _json_rows(
-    path: Path, ending: str, encoding: str | None, errors: str
+    path: Path, ending: str, encoding: str | None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    with open_text(path, None, encoding, errors) as file:
+    with open_text(path, None, encoding) as file:
         first = True
         for number, line in enumerate(file, 1):
             if not line.strip():
@@ -424,17 +417,17 @@ def _object(value: Any, place: str) -> tuple[str, dict[str, Any]]:
 
 
 def _table_rows(
-    path: Path, ending: str, encoding: str | None, errors: str
+    path: Path, ending: str, encoding: str | None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     csv.field_size_limit(_LONGEST_CELL)  # by default 131,072: not enough for a book
     form: dict[str, Any] = {"delimiter": "\t", "strict": True}
     advice = "a cell with a comma or a quotation mark stands in quotation marks"
     if ending == ".csv":
-        form["delimiter"] = _delimiter(path, encoding, errors)
-    elif not _quotes(path, encoding, errors):
+        form["delimiter"] = _delimiter(path, encoding)
+    elif not _quotes(path, encoding):
         form["quoting"] = csv.QUOTE_NONE
         advice = "a cell holds no TAB and no line end"
-    with open_text(path, "", encoding, errors) as file:
+    with open_text(path, "", encoding) as file:
         rows, line = csv.reader(file, **form), 1
         try:
             names = [name.strip() for name in next(_cells(rows), [])]
@@ -461,12 +454,12 @@ def _cells(rows: Iterable[list[str]]) -> Iterator[list[str]]:
     return (row for row in rows if row and not row[0].startswith("sep="))
 
 
-def _delimiter(path: Path, encoding: str | None, errors: str) -> str:
+def _delimiter(path: Path, encoding: str | None) -> str:
     """What stands between cells: it parts the first row, and the second as often."""
     counts: dict[str, list[int]] = {}
     for mark in ",;\t":
         with (
-            open_text(path, "", encoding, errors) as file,
+            open_text(path, "", encoding) as file,
             suppress(csv.Error),
         ):
             rows = _cells(csv.reader(file, delimiter=mark, strict=True))
@@ -481,9 +474,9 @@ def _delimiter(path: Path, encoding: str | None, errors: str) -> str:
     return next(chain(fit, parting, ","))
 
 
-def _quotes(path: Path, encoding: str | None, errors: str) -> bool:
+def _quotes(path: Path, encoding: str | None) -> bool:
     """Whether quotation marks enclose cells in a .tsv file, or are characters."""
-    with open_text(path, "", encoding, errors) as file:
+    with open_text(path, "", encoding) as file:
         rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         names, marks, literal = next(filter(None, rows), []), False, True
         for cells in rows:
@@ -494,7 +487,7 @@ def _quotes(path: Path, encoding: str | None, errors: str) -> bool:
     # As pandas writes it? Then written again, each row is the same.
     taken: list[str] = []
     written = quoted = same = True
-    with open_text(path, "", encoding, errors) as file:
+    with open_text(path, "", encoding) as file:
         lines = (taken.append(line) or line for line in file)
         try:
             for cells in csv.reader(lines, delimiter="\t", strict=True):
@@ -525,7 +518,6 @@ def read_sentences(
     before a sentence, such as "# text = …".
 
     Args:
-        path: of the file.
         encoding: as for `open_text`.
 
     Yields:

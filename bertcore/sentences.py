@@ -25,7 +25,7 @@ from bertcore.model.variants.families import load_model
 from bertcore.model.weights import Pretrained
 from bertcore.sources import ENCODER, find_file, find_optional
 from bertcore.text.batch import padded
-from bertcore.text.fast_tokenizer import AnyTokenizer, FastTokenizer, load_tokenizer
+from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
 from bertcore.text.wordpiece import check_rows
 
 WINDOW = 8192  # texts that are read, and sorted, at a time
@@ -124,10 +124,12 @@ class SentenceEncoder:
             ValueError: if its files ask for what we do not have, or are damaged.
         """
         settings = read_pooling_settings(folder_or_name)
-        folder_or_name = settings.folder or folder_or_name
         tokenizer = load_tokenizer(folder_or_name)
         if settings.lowercase and not getattr(tokenizer, "lowercase", False):
-            tokenizer = FastTokenizer.from_pretrained(folder_or_name).lower_cased()
+            raise ValueError(
+                f"{folder_or_name} lower-cases texts before its tokenizer, which keeps "
+                f"capitals; lower-case them yourself, and {_REMEDY}"
+            )
         with warnings.catch_warnings():  # it may lack a pooler, and none is needed
             warnings.filterwarnings("ignore", "(?s).* has no pooler")
             bert = load_model(folder_or_name, lambda family: family.body)
@@ -147,7 +149,6 @@ class SentenceEncoder:
 
         Args:
             sentences: any number of texts; none gives a tensor of no rows.
-            progress: whether to show a bar.
 
         Raises:
             ValueError: if `sentences` is one text, or holds what is not a text.
@@ -234,10 +235,8 @@ def encode(
     """One vector a text, `n w`: `SentenceEncoder.encode` in one line.
 
     Args:
-        sentences: the texts.
         model: a hub name or a folder, loaded at each call; to call more than once,
             load an encoder once and give that.
-        progress: whether to show a bar.
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
@@ -276,15 +275,13 @@ class PoolingSettings(NamedTuple):
     """How states become a vector, whether its length is 1, and where texts are cut.
 
     `max_length` counts tokens; None is as many as the model has positions. `lowercase`
-    is whether texts are lower-cased before the tokenizer sees them; `folder` is where
-    tokenizer and weights are, if not where the settings are.
+    is whether texts are lower-cased before the tokenizer sees them.
     """
 
     pool: Pool = mean_pool
     normalise: bool = True
     max_length: int | None = None
     lowercase: bool = False
-    folder: Path | None = None
 
 
 def read_pooling_settings(folder_or_name: str | Path) -> PoolingSettings:
@@ -310,24 +307,19 @@ def read_pooling_settings(folder_or_name: str | Path) -> PoolingSettings:
     if "Normalize" in names:
         about = _optional(folder_or_name, f"{places['Normalize']}/config.json")
         _check_fixed(about, module_output_name="sentence_embedding")
-    body = folder = Path(folder_or_name).expanduser() / places["Transformer"]
-    if not places["Transformer"]:
-        body, folder = folder_or_name, None
-    elif not folder.is_dir():
+    if places["Transformer"]:
         raise ValueError(
-            f"{path} has the transformer in {places['Transformer']}, and from the hub "
-            "we read one in the first folder only; download all to a folder, and give "
-            "that"
+            f"{path} has the transformer in a folder of its own, "
+            f"{places['Transformer']}; save the model again with sentence-transformers"
         )
-    abouts = (_optional(body, name) for name in _BODY)
+    abouts = (_optional(folder_or_name, name) for name in _BODY)
     about = next(filter(None, abouts), {})
     _check_fixed(about)
     return PoolingSettings(
         pool=_read_pool(find_file(folder_or_name, f"{places['Pooling']}/config.json")),
         normalise="Normalize" in names,
-        max_length=_read_length(body, about),
+        max_length=_read_length(folder_or_name, about),
         lowercase=bool(about.get("do_lower_case")),
-        folder=folder,
     )
 
 
@@ -370,11 +362,13 @@ def _read_pool(path: Path) -> Pool:
     return _POOLS[kinds[0]]
 
 
-def _read_length(body: str | Path, about: Mapping[str, Any]) -> int | None:
+def _read_length(folder_or_name: str | Path, about: Mapping[str, Any]) -> int | None:
     """`max_seq_length`; where it is not said, the tokenizer's `model_max_length`."""
     length = about.get("max_seq_length")
     if length is None:
-        length = _optional(body, "tokenizer_config.json").get("model_max_length")
+        length = _optional(folder_or_name, "tokenizer_config.json").get(
+            "model_max_length"
+        )
     if not isinstance(length, int | float | None) or length is True:
         raise ValueError(
             f"max_seq_length or model_max_length is {length!r}; it counts tokens, so "

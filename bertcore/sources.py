@@ -122,7 +122,6 @@ def needs(module: str, what: str) -> Any:
     """A library that a few commands need, imported.
 
     Args:
-        module: to import.
         what: needs it, to begin the message with.
 
     Raises:

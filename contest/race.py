@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import torch
 from torch import nn
 from tqdm import tqdm
 from typer import Option
@@ -32,12 +33,13 @@ from bertcore.training.checkpoint import data_digest
 from bertcore.training.devices import device_name, measure
 from bertcore.training.engine import CARD
 from bertcore.training.evaluate import HeldOut
-from bertcore.training.finetuning import FineTuning, headed
+from bertcore.training.finetuning import FineTuning
 from bertcore.training.loop import (
     ComputeSettings,
     Diverged,
     Record,
     default_compute_settings,
+    seed_for,
 )
 from bertcore.training.objectives import pretraining_costs, sample_batch
 from bertcore.training.pretraining import Pretraining
@@ -143,7 +145,9 @@ class Race:
 
     def _score(self, model: nn.Module, seed: int) -> float:
         """That of the labelled task, learnt by the model's body with a new head."""
-        learner = headed(self.task.kind, model.bert, self.task.labels, seed)
+        with torch.random.fork_rng(devices=[]):
+            seed_for(seed, 0)
+            learner = KINDS[self.task.kind].over(model.bert, self.task.labels)
         run = FineTuning(
             self.task,
             learner,

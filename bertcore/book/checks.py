@@ -267,23 +267,36 @@ def passed(exercise: str, points: int) -> str:
     return _Shown(f"{exercise} passed, {_points(points)}")
 
 
-def report(chapter: str, coded: Mapping[str, int], in_words: Mapping[str, int]) -> str:
+def report(
+    chapter: str,
+    coded: Mapping[str, int],
+    in_words: Mapping[str, int],
+    optional: Mapping[str, int] | None = None,
+) -> str:
     """Add up a chapter's points, and write `points-CHAPTER.json` into this folder.
 
     Args:
         chapter: such as "01-wordpiece".
         coded: the points of each exercise that has a check.
         in_words: the points of each answer in words, which a person has to read.
+        optional: the points of exercises with a check that nobody has to do. They
+            are told apart from the others, and are in no total.
     """
+    optional = optional or {}
     earned = {name: _EARNED[name] for name in coded if name in _EARNED}
+    beyond = {name: _EARNED[name] for name in optional if name in _EARNED}
     lines = [f"{name} passed, {_points(points)}" for name, points in earned.items()]
     for name in coded.keys() - earned:
         lines.append(f"{name} not yet, {_points(coded[name])}: run its check")
+    for name, points in optional.items():
+        done = "passed" if name in beyond else "not tried"
+        lines.append(f"{name} {done}, {_points(points)}: optional")
     for name, points in in_words.items():
         lines.append(f"{name} to be read by a person, {_points(points)}")
     file = Path(f"points-{chapter}.json")
     about = {"chapter": chapter, "date": date.today().isoformat()}
     points = {"earned": earned, "coded": dict(coded), "in_words": dict(in_words)}
+    points["optional"] = beyond
     write_json(file, {**about, "bertcore": bertcore.__version__, **points})
     total = f"{sum(earned.values())} of {_points(sum(coded.values()))} in code"
     return _Shown("\n".join([*sorted(lines), f"{total}; written to {file}"]))

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 _PIECES = ("[CLS]", "the", "dog", "bit", "the", "[MASK]", "[SEP]")
 _SHOWN = 6  # tries at either end of a long row
-LIMIT = 300_000  # bytes in a page; more would be felt on a slow line
 TOP = 3  # shares that the sentence names
 _SHARE_BOX = (
     "display: inline-block; min-width: 3.75em; margin: 2px; padding: 2px 7px 6px; "
@@ -329,33 +328,13 @@ class Explorer:
             token: the position of the piece whose query is shown first; [CLS] has 1.
 
         Raises:
-            ValueError: if pieces and weights do not fit together, a row of weights
-                does not sum to 1, a choice is not there, or the page would be too big.
+            ValueError: if pieces and weights do not fit together, or a row of weights
+                does not sum to 1.
         """
-        if not examples:
-            raise ValueError("no examples; give at least one: (pieces, weights)")
         self.examples = [
             _example(number, *example) for number, example in enumerate(examples, 1)
         ]
-        # The page has one choice of layers and heads for all of its sentences.
-        sizes = {tuple(example.weights.shape[:2]) for example in self.examples}
-        if len(sizes) > 1:
-            raise ValueError(
-                f"examples of {' and '.join(map(str, sorted(sizes)))} layers and "
-                "heads; give weights of one model"
-            )
-        (layers, heads) = sizes.pop()
-        _check_choice("sentence", sentence, len(examples))
-        _check_choice("layer", layer, layers)
-        _check_choice("head", head, heads)
-        _check_choice("token", token, len(self.examples[sentence - 1].pieces))
         self.sentence, self.layer, self.head, self.token = sentence, layer, head, token
-        size = len(self._repr_html_().encode())
-        if size > LIMIT:
-            raise ValueError(
-                f"{size:,} bytes, and a page takes {LIMIT:,}; give fewer or shorter "
-                "sentences, or fewer layers"
-            )
 
     @property
     def shares(self) -> list[int]:
@@ -438,11 +417,6 @@ def _example(number: int, pieces: list[str], weights: Tensor) -> Example:
         )
     weights = weights.clamp(max=1) * 255
     return Example(list(pieces), weights.round().byte())
-
-
-def _check_choice(name: str, number: int, last: int) -> None:
-    if number not in range(1, last + 1):
-        raise ValueError(f"{name}={number}; choose from 1 to {last}")
 
 
 def _name(pieces: list[str], place: int) -> str:

@@ -92,11 +92,7 @@ def answers(
 ) -> Iterator[tuple[Row, Any]]:
     """Each row with its answer; a group at a time.
 
-    Args:
-        predictor: a fine-tuned model.
-        groups: of lines.
-        form: how a line is read.
-        skip: say on stderr what cannot be used, and go on.
+    With `skip` what cannot be used is said on stderr, and the others are answered.
 
     Raises:
         ValueError: at the first line that cannot be used, after the answers before it.
@@ -316,10 +312,7 @@ def _row_in(content: bytes | dict[str, Any], form: Form) -> Row:
 def guesses(text: str, name: str, top: int) -> Iterator[list[tuple[str, float]]]:
     """For each mask of a text the likeliest pieces with their probabilities.
 
-    Args:
-        text: with [MASK], or what the model itself calls it, once or more often.
-        name: a run, or the folder or hub name of a model.
-        top: how many pieces.
+    The text has [MASK], or what the model itself calls it, once or more often.
 
     Raises:
         ValueError: if there is no mask, or the text is too long for the model.

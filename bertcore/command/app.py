@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from bertcore.command import FAULT, FINE, INTERRUPTED, USAGE, never_silent, say
+from bertcore.command import FAULT, FINE, INTERRUPTED, USAGE, say
 
-ALONE = ("info", "benchmark", "tasks")  # commands that need no arguments
-CONTEST = ("race", "speedrun", "leaderboard")  # commands that are outside the package
+ALONE = ("info", "tasks")  # commands that need no arguments
 
 ABOUT = """BERT from scratch, on the command line.
 
@@ -51,12 +50,6 @@ def main(
         The exit status.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if app is None and given and given[0] in CONTEST:
-        moved = (
-            f"{given[0]} has moved out of the package; in a checkout of the repository "
-            f"run python -m contest {given[0]} (see contest/README.md)"
-        )
-        return _fault(moved, status=USAGE)
     try:
         import typer
     except ImportError:
@@ -68,7 +61,7 @@ def main(
     chosen = getattr(command, "commands", {}).get(given[0] if given else "", command)
     names = [parameter.name for parameter in chosen.params] if app is None else []
     try:
-        with _plain_warnings(lambda message: typed(message, names)), never_silent():
+        with _plain_warnings(lambda message: typed(message, names)):
             status = command.main(given, prog_name=name, standalone_mode=False)
     except usage_error as error:
         error.show()
@@ -114,9 +107,9 @@ def _assembled() -> Any:
     return app
 
 
-def _fault(sentence: str, name: str = "bertcore", status: int = FAULT) -> int:
+def _fault(sentence: str, name: str = "bertcore") -> int:
     sys.stderr.write(f"{name}: {sentence}\n")
-    return status
+    return FAULT
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bertcore.command import at_work, counted, say
+from bertcore.command import say
 from bertcore.command.options import (
     field_options,
     flag_of,
@@ -21,9 +21,9 @@ from bertcore.files import ending_of, read_text
 from bertcore.model.config import Search
 from bertcore.sources import OUR_MODEL
 from bertcore.tasks import KINDS
-from bertcore.tasks.loading import HUB_TASKS, is_own
+from bertcore.tasks.loading import is_own
 from bertcore.tasks.rows import ON_FAULT, Columns
-from bertcore.tasks.sets import NAMED_TASKS, NamedTask
+from bertcore.tasks.sets import HUB_TASKS, NAMED_TASKS, NamedTask
 from bertcore.training.recipe import Precision, Tuning
 
 if TYPE_CHECKING:
@@ -99,9 +99,6 @@ def finetune(
         str | None,
         typer.Option(help=f"To start from: a folder, a run, a hub name ({OUR_MODEL})."),
     ] = None,
-    random: Annotated[
-        bool, typer.Option("--random", help="Only its sizes, with random weights.")
-    ] = False,
     rows: Annotated[
         int | None, typer.Option(help="How many rows to train on (all).", min=1)
     ] = None,
@@ -141,7 +138,7 @@ def finetune(
     \b
       bertcore finetune topics --out my-topics
       bertcore finetune my.csv --kind classification --out my-model --seeds 5
-      bertcore finetune topics --out other --random --rows 500 --no-baselines
+      bertcore finetune topics --out other --rows 500 --no-baselines
       bertcore finetune summaries --out my-summaries --label-smoothing 0.1
       torchrun --nproc-per-node 2 -m bertcore finetune sounds --out my-sounds
 
@@ -263,7 +260,7 @@ def predict(
     skip = keyboard or on_fault == "skip"
     found = answering.answers(predictor, groups, form, skip)
     try:
-        for row, answer in counted(found, "rows answered" if file else ""):
+        for row, answer in found:
             typer.echo(answering.said(predictor.task, row, answer, json))
     except BrokenPipeError:
         # Who reads the answers has had enough, as head has: that is no fault. Python
@@ -334,7 +331,6 @@ def _groups(
         return [answering.texts_given(texts)], False
     if file is not None:
         return answering.groups_in(file.expanduser(), task, encoding), False
-    at_work("")  # it waits for lines to come
     keyboard = sys.stdin.buffer.isatty()
     if keyboard:
         say("a text a line, please; Ctrl-D ends", error=True)
@@ -376,20 +372,17 @@ def tasks() -> None:
     remedy = "" if find_spec("datasets") else "; run: pip install datasets"
     typer.echo(f"\nOn the Hugging Face hub (with the library datasets{remedy}):")
     for name, about in HUB_TASKS.items():
-        part = f", {about.config}" if about.config else ""
         typer.echo(f"  {name:<{_WIDE}}{about.kind:<16}{about.title}")
         typer.echo(f"{_IN}licence: {about.licence}")
-        typer.echo(f"{_IN}{about.repository}{part}")
+        typer.echo(f"{_IN}{about.source}")
     typer.echo("\nwhat next: bertcore finetune NAME --out FOLDER")
 
 
 def _state(name: str, task: NamedTask) -> str:
-    missing = [pin for pin in task.pins if not _has(pin.split("=")[0])]
-    if not missing:
-        return f"installed: {', '.join(task.pins)}"
+    if _has(task.pin.split("=")[0]):
+        return f"installed: {task.pin}"
     needed = (
-        f"not installed, {task.megabytes:g} MB; run: pip install --no-deps "
-        f"{' '.join(missing)}"
+        f"not installed, {task.megabytes:g} MB; run: pip install --no-deps {task.pin}"
     )
     return f"{needed} (without it two dozen rows)" if name == "topics" else needed
 

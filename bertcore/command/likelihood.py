@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from tqdm import tqdm
 
 from bertcore.cards import make_card, write_card
-from bertcore.command import counted, say
+from bertcore.command import progress, say
 from bertcore.command.pretrain import ANY_MODEL
 from bertcore.command.text import Field
 from bertcore.files import ROWS, check_ending, ending_of, open_text, read_records
@@ -22,8 +21,7 @@ ABOUT = (
     "pseudo-log-likelihood, between the ends of Wilson's 95 % interval"
 )
 if TYPE_CHECKING:
-    from bertcore.training.blimp import BlimpScores, MinimalPairs
-    from bertcore.training.scoring import TextScore
+    from bertcore.training.scoring import BlimpScores, MinimalPairs, TextScore
 
 Model = Annotated[str, typer.Option(help=ANY_MODEL)]
 Masking = Annotated[
@@ -143,16 +141,16 @@ def blimp(
       bertcore blimp --pairs-per-paradigm 20
       bertcore blimp --data my-blimp --model my-run --card blimp.json
     """
-    from bertcore.training.blimp import BlimpScores, judge, read_pairs
     from bertcore.training.devices import device_name, find_device
     from bertcore.training.run import load_trained
+    from bertcore.training.scoring import BlimpScores, judge, read_pairs
 
     needs("scipy.stats", "bertcore blimp")  # now, and not when all is done
     trained, tokenizer, *_ = load_trained(model)
     found, device = read_pairs(data, pairs_per_paradigm), find_device()
     judged = judge(found.pairs, trained.to(device), tokenizer, masking)
-    bar = tqdm(judged, total=len(found.pairs), disable=None, leave=False)
-    scores = BlimpScores.of(counted(bar, f"of {len(found.pairs):,} pairs compared"))
+    bar = progress(judged, desc="pairs compared", total=len(found.pairs))
+    scores = BlimpScores.of(bar)
     _show_blimp(scores, found)
     if card is not None:
         made = make_card(
@@ -201,8 +199,7 @@ def _scores(
         raise ValueError("the file has no text; give one with a text in a line")
     model, tokenizer, *_ = load_trained(name)
     model = model.to(find_device())
-    scores = score_placed(chain([first], placed), model, tokenizer, masking)
-    return counted(scores, "texts scored")
+    return score_placed(chain([first], placed), model, tokenizer, masking)
 
 
 def _show(score: "TextScore") -> None:

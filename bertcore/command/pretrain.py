@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from bertcore import __version__
-from bertcore.command import MASK, at_work, say
+from bertcore.command import MASK, say
 from bertcore.command.options import field_options, given_options, with_options
 from bertcore.model.config import PRESETS
 from bertcore.sources import ENCODER, OUR_MODEL, describe
@@ -196,10 +196,9 @@ def export(
     if half and onnx:
         raise typer.BadParameter("--half and --onnx; give one of the two", ctx=context)
     if onnx:
-        from bertcore.training.onnx import export_onnx
+        from bertcore.training.export import export_onnx
         from bertcore.training.run import model_files
 
-        at_work("tracing the model")
         graph = export_onnx(model_files(model), out.expanduser(), int8)
         say(f"{out}: from {', '.join(graph.inputs)} to {', '.join(graph.outputs)}")
         say(f"its outputs are at most {graph.apart:.0e} apart from the model's")
@@ -233,21 +232,6 @@ def fill_mask(
             typer.echo(f"{MASK} {number}")
         for piece, share in found:
             typer.echo(f"{share:>7.1%}  {piece}")
-
-
-def parameters(
-    model: Annotated[str, typer.Argument(help=f"A preset (tiny … large). {ANY_MODEL}")],
-) -> None:
-    """Count parameters, part by part; of a variant, those of its masked LM.
-
-    \b
-      bertcore parameters base
-    """
-    from bertcore.model.counts import parts_of
-    from bertcore.training.run import read_config
-
-    for name, count in parts_of(read_config(model)).items():
-        typer.echo(f"{name:<22}{count:>14,}")
 
 
 def info(
@@ -295,36 +279,6 @@ def doctor(
 
     for line in diagnose(name).lines():
         typer.echo(line)
-
-
-def benchmark(
-    plan: Annotated[PlanName, typer.Option(help="Whose model to train.")] = "mini",
-    seconds: Annotated[float, typer.Option(help="Of training.", min=0.0)] = 10.0,
-    pass_size: Annotated[
-        int | None, typer.Option(help="Texts in an update (GPU: 256, CPU: 4).", min=1)
-    ] = None,
-    compile: Annotated[
-        bool, typer.Option("--compile", help="Compile first, on a GPU.")
-    ] = False,
-) -> None:
-    """How fast this machine multiplies, copies and trains.
-
-    The share of peak is that of the products which the machine did in the test before
-    that went into useful ones: padding is not. The texts are tales, the model has the
-    size of a plan, and what it learnt is thrown away.
-
-    \b
-      bertcore benchmark
-      bertcore benchmark --plan base --seconds 30 --compile
-
-    \b
-    Beside the transformers library, from a checkout of the course:
-      python benchmarks/pretraining.py
-    """
-    from bertcore.command.session import speed
-
-    for line in speed(plan, seconds, pass_size, compile):
-        say(line)
 
 
 @with_options(
@@ -383,9 +337,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "export": export,
     "fill-mask": fill_mask,
-    "parameters": parameters,
     "info": info,
     "fits": fits,
     "doctor": doctor,
-    "benchmark": benchmark,
 }

@@ -8,25 +8,19 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from importlib.util import find_spec
-from itertools import pairwise
-from operator import mul
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self, TypeVar
 
 import torch
 import typer
-from tqdm import tqdm
 
 from bertcore.cards import write_card
-from bertcore.command import DIVERGED, FAULT, at_work, counted, say
+from bertcore.command import DIVERGED, FAULT, progress, say
 from bertcore.files import read_json
 from bertcore.sources import many, needs
-from bertcore.text.prepare import packaged
 from bertcore.training.adaptation import before_and_after, begin_adaptation, table
-from bertcore.training.blimp import SAMPLE, BlimpScores, MinimalPair, judge, read_pairs
 from bertcore.training.checkpoint import checkpoints
 from bertcore.training.devices import Machine, World, join, leave, measure
 from bertcore.training.engine import CARD, CHECKPOINTS, Run
@@ -46,10 +40,15 @@ from bertcore.training.run import (
     RunDescription,
     begin_run,
     continue_run,
-    start_run,
+)
+from bertcore.training.scoring import (
+    SAMPLE,
+    BlimpScores,
+    MinimalPair,
+    judge,
+    read_pairs,
 )
 
-WARM_UP = 2  # updates that are not counted: memory is found, kernels are chosen
 LINES = 20  # of a run that is not evaluated
 FEW = 10  # updates that are hardly worth the name of a run
 _BAR = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
@@ -165,17 +164,12 @@ class Log:
     """
 
     def __init__(self, run: Run, curves: Path | None = None) -> None:
-        """
-        Args:
-            run: that will train.
-            curves: a folder for TensorBoard; None writes none.
-        """
+        """`curves` is a folder for TensorBoard; None writes none."""
         self.run, self.leads = run, run.settings.world.leads
         done = min(1.0, run.progress.share(run.recipe))
         self.evaluations, self.lines = len(run.evaluations), int(done * LINES)
-        disable = None if self.leads else True  # None: only where a terminal looks on
-        self.bar = tqdm(
-            total=1.0, initial=done, bar_format=_BAR, disable=disable, leave=False
+        self.bar = progress(
+            total=1.0, initial=done, bar_format=_BAR, disable=not self.leads
         )
         self.writer: Any = None
         if curves is not None and self.leads:
@@ -200,7 +194,6 @@ class Log:
         """Show one update, and the evaluations since the last one."""
         if not self.leads:
             return
-        at_work(str(record).strip())
         _, _, brief = str(record).partition("% ")  # the bar has a percentage itself
         self.bar.set_postfix_str(brief, refresh=False)
         self.bar.update(record.progress - self.bar.n)
@@ -246,11 +239,7 @@ class PretrainingJob(Job):
     pairs: Sequence[MinimalPair] = ()  # of BLiMP, for the card
 
     def __init__(self, folder: Path, given: Mapping[str, Any]) -> None:
-        """
-        Args:
-            folder: of the run.
-            given: the options that were given.
-        """
+        """`given` are the options that were given."""
         self.folder, self.given = folder, given
         # Faults show before anything is written.
         _fields_of(Adaptation, given)
@@ -287,7 +276,6 @@ class PretrainingJob(Job):
                 settings=_compute_settings(machine, world, wanted),
                 save_every=wanted.save_every,
                 evaluations=wanted.looks,
-                shard=wanted.shard and world.size > 1,
                 keep_at=wanted.moments,
             )
             self.about = about
@@ -333,7 +321,7 @@ class PretrainingJob(Job):
         card = run.card()
         if self.pairs:
             judged = judge(self.pairs, run.model, run.tokenizer)
-            scores = BlimpScores.of(counted(judged, "pairs of BLiMP compared"))
+            scores = BlimpScores.of(progress(judged, desc="pairs of BLiMP"))
             card["results"]["blimp"] = scores.results()
         if self.about.origin is not None:
             found = before_and_after(self.folder, self.about, run.model, run.tokenizer)
@@ -398,46 +386,4 @@ def _compute_settings(
         checkpoint_activations=wanted.checkpoint_activations,
         workers=default_workers(machine.device) if workers is None else workers,
         operations=machine.operations,
-    )
-
-
-def speed(
-    name: str, seconds: float, pass_size: int | None, compile: bool
-) -> Iterator[str]:
-    """What the machine does, in lines.
-
-    Args:
-        name: of the plan.
-        seconds: to train for, in all.
-        pass_size: texts in an update, which is one pass.
-        compile: compile the objective first.
-    """
-    machine = measure()
-    yield str(machine)
-    plan = PLANS[name]
-    pass_size = pass_size or (256 if machine.device.type == "cuda" else 4)
-    recipe = plan.recipe.replace(batch=pass_size, pass_size=None, steps=10**6)
-    texts = packaged("tales")._replace(held_out=None)
-    settings = _compute_settings(machine, World(), SessionSettings())
-    settings = replace(settings, compile=compile)
-    run = start_run(texts, recipe, plan.config(plan.pieces), settings=settings)
-    kind = str(machine.precision).removeprefix("torch.")
-    count = sum(p.numel() for p in run.model.parameters())
-    yield (
-        f"{name}, {count / 1e6:.1f} million parameters, in {kind}, {pass_size} texts "
-        f"of up to {recipe.length} tokens in an update:"
-    )
-    timed: list[Record] = []
-    with closing(run.records()) as records:
-        for record in records:
-            timed.append(record)
-            if len(timed) > WARM_UP and record.seconds >= seconds:
-                break
-    timed = timed[WARM_UP - 1 :]
-    spent = [after.seconds - one.seconds for one, after in pairwise(timed)]
-    tokens = timed[-1].tokens - timed[0].tokens
-    used = sum(map(mul, spent, [record.utilisation for record in timed[1:]]))
-    yield (
-        f"{tokens / sum(spent):,.0f} tokens/s, {used / sum(spent):.0%} of peak "
-        f"({many(len(spent), 'update')})"
     )

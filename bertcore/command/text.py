@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from tqdm import tqdm
 
-from bertcore.command import counted, say
+from bertcore.command import progress, say
 from bertcore.sources import ENCODER
 from bertcore.text.merges import CRITERIA
 
@@ -32,10 +31,6 @@ Field = Annotated[
 ]
 Encoding = Annotated[
     str, typer.Option(help="Of the files: latin-1, cp1252, utf-16-le, …")
-]
-BadBytes = Annotated[
-    Literal["stop", "replace"],
-    typer.Option(help="What to do where bytes are not in that encoding."),
 ]
 Carried = Annotated[
     Literal["tales", "english", "novels"] | None,
@@ -105,7 +100,6 @@ def vocabulary(
     alphabet_limit: Annotated[int, typer.Option(help="Characters.")] = 1000,
     field: Field = None,
     encoding: Encoding = "utf-8",
-    bad_bytes: BadBytes = "stop",
 ) -> None:
     """Learn a WordPiece vocabulary from the texts of files.
 
@@ -122,7 +116,7 @@ def vocabulary(
     taken = folder.is_dir() and any(folder.iterdir())
     if not out or folder.is_file() or taken:
         raise ValueError(f"--out {out!r} is no new folder; give another name")
-    documents = counted(read_documents(file, field, encoding, bad_bytes), READ)
+    documents = progress(read_documents(file, field, encoding), desc=READ)
     folder.mkdir(parents=True, exist_ok=True)
     learnt = learn_vocabulary(
         (document.text for document in documents),
@@ -132,8 +126,8 @@ def vocabulary(
         min_frequency=min_frequency,
         alphabet_limit=alphabet_limit,
     )
-    watched = tqdm(learnt, desc="pieces", total=size, disable=None, leave=False)
-    tokenizer = Tokenizer(list(counted(watched, "pieces learnt")), not cased)
+    watched = progress(learnt, desc="pieces learnt", total=size)
+    tokenizer = Tokenizer(list(watched), not cased)
     tokenizer.save_pretrained(folder)
     typer.echo(f"{folder}: {tokenizer}; try: bertcore pieces --model {folder} TEXT")
 
@@ -148,7 +142,6 @@ def prepare(
     novels: Novels = None,
     field: Field = None,
     encoding: Encoding = "utf-8",
-    bad_bytes: BadBytes = "stop",
     vocabulary: Vocabulary = None,
     size: Size = None,
     hold_out: HoldOut = 50,
@@ -193,11 +186,11 @@ def prepare(
         say(f"reading {texts}, then preparing it …", error=True)
         prepared = packaged(texts, folder, size, workers, seen, known, novels)
     else:
-        documents, source = _documents(files, hub, config, field, encoding, bad_bytes)
+        documents, source = _documents(files, hub, config, field, encoding)
         if known is None:
             say(f"learning {size or PIECES['english']:,} pieces …", error=True)
         prepared = prepare_corpus(
-            lambda: (each.text for each in counted(islice(documents(), limit), READ)),
+            lambda: (each.text for each in islice(documents(), limit)),
             folder,
             known,
             pieces=size,
@@ -230,8 +223,8 @@ def _check_sources(context: typer.Context) -> None:
         != sum(bool(asked[name]) for name in ("files", "hub", "texts")),
         "--config is of a data set; give --hub NAME, too": asked["config"]
         and not asked["hub"],
-        "--encoding and --bad-bytes are of files; leave them out": not asked["files"]
-        and (asked["encoding"], asked["bad_bytes"]) != ("utf-8", "stop"),
+        "--encoding is of files; leave it out": not asked["files"]
+        and asked["encoding"] != "utf-8",
         "--texts brings an end of its own": asked["texts"]
         and asked["limit"] is not None,
         "--novels says where --texts novels are; give both": asked["novels"]
@@ -250,12 +243,17 @@ def _documents(
     """What gives all documents each time it is called, and where they come from."""
     from bertcore.text.documents import read_documents, stream
 
+    def watched(documents: Iterator[Document]) -> Iterator[Document]:
+        # On a terminal preparing has a bar of its own.
+        return progress(documents, desc=READ, disable=sys.stderr.isatty())
+
     if files:
         names = [file.name for file in files]
         more = f" and {len(names) - 8} more" if names[8:] else ""
-        return lambda: read_documents(files, *how), ", ".join(names[:8]) + more
+        source = ", ".join(names[:8]) + more
+        return lambda: watched(read_documents(files, *how)), source
     part = f", {config}" if config else ""
-    return lambda: stream(str(hub), config, field=how[0]), f"{hub}{part}"
+    return lambda: watched(stream(str(hub), config, field=how[0])), f"{hub}{part}"
 
 
 COMMANDS = {"pieces": pieces, "vocabulary": vocabulary, "prepare": prepare}

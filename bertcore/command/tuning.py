@@ -47,10 +47,6 @@ _POSITIONS = 64  # of the small model that learns them, if no other is given
 def resumed(folder: Path, given: Mapping[str, Any]) -> Job:
     """What goes on in a folder: a run of `bertcore pretrain`, or of `finetune`.
 
-    Args:
-        folder: of the run.
-        given: the options that were given.
-
     Raises:
         FileNotFoundError: if the folder is not that of a run.
         ValueError: if an option is for the other command.
@@ -106,8 +102,7 @@ class TuningFolder:
     def open(self, leads: bool) -> None:
         """Read what is there: nothing, an earlier result to replace, or this very run.
 
-        Args:
-            leads: whether this process may write.
+        The process that leads may write.
 
         Raises:
             ValueError: if there is something else, or a run with other options.
@@ -227,7 +222,7 @@ class TuningJob(Job):
     def _prepare(self, world: World) -> None:
         """All that can be wrong is found here, before anything is written."""
         given = self.given
-        self.start = starting_model(given["task"], given.get("model"), given["random"])
+        self.start = starting_model(given["task"], given.get("model"))
         self.folder.open(world.leads)
         tuning = Tuning(**{key: given[key] for key in OF_TUNING if key in given})
         # A run that goes on counts its rows in passes of the size that it began with.
@@ -410,13 +405,9 @@ def table(
     outcomes: Sequence[Mapping[str, float]],
     baselines: Mapping[str, Mapping[str, float]],
 ) -> list[str]:
-    """Scores on the test rows in lines, those of the model last.
+    """Scores on so many test rows in lines, those of the model last.
 
-    Args:
-        count: of test rows.
-        name: of the model.
-        outcomes: its scores, from one seed at least.
-        baselines: their scores by their names.
+    `outcomes` are its scores, from one seed at least; `baselines` those of each.
     """
     columns = list(outcomes[0])
     rows = {
@@ -460,24 +451,20 @@ class StartingModel(NamedTuple):
             )
 
 
-def starting_model(task: str, model: str | None, random: bool) -> StartingModel:
-    """Weights, or only the sizes of their model.
-
-    A task with pieces of its own has them where weights are random.
+def starting_model(task: str, model: str | None) -> StartingModel:
+    """The weights to start from, or for a task with pieces of its own only sizes.
 
     Args:
         task: its name, or a path.
         model: a run of `bertcore pretrain`, a model's folder or a hub name; by default
             ours, or for a task with pieces of its own a small one of random weights.
-        random: whether its weights are left behind.
 
     Raises:
         FileNotFoundError: if there is no such model, or the run has no checkpoint yet.
-        ValueError: if it is of no family that bertcore reads, or an encoder-decoder
-            with `random`.
+        ValueError: if it is of no family that bertcore reads.
     """
-    pieces = OWN_PIECES[task]() if task in OWN_PIECES else None
-    if model is None and pieces is not None:
+    if model is None and task in OWN_PIECES:
+        pieces = OWN_PIECES[task]()
         config = BertConfig.preset(
             "tiny", vocab_size=len(pieces), max_positions=_POSITIONS
         )
@@ -493,19 +480,8 @@ def starting_model(task: str, model: str | None, random: bool) -> StartingModel:
     # Of its own family, as in Python: a RoBERTa has other tables and other pieces.
     published = read_json(find_file(weights, "config.json"))
     family = published.get("model_type")
-    if family == "encoder-decoder":
-        if random:
-            raise ValueError(
-                f"--random takes the sizes of one BERT, and {name} is an "
-                "encoder-decoder; give --model a BERT, or leave --random out"
-            )
-        return StartingModel(weights, load_tokenizer(weights), name, family)
-    family, tokenizer = family_at(weights), load_tokenizer(weights)
-    if not random:
-        so_far = weights != name and Path(weights).name != MODEL
-        note = f"{name} has not ended: this starts from {weights}" if so_far else ""
-        return StartingModel(weights, tokenizer, name, family.name, note)
-    config = family.config.from_dict(published)
-    if pieces is not None:
-        tokenizer, config = pieces, config.replace(vocab_size=len(pieces))
-    return StartingModel(config, tokenizer, f"{name}, random weights", family.name)
+    if family != "encoder-decoder":
+        family = family_at(weights).name
+    so_far = weights != name and Path(weights).name != MODEL
+    note = f"{name} has not ended: this starts from {weights}" if so_far else ""
+    return StartingModel(weights, load_tokenizer(weights), name, family, note)

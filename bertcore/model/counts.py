@@ -16,7 +16,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bertcore.model.config import BertConfig
 from bertcore.model.inference import evaluation
-from bertcore.model.variants.families import family_with
 
 
 def parameters(model: nn.Module) -> dict[str, int]:
@@ -34,35 +33,14 @@ def parameters(model: nn.Module) -> dict[str, int]:
     return dict(counts)
 
 
-def parts_of(config: BertConfig) -> dict[str, int]:
-    """Parameters of a model's parts, and of the whole; no model is made.
-
-    Args:
-        config: of a BERT, which has all its heads; of another family it is the model
-            for masked pieces that is counted.
-    """
-    if type(config) is BertConfig:
-        counts = config.parameter_counts()
-        body = sum(counts[part] for part in ("embeddings", "encoder", "pooler"))
-        return {**counts, "Bert": body, "BertForPreTraining": sum(counts.values())}
-    kind = family_with(config).masked_lm
-    with torch.device("meta"):
-        counts = parameters(kind(config))
-    return {**counts, kind.__name__: sum(counts.values())}
-
-
 def operations(
     kind: Callable[[BertConfig], nn.Module], config: BertConfig, length: int
 ) -> int:
     """Operations of a forward pass over one text, by PyTorch's `FlopCounterMode`.
 
     A multiplication and the addition after it are two; only products of matrices
-    count. No number is computed, so a large model costs nothing.
-
-    Args:
-        kind: a class, such as `Bert`.
-        config: of a model of it.
-        length: tokens of the text.
+    count. No number is computed, so a large model costs nothing. `kind` is a class,
+    such as `Bert`; `length` counts tokens.
     """
     with torch.device("meta"):
         model = kind(config).eval()

@@ -309,10 +309,6 @@ def beam_search(state: GenerationState, search: Search) -> list[Generated]:
     and the best that do not end go on. A row is done when its best beginning, at its
     present length, scores no more than its worst finished text. That is how the
     transformers library does it, with `early_stopping=False`.
-
-    Args:
-        state: the rows, before the first token.
-        search: how.
     """
     beams, rows = search.beams, list(range(len(state.ids)))
     begun, device = state.ids.shape[1], state.ids.device
@@ -364,11 +360,9 @@ def _finish(
 ) -> None:
     """Add what stops at this token to the finished texts of each row.
 
-    Args:
-        finished: of each row.
-        written: the tokens of each beam before this one, row by row.
-        ranked: of the best continuations of each row, `r k` each: score, beam, token,
-            whether the token ends the text, and whether the text stops here at all.
+    `written` are the tokens of each beam before this one, row by row. `ranked` has of
+    the best continuations of each row, `r k` each: score, beam, token, whether the
+    token ends the text, and whether the text stops here at all.
     """
     # To Python in one go: a look at single entries would wait for the GPU each time.
     for row, columns in enumerate(

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from bertcore.model.attention import Attention, attention_map
 from bertcore.model.bert import Bert
 from bertcore.model.encoder import EncoderLayer
-from bertcore.model.inputs import check_inputs, readable
+from bertcore.model.inputs import check_inputs
 from bertcore.model.weights import Pretrained
 
 
@@ -121,14 +121,12 @@ def states_at(
         input_ids, token_type_ids, attention_mask, position_ids: as for `Bert.forward`.
 
     Raises:
-        ValueError: if the inputs are not what `Bert` takes, or a column is no place.
+        ValueError: if the inputs are not what `Bert` takes.
     """
     if type(bert) is not Bert:
         states = bert(input_ids, token_type_ids, attention_mask, position_ids)
-        _check_columns(columns, input_ids)
         return _gathered(states, columns)
     check_inputs(bert.config, input_ids, token_type_ids, attention_mask, position_ids)
-    _check_columns(columns, input_ids)
     hidden = bert.embeddings(input_ids, token_type_ids, position_ids)
     allowed = attention_map(attention_mask)
     *layers, last = bert.encoder.layers
@@ -160,7 +158,6 @@ def text_states(
             bert, columns, input_ids, token_type_ids, attention_mask, position_ids
         )
     hidden = bert(input_ids, token_type_ids, attention_mask, position_ids)
-    _check_columns(columns, input_ids)
     if attention_mask is None:
         attention_mask = torch.ones_like(input_ids)
     number = torch.arange(1, columns.shape[1] + 1, device=hidden.device)
@@ -172,33 +169,6 @@ def text_states(
 def _gathered(hidden: Tensor, columns: Tensor) -> Tensor:
     """`b s w` to `b m w`."""
     return hidden.take_along_dim(columns[:, :, None], dim=1)
-
-
-def _check_columns(columns: Tensor, input_ids: Tensor) -> None:
-    """Shape and type always, values on the CPU only, as of the other inputs."""
-    batch, length = input_ids.shape
-    if not isinstance(columns, Tensor):
-        raise ValueError(
-            f"columns is a {type(columns).__name__}; give a tensor of places, `b m`"
-        )
-    if columns.dtype != torch.int64:
-        raise ValueError(
-            f"columns has dtype {columns.dtype}; give the numbers of the places as "
-            "int64: mask.nonzero() of one row, or columns.long()"
-        )
-    if columns.dim() != 2 or len(columns) != batch or columns.shape[1] == 0:
-        raise ValueError(
-            f"columns has shape {tuple(columns.shape)}; expected ({batch}, m), the "
-            "same number of places, at least one, for each row of input_ids"
-        )
-    if not readable(columns):
-        return
-    low, high = int(columns.min()), int(columns.max())
-    if low < 0 or high >= length:
-        raise ValueError(
-            f"columns holds {low if low < 0 else high}, but the rows have {length} "
-            f"places; use 0 to {length - 1}"
-        )
 
 
 def layer_states(bert: nn.Module, **batch: Tensor) -> list[Tensor]:

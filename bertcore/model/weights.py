@@ -119,11 +119,7 @@ class Pretrained(nn.Module):
 
 
 def published_class(model: type, model_type: str | None = None) -> str:
-    """What the transformers library calls a class of ours.
-
-    Args:
-        model: the class.
-        model_type: of a config.json, where a RoBERTa has several names.
+    """What the transformers library calls a class of ours; a RoBERTa by its model_type.
 
     >>> published_class(type("Bert", (), {})), published_class(type("BertForX", (), {}))
     ('BertModel', 'BertForX')
@@ -141,11 +137,8 @@ def loaded(
 ) -> Model:
     """A model with a checkpoint's weights, in evaluation mode.
 
-    Args:
-        folder_or_name: a folder, or a name on the hub.
-        make: makes the model, with any weights.
-        rest: takes the tensors of heads that this model does not have, under the names
-            that `published_weights` would have for them.
+    `make` makes it, with any weights. `rest` takes the tensors of heads that it does
+    not have, under the names that `published_weights` would have for them.
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
@@ -368,10 +361,9 @@ def _read_parts(path: Path, parts: list[str]) -> dict[str, Tensor]:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a weights file, by name; a pickle's code is never run.
+    """All tensors of a weights file, or of those that an index beside them lists.
 
-    Args:
-        path: of a file, or of the index of several beside it.
+    They are found by name; a pickle's code is never run.
 
     Raises:
         ValueError: if the file is cut short, damaged or holds more than tensors.

@@ -124,13 +124,7 @@ def checked(data: TaskSet, on_fault: str = "stop") -> CheckedSet:
 
 
 def score(kind: str, rows: Sequence[Any], guesses: Sequence[Any]) -> dict[str, float]:
-    """The scores of guesses, as `Task.score` gives them.
-
-    Raises:
-        ValueError: if there is no such kind, if there is not one guess for each row,
-            or a row lacks what is right.
-        FileNotFoundError: if the library that counts is not installed.
-    """
+    """The scores of guesses, as `Task.score` gives them, with its errors."""
     return find_task(kind).score(rows, guesses)
 
 

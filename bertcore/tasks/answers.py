@@ -68,9 +68,7 @@ class SpanObjective(nn.Module):
     def forward(self, targets: Tensor, **given: Tensor) -> Tensor:
         """The sum over the windows of the mean of both ends' losses, as `1`.
 
-        Args:
-            targets: first and last place of the answer, `p 2`.
-            given: as for `scores`.
+        `targets` are the first and the last place of each answer, `p 2`.
         """
         scores = rearrange(self.scores(**given).float(), "p s e -> (p e) s")
         return class_loss(scores, targets.flatten())[None] / 2

@@ -1,7 +1,7 @@
 """Baselines: what a fine-tuned model must beat to be worth its price (chapter 10).
 
 `majority` looks at no text. `bag_of_words`, by scikit-learn, counts words and knows
-nothing of their order, beyond the words beside one. `copied` writes what it has read.
+nothing of their order, beyond the words beside one.
 """
 
 import re
@@ -33,31 +33,16 @@ def bag_of_words(data: TaskSet, rows: Sequence[Any]) -> list[Any]:
     """What logistic regression makes of counted words.
 
     Texts: words and pairs of neighbours, weighed by tf-idf; of a pair of texts also
-    which words they share and which not. A number: ridge regression on the cosine of
-    the two texts' tf-idf vectors. A word's tag: from the word, its shape and those
-    beside it. An answer: the whole sentence of the context whose words go best with the
-    question's; or none, if that is likelier.
+    which words they share and which not. A number: ridge regression on the same. A
+    word's tag: from the word, its shape and those beside it. An answer: the whole
+    sentence of the context whose words go best with the question's; or none, if that is
+    likelier.
 
     For writing nothing is fitted, and characters are counted, not words: the target of
     the row to train on whose text is nearest, by the cosine of tf-idf of two to four
     characters in a row within a word. Of a text the first 500 characters are read.
     """
     return find_task(data.kind).bag_of_words(data, rows)
-
-
-def copied(data: TaskSet, rows: Sequence[Source]) -> list[str]:
-    """The first words of each text, as many as a target to train on has on average.
-
-    Raises:
-        ValueError: if the kind of the set is not writing.
-    """
-    if find_task(data.kind).row is not Source:
-        raise ValueError(
-            f"{data.name} is a set for {data.kind}, where nothing is copied; give one "
-            "for writing"
-        )
-    count = max(1, round(mean(len(row.target.split()) for row in data.train)))
-    return [" ".join(row.text.split()[:count]) for row in rows]
 
 
 def most_frequent(data: TaskSet, rows: Sequence[Any]) -> list[Any]:
@@ -123,22 +108,14 @@ def counted(row: Text) -> Iterator[str]:
 
 
 def numbers(data: TaskSet, rows: Sequence[Text]) -> list[float]:
-    """Numbers by ridge regression on how alike the two texts are."""
-    import numpy as np
+    """Numbers by ridge regression on words and neighbours."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
 
-    texts = sorted({text for row in data.train for text in (row.text, row.pair or "")})
-    vectors = TfidfVectorizer(analyzer=_words).fit(texts)
-
-    def cosines(some: Sequence[Text]) -> Any:
-        first = vectors.transform([row.text for row in some])
-        second = vectors.transform([row.pair or "" for row in some])
-        return np.asarray(first.multiply(second).sum(axis=1)).reshape(-1, 1)
-
-    truth = [float(row.label) for row in data.train]
-    model = Ridge(alpha=1e-3).fit(cosines(data.train), truth)
-    return model.predict(cosines(rows)).tolist()
+    model = make_pipeline(TfidfVectorizer(analyzer=counted, sublinear_tf=True), Ridge())
+    model.fit(data.train, [float(row.label) for row in data.train])
+    return model.predict(list(rows)).tolist()
 
 
 def tags(data: TaskSet, rows: Sequence[Words]) -> list[list[str]]:

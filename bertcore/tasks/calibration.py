@@ -39,13 +39,9 @@ class Probabilities(NamedTuple):
     def of(
         cls, task: Task, rows: Sequence[Any], answers: Sequence[Any], labels: Labels
     ) -> Self | None:
-        """Those of answers, or None if they have no probability of each label.
+        """Those of a `Predictor`'s answers to rows that say what is right.
 
-        Args:
-            task: the kind.
-            rows: with what is right, one at least.
-            answers: of a `Predictor`, one for each row.
-            labels: those of the model.
+        None if the answers have no probability of each label.
         """
         if not isinstance(getattr(answers[0], "probabilities", None), dict):
             return None

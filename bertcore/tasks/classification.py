@@ -217,9 +217,7 @@ def check_thresholds(thresholds: Mapping[str, float], labels: Labels) -> None:
 def best_thresholds(shares: Tensor, truth: Tensor) -> list[float]:
     """For each label the threshold of 0.05, 0.1, …, 0.95 whose F1 is best.
 
-    Args:
-        shares: the probability of each label, rows by labels.
-        truth: whether a row has it, in the same form.
+    `shares` are probabilities, `truth` says which rows have a label: rows by labels.
     """
     above = shares >= _TRIED[:, None, None]  # for each threshold, rows, labels
     right = 2 * (above & truth).sum(1) / (above.sum(1) + truth.sum(0)).clamp(min=1)
@@ -248,12 +246,7 @@ class TextTask(HeadedTask):
 
     @abstractmethod
     def targets_of(self, row: Any, numbers: dict[str, int]) -> list[int] | list[float]:
-        """What is right for a row, in numbers.
-
-        Args:
-            row: that says so.
-            numbers: that of each label.
-        """
+        """What is right for a row, in numbers; those of the labels are given."""
 
     @abstractmethod
     def label_faults(self, label: Any, labels: Labels | None) -> Iterator[str]:
@@ -426,7 +419,7 @@ class Classification(TextTask):
     row = Text
     right = "label"
     main = "accuracy"
-    loss = distilled = staticmethod(class_loss)
+    loss = staticmethod(class_loss)
     metrics = staticmethod(class_scores)
     majority = staticmethod(baselines.most_frequent)
     bag_of_words = staticmethod(baselines.classes)
@@ -533,7 +526,7 @@ class Regression(TextTask):
     row = Text
     right = "label"
     main = "spearman"
-    loss = distilled = staticmethod(number_loss)
+    loss = staticmethod(number_loss)
     metrics = staticmethod(number_scores)
     majority = staticmethod(baselines.mean_number)
     bag_of_words = staticmethod(baselines.numbers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unicodedata import normalize
@@ -15,20 +15,11 @@ from bertcore.files import (
     ending_of,
     heading,
     open_text,
+    read_records,
     read_sentences,
 )
-from bertcore.sources import many
+from bertcore.sources import many, needs
 from bertcore.tasks import KINDS, checked, find_task
-from bertcore.tasks.hub import (
-    HUB_TASKS,
-    NAMES,
-    ON_HUB,
-    HubTask,
-    Record,
-    file_records,
-    hub_task,
-    library_records,
-)
 from bertcore.tasks.rows import (
     OPTIONS,
     PARTS,
@@ -38,12 +29,21 @@ from bertcore.tasks.rows import (
     TaskSet,
     first_faults,
 )
-from bertcore.tasks.sets import NAMED_TASKS, NamedTask, parts
+from bertcore.tasks.sets import HUB_TASKS, NAMED_TASKS, HubTask, NamedTask, parts
+from bertcore.text.documents import load
 
 if TYPE_CHECKING:
     from bertcore.tasks.task import Task
 
 OWN = "your own"
+Record = tuple[str, dict[str, Any]]  # with its place before it
+ON_HUB = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?")
+NAMES = {  # of the parts of a set
+    "train": ("train", "training"),
+    "valid": ("valid", "validation", "val", "dev"),
+    "test": ("test",),
+}
+_UNLABELLED = -1  # what GLUE has for a label that it keeps to itself
 _RIGHT = ("label", "tags", "answers", "output")  # options for what is right
 _UNREAD = 8  # columns that are named
 
@@ -131,13 +131,11 @@ def read_test(
 
     Args:
         source, on_fault, columns, encoding: as for `read_set`.
-        kind: of the model.
-        labels: that it knows.
+        kind, labels: those of the model.
         known: columns that are taken if they are there.
 
     Raises:
-        FileNotFoundError: if there is no such set, file or folder.
-        ValueError: if the set is of another kind, or its rows are not sound.
+        FileNotFoundError, ValueError: as `read_set`, and if the set is of another kind.
     """
     if is_named(source) and _about(source).kind != kind:
         raise ValueError(
@@ -188,9 +186,15 @@ def _named(name: str, kind: str | None) -> CheckedSet:
             f"{name} is a set for {_about(name).kind}, not {kind}; for rows of your "
             f"own of that name give ./{name}"
         )
-    data = NAMED_TASKS[name].load() if name in NAMED_TASKS else hub_task(name)
-    data, faults, _ = checked(data, "skip")
-    return CheckedSet(data, [f"{name}, {fault}" for fault in faults])
+    if name in NAMED_TASKS:
+        data, faults, _ = checked(NAMED_TASKS[name].load(), "skip")
+        return CheckedSet(data, [f"{name}, {fault}" for fault in faults])
+    about = HUB_TASKS[name]
+    raw = _raw(about.source, about.kind, about.columns, None, names=about.names)
+    if not raw.parts["test"]:  # its owners keep it: validation tests, as in papers
+        raw.parts["test"], raw.parts["valid"] = raw.parts["valid"], []
+    data, faults, note = _split(raw)
+    return CheckedSet(data._replace(name=name, licence=about.licence), faults, note)
 
 
 # Rows of one's own -------------------------------------------------------------------
@@ -221,8 +225,17 @@ def _raw(
     given: Mapping[str, str],
     encoding: str | None,
     known: Mapping[str, str] | None = None,
+    names: Mapping[str, Sequence[str]] | None = None,
 ) -> _Raw:
-    """The rows of a file, a folder or a set on the hub, with labels in one form."""
+    """The rows of a file, a folder or a set on the hub, with labels in one form.
+
+    Args:
+        source, encoding: as for `read_set`.
+        kind: of the rows.
+        given: columns, as `Columns` calls them.
+        known: columns that are taken if they are there.
+        names: of the numbers in columns that do not say them.
+    """
     path = Path(source).expanduser()
     if not is_own(source):
         raise FileNotFoundError(
@@ -240,7 +253,7 @@ def _raw(
             part: records_in(each, task, encoding) for part, each in files.items()
         }
     else:
-        records = library_records(source, path)
+        records = library_records(source, path, names or {})
         found = found if path.is_dir() else f"{source} on the Hugging Face hub"
     raw = _Raw(name, task, found, whole, {}, [], [], {})
     for part in PARTS:
@@ -438,3 +451,93 @@ def _stopped(source: str, faults: list[str]) -> str:
         f"{many(len(faults), 'fault')} in the rows of {source}; mend "
         f"them, or leave these rows out with --on-fault skip\n{first_faults(faults)}"
     )
+
+
+# Files, and the library datasets ------------------------------------------------------
+
+
+def names_in(feature: Any) -> Sequence[str]:
+    """The names of a feature's numbers, or of those in its lists; () if it has none."""
+    inner = feature, getattr(feature, "feature", None)
+    return next(filter(None, (getattr(each, "names", None) for each in inner)), ())
+
+
+def in_words(value: Any, names: Sequence[str]) -> Any:
+    """A number, or those in a list, by its name, if it has one; -1 stands for None."""
+    if isinstance(value, list):
+        return [in_words(each, names) for each in value]
+    if not names or type(value) is not int:
+        return value
+    return None if value == _UNLABELLED else names[value]
+
+
+def file_records(path: Path, encoding: str | None) -> Iterator[Record]:
+    """The records of a file; errors are those of `read_records`.
+
+    In Parquet numbers that the library datasets has noted names for are these names.
+    """
+    names: dict[str, Sequence[str]] = {}
+    for number, (place, record) in enumerate(read_records(path, encoding)):
+        if not number and ending_of(path) == ".parquet":
+            names = _noted_names(path)
+        named = {name: in_words(record[name], each) for name, each in names.items()}
+        yield place, {**record, **named}
+
+
+def _noted_names(path: Path) -> dict[str, Sequence[str]]:
+    """The names of the numbers in columns that stand in a Parquet file's metadata."""
+    schema = needs("pyarrow.parquet", f"reading {path}").read_schema(path)
+    if b"huggingface" not in (schema.metadata or {}):
+        return {}
+    library = needs("datasets", f"reading {path}")
+    features = library.Features.from_arrow_schema(schema)
+    return {column: names_in(feature) for column, feature in features.items()}
+
+
+def library_records(
+    source: str, path: Path, known: Mapping[str, Sequence[str]]
+) -> dict[str, Iterator[Record]]:
+    """The records of each part of a data set on the hub, or in a folder as it has it.
+
+    Args:
+        source: owner/name or owner/name:config, if there is no such folder.
+        path: of the folder.
+        known: names of the numbers in columns that do not say them.
+
+    Raises:
+        FileNotFoundError: if the library datasets is missing, if there is no such data
+            set, or if the hub cannot be reached.
+        ValueError: if it has no such config, or none of the parts.
+    """
+    if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
+        splits = needs("datasets", f"reading {source}").load_from_disk(str(path))
+    else:
+        on_hub = None if path.is_dir() else ON_HUB.fullmatch(source)
+        name, config = on_hub.groups() if on_hub else (str(path), None)
+        try:
+            splits = load(name, config, None, streaming=False)
+        except FileNotFoundError as error:
+            here = f"no file or folder {source}; and " if on_hub else ""
+            raise FileNotFoundError(f"{here}{error}") from error
+    if not isinstance(splits, dict):
+        splits = {"train": splits}
+    found = {}
+    for part, names in NAMES.items():
+        fit = [name for name in names if name in splits]
+        if fit:
+            found[part] = _records_of(splits[fit[0]], f"{source}, {fit[0]}", known)
+    if not found:
+        raise ValueError(
+            f"{source} has no train, validation or test; it has {', '.join(splits)}"
+        )
+    return found
+
+
+def _records_of(
+    part: Any, place: str, known: Mapping[str, Sequence[str]]
+) -> Iterator[Record]:
+    """Rows of the library datasets, with the names of numbers that have some."""
+    names = {name: names_in(each) for name, each in part.features.items()} | known
+    for number, row in enumerate(part, 1):
+        named = {name: in_words(value, names[name]) for name, value in row.items()}
+        yield f"{place}, row {number}", named

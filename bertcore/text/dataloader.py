@@ -46,11 +46,6 @@ class Batches(Sequence):
     ) -> None:
         """
         Args:
-            store: holds the ids.
-            examples: of this store.
-            tokenizer: the one that the store was made with.
-            masker: hides tokens.
-            size: examples in a batch.
             seed: of order and masks, 0 or more.
             row: pack the examples into rows of this many tokens. Default: one example
                 per row, padded.

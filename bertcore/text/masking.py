@@ -8,7 +8,7 @@ same random numbers; `Masker.batch` draws for a whole batch at once, at the same
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
@@ -217,21 +217,17 @@ def _whole_words(
 
 
 def continuations(vocabulary: Sequence[str]) -> np.ndarray:
-    """Which pieces go on with a word, as booleans by id."""
-    mark = mark_of(vocabulary)
-    marked = np.array([piece.startswith(mark) for piece in vocabulary])
-    return marked if mark == "##" else ~marked
+    """Which pieces go on with a word, as booleans by id.
 
-
-def mark_of(vocabulary: Sequence[str]) -> str:
-    """What pieces are marked with: the mark that most of the vocabulary have.
-
-    WordPiece marks those that go on with a word, with ##; byte-level BPE and
-    SentencePiece mark those that begin one, with Ġ and ▁ for the space before it.
+    WordPiece marks those, with ##; byte-level BPE and SentencePiece mark those that
+    begin a word, with Ġ and ▁ for the space before it. Most of a vocabulary are marked.
     """
-    return max(
-        ("##", "Ġ", "▁"), key=lambda mark: sum(p.startswith(mark) for p in vocabulary)
-    )
+    marked = {
+        mark: np.array([piece.startswith(mark) for piece in vocabulary])
+        for mark in ("##", "Ġ", "▁")
+    }
+    mark = max(marked, key=lambda mark: marked[mark].sum())
+    return marked[mark] if mark == "##" else ~marked[mark]
 
 
 @dataclass(eq=False)
@@ -268,8 +264,23 @@ class SpanMasker(_AnyMasker):
 
     def text(self, ids: list[int], rng: Random) -> MaskedText:
         """Hide spans of one text."""
-        words, left = self._words(ids), self.count(len(ids))
-        order, hidden, positions = list(range(len(words))), list(ids), []
+        hidden, positions = list(ids), []
+        for span, draw in self._spans(ids, self.count(len(ids)), rng):
+            for position in span:  # one draw for the whole span
+                if draw < self.masked:
+                    hidden[position] = self.mask_id
+                elif draw < self.masked + self.random:
+                    hidden[position] = rng.randrange(self.pieces)
+            positions += span
+        positions.sort()
+        return MaskedText(hidden, positions, [ids[position] for position in positions])
+
+    def _spans(
+        self, ids: list[int], left: int, rng: Random
+    ) -> Iterator[tuple[list[int], float]]:
+        """The positions of each span, `left` tokens in all, and what it draws."""
+        words = self._words(ids)
+        order = list(range(len(words)))
         rng.shuffle(order)
         taken: set[int] = set()
         for first in order:
@@ -285,14 +296,7 @@ class SpanMasker(_AnyMasker):
                 taken.add(number)
                 span += word
                 left -= len(word)
-            for position in span:  # one draw for the whole span
-                if draw < self.masked:
-                    hidden[position] = self.mask_id
-                elif draw < self.masked + self.random:
-                    hidden[position] = rng.randrange(self.pieces)
-            positions += span
-        positions.sort()
-        return MaskedText(hidden, positions, [ids[position] for position in positions])
+            yield span, draw
 
     def _words(self, ids: list[int]) -> list[list[int]]:
         """The positions of each word; after a special token a new one begins."""
@@ -307,87 +311,15 @@ class SpanMasker(_AnyMasker):
         return words
 
     def _choose(self, ids: np.ndarray, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Spans are drawn for every word of every text, and placed while they fit."""
-        words = _Words.of(~self.fixed[ids], self.continues[ids])
-        order = np.argsort(rng.random(ids.shape, dtype=np.float32), axis=1)
-        # A uniform number falls into the length whose share it hits. The shares may sum
-        # to a hair below 1, so it is drawn up to their sum.
-        ends = np.cumsum(self.lengths)
-        uniform = rng.random(ids.shape) * ends[-1]
-        lengths = 1 + np.searchsorted(ends[:-1], uniform, side="right")
-        span_of_word = _spans(words, order, lengths, self._counts(ids))
-        span = np.take_along_axis(span_of_word, words.number, axis=1)
-        rows, columns = np.nonzero((span >= 0) & words.free)
-        draws = rng.random(ids.shape)  # one for each word that a span may begin with
-        return rows * ids.shape[1] + columns, draws[rows, span[rows, columns]]
-
-
-class _Words(NamedTuple):
-    """The words of each text of a batch.
-
-    `free`, `b s`: which tokens are part of a word; `number`, `b s`: of its word.
-    `sizes`, `b s`: the tokens of each word by its number, 0 after the last; `first`,
-    `b s`: whether it is the first of its text or comes after a special token.
-    """
-
-    free: np.ndarray
-    number: np.ndarray
-    sizes: np.ndarray
-    first: np.ndarray
-
-    @classmethod
-    def of(cls, free: np.ndarray, continues: np.ndarray) -> _Words:
-        """From the tokens that are not special, and those that go on with a word."""
-        before = np.zeros_like(free)  # whether the token before is free
-        before[:, 1:] = free[:, :-1]
-        starts = free & ~(continues & before)
-        # A special token gets the number of the word before it, or 0; `free` tells.
-        number = np.maximum(np.cumsum(starts, axis=1) - 1, 0)
-        count, width = free.shape
-        flat = (np.arange(count)[:, None] * width + number)[free]
-        sizes = np.bincount(flat, minlength=free.size).reshape(free.shape)
-        first = np.zeros_like(free)
-        rows, columns = np.nonzero(starts & ~before)
-        first[rows, number[rows, columns]] = True
-        return cls(free, number, sizes, first)
-
-
-def _spans(
-    words: _Words, order: np.ndarray, lengths: np.ndarray, counts: np.ndarray
-) -> np.ndarray:
-    """The first word of the span that each word is in, `b s`; -1 if it is in none.
-
-    Args:
-        words: of each text.
-        order: in which the words of each text are tried as the first of a span, `b s`.
-        lengths: of the span that begins at each word, in words, `b s`.
-        counts: how many tokens are to be chosen in each text, `b`.
-    """
-    span_of = np.full(words.sizes.shape, -1)
-    left, last = counts.copy(), span_of.shape[1] - 1
-    # In each round every text tries the next word of its order. The loops go over
-    # rounds and the words of a span; numpy does all texts of the batch at once.
-    for turn in order.T:
-        rows = np.flatnonzero(left)  # the texts that still want tokens
-        if not len(rows):
-            break
-        first = number = turn[rows]  # the word that begins, and the one that is added
-        length = lengths[rows, first]
-        for step in range(int(lengths.max())):
-            size = words.sizes[rows, number]  # 0 if there is no word of this number
-            fits = (size > 0) & (size <= left[rows]) & (span_of[rows, number] < 0)
-            if step:  # no span leaps over a special token, or is longer than drawn
-                fits &= ~words.first[rows, number] & (step < length)
-            # Texts whose span has ended wait for the next round.
-            rows, first, number = rows[fits], first[fits], number[fits]
-            if not len(rows):
-                break
-            length = length[fits]
-            span_of[rows, number] = first
-            left[rows] -= size[fits]
-            # After the last word the last once more, which is taken: that ends a span.
-            number = np.minimum(number + 1, last)
-    return span_of
+        """Text after text, as `text` does."""
+        counts, python_rng = self._counts(ids), Random(int(rng.integers(2**63)))
+        positions: list[int] = []
+        draws: list[float] = []
+        for row, text in enumerate(ids.tolist()):
+            for span, draw in self._spans(text, counts[row], python_rng):
+                positions += [row * len(text) + position for position in span]
+                draws += [draw] * len(span)
+        return np.array(positions, dtype=np.int64), np.array(draws)
 
 
 def length_shares(

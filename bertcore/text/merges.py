@@ -269,7 +269,6 @@ def learn_vocabulary(
         size: how many pieces the vocabulary shall have.
         criterion: "likelihood", as in the WordPiece papers; "count", as in byte-pair
             encoding; or "ratio".
-        lowercase: True for an uncased vocabulary.
         min_frequency: pairs seen less often are not merged.
         alphabet_limit: only words spelt with this many most frequent characters count.
 

@@ -194,10 +194,8 @@ def pair_examples(
     """Pairs for next-sentence prediction, of all documents in random order.
 
     Args:
-        store: the documents.
         length: of a pair with its three special tokens, in tokens.
         repeats: how many times to go through all documents; 10 as released.
-        seed: of the random numbers.
 
     Raises:
         ValueError: if there is nothing to pair, or a number makes no sense.
@@ -212,7 +210,6 @@ def window_examples(store: Store, length: int = 128) -> Examples:
     without its filling up), except that a cut may fall inside a sentence.
 
     Args:
-        store: the documents.
         length: of a stretch with its two special tokens, in tokens.
 
     Raises:
@@ -241,7 +238,6 @@ def assembled(
     Args:
         ids: the array of a store.
         spans: some rows of `Examples.spans`.
-        tokenizer: knows the special tokens.
 
     Returns:
         Three tensors, `b s` each: `input_ids`; `token_type_ids`, 1 for the second
@@ -276,9 +272,7 @@ def order_examples(store: Store, length: int = 128, seed: int = 0) -> Examples:
     A document of one sentence is left out, because there is nothing to swap.
 
     Args:
-        store: the documents.
         length: of a pair with its three special tokens, in tokens.
-        seed: of the random numbers.
 
     Returns:
         The examples; the label is 0 if the stretches are in order, 1 if swapped.
@@ -319,10 +313,7 @@ def document_orders(
     end, because the border between the two is what the objective is about.
 
     Args:
-        document: its sentences, one after the other.
         length: of a pair with its three special tokens, in tokens.
-        rng: where the random numbers come from.
-        short: the share of documents that are cut to a random shorter length.
     """
     room = length - 3
     target = rng.randint(2, room) if rng.random() < short else room

@@ -20,9 +20,8 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from bertcore.files import new_folder, write_manifest
-from bertcore.text.corpora import english, is_held_out
+from bertcore.text.corpora import english, is_held_out, novels
 from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
-from bertcore.text.novels import novels
 from bertcore.text.store import (
     BOUNDS,
     FILES,
@@ -69,11 +68,9 @@ def prepare(
     Args:
         documents: texts, or lists of sentences; any number, read one after the other.
         tokenizer: makes the ids; its digest goes into the manifest.
-        folder: a new one.
         source, licence: where the texts come from and on which terms, for the manifest.
         workers: processes; by default as many as there are cores. With more than one,
             a script needs `if __name__ == "__main__":` around what it does.
-        progress: whether to show a bar.
 
     Raises:
         FileExistsError: if the folder is there already, or another process prepares it.
@@ -246,10 +243,6 @@ def prepare_texts(
     Args:
         texts: to train on, and held out. Those held out are read last, so the first may
             fill the list of the others while they are read, as `holding_out` does.
-        tokenizer: makes the ids.
-        folder: a new one.
-        workers: processes; by default as many as there are cores.
-        progress: whether to show a bar.
 
     Raises:
         FileExistsError: if the folder is there already.
@@ -282,7 +275,6 @@ def prepare_corpus(
 
     Args:
         documents: gives all of them, from the first on, each time it is called.
-        folder: a new one.
         vocabulary: a folder or vocab.txt; None learns one first.
         pieces: of the vocabulary to learn; None are 8,192.
         hold_out: one document in so many is not trained on; 0 holds none out.
@@ -331,13 +323,8 @@ def packaged(
     """Texts by name, with a vocabulary learnt from them.
 
     Args:
-        kind: "tales", "english" or "novels".
-        folder: a new one; None keeps all in memory, which suits tales.
         pieces: of the vocabulary; by default 560 for tales, 8,192 for English.
         vocabulary: a folder, hub name or vocab.txt, not to learn one.
-        novels_folder: where the novels are, if not in the cache.
-        workers: processes; by default as many as there are cores.
-        progress: whether to show a bar.
 
     Raises:
         FileExistsError: if the folder is there already.
@@ -380,9 +367,7 @@ def holding_out(
     the end it warns of those that came again.
 
     Args:
-        documents: all of them.
         one_in: 2 or more; 0 holds none out.
-        held_out: is filled while the documents are read.
 
     Raises:
         ValueError: if `one_in` makes no sense; at the end, if there was no document, or
@@ -444,10 +429,6 @@ class Texts(NamedTuple):
 
 def find_texts(kind: str, novels_folder: Path | None = None) -> Texts:
     """Texts by name. One novel in fifty or so is held out, by a digest of its title.
-
-    Args:
-        kind: "tales", "english" or "novels".
-        novels_folder: where the novels are, if not in the cache.
 
     Raises:
         FileNotFoundError: naming a package that is not installed, or if the novels are

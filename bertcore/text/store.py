@@ -84,7 +84,6 @@ class Store(Sequence):
 
         Args:
             documents: texts, or lists of sentences; a text is split into sentences.
-            tokenizer: makes the ids.
 
         Raises:
             ValueError: if nothing is left when empty sentences and documents are out.
@@ -106,10 +105,9 @@ class Store(Sequence):
     def open(cls, folder: str | Path, tokenizer: AnyTokenizer | None = None) -> Self:
         """A store that `prepare` has written, mapped into memory.
 
-        Sizes are checked, digests are not: see `verify`.
+        Sizes are checked, digests are not.
 
         Args:
-            folder: where it is.
             tokenizer: refuse a store that another tokenizer made.
 
         Raises:
@@ -118,7 +116,7 @@ class Store(Sequence):
                 tokenizer is another one.
         """
         folder = Path(folder).expanduser()
-        manifest = _read_manifest(folder)
+        manifest = read_store_manifest(folder)
         if tokenizer is not None:
             check_tokenizer(manifest, tokenizer, folder)
         types = manifest["id_type"], BOUNDS, BOUNDS
@@ -152,36 +150,29 @@ class Store(Sequence):
         )
 
 
-def verify(folder: str | Path) -> dict[str, Any]:
-    """Read every file of a store and compare its digest; return the manifest.
-
-    Raises:
-        FileNotFoundError: if the folder holds no finished store.
-        ValueError: naming the file that is not as it was written.
-    """
-    return _read_manifest(Path(folder).expanduser(), digests=True)
-
-
 def vocabulary_digest(tokenizer: AnyTokenizer) -> str:
     """The SHA-256 of all that decides which ids a text gets."""
     return sha256(tokenizer.definition.encode("utf8", "surrogatepass")).hexdigest()
 
 
 def check_tokenizer(
-    manifest: dict[str, Any], tokenizer: AnyTokenizer, folder: Path
+    manifest: dict[str, Any], tokenizer: AnyTokenizer, folder: Path | None
 ) -> None:
     """ValueError if the store was made with another vocabulary."""
     digest = vocabulary_digest(tokenizer)
     if manifest["vocabulary"] != digest:
         raise ValueError(
-            f"{folder} was made with another vocabulary: its digest is "
+            f"{folder or 'the store'} was made with another vocabulary: its digest is "
             f"{manifest['vocabulary']}, that of this tokenizer {digest}; load the "
             "tokenizer that made it, or prepare the texts again"
         )
 
 
-def _read_manifest(folder: Path, digests: bool = False) -> dict[str, Any]:
-    """The manifest, if the files beside it are there and have the right size."""
+def read_store_manifest(folder: Path, digests: bool = False) -> dict[str, Any]:
+    """The manifest, if the files beside it are there and have the right size.
+
+    With `digests` every file is read, and compared with what was written.
+    """
     if not (folder / MANIFEST).is_file():
         raise FileNotFoundError(
             f"{folder} holds no finished store: it has no {MANIFEST}, which is written "

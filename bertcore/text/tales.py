@@ -84,10 +84,6 @@ _WEATHERS = (
 def tales(count: int, seed: int = 0) -> list[list[str]]:
     """Stories as lists of sentences; the same seed gives the same stories.
 
-    Args:
-        count: how many.
-        seed: of the random numbers.
-
     Raises:
         ValueError: if fewer than one is asked for.
 

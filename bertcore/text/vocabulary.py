@@ -396,10 +396,6 @@ def _table(path: Path, content: dict[str, Any], name: str) -> dict[str, Any]:
 def pieces_by_id(ids: Mapping[str, int], place: str | Path) -> list[str]:
     """The pieces in the order of their ids, which must be 0, 1, 2, …
 
-    Args:
-        ids: of each piece.
-        place: where they were found, for the message.
-
     Raises:
         ValueError: if an id is missing, or no number.
     """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import warnings
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from itertools import accumulate
 from pathlib import Path
@@ -123,7 +122,6 @@ class BaseTokenizer(ABC):
         Args:
             texts: one, or any number in order: a list, a column of a table, what yields
                 them one after another.
-            pairs: as many.
 
         Returns:
             `input_ids`; `token_type_ids`, 0 for the first segment and for padding,
@@ -308,7 +306,6 @@ def train_tokenizer(
         size: how many pieces the vocabulary shall have.
         criterion: "likelihood", as in the WordPiece papers; "count", as in byte-pair
             encoding; or "ratio".
-        lowercase: True for an uncased vocabulary.
         min_frequency: pairs seen less often are not merged.
         alphabet_limit: only words spelt with this many most frequent characters count.
 
@@ -328,44 +325,6 @@ def train_tokenizer(
         alphabet_limit=alphabet_limit,
     )
     return Tokenizer(list(pieces), lowercase)
-
-
-def reduced_vocabulary(
-    tokenizer: Tokenizer, texts: Iterable[str], size: int
-) -> tuple[Tokenizer, list[int]]:
-    """A tokenizer with the pieces that texts use most, and their ids in the old one.
-
-    Special tokens and single characters stay, so that a word whose piece is gone is cut
-    into smaller ones, and no text becomes unknown that was known.
-
-    Args:
-        tokenizer: is left as it is.
-        texts: of the task, those to train on.
-        size: pieces that stay.
-
-    Raises:
-        ValueError: if the size has no room for the characters, or there are no more
-            pieces.
-    """
-    pieces = tokenizer.vocabulary
-    kept = {
-        id
-        for id, piece in enumerate(pieces)
-        if piece in SPECIAL or len(piece.removeprefix("##")) == 1
-    }
-    if not len(kept) <= size <= len(pieces):
-        raise ValueError(
-            f"size={size} of {len(pieces)} pieces, of which {len(kept)} stay: special "
-            f"tokens and characters; give {len(kept)} to {len(pieces)}"
-        )
-    counts = Counter(id for text in texts for id in tokenizer.encode(text))
-    # Among pieces used equally often the earlier goes first: training put it earlier.
-    by_use = sorted(set(range(len(pieces))) - kept, key=lambda id: (-counts[id], id))
-    ids = sorted([*kept, *by_use[: size - len(kept)]])
-    reduced = Tokenizer(
-        [pieces[id] for id in ids], tokenizer.lowercase, tokenizer.max_word_characters
-    )
-    return reduced, ids
 
 
 def _parts(text: str, parse_special: bool) -> list[tuple[int, str]]:

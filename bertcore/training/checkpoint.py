@@ -31,7 +31,7 @@ from bertcore.model.bert import Bert
 from bertcore.model.encoder import EncoderLayer
 from bertcore.model.variants.electra import ElectraPair
 from bertcore.model.weights import Pretrained
-from bertcore.text.store import Store, vocabulary_digest
+from bertcore.text.store import Store, check_tokenizer, vocabulary_digest
 from bertcore.text.wordpiece import Tokenizer
 from bertcore.training.objectives import models_for, objective_class
 from bertcore.training.recipe import Recipe
@@ -46,7 +46,6 @@ _REMEDIES = {
     "data": ("give", "texts"),
     "model": ("build", "model"),
     "weights": ("start from", "weights"),
-    "unlabelled": ("give", "unlabelled rows"),
 }
 
 
@@ -71,11 +70,6 @@ def save_checkpoint(
 
     Args:
         folder: that of all checkpoints of a run.
-        step: names this one.
-        weights: of the model.
-        moments: of the optimisers.
-        state: plain values.
-        keep: at least 1.
 
     Raises:
         OSError: if it cannot be written, with the space that it needs; what was there
@@ -259,19 +253,10 @@ def check_fit(
             f"{type(model).__name__} for a recipe with {field}={not needed}; give a "
             f"{models_for(recipe)[0].__name__}, or {field}={needed}"
         )
-    if recipe.length > model.config.max_positions:
-        raise ValueError(
-            f"length={recipe.length}, but the model has {model.config.max_positions} "
-            "positions; give that many at most"
-        )
+    recipe.check_length(model.config.max_positions)
     if len(tokenizer) > model.config.vocab_size:
         raise ValueError(
             f"{len(tokenizer)} pieces, but the model has a table of "
             f"{model.config.vocab_size}; give vocab_size={len(tokenizer)} or more"
         )
-    expected, digest = store.manifest.get("vocabulary"), vocabulary_digest(tokenizer)
-    if expected != digest:
-        raise ValueError(
-            f"the store was made with another vocabulary: its digest is {expected}, "
-            f"that of this tokenizer {digest}; load the tokenizer that made it"
-        )
+    check_tokenizer(store.manifest, tokenizer, store.folder)

@@ -85,12 +85,7 @@ class Machine(NamedTuple):
 def measure(
     device: torch.device | str | None = None, precision: torch.dtype | None = None
 ) -> Machine:
-    """Multiply and copy for about a second, and say how fast it went.
-
-    Args:
-        device: to measure; by default the one that training would take.
-        precision: of the products; by default the device's fastest.
-    """
+    """Multiply and copy for about a second, and say how fast it went."""
     device = torch.device(device) if device else find_device()
     precision = precision or precision_for(device)
     cuda = device.type == "cuda"
@@ -187,17 +182,6 @@ class World(NamedTuple):
         shared = torch.tensor([value], dtype=torch.float64, device=device)
         dist.broadcast(shared, 0)
         return shared.item()
-
-    def check_same(self, value: int, what: str, device: torch.device) -> None:
-        """ValueError if the processes differ, as they do without a shared disk."""
-        if self.size == 1:
-            return
-        total = self.sum(torch.tensor([value], device=device)).item()
-        if total != self.size * value:
-            raise ValueError(
-                f"process {self.rank} has {what} {value}, others another; give a "
-                "folder that all hosts share"
-            )
 
     def wait(self) -> None:
         """Until all processes are here."""

@@ -249,7 +249,7 @@ def _texts(run: Course) -> Iterator[Finding]:
     steps, rows = run.results["steps"], run.setting.get("rows", [10**9])[0]
     batch = min(run.asked.get("batch", 0), rows)
     size = run.results["tokens"] / max(1, steps * batch)
-    if 0 < size <= EMPTY and not run.asked.get("ramp"):
+    if 0 < size <= EMPTY:
         yield Finding(
             f"the texts are nearly empty: {size:.1f} tokens each, of which two are "
             "special",
@@ -281,10 +281,6 @@ def neighbours(model: nn.Module, held_out: HeldOut) -> dict[str, float]:
     """How well a model predicts the masked piece, and the pieces beside it, in nats.
 
     A model whose labels were shifted when it learnt predicts a neighbour best.
-
-    Args:
-        model: with a head for masked pieces.
-        held_out: texts with masks, of which a few batches are enough.
     """
     device, model = next(model.parameters()).device, masked_lm_of(model)
     steps = {"itself": 0, "before": -1, "after": 1}

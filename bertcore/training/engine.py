@@ -1,6 +1,6 @@
 """Engine: what every run does around the loop, so that it can go on (chapter 9).
 
-`Pretraining`, `FineTuning` and `Distillation` are runs. Each says what it learns from,
+`Pretraining` and `FineTuning` are runs. Each says what it learns from,
 what it is evaluated on and what its card tells; the rest stands here, once.
 """
 
@@ -68,20 +68,12 @@ class Run:
         folder: Path | None,
         save_every: float,
         checkpoints: Path | None = None,
-        keep: int = 2,
-        shard: bool = False,
     ) -> None:
         """
         Args:
             objective: gives the losses; all of its parameters are in a checkpoint.
-            batches: what it learns from.
-            recipe: how to train.
-            settings: where to compute.
             folder: of the run; None keeps nothing on disk.
             save_every: seconds of training between two checkpoints.
-            checkpoints: their folder; by default it is in that of the run.
-            keep: how many checkpoints to keep.
-            shard: share the optimiser's memory among the processes.
 
         Raises:
             ValueError: if the checkpoint in the folder is of another run; or each is
@@ -89,7 +81,7 @@ class Run:
         """
         self.objective, self.batches = objective.to(settings.device), batches
         self.recipe, self.settings, self.folder = recipe, settings, folder
-        self.save_every, self.keep = save_every, keep
+        self.save_every = save_every
         if checkpoints is None and folder is not None:
             checkpoints = folder / CHECKPOINTS
         self.checkpoints = checkpoints
@@ -99,7 +91,7 @@ class Run:
             )
         if settings.checkpoint_activations:
             checkpoint_layers(objective)
-        self.optimisers = make_optimisers(objective, recipe, shard)
+        self.optimisers = make_optimisers(objective, recipe)
         self.progress, self.history = TrainingState(), History()
         self.evaluations: list[Any] = []
         self.saved = 0.0  # seconds of training, at the newest checkpoint
@@ -169,11 +161,7 @@ class Run:
 
         Raises:
             Diverged: if too many updates in a row, or all, had to be left out.
-            ValueError: if the processes of the run do not see the same folder.
         """
-        self.settings.world.check_same(
-            self.progress.step, f"update in {self.checkpoints}", self.settings.device
-        )
         if self.ended:
             return
         updates = train(
@@ -235,7 +223,6 @@ class Run:
                     "history": asdict(self.history),
                     **self.state(),
                 },
-                self.keep,
             )
         self.saved = self.progress.seconds
         self.settings.world.wait()

@@ -77,10 +77,7 @@ class HeldOut:
         """
         Args:
             store: of texts that the model is not trained on.
-            examples: of the store.
-            tokenizer: that of the store.
             most: the most examples that are used; they are drawn at random once.
-            size: examples in a batch.
             whole_words: hide whole words. Else a vocabulary with few of them would look
                 better than it is: of a word in pieces one is seen while another is
                 asked for.
@@ -126,7 +123,6 @@ class HeldOut:
         Args:
             model: one with a head for masked pieces. Of an ElectraPair it is the
                 generator that is evaluated, the smaller part.
-            device: where it is.
 
         Raises:
             ValueError: if the model has no such head.
@@ -175,8 +171,6 @@ def unigram_loss(train: np.ndarray, held_out: np.ndarray, pieces: int) -> float:
     Each piece counts once more than it was seen, so that none has probability 0.
 
     Args:
-        train: ids to count, in one row.
-        held_out: ids to predict.
         pieces: the size of the vocabulary; `math.log(pieces)` is the loss of a model
             that knows nothing at all.
 

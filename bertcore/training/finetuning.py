@@ -10,7 +10,7 @@ import copy
 import math
 import shutil
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +28,6 @@ from bertcore.tasks.rows import CheckedSet, TaskSet
 from bertcore.tasks.task import (
     Feature,
     FeatureSettings,
-    HeadedTask,
     Settings,
     Task,
     Weights,
@@ -78,16 +77,14 @@ def scores_in_words(scores: Mapping[str, float]) -> str:
     return ", ".join(f"{n.replace('_', ' ')} {v:.3f}" for n, v in scores.items())
 
 
-class TaskRun(Run):
-    """A run that learns a task from rows; `FineTuning` and `Distillation` are such.
+class FineTuning(Run):
+    """A run that learns a task from labelled rows.
 
     `for record in run.records(): …` trains, and `break` stops it. `evaluations` holds
     those on the validation rows, `faults` the rows that were left out. It ends at the
     last epoch or when patience is over. Then the model has the weights of the best
     evaluation: also after `break`, though the run goes on with those that it had. Of
     several processes, only the first evaluates, and has the best weights in the end.
-
-    A kind of it fills in `objective_and_batches`.
     """
 
     def __init__(
@@ -109,16 +106,12 @@ class TaskRun(Run):
             weights: a folder or a name on the hub; or the config of a model that
                 starts from random weights; or a model, which is trained itself. The
                 last two need a `tokenizer`.
-            tuning: how to train.
             folder: where the best model is written, and the card. A run that was
                 stopped goes on from the checkpoints there; they are gone at its end.
-            settings: where to compute; by default the GPU if there is one.
-            tokenizer: by default the one that the weights came with.
             on_fault: "stop" at rows that are not sound, or "skip" them: `faults` lists
                 each of them.
             save_every: seconds of training between two checkpoints; one is also written
                 when the loop is left before its end.
-            checkpoints: their folder, by default in the other one.
 
         Raises:
             ValueError: if rows, weights and tuning do not fit together, or there are
@@ -147,9 +140,9 @@ class TaskRun(Run):
             checkpoints,
         )
 
-    def objective_and_batches(self) -> "tuple[nn.Module, Any]":
-        """The objective, and its micro-batches, which hold their `features`."""
-        raise NotImplementedError
+    def objective_and_batches(self) -> "tuple[nn.Module, TaskBatches]":
+        """The task's own loss on the rows to train on."""
+        return self.predictor.objective, self.task_batches(self.data.train)
 
     def task_batches(self, rows: Sequence[Any]) -> "TaskBatches":
         """Micro-batches of rows to train on, in the order of the seed."""
@@ -172,7 +165,6 @@ class TaskRun(Run):
         """The scores of the model, as it is, on rows that say what is right.
 
         Args:
-            rows: of the kind of the run.
             guesses: what it says of them, if it was asked already.
         """
         guesses = plain(self.predictor.predict(rows)) if guesses is None else guesses
@@ -191,7 +183,10 @@ class TaskRun(Run):
 
     def save(self, folder: str | Path) -> None:
         """Write a folder that `Predictor` loads, and transformers, too."""
-        merged = self.predictor if self.tuning.rank is None else _merged(self.predictor)
+        merged = copy.copy(self.predictor)
+        if self.tuning.rank is not None:  # low-rank changes go into the weights
+            merged.model = copy.deepcopy(self.model)
+            merge_low_rank(merged.model)
         merged.save_pretrained(folder)
 
     def identity(self) -> dict[str, Any]:
@@ -238,6 +233,11 @@ class TaskRun(Run):
             since = len(self.evaluations) - 1 - self.evaluations.index(self.best)
             over = float(since >= (self.tuning.patience or len(self.evaluations)))
         self._patience_over = bool(world.first(over, self.settings.device))
+
+    @property
+    def losses(self) -> list[float]:
+        """The mean loss of each update."""
+        return [loss for loss, *_ in self._losses]
 
     def add(self, record: Record) -> None:
         super().add(record)
@@ -286,62 +286,36 @@ class TaskRun(Run):
                     shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def about(self) -> dict[str, Any]:
-        start: Any = self.start_weights
-        if not isinstance(start, str | Path):
-            random = isinstance(start, BertConfig)
-            start = "random" if random else "of a model that was given"
-        results: dict[str, Any] = {"rows_left_out": len(self.faults)}
-        if self.best:
-            results |= {"validation": self.best.scores, "epochs": self.best.epoch}
-        data = self.data
-        return {
-            "what": f"Fine-tuning of {an(type(self.model))}",
-            "data": f"{data.name}: {data.source}",
-            "results": results,
-            "weights": str(start),
-            "tuning": self.tuning.to_dict(),
-            "rows": [len(part) for part in (data.train, data.valid, data.test)],
-            "curve": [list(at) for at in self.evaluations],
-        }
+        return _about(self)
 
 
-class FineTuning(TaskRun):
-    """A run on labels; what it is given, and all that it does, stands in `TaskRun`."""
-
-    def objective_and_batches(self) -> "tuple[nn.Module, TaskBatches]":
-        """The task's own loss on the rows to train on."""
-        return self.predictor.objective, self.task_batches(self.data.train)
-
-    def about(self) -> dict[str, Any]:
-        about, features = super().about(), self.batches.features
-        data, task = self.data, self.predictor.task
-        if self.best:  # what it must beat on the same rows
-            simplest = task.majority(data, data.valid)
-            about["results"]["majority"] = task.score(data.valid, simplest)
-        balanced = self.tuning.class_weights is not None
-        line = constant_loss(task.targets(features), balanced)
-        unknown = self.predictor.reading.tokenizer.unk_id
-        pieces = [id for f in features for id in (*f.first, *f.second)]
-        about["results"] |= {
-            "constant_loss": line,
-            "unknown_pieces": round(pieces.count(unknown) / len(pieces), 4),
-        }
-        return about
-
-    @property
-    def losses(self) -> list[float]:
-        """The mean loss of each update."""
-        return [loss for loss, *_ in self._losses]
-
-
-def finetune(
-    data: TaskSet,
-    weights: Weights,
-    tuning: Tuning | None = None,
-    **options: Any,
-) -> FineTuning:
-    """Fine-tune to the end; arguments and errors are those of `FineTuning`."""
-    return FineTuning(data, weights, tuning, **options).run()
+def _about(run: FineTuning) -> dict[str, Any]:
+    """What the card says: also what the best model must beat on the same rows."""
+    start, data, task = run.start_weights, run.data, run.predictor.task
+    if not isinstance(start, str | Path):
+        random = isinstance(start, BertConfig)
+        start = "random" if random else "of a model that was given"
+    features, balanced = run.batches.features, run.tuning.class_weights is not None
+    unknown = run.predictor.reading.tokenizer.unk_id
+    pieces = [id for f in features for id in (*f.first, *f.second)]
+    results: dict[str, Any] = {
+        "rows_left_out": len(run.faults),
+        "constant_loss": constant_loss(task.targets(features), balanced),
+        "unknown_pieces": round(pieces.count(unknown) / len(pieces), 4),
+    }
+    if run.best:
+        simplest = task.majority(data, data.valid)
+        results |= {"validation": run.best.scores, "epochs": run.best.epoch}
+        results["majority"] = task.score(data.valid, simplest)
+    return {
+        "what": f"Fine-tuning of {an(type(run.model))}",
+        "data": f"{data.name}: {data.source}",
+        "results": results,
+        "weights": str(start),
+        "tuning": run.tuning.to_dict(),
+        "rows": [len(part) for part in (data.train, data.valid, data.test)],
+        "curve": [list(at) for at in run.evaluations],
+    }
 
 
 def constant_loss(targets: Tensor, balanced: bool = False) -> float | None:
@@ -386,14 +360,6 @@ def _different(answers: Iterable[Any]) -> set[str]:
         each = answer if isinstance(answer, tuple | list) else [answer]
         found |= {f"{n:.3g}" if isinstance(n, float) else str(n) for n in each}
     return found
-
-
-def _merged(predictor: Predictor) -> Predictor:
-    """A copy with its low-rank changes in its weights."""
-    model = copy.deepcopy(predictor.model)
-    merge_low_rank(model)
-    reading, labels = predictor.reading, predictor.labels
-    return Predictor(model, predictor.kind, reading, labels, **predictor.settings)
 
 
 def _learnt(model: nn.Module) -> dict[str, Tensor]:
@@ -461,13 +427,10 @@ def task_model(
     and decoder.
 
     Args:
-        kind: of the task.
         weights: a folder or a hub name, of a BERT, of another family of `FAMILIES`, or
             of an encoder-decoder; a config for random weights; or a model, which is
             taken as it is.
         labels: the classes or tags; none means one number.
-        seed: of what starts from random weights.
-        tied: whether encoder and decoder share their weights.
 
     Raises:
         FileNotFoundError: if there are no such weights.
@@ -477,26 +440,6 @@ def task_model(
         warnings.filterwarnings("ignore", "(?s).*start from random weights")
         seed_for(seed, 0)
         return find_task(kind).build(weights, labels, tied)
-
-
-def headed(kind: str, body: Pretrained, labels: Sequence[str], seed: int) -> Pretrained:
-    """A copy of a body, with a new head at the starting weights of the seed.
-
-    Args:
-        kind: of the task; writing has no head.
-        body: of any family: a Bert, a Roberta, …
-        labels: the classes or tags; none means one number.
-        seed: of the head.
-
-    Raises:
-        ValueError: if there is no such kind of task, or it takes no body with a head.
-    """
-    task = find_task(kind)
-    if not isinstance(task, HeadedTask):
-        raise ValueError(f"{kind} takes no head, so give weights to task_model")
-    with torch.random.fork_rng(devices=[]):
-        seed_for(seed, 0)
-        return task.over(body, labels)
 
 
 class TaskBatches:
@@ -516,13 +459,6 @@ class TaskBatches:
         pad_id: int,
     ) -> None:
         """
-        Args:
-            task: the kind.
-            features: with their targets.
-            size: features in a micro-batch.
-            seed: of the order.
-            pad_id: fills up the rows.
-
         Raises:
             ValueError: if there are no features.
         """
@@ -530,9 +466,6 @@ class TaskBatches:
             raise ValueError("no rows to learn from; give one at least")
         self.task, self.features, self.size, self.seed = task, features, size, seed
         self.pad_id = pad_id
-        # With a teacher: its output for each feature, and what adds them to a batch.
-        self.outputs: Sequence[Any] = ()
-        self.extend: Callable[..., TrainingBatch] | None = None
         self._orders: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -544,11 +477,7 @@ class TaskBatches:
 
     def holding(self, numbers: Sequence[int]) -> TrainingBatch:
         """The batch of these features."""
-        features = [self.features[n] for n in numbers]
-        batch = self.task.batch(features, self.pad_id)
-        if self.extend is None:
-            return batch
-        return self.extend(batch, features, [self.outputs[n] for n in numbers])
+        return self.task.batch([self.features[n] for n in numbers], self.pad_id)
 
     def costs(self, objective: nn.Module) -> Costs:
         """What a micro-batch of the objective costs."""

@@ -39,10 +39,8 @@ class ComputeSettings:
     """Where a run is computed, and how; it changes the speed, not what is learnt.
 
     Args:
-        device: where the model is.
         precision: of the products of matrices; weights stay in float32.
         world: the processes that share the work.
-        compile: compile the objective; CUDA only.
         checkpoint_activations: compute layers again in the backward pass, to save
             memory; see `checkpoint_layers`.
         workers: processes beside this one that make batches.
@@ -131,8 +129,9 @@ class Record(NamedTuple):
         losses = " + ".join(f"{loss:.3f}" for loss in self.losses)
         used = "" if self.utilisation is None else f", {self.utilisation:.0%} of peak"
         return (
-            f"{self.progress:4.0%} step {self.step:,}: loss {losses}, rate "
-            f"{self.learning_rate:.2g}, {self.tokens_per_second:,.0f} tokens/s{used}"
+            f"{self.progress:4.0%} step {self.step:,}: loss {losses}, "
+            f"learning rate {self.learning_rate:.2g}, "
+            f"{self.tokens_per_second:,.0f} tokens/s{used}"
         )
 
 
@@ -169,10 +168,6 @@ def train(
     Args:
         objective: gives the sums of the losses of a micro-batch; its parameters are
             changed.
-        batches: the micro-batches.
-        optimisers: of the objective's parameters.
-        recipe: how to train.
-        settings: where.
         progress: where to go on from; it is kept up to date.
 
     Raises:
@@ -191,9 +186,7 @@ def train(
     while (done := progress.share(recipe)) < 1:
         start = time.perf_counter()
         share = recipe.rate_at(done, progress.next_share(recipe))
-        # While the batch grows: as many micro-batches as all processes can share.
-        number = max(world.size, recipe.passes_at(done) // world.size * world.size)
-        mine = [next(source) for _ in range(number // world.size)]
+        mine = [next(source) for _ in range(recipe.passes // world.size)]
         seed_for(recipe.seed, progress.step, world.rank)
         objective.train()
         module.zero_grad(set_to_none=True)  # of an update that was interrupted
@@ -237,15 +230,17 @@ def train(
                 optimiser.step()
             progress.faults = 0
         else:
-            names = [batches.name(progress.batches + n) for n in range(number)]
-            why = _in_words(gradient, values) if any(counts) else "it has no label"
+            names = [batches.name(progress.batches + n) for n in range(recipe.passes)]
+            found = ", ".join(f"{loss:.4g}" for loss in values)
+            why = f"the length of its gradient is {gradient}, its losses are {found}"
+            why = why if any(counts) else "it has no label"
             fault = _left_out(progress, why, names)
         module.zero_grad(set_to_none=True)
 
         seconds = world.first(time.perf_counter() - start, device)
         useful = sum(map(costs.useful, mine)) if costs else 0.0
         progress.step += 1
-        progress.batches += number
+        progress.batches += recipe.passes
         progress.tokens += tokens
         progress.seconds += seconds if warm else 0.0
         warm = True
@@ -307,11 +302,6 @@ def _loss_scaler(
     else:  # a run may go on in another precision than it began with
         progress.loss_scale = {}
     return scaler
-
-
-def _in_words(gradient: float, losses: list[float]) -> str:
-    found = ", ".join(f"{loss:.4g}" for loss in losses)
-    return f"the length of its gradient is {gradient}, its losses are {found}"
 
 
 def _left_out(progress: TrainingState, why: str, names: list[str]) -> str:

@@ -67,10 +67,7 @@ class Memory(NamedTuple):
         Packed or padded makes no difference: full rows are the most that there is.
 
         Args:
-            config: of the model, of any family.
             recipe: its pass says how many texts are in memory at once.
-            precision: of the products.
-            checkpoint_activations: see `checkpoint_layers`.
 
         Raises:
             ValueError: if the recipe asks the family for what it cannot do.
@@ -89,7 +86,7 @@ class Memory(NamedTuple):
             arguments = {k: fake.from_tensor(v) for k, v in batch.arguments.items()}
             if checkpoint_activations:
                 checkpoint_layers(objective)
-            optimisers = make_optimisers(objective, recipe, shard=False)
+            optimisers = make_optimisers(objective, recipe)
             update = partial(_update, objective, arguments, optimisers, settings)
             list(update(passes=1))  # it makes the moments
             gradients = sum(p.grad.nbytes for p in objective.parameters())
@@ -124,9 +121,7 @@ def in_a_table(
     """What an update takes, and which devices have it, in lines.
 
     Args:
-        config, recipe: as for `Memory.of`.
         own: one device more, in GB.
-        how: `precision` and `checkpoint_activations`, as for `Memory.of`.
     """
     texts = recipe.one_pass
     memory = Memory.of(config, recipe, **how)

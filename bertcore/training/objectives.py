@@ -135,9 +135,7 @@ def states_and_logits(
     """Last states, `(b s) w`, and logits of the vocabulary at some positions, `t v`.
 
     Args:
-        model: with a head for masked pieces.
         positions: in the batch, read row by row, `t`.
-        inputs: those of `Bert.forward`.
     """
     hidden = rearrange(model.bert(**inputs), "b s w -> (b s) w")  # (b s) w
     table = model.bert.embeddings.token.weight
@@ -147,10 +145,13 @@ def states_and_logits(
 class Objective(nn.Module):
     """A model for pretraining and the sums of its losses, in one module.
 
-    Its forward pass is what is compiled, and what is shared among processes. A class
-    built on this one is the only place that says what is special about its objective:
-    the names of its losses, which of these fields of a recipe it needs, and the shares
-    of the chosen pieces that become [MASK] or a random piece.
+    Its forward pass is what is compiled, and what is shared among processes. It takes
+    `masked_positions`, in the batch read row by row, and their `labels`, `t` each, and
+    what `Bert.forward` takes.
+
+    A class built on this one is the only place that says what is special about its
+    objective: the names of its losses, which of these fields of a recipe it needs, and
+    the shares of the chosen pieces that become [MASK] or a random piece.
     """
 
     losses: tuple[str, ...] = ("masked pieces",)
@@ -187,13 +188,7 @@ class MaskedLMObjective(Objective):
     def forward(
         self, masked_positions: Tensor, labels: Tensor, **inputs: Tensor
     ) -> Tensor:
-        """The sum over the masked pieces, as `1`.
-
-        Args:
-            masked_positions: in the batch, read row by row, `t`.
-            labels: the true pieces, `t`.
-            inputs: those of `Bert.forward`.
-        """
+        """The sum over the masked pieces, as `1`."""
         _, pieces = states_and_logits(self.model, masked_positions, inputs)
         return _sum(pieces, labels)[None]
 
@@ -214,11 +209,8 @@ class _PairObjective(Objective):
         """The sums over the masked pieces and over the pairs, as `2`.
 
         Args:
-            masked_positions: in the batch, read row by row, `t`.
-            labels: the true pieces, `t`.
             first: positions where the texts begin, `p`.
             follows: the labels of the pairs, `p`, in the same order.
-            inputs: those of `Bert.forward`.
         """
         hidden, pieces = states_and_logits(self.model, masked_positions, inputs)
         starts = rearrange(hidden[first], "p w -> p 1 w")
@@ -359,12 +351,9 @@ class BoundaryObjective(Objective):
         """The sums over the masked pieces of both losses, as `2`.
 
         Args:
-            masked_positions: in the batch, read row by row, `t`.
-            labels: the true pieces, `t`.
             left: the position of the token before each piece's span, `t`.
             right: the position of the token after it, `t`.
             offset: the place of each piece in its span, `t`.
-            inputs: those of `Bert.forward`.
         """
         hidden, pieces = states_and_logits(self.model, masked_positions, inputs)
         table = self.model.bert.embeddings.token.weight
@@ -418,12 +407,7 @@ def models_for(recipe: Recipe) -> list[type[nn.Module]]:
 def pretraining_batch(
     batch: Mapping[str, Tensor], extra: ExtraArguments | None = None
 ) -> TrainingBatch:
-    """A batch of `Batches` as the arguments of an objective, and what they count.
-
-    Args:
-        batch: with labels.
-        extra: `extra_arguments` of the objective.
-    """
+    """A batch of `Batches` as the arguments of an objective, and what they count."""
     # Masked positions are given by number, because the heads score these alone.
     targets = ("labels", "next_sentence_label")
     arguments = {name: value for name, value in batch.items() if name not in targets}
@@ -448,14 +432,7 @@ def pretraining_batch(
 def sample_batch(
     objective: Objective, texts: int, size: int, masked: int
 ) -> TrainingBatch:
-    """A batch without padding, on which an objective's operations can be counted.
-
-    Args:
-        objective: the one that is counted.
-        texts: how many.
-        size: tokens of each text.
-        masked: masked pieces of each text.
-    """
+    """A batch without padding, on which an objective's operations can be counted."""
     labels = torch.full((texts, size), IGNORE_INDEX)
     first = min(1, size - masked)  # a span needs a token before it
     labels[:, first : first + masked] = 0
@@ -480,11 +457,6 @@ class PretrainingBatches(Sequence):
     """`batches[n]` is the n-th batch, a function of seed and n, as `Batches` is."""
 
     def __init__(self, steps: Batches, extra: ExtraArguments | None = None) -> None:
-        """
-        Args:
-            steps: the batches.
-            extra: `extra_arguments` of the objective.
-        """
         self.steps, self.extra = steps, extra
 
     def __len__(self) -> int:

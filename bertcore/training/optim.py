@@ -3,7 +3,7 @@
 The reference is google-research/bert optimization.py, `AdamWeightDecayOptimizer`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -101,7 +101,6 @@ class Optimisers:
         """
         Args:
             parts: each optimiser, with its highest learning rate.
-            names: of all parameters.
         """
         self.parts, self.names = parts, names
 
@@ -110,19 +109,14 @@ class Optimisers:
         return {
             f"{self.names[parameter]}/{kind}": value
             for optimiser, _ in self.parts
-            for parameter, values in _states(optimiser)
+            for parameter, values in optimiser.state.items()
             for kind, value in values.items()
         }
 
     def without_gradient(self) -> list[str]:
-        """The parameters that no gradient has reached, when updates have been made.
-
-        Of optimisers that share their state among processes nothing is known: [].
-        """
+        """The parameters that no gradient has reached, when updates have been made."""
         found = []
         for optimiser, _ in self.parts:
-            if hasattr(optimiser, "consolidate_state_dict"):
-                return []
             for parameter in _parameters(optimiser):
                 moments = optimiser.state.get(parameter, {})
                 # Both moments are 0 to the bit if every gradient was.
@@ -137,27 +131,21 @@ class Optimisers:
             name, _, kind = key.rpartition("/")
             by_name.setdefault(name, {})[kind] = value
         for optimiser, _ in self.parts:
-            _restore(optimiser, self.names, by_name)
+            state_dict = optimiser.state_dict()
+            state_dict["state"] = {
+                number: by_name[self.names[parameter]]
+                for number, parameter in enumerate(_parameters(optimiser))
+                if self.names[parameter] in by_name
+            }
+            optimiser.load_state_dict(state_dict)
 
 
-def make_optimisers(model: nn.Module, recipe: Recipe, shard: bool) -> Optimisers:
-    """The optimisers of a recipe.
-
-    Args:
-        model: to train.
-        recipe: says which.
-        shard: each process keeps the moments of a part of the parameters only; needs
-            `torch.distributed`.
-
-    Raises:
-        ValueError: if Muon is to be sharded.
-    """
+def make_optimisers(model: nn.Module, recipe: Recipe) -> Optimisers:
+    """The optimisers of a recipe, for all parameters of a model."""
     names = {parameter: name for name, parameter in model.named_parameters()}
     decayed, rest = is_decayed(model), list(model.named_parameters())
     parts: list[tuple[Optimizer, float]] = []
     if recipe.optimiser == "muon":
-        if shard:
-            raise ValueError('optimiser="muon" cannot be sharded; take "adamw"')
         # Muon updates the layers' matrices; everything else (embeddings, biases, norms)
         # uses AdamW.
         muon = Muon(p for n, p in rest if _is_hidden_matrix(n, p))
@@ -169,46 +157,12 @@ def make_optimisers(model: nn.Module, recipe: Recipe, shard: bool) -> Optimisers
     settings: dict[str, Any] = {"betas": recipe.betas, "eps": recipe.epsilon}
     if not released:
         settings["fused"] = True  # one kernel for a whole update
-    optimiser: Optimizer
-    if shard:
-        from torch.distributed.optim import ZeroRedundancyOptimizer
-
-        optimiser = ZeroRedundancyOptimizer(groups, kind, **settings)
-    else:
-        optimiser = kind(groups, **settings)
-    return Optimisers([*parts, (optimiser, recipe.learning_rate)], names)
+    parts.append((kind(groups, **settings), recipe.learning_rate))
+    return Optimisers(parts, names)
 
 
 def _is_hidden_matrix(name: str, parameter: Tensor) -> bool:
     return parameter.dim() == 2 and ".layers." in name
-
-
-def _states(optimiser: Optimizer) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-    """The state of each parameter; if it is sharded, process 0 collects it."""
-    if not hasattr(optimiser, "consolidate_state_dict"):
-        yield from optimiser.state.items()
-        return
-    optimiser.consolidate_state_dict(to=0)
-    if torch.distributed.get_rank() == 0:
-        collected = optimiser.state_dict()["state"]
-        for number, parameter in enumerate(_parameters(optimiser)):
-            yield parameter, collected.get(number, {})
-
-
-def _restore(
-    optimiser: Optimizer,
-    names: dict[Tensor, str],
-    by_name: dict[str, dict[str, Tensor]],
-) -> None:
-    # Of a sharded optimiser each process restores the part that it keeps.
-    local = getattr(optimiser, "optim", optimiser)
-    state_dict = local.state_dict()
-    state_dict["state"] = {
-        number: by_name[names[parameter]]
-        for number, parameter in enumerate(_parameters(local))
-        if names[parameter] in by_name
-    }
-    local.load_state_dict(state_dict)
 
 
 def _parameters(optimiser: Optimizer) -> list[Tensor]:

@@ -36,11 +36,9 @@ class Predictor:
     ) -> None:
         """
         Args:
-            model: with its head.
             kind: of the task, one of `bertcore.tasks.KINDS`.
             reading: how rows become ids.
             labels: the classes or tags, in the order of the model's scores.
-            objective: that of the model, if it has one already.
             settings: those of the kind: for texts `pairs`, whether they were pairs
                 when it learnt; for writing `search`, how to write. The others are as
                 the kind has them.
@@ -115,7 +113,6 @@ class Predictor:
         """What `predict` gives, one by one, for more rows than fit into memory.
 
         Args:
-            rows: as for `predict`.
             window: rows that are read before the first of them is answered.
         """
         if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
@@ -152,8 +149,6 @@ def unlabelled_rows(
     """Rows as a model reads them, without what is right.
 
     Args:
-        predictor: the model with its task.
-        rows: as `Predictor.predict` takes them.
         number: of the first, for errors.
 
     Raises:

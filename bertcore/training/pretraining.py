@@ -73,8 +73,6 @@ class Pretraining(Run):
         settings: ComputeSettings | None = None,
         save_every: float = 300.0,
         evaluations: int = 20,
-        keep: int = 2,
-        shard: bool = False,
         keep_at: Sequence[float] = (),
         origin: str | None = None,
     ) -> None:
@@ -83,18 +81,11 @@ class Pretraining(Run):
             model: one that does what the recipe asks for: a BertForPreTraining for
                 pairs, an AlbertForPreTraining for order, or else one with a head for
                 masked pieces, or an ElectraPair; it is trained in place.
-            tokenizer: that of the store.
-            store: the texts.
-            recipe: how to train.
-            folder: of the run; None keeps nothing on disk.
-            held_out: texts to evaluate on.
             settings: where to compute; by default the GPU if there is one, in the
                 precision that suits it.
             save_every: seconds of training between two checkpoints; one is also written
                 at the end, and when the loop is left.
             evaluations: how many times to evaluate on the held-out texts, evenly.
-            keep: how many checkpoints to keep.
-            shard: share the optimiser's memory among the processes.
             keep_at: moments, in order, at which a copy of the model stays in the run's
                 folder: updates, or seconds of training if the recipe's end is in them.
             origin: what the model's weights come from, if they are not random.
@@ -122,8 +113,6 @@ class Pretraining(Run):
             settings or default_compute_settings(),
             Path(folder).expanduser() if folder is not None else None,
             save_every,
-            keep=keep,
-            shard=shard,
         )
         self.keep_at = self._ahead(keep_at)
 
@@ -246,12 +235,6 @@ def make_batches(
     objective: Objective, tokenizer: Tokenizer, store: Store, recipe: Recipe
 ) -> PretrainingBatches:
     """The batches of a run: packed rows, masked anew in every epoch.
-
-    Args:
-        objective: with the model that is trained.
-        tokenizer: that of the store.
-        store: the texts.
-        recipe: how to train.
 
     Raises:
         ValueError: if the texts give fewer examples than a pass takes.

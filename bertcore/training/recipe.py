@@ -56,7 +56,6 @@ class Recipe:
         schedule: after warm-up "linear" falls to 0; "released" does, too, but counts
             from the first step, so it drops when warm-up ends; "constant" stays.
         warmup: share of the run in which the learning rate rises.
-        ramp: share of the run in which the batch grows from one pass to all.
         seed: of order, masks, dropout and starting weights.
 
     Raises:
@@ -83,7 +82,6 @@ class Recipe:
     clip: float = 1.0
     schedule: Schedule = "linear"
     warmup: float = 0.01
-    ramp: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -105,7 +103,7 @@ class Recipe:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be 0 or more")
         if self.pass_size is not None and self.pass_size < 1:
             raise ValueError(f"pass_size={self.pass_size} must be 1 or more")
-        for name in ("warmup", "ramp", "mask_rate"):
+        for name in ("warmup", "mask_rate"):
             share = getattr(self, name)
             if not 0 <= share <= 1:
                 raise ValueError(f"{name}={share!r} is a share; give 0 to 1")
@@ -130,7 +128,7 @@ class Recipe:
 
     @property
     def passes(self) -> int:
-        """Passes in an update, when the batch has grown to its full size."""
+        """Passes in an update."""
         return self.batch // self.one_pass
 
     def check_length(self, positions: int) -> None:
@@ -140,12 +138,6 @@ class Recipe:
                 f"length={self.length}, but the model has {positions} positions; give "
                 f"length={positions} or less"
             )
-
-    def passes_at(self, progress: float) -> int:
-        """Passes in an update after this share of the run."""
-        if progress >= self.ramp:
-            return self.passes
-        return max(1, round(self.passes * progress / self.ramp))
 
     def rate_at(self, progress: float, update: float = 0.0) -> float:
         """The share of the highest learning rate, after this share of the run.
@@ -227,7 +219,6 @@ class SessionSettings:
         compile: compile the model first, on a GPU, for long runs.
         checkpoint_activations: keep a layer's input alone, and compute the layer again
             in the backward pass. It takes less memory and more time.
-        shard: share the optimiser among processes.
         workers: processes that make batches (GPU: 4, CPU: 0).
         save_every: seconds between two checkpoints.
         looks: evaluations on held-out texts.
@@ -245,7 +236,6 @@ class SessionSettings:
     precision: Precision | None = None
     compile: bool = False
     checkpoint_activations: bool = False
-    shard: bool = False
     workers: int | None = None
     save_every: float = 300.0
     looks: int = 20

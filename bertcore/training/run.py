@@ -58,7 +58,7 @@ from bertcore.training.recipe import (
 )
 
 PREFIX = "model."  # the objective's name for the model, in front of each parameter's
-FORMAT = "bertcore run 1"
+FORMAT = "bertcore run 2"
 RUN, TEXTS, VOCABULARY, MODEL, CURVES = (
     "run.json", "texts", "vocabulary", "model", "tensorboard"
 )  # fmt: skip
@@ -91,8 +91,6 @@ def start_run(
         run = start_run(texts, plan.recipe, config, "my-run")
 
     Args:
-        prepared: the texts.
-        recipe: how to train.
         config: of the model, of any family; its `vocab_size` has room for the
             prepared vocabulary.
         folder: of the run, which goes on if it was begun before.
@@ -407,11 +405,7 @@ def evaluate_run(name: str, data: Path | None, length: int | None) -> HeldOutSco
         recipe = recipe.replace(**objective_class(model).needed_changes(recipe))
     if length is not None:
         recipe = recipe.replace(length=length)
-    if recipe.length > model.config.max_positions:
-        raise ValueError(
-            f"--length {recipe.length}, but the model has {model.config.max_positions} "
-            "positions; give that many at most"
-        )
+    recipe.check_length(model.config.max_positions)
     device = find_device()
     held_out = HeldOut(store, make_examples(store, recipe), tokenizer)
     return held_out.ask(model.to(device), device)
@@ -472,21 +466,6 @@ def model_files(name: str) -> str:
 
 def _is_model(folder: Path) -> bool:
     return (folder / "config.json").is_file() and (folder / CARD).is_file()
-
-
-def read_config(name: str) -> BertConfig:
-    """The config of a preset, a run, or a model's folder or hub name.
-
-    Raises:
-        FileNotFoundError: if there is none of these.
-        ValueError: if it is of no family of ours.
-    """
-    folder = Path(name).expanduser()
-    if (folder / RUN).is_file():
-        return RunDescription.read(folder).config
-    if name in PRESETS:
-        return BertConfig.preset(name)
-    return family_at(name).config.from_pretrained(name)
 
 
 def describe_name(name: str) -> Iterator[str]:

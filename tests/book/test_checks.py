@@ -183,3 +183,12 @@ def test_points_add_up_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     written = json.loads((tmp_path / "points-01-x.json").read_text("utf8"))
     assert written["chapter"] == "01-x" and written["earned"] == {"1.1": 1, "1.4": 3}
     assert written["bertcore"] == bertcore.__version__ and written["date"]
+    said = report("01-x", {"1.1": 1}, {}, optional={"1.4": 3, "1.5": 2})
+    assert repr(said).splitlines() == [
+        "1.1 passed, 1 point",
+        "1.4 passed, 3 points: optional",
+        "1.5 not tried, 2 points: optional",
+        "1 of 1 point in code; written to points-01-x.json",
+    ]
+    written = json.loads((tmp_path / "points-01-x.json").read_text("utf8"))
+    assert written["optional"] == {"1.4": 3} and written["earned"] == {"1.1": 1}

@@ -22,9 +22,8 @@ from bertcore.command.app import main
 from bertcore.model.variants.distilbert import DistilBertConfig, DistilBertForMaskedLM
 from bertcore.model.variants.roberta import RobertaConfig, RobertaForMaskedLM
 from bertcore.tasks import KINDS, loading
-from bertcore.tasks.loading import HUB_TASKS
 from bertcore.tasks.rows import PARTS, Answer, Question
-from bertcore.tasks.sets import NAMED_TASKS
+from bertcore.tasks.sets import HUB_TASKS, NAMED_TASKS
 from bertcore.text.fast_tokenizer import load_tokenizer, train_byte_bpe
 from bertcore.training import engine
 from bertcore.training.predictor import Predictor
@@ -183,11 +182,10 @@ def heirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", ["Roberta", "DistilBert"])
-@pytest.mark.parametrize("options", [[], ["--random"]], ids=["weights", "random"])
-def test_a_variant_is_tuned_as_in_python(name, options, heirs, tmp_path, capsys):
+def test_a_variant_is_tuned_as_in_python(name, heirs, tmp_path, capsys):
     """Its own class and its own pieces; a folder that `predict` and `score` read."""
     data, out = write(tmp_path / "my.jsonl", rows("classification")), tmp_path / "out"
-    assert main(tune(data, out, "classification", heirs[name], *options)) == 0
+    assert main(tune(data, out, "classification", heirs[name])) == 0
     printed = capsys.readouterr().out
     assert printed.count(" parameters learn") == 1 and "validation: accuracy" in printed
     predictor = Predictor.from_pretrained(out)
@@ -202,11 +200,10 @@ def test_a_variant_is_tuned_as_in_python(name, options, heirs, tmp_path, capsys)
     assert shown == pieces.tokenize("Anna sees")
 
 
-@pytest.mark.parametrize("options", [[], ["--random"]], ids=["weights", "random"])
-def test_a_variant_does_not_write(options, heirs, tmp_path, capsys) -> None:
+def test_a_variant_does_not_write(heirs, tmp_path, capsys) -> None:
     data = [{"text": f"text {n}", "target": f"{n}"} for n in range(40)]
     file, out = write(tmp_path / "my.jsonl", data), tmp_path / "out"
-    arguments = ["--out", str(out), "--kind", "writing", *options]
+    arguments = ["--out", str(out), "--kind", "writing"]
     assert main(["finetune", file, "--model", heirs["Roberta"], *arguments]) == 1
     shown, error = capsys.readouterr()
     assert " is of the family roberta, which cannot learn writing; give" in error
@@ -437,7 +434,7 @@ def test_more_rows_are_the_same_and_more(tmp_path: Path) -> None:
     [
         (["--rank", "2"], "of"),
         (["--frozen"], "of"),
-        (["--random"], "all"),
+        ([], "all"),
     ],
 )
 def test_what_learns(options, learns, model, tmp_path, capsys) -> None:
@@ -446,17 +443,15 @@ def test_what_learns(options, learns, model, tmp_path, capsys) -> None:
     arguments = tune(data, out, "tagging", model, *options, "--patience", "1")
     assert main(arguments) == 0
     printed = capsys.readouterr().out
-    name = f"{model}, random weights" if options == ["--random"] else model
     (line,) = [line for line in printed.splitlines() if "parameters learn" in line]
-    assert line.startswith(f"{name}: ") and (" of " in line[:-40]) == (learns == "of")
+    assert line.startswith(f"{model}: ") and (" of " in line[:-40]) == (learns == "of")
     before = load_file(Path(model) / "model.safetensors")
     after = load_file(out / "model.safetensors")
     table = "bert.embeddings.word_embeddings.weight"
     query = "bert.encoder.layer.0.attention.self.query.weight"
     same = [torch.equal(before[name], after[name]) for name in (table, query)]
-    assert same == {"--rank": [True, False], "--frozen": [True, True]}.get(
-        options[0], [False, False]
-    )
+    kept = {"--rank": [True, False], "--frozen": [True, True]}
+    assert same == (kept[options[0]] if options else [False, False])
     if options == ["--rank", "2"]:
         change = after[query] - before[query]
         assert torch.linalg.matrix_rank(change, atol=1e-6) == 2
@@ -495,7 +490,6 @@ def test_a_finished_model_is_lost_only_if_told(model, tmp_path, capsys) -> None:
         assert (out / "model.safetensors").read_bytes() == before
 
     refused("epochs=1.0, not 2.0", "--epochs", "2")
-    refused("random=False, not True", "--random")
     refused("seeds=1, not 2", "--seeds", "2")
     assert main([*same, "--no-baselines"]) == 0
     assert (out / "model.safetensors").read_bytes() == before

@@ -108,9 +108,6 @@ def test_the_folder_of_a_family(
 
     title = f"{family.masked_lm.__name__}, from the folder {model}"
     assert title in printed(capsys, "info", model)
-    assert family.masked_lm.__name__ in printed(capsys, "parameters", model) or (
-        name == "bert"
-    )
     assert "–7 " in printed(capsys, "pieces", "the dog", "--model", model)
     filled = printed(capsys, "fill-mask", "the [MASK] barks", "--model", model)
     assert len(filled.splitlines()) == 5
@@ -315,6 +312,6 @@ def test_what_has_no_weights(texts: str, tmp_path: Path, capsys) -> None:
     )
     assert "no folder 'none'" in printed(capsys, "info", "none", status=1)
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
-    for command in (["info"], ["parameters"], ["fill-mask", "a [MASK]", "--model"]):
+    for command in (["info"], ["fill-mask", "a [MASK]", "--model"]):
         error = printed(capsys, *command, tmp_path, status=1)
         assert "config.json says model_type='gpt2'; bertcore reads bert, rob" in error

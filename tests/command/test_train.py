@@ -327,18 +327,6 @@ def test_what_may_change_when_it_goes_on(run: Path, capsys) -> None:
     assert card["setting"]["precision"] == "bfloat16"
 
 
-def test_benchmark(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    monkeypatch.setattr(
-        "bertcore.command.session.measure", lambda: quick(torch.device("cpu"), None)
-    )
-    given = ["--plan", "minute", "--seconds", "0.1", "--pass-size", "8"]
-    assert main(["benchmark", *given]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert "GB/s in a copy" in lines[0]
-    assert "8 texts of up to 48 tokens in an update" in lines[1]
-    assert "tokens/s, " in lines[2] and "% of peak (" in lines[2]
-
-
 def test_a_start_that_fails_leaves_the_folder_free(tmp_path: Path, capsys) -> None:
     """Too few texts for a pass: the advice is an option, and it works."""
     file, data, out = (str(tmp_path / name) for name in ("a.txt", "texts", "run"))

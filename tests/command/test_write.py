@@ -100,7 +100,6 @@ def test_a_file_from_a_writer_in_the_course(done, tmp_path, capsys) -> None:
 def test_what_is_in_the_way_of_weights(done, model, tmp_path, capsys) -> None:
     data, out = write(tmp_path / "my.jsonl", rows(30)), tmp_path / "out"
     for start, options, message in (
-        (str(done), ["--random"], "--random takes the sizes of one BERT, and"),
         (str(done), ["--tied"], "--tied, but these are the weights of an encoder-d"),
         (model, ["--rank", "2"], "--rank 2 for writing, but low-rank changes are for"),
         (model, ["--target-length", "40"], "target=40, but the decoder has 32 posit"),
@@ -144,19 +143,15 @@ def test_sounds_start_from_random_weights(monkeypatch, tmp_path, capsys) -> None
 
 def test_what_a_run_starts_from(model: str, done: Path) -> None:
     own = sounds_tokenizer().vocabulary
-    start = tuning.starting_model("sounds", None, False)
+    start = tuning.starting_model("sounds", None)
     assert start.weights.vocab_size == len(own) == 97 and start.weights.layers == 2
     assert start.name == "random weights" and "97 pieces" in start.note
-    start = tuning.starting_model("sounds", model, True)
-    assert start.weights == small.config(layers=1, vocab_size=97) and not start.note
-    assert start.tokenizer.vocabulary == own
-    assert start.name == f"{model}, random weights"
-    start = tuning.starting_model("sounds", model, False)
+    start = tuning.starting_model("sounds", model)
     assert (start.weights, start.name, start.note) == (model, model, "")
     assert start.tokenizer.vocabulary == small.tokenizer().vocabulary
-    start = tuning.starting_model("summaries", None, False)
+    start = tuning.starting_model("summaries", None)
     assert start.weights == start.name == OUR_MODEL
-    start = tuning.starting_model("summaries", str(done), False)
+    start = tuning.starting_model("summaries", str(done))
     assert (start.weights, start.family) == (str(done), "encoder-decoder")
 
 

@@ -7,23 +7,15 @@ from torch import Tensor, nn
 
 from bertcore import BertForMaskedLM
 from bertcore.book.checks import assert_same
-from bertcore.model.config import BertConfig
 from bertcore.model.encoder import EncoderLayer
-from bertcore.model.feedforward import FeedForward
 from bertcore.model.variants.parts import (
     FinalNorm,
-    GatedFeedForward,
-    GatedLayer,
     PreNormLayer,
     with_layers,
 )
 from tests.conftest import fill_with_large_weights, tiny_config
 
 CONFIG = tiny_config()
-
-
-def count(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 class Masked(nn.Module):
@@ -100,47 +92,7 @@ def test_norm_last_is_another_function(hidden: Tensor, missing: Tensor) -> None:
     assert (first(hidden, allowed) - last(hidden, allowed)).abs().max() > 0.1
 
 
-def test_the_gate_is_shazeers_formula(hidden: Tensor) -> None:
-    """(GELU(x W) * x V) W2, equation 6, here with biases."""
-    part = GatedFeedForward(CONFIG)
-    fill_with_large_weights(part)
-    x = hidden.double()
-    w, v, w2 = (
-        (linear.weight.double().T, linear.bias.double())
-        for linear in (part.gate, part.widen, part.narrow)
-    )
-    gate = x @ w[0] + w[1]
-    gate = gate * 0.5 * (1 + torch.erf(gate / 2**0.5))
-    expected = gate * (x @ v[0] + v[1]) @ w2[0] + w2[1]
-    torch.testing.assert_close(part(hidden).double(), expected, rtol=1e-4, atol=1e-4)
-
-
-def test_the_gate_takes_the_gelu_of_the_config(hidden: Tensor) -> None:
-    """BERT's exact one, or the approximate one of some checkpoints."""
-    exact, rough = (GatedFeedForward(tiny_config(gelu=g)) for g in ("none", "tanh"))
-    fill_with_large_weights(exact)
-    rough.load_state_dict(exact.state_dict())
-    difference = (exact(hidden) - rough(hidden)).abs().max()
-    assert 1e-5 < difference < 0.1
-
-
-@pytest.mark.parametrize("name", ["tiny", "mini", "base"])
-def test_a_gated_part_has_as_many_parameters(name: str) -> None:
-    config = BertConfig.preset(name)
-    with torch.device("meta"):
-        ours, theirs = count(GatedFeedForward(config)), count(FeedForward(config))
-    assert 0.98 < ours / theirs < 1.01
-
-
-def test_a_gated_layer_differs_in_its_gate_alone(hidden, missing) -> None:
-    """With another feed-forward part in it, it is BERT's layer."""
-    ours, theirs = GatedLayer(CONFIG), EncoderLayer(CONFIG)
-    fill_with_large_weights(theirs)
-    ours.feedforward = FeedForward(CONFIG)
-    assert_same(Masked(ours), Masked(theirs), hidden, missing)
-
-
-@pytest.mark.parametrize("layer", [GatedLayer, PreNormLayer, FinalNorm])
+@pytest.mark.parametrize("layer", [PreNormLayer, FinalNorm])
 def test_shapes_and_what_may_be_seen(layer, hidden: Tensor, missing: Tensor) -> None:
     """What is hidden changes nothing in what is not."""
     network = Masked(layer(CONFIG)).eval()
@@ -152,33 +104,28 @@ def test_shapes_and_what_may_be_seen(layer, hidden: Tensor, missing: Tensor) -> 
 
 
 def test_dropout_is_off_in_evaluation_and_on_in_training(hidden: Tensor) -> None:
-    for kind in (GatedLayer, PreNormLayer):
-        layer = kind(tiny_config(dropout=0.5, attention_dropout=0.0))
-        assert not torch.equal(layer(hidden), layer(hidden))
-        layer.eval()
-        assert torch.equal(layer(hidden), layer(hidden))
+    layer = PreNormLayer(tiny_config(dropout=0.5, attention_dropout=0.0))
+    assert not torch.equal(layer(hidden), layer(hidden))
+    layer.eval()
+    assert torch.equal(layer(hidden), layer(hidden))
 
 
 def test_other_layers_in_a_model() -> None:
     """Their starting weights are BERT's, and every parameter learns."""
     config = tiny_config(initializer_range=0.05, dropout=0.0)
-    for kind, last, layers in (
-        (GatedLayer, None, 2),
-        (PreNormLayer, FinalNorm, 3),
-    ):
-        model = with_layers(config, kind, last)
-        assert isinstance(model, BertForMaskedLM)
-        encoder = model.bert.encoder
-        assert [type(layer) for layer in encoder.layers][:2] == [kind, kind]
-        assert len(encoder.layers) == layers
-        linear = [p for n, p in encoder.named_parameters() if p.dim() == 2]
-        spread = torch.cat([weight.flatten() for weight in linear]).std()
-        assert spread.item() == pytest.approx(0.05 * 0.88, rel=0.15)
-        assert not any(p.any() for n, p in encoder.named_parameters() if "bias" in n)
-        ids = torch.randint(5, 53, (2, 7))
-        mask = torch.ones_like(ids)
-        F.cross_entropy(model(ids, None, mask).flatten(0, 1), ids.flatten()).backward()
-        assert all(parameter.grad is not None for parameter in model.parameters())
+    model = with_layers(config, PreNormLayer, FinalNorm)
+    assert isinstance(model, BertForMaskedLM)
+    encoder = model.bert.encoder
+    kinds = [type(layer) for layer in encoder.layers]
+    assert kinds == [PreNormLayer, PreNormLayer, FinalNorm]
+    linear = [p for n, p in encoder.named_parameters() if p.dim() == 2]
+    spread = torch.cat([weight.flatten() for weight in linear]).std()
+    assert spread.item() == pytest.approx(0.05 * 0.88, rel=0.15)
+    assert not any(p.any() for n, p in encoder.named_parameters() if "bias" in n)
+    ids = torch.randint(5, 53, (2, 7))
+    mask = torch.ones_like(ids)
+    F.cross_entropy(model(ids, None, mask).flatten(0, 1), ids.flatten()).backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
 
 
 def test_the_last_norm_is_a_norm(hidden: Tensor) -> None:

@@ -207,7 +207,7 @@ def test_the_engines_optimisers_leave_the_rest_alone(optimiser: str, batch) -> N
     add_low_rank(model, rank=4)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     recipe = Recipe(steps=9, learning_rate=1e-2, optimiser=optimiser)
-    optimisers = make_optimisers(model, recipe, shard=False)
+    optimisers = make_optimisers(model, recipe)
     losses = []
     for _ in range(9):
         loss = F.cross_entropy(model(**batch), LABELS)

@@ -113,24 +113,6 @@ def test_compiled_without_a_break(batch: dict[str, Tensor]) -> None:
     assert (found - states_at(bert, SEVERAL, **batch)).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        ([[0]], r"columns is a list; give a tensor of places, `b m`"),
-        (FIRST.int(), r"columns has dtype torch.int32; .* columns.long\(\)"),
-        (FIRST == 0, r"columns has dtype torch.bool; .* mask.nonzero\(\)"),
-        (FIRST[:2], r"columns has shape \(2, 1\); expected \(3, m\)"),
-        (FIRST[:, 0], r"columns has shape \(3,\); expected \(3, m\)"),
-        (FIRST[:, :0], r"columns has shape \(3, 0\); .* at least one"),
-        (FIRST + 11, r"columns holds 11, but the rows have 11 places; use 0 to 10"),
-        (FIRST - 1, r"columns holds -1, but the rows have 11 places; use 0 to 10"),
-    ],
-)
-def test_columns_that_are_no_places(columns, message: str, batch) -> None:
-    with pytest.raises(ValueError, match=message):
-        states_at(Bert(tiny_config()), columns, **batch)
-
-
 def test_inputs_are_checked_as_ever(batch: dict[str, Tensor]) -> None:
     batch["input_ids"] = batch["input_ids"] + 60
     with pytest.raises(ValueError, match="there are 53 pieces in the vocabulary"):

@@ -8,11 +8,10 @@ from itertools import chain
 
 import pytest
 
-from bertcore.tasks import KINDS, facts
+from bertcore.tasks import KINDS
 from bertcore.tasks import sets as sets_module
-from bertcore.tasks.facts import ALL_FIELDS, FIELDS
-from bertcore.tasks.rows import Question, Row, Source, TaskSet, Text, normal
-from bertcore.tasks.sets import NAMED_TASKS, parts, repeated_questions, unique
+from bertcore.tasks.rows import Row, Source, TaskSet, Text, normal
+from bertcore.tasks.sets import NAMED_TASKS, parts, unique
 from bertcore.text import corpora
 from bertcore.text.corpora import introductions, is_held_out
 from tests.conftest import ROOT, sample
@@ -22,7 +21,7 @@ PINS = "".join(
     (ROOT / f"requirements-{name}.txt").read_text(encoding="utf8")
     for name in ("data", "corpora", "tasks")
 )
-STAND_IN = ("topics", "descriptions", "summaries", "sounds")
+STAND_IN = ("topics", "summaries", "sounds")
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +35,6 @@ def three(task: TaskSet) -> tuple[list, list, list]:
 
 def key(row: Row) -> str:
     """What may not be in two parts."""
-    if isinstance(row, Question):
-        return row.id.rsplit(", ", 2)[0]
     if isinstance(row, Source):
         return row.text
     return normal(row.text if isinstance(row, Text) else " ".join(row.words))
@@ -49,9 +46,8 @@ def test_rows_and_labels(name: str, sets: dict[str, TaskSet]) -> None:
     assert (task.name, task.kind) == (name, about.kind)
     assert task.kind in KINDS
     assert tuple(map(len, three(task))) == about.rows
-    assert about.pins[0].split("=")[0] in task.source
+    assert about.pin.split("=")[0] in task.source
     assert task.licence
-    assert ("templated" in task.source) == (name == "facts")
     for rows in three(task):
         assert KINDS[task.kind].sound_rows(rows, task.labels or None) == (rows, [])
     if task.kind == "classification":
@@ -66,12 +62,6 @@ def test_rows_and_labels(name: str, sets: dict[str, TaskSet]) -> None:
 @pytest.mark.parametrize("name", NAMED_TASKS)
 def test_no_text_is_in_two_parts(name: str, sets: dict[str, TaskSet]) -> None:
     groups = [{key(row) for row in rows} for rows in three(sets[name])]
-    if name == "descriptions":  # articles; two may have the same few words
-        groups = [{normal(row.pair) for row in rows} for rows in three(sets[name])]
-    if name == "similarity":
-        for group, rows in zip(groups, three(sets[name]), strict=True):
-            group.update(normal(row.pair) for row in rows)
-        assert [len(group) for group in groups] == [30, 8, 12]
     for first, second in ((0, 1), (0, 2), (1, 2)):
         assert not groups[first] & groups[second]
 
@@ -81,7 +71,7 @@ def test_the_table_in_the_readme(name: str) -> None:
     (row,) = (line for line in README.splitlines() if line.startswith(f"| {name} |"))
     about = NAMED_TASKS[name]
     assert "| {:,}, {:,}, {:,} |".format(*about.rows) in row
-    assert ", ".join(f"`{pin}`" for pin in about.pins) in row
+    assert f"`{about.pin}`" in row
     assert about.licence.split(":")[0] in row
     assert f"| {about.megabytes} MB |" in row
     assert f"\n{name}()\n" in README
@@ -91,7 +81,7 @@ def test_every_package_is_pinned_and_no_code_of_theirs_runs(
     sets: dict[str, TaskSet],
 ) -> None:
     for about in NAMED_TASKS.values():
-        assert all(f"{pin} \\\n" in PINS for pin in about.pins)
+        assert f"{about.pin} \\\n" in PINS
     assert not {about.module for about in NAMED_TASKS.values()} & set(sys.modules)
 
 
@@ -110,7 +100,7 @@ def test_checksums_in_the_readme() -> None:
 @pytest.mark.parametrize("name", [name for name in NAMED_TASKS if name not in STAND_IN])
 def test_a_package_that_is_missing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpora, "module_folder", lambda module: None)
-    pin = NAMED_TASKS[name].pins[0]
+    pin = NAMED_TASKS[name].pin
     with pytest.raises(FileNotFoundError, match=f"not installed; .*--no-deps {pin}$"):
         NAMED_TASKS[name].load()
 
@@ -150,18 +140,6 @@ def test_questions(sets: dict[str, TaskSet]) -> None:
     assert row in task.train + task.valid
     assert len({row.text for row in task.test}) == 500
     assert len(task.train + task.valid) == 5376 - 11
-    whole = sets_module.questions(official=False)
-    assert len({key(row) for rows in three(whole) for row in rows}) == 5376 + 500 - 11
-    assert whole.labels == task.labels
-
-
-def test_repeated_questions(sets: dict[str, TaskSet]) -> None:
-    rows = repeated_questions()
-    assert (len(rows), len(set(rows))) == (15_452, 5381)
-    assert {row.label for row in rows} == set(sets["questions"].labels)
-    # They are TREC's questions to train on, and hardly any of its test.
-    official = {key(row) for row in sets["questions"].test}
-    assert len(official & set(map(key, rows))) == 11
 
 
 def test_summaries(sets: dict[str, TaskSet]) -> None:
@@ -242,58 +220,6 @@ def test_entities(sets: dict[str, TaskSet]) -> None:
     assert sum(NAMED_TASKS["entities"].rows) == 2394 - 110
 
 
-def test_similarity(sets: dict[str, TaskSet]) -> None:
-    rows = [row for part in three(sets["similarity"]) for row in part]
-    assert all(0.2 <= row.label <= 1 for row in rows)
-    assert len(rows) == 1225 - 696
-    texts = {row.text for row in rows}
-    assert any(text.startswith("The national executive") for text in texts)
-    assert not any(re.search("[\x80-\x9f]", text) for text in texts)
-    again, other = sets_module.similarity(), sets_module.similarity(seed=1)
-    assert again == sets["similarity"]
-    assert other.test != again.test
-
-
-def test_facts(sets: dict[str, TaskSet]) -> None:
-    task = sets["facts"]
-    assert facts.facts() == task
-    assert facts.facts(seed=1, train=20, valid=5, test=5, long=2).train != task.train
-    for rows in three(task):
-        assert len({row.id for row in rows}) == len(rows)
-        assert 0.17 < sum(not row.answers for row in rows) / len(rows) < 0.24
-        for row in rows:
-            for answer in row.answers:
-                end = answer.start + len(answer.text)
-                assert row.context[answer.start : end] == answer.text
-                assert answer.text == answer.text.strip()
-            assert not re.search(r"</?\w+>|&\w+;|\{|\}", row.context + row.question)
-    words = [len(row.context.split()) for row in task.train + task.test[:500]]
-    assert 40 <= min(words) <= max(words) <= 150
-    assert all(len(row.context.split()) >= 600 for row in task.test[500:])
-
-
-def test_what_has_no_answer_is_not_in_the_context(sets: dict[str, TaskSet]) -> None:
-    countries = {country.name: country for country in facts.read_countries()}
-    fields = {field.name: field for field in FIELDS}
-    for row in sets["facts"].train + sets["facts"].test:
-        name, field, _ = row.id.rsplit(", ", 2)
-        value = countries[name].values[field]
-        assert row.question in {q.format(name) for q in fields[field].questions}
-        value = value[0].upper() + value[1:]
-        assert (value in row.context) == bool(row.answers), row.id
-
-
-def test_facts_are_asked_in_three_ways_or_more() -> None:
-    names = {field.name for field in ALL_FIELDS}
-    assert len(names) == len(ALL_FIELDS)
-    asked = [question for field in FIELDS for question in field.questions]
-    assert len(asked) == len(set(asked))
-    for field in ALL_FIELDS:
-        assert set(field.tells) <= names - {field.name}
-        assert all(question.count("{}") == 1 for question in field.questions)
-    assert all(len(field.questions) >= 3 for field in FIELDS)
-
-
 def test_parts_and_doubles() -> None:
     texts = [str(number) for number in range(1000)]
     split = parts(texts, str)
@@ -310,9 +236,9 @@ def test_importing_is_light() -> None:
     assert not output.split()
 
 
-@pytest.mark.parametrize("name", ["topics", "descriptions", "summaries"])
+@pytest.mark.parametrize("name", ["topics", "summaries"])
 def test_our_model_has_not_read_the_test(name: str, sets: dict[str, TaskSet]) -> None:
     """The test articles are held out from its pretraining by their titles."""
     held_out = {d.text for d in introductions().documents if is_held_out(d.title)}
-    texts = [getattr(row, "pair", None) or row.text for row in sets[name].test]
+    texts = [row.text for row in sets[name].test]
     assert len(texts) > 150 and held_out.issuperset(texts)

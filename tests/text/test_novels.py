@@ -12,9 +12,8 @@ from typing import ClassVar
 import pytest
 
 from bertcore.command.app import main
-from bertcore.text import novels as module
-from bertcore.text.corpora import is_held_out
-from bertcore.text.novels import novels, texts_digest
+from bertcore.text import corpora as module
+from bertcore.text.corpora import is_held_out, novels, novels_digest
 from bertcore.text.prepare import find_texts, open_prepared
 
 # Not by others; the last is held out by its name.
@@ -57,7 +56,7 @@ def server(checkout, tmp_path, monkeypatch) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as here:
         threading.Thread(target=here.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{here.server_address[1]}/novels.tar.gz"
-        monkeypatch.setattr(module, "ARCHIVE", address)
+        monkeypatch.setattr(module, "NOVELS_ARCHIVE", address)
         yield address
         here.shutdown()
 
@@ -66,7 +65,7 @@ def server(checkout, tmp_path, monkeypatch) -> Iterator[str]:
 def ours(tmp_path, monkeypatch) -> Path:
     """The cache, which is of the test alone; the digest is that of our texts."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(module, "DIGEST", texts_digest(TEXTS))
+    monkeypatch.setattr(module, "NOVELS_DIGEST", novels_digest(TEXTS))
     return tmp_path / "cache" / "bertcore"
 
 
@@ -88,7 +87,7 @@ def test_a_checkout_is_as_good(checkout: Path, server: str) -> None:
 
 def test_without_a_network(monkeypatch, ours: Path) -> None:
     for address in ("http://127.0.0.1:9/novels.tar.gz", "file:///none/novels.tar.gz"):
-        monkeypatch.setattr(module, "ARCHIVE", address)
+        monkeypatch.setattr(module, "NOVELS_ARCHIVE", address)
         with pytest.raises(FileNotFoundError) as error:
             novels()
         assert f"the novels cannot be fetched from {address} (" in str(error.value)
@@ -125,7 +124,7 @@ def test_other_texts_are_refused(checkout: Path, tmp_path, server, ours, monkeyp
         novels(other)
     with pytest.raises(FileNotFoundError, match="holds no novels, in files such as"):
         novels(tmp_path / "nowhere")
-    monkeypatch.setattr(module, "DIGEST", "0" * 64)
+    monkeypatch.setattr(module, "NOVELS_DIGEST", "0" * 64)
     with pytest.raises(ValueError, match=f"{message} .* not {'0' * 64}"):
         novels()
     assert not list(ours.iterdir())

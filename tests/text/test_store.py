@@ -16,7 +16,7 @@ from bertcore import Tokenizer
 from bertcore.text import prepare as prepare_module
 from bertcore.text.corpora import introductions
 from bertcore.text.prepare import prepare
-from bertcore.text.store import COUNTS, Store, tokenise, verify
+from bertcore.text.store import COUNTS, Store, read_store_manifest, tokenise
 from bertcore.text.vocabulary import SPECIAL
 from tests.conftest import ROOT
 
@@ -53,7 +53,7 @@ def test_another_process_opens_the_files_itself(tmp_path) -> None:
 def test_the_manifest_says_what_is_in_it(tmp_path) -> None:
     folder = tmp_path / "store"
     prepare(DOCUMENTS, TOKENIZER, folder, source="three", licence="CC0", workers=1)
-    manifest = verify(folder)
+    manifest = read_store_manifest(folder, digests=True)
     assert manifest["source"] == "three" and manifest["licence"] == "CC0"
     assert manifest["pieces"] == 9 and manifest["id_type"] == "<u2"
     assert set(manifest["counts"]) == set(COUNTS)
@@ -104,7 +104,7 @@ def test_all_cores_give_the_same_files(
     for workers in (1, 2, 3):
         folder = tmp_path / str(workers)
         prepare(iter(texts), real_tokenizer, folder, workers=workers)
-        digests.append(verify(folder))
+        digests.append(read_store_manifest(folder, digests=True))
     assert digests[0] == digests[1] == digests[2]
     assert content(Store.open(tmp_path / "2")) == content(
         Store.of(texts, real_tokenizer)
@@ -154,7 +154,7 @@ def test_a_flipped_bit_is_found_by_the_digest(folder: Path) -> None:
     content[9] ^= 1
     file.write_bytes(content)
     with pytest.raises(ValueError, match="sentences.bin has changed since it was"):
-        verify(folder)
+        read_store_manifest(folder, digests=True)
 
 
 def test_no_manifest_or_another_format(folder: Path, tmp_path) -> None:

@@ -29,6 +29,11 @@ def test_points_come_from_the_exercises() -> None:
         "in_words": {"10.2": 2},
     }
     assert max(map(len, source.splitlines())) <= 88
+    cells[-1].metadata["optional"] = True  # nobody has to do the last one
+    source = points_cell(new_notebook(cells=cells), "10-finetuning")
+    named = {each.arg: each.value for each in ast.parse(source).body[-1].value.keywords}
+    assert ast.literal_eval(named["optional"]) == {"10.9": 9}
+    assert "10.9" not in ast.literal_eval(named["coded"])
 
 
 PROSE = "**Time**: 45 minutes, and 58 for the exercises (12 points)."

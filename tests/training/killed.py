@@ -20,7 +20,7 @@ def pretraining(folder: str):
     from tests.training.small import recipe, run
 
     sizes = {"dropout": 0.1, "attention_dropout": 0.1}
-    changes = {"batch": 8, "optimiser": "muon", "ramp": 0.5}
+    changes = {"batch": 8, "optimiser": "muon"}
     return run(recipe(steps=STEPS, **changes), folder, sizes)
 
 

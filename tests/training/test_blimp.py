@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 
 from bertcore import BertForMaskedLM
-from bertcore.training.blimp import BlimpScores, MinimalPair, Share, judge, read_pairs
-from bertcore.training.scoring import score_texts
+from bertcore.training.scoring import (
+    BlimpScores,
+    MinimalPair,
+    Share,
+    judge,
+    read_pairs,
+    score_texts,
+)
 from tests.training import small
 
 # Paradigm -> its category in the files, and pairs of sentences.

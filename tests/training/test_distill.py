@@ -1,10 +1,6 @@
 """Distill: the losses, what a student begins as, and that it learns of a teacher."""
 
-import json
-import math
 from collections.abc import Callable
-from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,62 +9,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bertcore import Bert, BertForMaskedLM, BertForPreTraining, Tokenizer
-from bertcore.model.variants.families import FAMILIES
-from bertcore.tasks import KINDS
-from bertcore.tasks.rows import Source, TaskSet
-from bertcore.tasks.task import FeatureSettings
-from bertcore.text.vocabulary import SPECIAL
-from bertcore.text.wordpiece import reduced_vocabulary
+from bertcore import (
+    Bert,
+    BertForMaskedLM,
+    BertForPreTraining,
+    BertForSequenceClassification,
+)
 from bertcore.training.distillation import (
-    Distillation,
     LossWeights,
     MaskedLMDistillation,
-    TeacherOutput,
     hidden_state_loss,
     layer_numbers,
     make_student,
     soft_target_loss,
-    teacher_outputs,
     width_projection,
 )
-from bertcore.training.finetuning import FineTuning, task_model
 from bertcore.training.loop import TrainingState, train
 from bertcore.training.objectives import MaskedLMObjective
 from bertcore.training.optim import make_optimisers
-from bertcore.training.predictor import Predictor
 from bertcore.training.pretraining import make_batches
 from tests.training import small
 from tests.training.small import CPU, digest, weights
 from tests.training.test_finetune import (
-    LABELS,
-    PIECES,
-    TOKENIZER,
-    TUNING,
     config,
-    data,
     distance,
 )
 
-SHORT = TUNING.replace(epochs=1)
 WIDE = config(hidden_size=32, layers=3)  # the teacher
-
-
-@cache
-def teacher(kind: str = "classification") -> Predictor:
-    """One that has learnt a little; another width than the student's."""
-    return (
-        FineTuning(data(kind), WIDE, SHORT, settings=CPU, tokenizer=TOKENIZER)
-        .run()
-        .predictor
-    )
-
-
-def run(kind: str = "classification", *given: Any, **options: Any) -> Distillation:
-    """A run that has not begun: the teacher, if none is given, and a new student."""
-    options = {"settings": CPU, "tokenizer": TOKENIZER, "tuning": SHORT, **options}
-    rows, student = options.pop("data", data(kind)), options.pop("student", config())
-    return Distillation(rows, *(given or [teacher(kind)]), student, **options)
 
 
 # Losses ------------------------------------------------------------------------------
@@ -177,7 +144,7 @@ def test_a_mix_must_make_sense() -> None:
 
 
 @pytest.mark.parametrize(
-    "made", [Bert, BertForPreTraining, BertForMaskedLM, lambda c: teacher().model]
+    "made", [Bert, BertForPreTraining, BertForMaskedLM, BertForSequenceClassification]
 )
 def test_a_student_begins_with_layers_of_its_teacher(made: Any) -> None:
     one = made(WIDE).requires_grad_(False)
@@ -247,204 +214,6 @@ def test_a_teacher_has_layers() -> None:
         make_student(nn.Linear(1, 1), 1)
 
 
-def test_fewer_pieces() -> None:
-    pieces = [*SPECIAL, "un", "##a", "b", "good", "bad", "##s", "fine", "##d", "a"]
-    pieces += ["g", "##o"]
-    tokenizer = Tokenizer(pieces, max_word_characters=77)
-    smaller, ids = reduced_vocabulary(
-        tokenizer, ["a bad bad fine good", "fine bads"], 14
-    )
-    assert smaller.vocabulary == [pieces[n] for n in ids]
-    assert set(pieces) - set(smaller.vocabulary) == {"un", "good"}
-    assert smaller.max_word_characters == 77 and smaller.lowercase
-    assert smaller.tokenize("Good bads") == ["g", "##o", "##o", "##d", "bad", "##s"]
-
-
-@pytest.mark.parametrize("size", [4, 1000])
-def test_pieces_that_stay(size: int) -> None:
-    with pytest.raises(ValueError, match=f"size={size} of .* pieces, of which .* stay"):
-        reduced_vocabulary(TOKENIZER, ["a"], size)
-
-
-# Runs --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", [k for k in KINDS if KINDS[k].distilled])
-def test_a_student_learns(kind: str) -> None:
-    before = digest(teacher(kind).model), teacher(kind).model.training
-    made = run(kind, tuning=TUNING)
-    records = list(made.records())
-    first, last = records[0].losses, records[-1].losses
-    assert len(first) == 3 and made.losses[0] == first
-    assert all(b < a for a, b in zip(first, last, strict=True)), (first, last)
-    assert (digest(teacher(kind).model), teacher(kind).model.training) == before
-    assert all(p.grad is None for p in teacher(kind).model.parameters())
-    assert made.best.scores == made.score(made.data.valid)
-    learnt = {p for o in made.objective.parameters() for p in [o]}
-    assert learnt.isdisjoint(teacher(kind).model.parameters())
-    extra = learnt - set(made.model.parameters())
-    assert [tuple(p.shape) for p in extra] == [(32, 24)]  # the map, which is no part
-
-
-def test_the_losses_of_a_pass_by_hand() -> None:
-    """Hard, soft and state loss, each from the models' public forward pass."""
-    mix = LossWeights(hard=0.5, soft=2.0, states=3.0, temperature=4.0)
-    made = run(student=config(hidden_size=32), mix=mix)
-    work = made.batches[0]
-    made.objective.eval()
-    found = made.objective(**work.arguments)
-    rows = [made.data.train[n] for n in made.batches.numbers(0)]
-    student, other = made.model.eval(), teacher().model
-    both, states = [], []
-    for model in (student, other):
-        texts = [row.text for row in rows], [row.pair for row in rows]
-        singles = [
-            TOKENIZER.encode_pieces(text, pair, 32)
-            for text, pair in zip(*texts, strict=True)
-        ]
-        out, at = [], []
-        for pieces in singles:
-            ids = torch.tensor([[piece.id for piece in pieces]])
-            segments = torch.tensor([[piece.segment for piece in pieces]])
-            out.append(model(ids, segments))
-            at.append(model.bert(ids, segments)[:, 0])
-        both.append(torch.cat(out))
-        states.append(torch.cat(at))
-    names = LABELS["classification"]
-    targets = torch.tensor([names.index(row.label) for row in rows])
-    hard = 0.5 * F.cross_entropy(both[0], targets, reduction="sum")
-    soft = 2.0 * soft_target_loss(both[0], both[1], 4.0)
-    expected = torch.stack([hard, soft, 3.0 * hidden_state_loss(*states)])
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-    assert work.counts.tolist() == [16, 16, 16]
-
-
-def test_hard_alone_is_fine_tuning() -> None:
-    made = run(mix=LossWeights(hard=1.0, soft=0.0, states=0.0))
-    alone = FineTuning(data("classification"), config(), SHORT, settings=CPU,
-                       tokenizer=TOKENIZER)  # fmt: skip
-    made.run(), alone.run()
-    assert distance(weights(made.model), weights(alone.model)) < 1e-5
-    assert [losses[0] for losses in made.losses] == pytest.approx(alone.losses, 1e-4)
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_a_teacher_and_a_student_of_any_family(name: str) -> None:
-    family, sizes = FAMILIES[name], asdict(config(hidden_size=32))
-    wanted = ("vocab_size", "hidden_size", "layers", "heads", "feedforward_size")
-    other = family.config(**{key: sizes[key] for key in wanted}, max_positions=48)
-    rows = data("classification", train=32, valid=0)
-    model = task_model(rows.kind, other, rows.labels, seed=0)
-    one = Predictor(model, rows.kind, FeatureSettings(TOKENIZER, 32), rows.labels)
-    student = make_student(model, 1)
-    assert type(student) is type(model) and len(student.bert.encoder.layers) == 1
-    assert make_student(family.masked_lm(other), 1, range(9)).mlm_head.bias.shape == (
-        9,
-    )
-    for learner in (student, config()):
-        made = run(rows.kind, one, data=rows, student=learner).run()
-        assert all(map(math.isfinite, made.losses[-1]))
-
-
-def test_rows_without_labels() -> None:
-    """They count for the teacher's losses only, and each is read once an epoch."""
-    rows = data("classification")
-    rows = rows._replace(train=rows.train[:8])
-    more = [row._replace(label="never looked at") for row in data("regression").train]
-    made = run(data=rows, unlabelled=[*more, "a good old house"])
-    works = made.batches
-    assert made.recipe.steps == round((8 + len(more) + 1) / 16)
-    counts = sum(works[n].counts for n in range(len(works)))
-    assert counts.tolist()[1:] == [16 * len(works)] * 2 and 8 <= counts[0] < 16
-    given = works[0].arguments
-    assert (
-        len(given["targets"]) == given["labelled"].sum() < len(given["labelled"]) == 16
-    )
-    made.run()
-    assert made.card()["setting"]["unlabelled"] == len(more) + 1
-    with pytest.raises(ValueError, match="row 1 .*give"):
-        run(unlabelled=["a", 7])
-
-
-def test_a_run_does_not_depend_on_the_size_of_a_pass() -> None:
-    """Also where some passes hold more labels than others."""
-    rows = data("classification")
-    options = {"data": rows._replace(train=rows.train[:30]), "unlabelled": rows.test}
-    made = [
-        run(tuning=SHORT.replace(pass_size=size, clip=0.0), **options).run()
-        for size in (4, 16)
-    ]
-    assert distance(*(weights(each.model) for each in made)) < 1e-4
-    assert torch.allclose(*(torch.tensor(each.losses) for each in made), rtol=1e-4)
-
-
-def test_a_teacher_with_other_pieces() -> None:
-    """It reads words in its own way; sentences are cut elsewhere, words are not."""
-    for kind in ("classification", "tagging"):
-        some = [p for p in PIECES if p not in ("house", "stone", "york")]
-        other = Tokenizer([*some, "s", "##t", "##o", "##n", "##e"])
-        how = SHORT.replace(length=9 if kind == "tagging" else None)
-        apart = run(kind, tokenizer=other, tuning=how,
-                    student=config(vocab_size=len(other)))  # fmt: skip
-        assert all(map(torch.isfinite, map(torch.tensor, apart.run().losses[-1])))
-
-
-def test_lessons_can_be_used_again() -> None:
-    rows = data("classification")
-    lessons = teacher_outputs(teacher(), rows.train, rows)
-    assert lessons[0].scores.shape == (1, 3) and lessons[0].states.shape == (1, 32)
-    one, again = run("classification", lessons), run()
-    one.run(), again.run()
-    assert distance(weights(one.model), weights(again.model)) < 1e-5
-
-
-def test_a_folder_and_a_card(tmp_path: Path) -> None:
-    made = run(folder=tmp_path, mix=LossWeights(temperature=3.0)).run()
-    card = json.loads((tmp_path / "card.json").read_text(encoding="utf8"))
-    assert card["what"] == "Distillation into a BertForSequenceClassification"
-    assert card["setting"]["mix"]["temperature"] == 3.0
-    assert card["setting"]["teacher"] == "a BertForSequenceClassification"
-    again = Predictor.from_pretrained(tmp_path)
-    texts = [row for row in made.data.test if row.pair is None]
-    assert again.predict(texts) == made.predictor.predict(texts)
-
-
-def test_what_does_not_fit() -> None:
-    two = data("classification")
-    two = two._replace(labels=("is bad", "is good"), valid=[], test=[])
-    two = two._replace(train=[row for row in two.train if row.label in two.labels])
-    with pytest.raises(
-        ValueError, match="labels: .'is bad', 'is fine', 'is good'.*giv"
-    ):
-        run(data=two)
-    with pytest.raises(ValueError, match="row 0: 3 scores of the teacher for 2 labels"):
-        run(
-            "classification",
-            [TeacherOutput(torch.zeros(1, 3))] * len(two.train),
-            data=two,
-            mix=LossWeights(states=0),
-        )
-    with pytest.raises(ValueError, match="teacher's kind: 'regression'"):
-        run("classification", teacher("regression"))
-    with pytest.raises(ValueError, match="no states; leave them out with states=0"):
-        run("classification", [TeacherOutput(torch.zeros(1, 3))] * 96)
-    with pytest.raises(ValueError, match="something of 5 rows, but there are 96"):
-        run("classification", [TeacherOutput(torch.zeros(1, 3))] * 5)
-    source = TaskSet("t", "writing", (), [Source("a", "b")], [], [], "", "")
-    with pytest.raises(ValueError, match="no distillation for writing; there is class"):
-        run(data=source)
-
-
-def test_a_teacher_must_read_the_same_words() -> None:
-    rows = data("tagging")
-    lessons = teacher_outputs(teacher("tagging"), rows.train, rows)
-    lessons[3] = type(lessons[3])(*(part[:-1] for part in lessons[3]))
-    with pytest.raises(
-        ValueError, match="row 3: the teacher answers at 3 places, and the student at"
-    ):
-        run("tagging", lessons)
-
-
 # Pretraining -------------------------------------------------------------------------
 
 
@@ -460,7 +229,7 @@ def test_masked_pieces_are_learnt_from_a_teacher(kind: Any) -> None:
     before = digest(other)
     made, recipe = objective(other), small.recipe(steps=12, pairs=False, pass_size=16)
     works = make_batches(made, small.tokenizer(), small.store(), recipe)
-    optimisers = make_optimisers(made, recipe, shard=False)
+    optimisers = make_optimisers(made, recipe)
     records = list(train(made, works, optimisers, recipe, CPU, TrainingState()))
     losses = [record.losses[0] for record in records]
     assert len(losses) == 12 and losses[-1] < losses[0]

@@ -1,7 +1,6 @@
 """Two processes: what one learns, to rounding; each goes on where the other ended."""
 
 import json
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from bertcore.training.checkpoint import newest_checkpoint
 from bertcore.training.devices import World, join
 from bertcore.training.engine import CHECKPOINTS
 from tests.processes import run_two
-from tests.training.shared import PLANS, RAMP, kept
+from tests.training.shared import PLANS, kept
 from tests.training.small import after, distance, run
 
 each_plan = pytest.mark.parametrize("name", PLANS)
@@ -23,7 +22,7 @@ CLOSE = 1e-5
 def single(tmp_path_factory) -> Path:
     """The same runs by this process alone: whole, and three updates of six."""
     folder = tmp_path_factory.mktemp("single")
-    for name, (how, _) in PLANS.items():
+    for name, how in PLANS.items():
         after(kept(how, folder / f"{name}-whole"), 9)
         after(kept(how, folder / f"{name}-half"), 3)
     return folder
@@ -56,8 +55,7 @@ def last(folder: Path) -> dict[str, torch.Tensor]:
 
 @each_plan
 def test_losses_and_weights_are_those_of_one_process(single, double, seen, name):
-    how, _ = PLANS[name]
-    records = after(run(how), 9)
+    records = after(run(PLANS[name]), 9)
     mine = seen[0][f"{name}-whole"]
     for losses, record in zip(mine["losses"], records, strict=True):
         assert losses == pytest.approx(record.losses, rel=CLOSE)
@@ -65,13 +63,6 @@ def test_losses_and_weights_are_those_of_one_process(single, double, seen, name)
     assert distance(last(double / f"{name}-whole"), last(single / f"{name}-whole")) < (
         CLOSE
     )
-
-
-def test_with_a_growing_batch_each_pass_is_read_once(seen) -> None:
-    """Two processes cannot share one pass, so there are two, or four."""
-    works, passes = run(RAMP).batches, [2, 2, 2, 2, 2, 4]
-    tokens = [works[number].tokens for number in range(sum(passes))]
-    assert seen[0]["ramp"] == [sum(tokens[:end]) for end in accumulate(passes)]
 
 
 @each_plan
@@ -82,7 +73,7 @@ def test_both_processes_see_the_same(seen, name: str) -> None:
 
 @each_plan
 def test_one_goes_on_with_what_two_began(single, double, name: str) -> None:
-    how, _ = PLANS[name]
+    how = PLANS[name]
     resumed = run(how, double / f"{name}-half")
     assert resumed.progress.step == 3
     assert [record.step for record in after(resumed, 9)] == [4, 5, 6]

@@ -11,7 +11,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from bertcore import BertConfig, BertForMaskedLM
-from bertcore.model.bert import Bert
 from bertcore.model.counts import Costs
 from bertcore.model.encoder_decoder import EncoderDecoder
 from bertcore.model.variants.families import (
@@ -28,10 +27,10 @@ from bertcore.tasks.rows import Answer, Question, Source, TaskSet, Text, Words
 from bertcore.text.batch import TrainingBatch
 from bertcore.text.dataloader import Batches
 from bertcore.training.checkpoint import check_identity
-from bertcore.training.distillation import Distillation, MaskedLMDistillation
+from bertcore.training.distillation import MaskedLMDistillation
 from bertcore.training.evaluate import HeldOut
 from bertcore.training.export import export
-from bertcore.training.finetuning import FineTuning, headed, task_model
+from bertcore.training.finetuning import FineTuning, task_model
 from bertcore.training.loop import seed_for
 from bertcore.training.objectives import (
     BoundaryObjective,
@@ -259,7 +258,9 @@ def test_a_body_from_a_folder_gets_a_new_head(name: str, tmp_path: Path) -> None
     body.save_pretrained(tmp_path)
     tokenizer().save_pretrained(tmp_path)
     learner = FineTuning(task("classification"), tmp_path, Tuning(length=30))
-    model = headed("classification", body, ("a", "b"), seed=0)
+    with torch.random.fork_rng(devices=[]):
+        seed_for(0, 0)
+        model = KINDS["classification"].over(body, ("a", "b"))
     assert type(model) is type(learner.model)
     batch = tokenizer()(["Anna has a dog.", "It snows."])
     torch.testing.assert_close(learner.model.bert(**batch), body(**batch))
@@ -333,8 +334,6 @@ def test_models_that_do_something_else_are_refused() -> None:
         task_model("classification", other, ("a", "b"), 0)
     with pytest.raises(ValueError, match="BertForMaskedLM cannot do 'answers'; give a"):
         task_model("answers", BertForMaskedLM(config()), (), 0)
-    with pytest.raises(ValueError, match="writing takes no head"):
-        headed("writing", Bert(config()), (), 0)
 
 
 # Operations --------------------------------------------------------------------------
@@ -407,12 +406,6 @@ def test_operations_of_distillation_are_those_that_pytorch_counts() -> None:
     objective = MaskedLMDistillation(student, teacher)
     batch = sample_batch(objective, texts=3, size=21, masked=4)
     check_costs(objective, pretraining_costs(objective), batch)
-    given = {"settings": CPU, "tokenizer": tokenizer()}
-    learner = FineTuning(task("tagging"), config(), **given).predictor
-    run = Distillation(task("tagging"), learner, config(layers=1), **given)
-    check_costs(
-        run.objective, run.batches.costs(run.objective), run.batches.holding([0])
-    )
 
 
 def check_task(kind: str, weights: BertConfig | Pretrained, tuning: Tuning) -> float:

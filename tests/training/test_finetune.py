@@ -23,7 +23,7 @@ from bertcore.tasks.tagging import TaggedWords
 from bertcore.tasks.task import FeatureSettings, batches
 from bertcore.tasks.writing import WrittenTarget
 from bertcore.text.vocabulary import SPECIAL
-from bertcore.training.finetuning import FineTuning, finetune, task_model
+from bertcore.training.finetuning import FineTuning, task_model
 from bertcore.training.predictor import Predictor
 from bertcore.training.recipe import Tuning
 from tests.conftest import Table
@@ -175,14 +175,14 @@ class Runs(dict[str, FineTuning]):
 
     def __missing__(self, kind: str) -> FineTuning:
         how = TUNING.replace(epochs=EPOCHS[kind], learning_rate=1e-2, warmup=0.1)
-        self[kind] = finetune(
+        self[kind] = FineTuning(
             data(kind, 160),
             config(),
             how,
             settings=CPU,
             tokenizer=TOKENIZER,
             folder=self.folder / kind,
-        )
+        ).run()
         return self[kind]
 
 

@@ -10,7 +10,6 @@ import torch
 from bertcore.tasks.rows import TaskSet, Text
 from bertcore.tasks.task import FeatureSettings
 from bertcore.training.checkpoint import check_identity
-from bertcore.training.distillation import Distillation
 from bertcore.training.finetuning import FineTuning, task_model
 from bertcore.training.predictor import Predictor
 from bertcore.training.recipe import Tuning
@@ -21,7 +20,6 @@ from tests.training.test_finetune import (
     TOKENIZER,
     config,
     data,
-    predictor,
     run,
 )
 
@@ -141,16 +139,6 @@ def test_faults_say_what_to_do(tmp_path: Path) -> None:
     about.write_text(about.read_text().replace('"mean"', '"sum"'))
     with pytest.raises(ValueError, match="windows='sum'; give mean or max, or leave"):
         Predictor.from_pretrained(tmp_path)
-
-
-@pytest.mark.parametrize("side", ["teacher", "student"])
-def test_distillation_reads_no_windows(side: str) -> None:
-    teacher = predictor("classification")
-    pool = {side: "max"}
-    teacher.reading = teacher.reading._replace(windows=pool.get("teacher"))
-    how = Tuning(windows=pool.get("student"))
-    with pytest.raises(ValueError, match="windows='max': student and teacher are comp"):
-        Distillation(data("classification"), teacher, config(), how)
 
 
 def test_a_run_of_before_goes_on(tmp_path: Path) -> None:

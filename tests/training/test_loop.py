@@ -81,7 +81,7 @@ def cut(how: Recipe) -> tuple[list[Record], list[dict[str, Tensor]]]:
     """Records of six updates, and the weights after each."""
     network, progress = model(how), TrainingState()
     objective = pretraining_objective(network)
-    optimisers = make_optimisers(objective, how, shard=False)
+    optimisers = make_optimisers(objective, how)
     records = train(objective, Parts(how), optimisers, how, CPU, progress)
     made = [(record, weights(network)) for record in records]
     return [record for record, _ in made], [after for _, after in made]
@@ -110,7 +110,7 @@ def gradients(how: Recipe) -> dict[str, Tensor]:
     """Those of the first update."""
     network, seen = model(how), {}
     objective = pretraining_objective(network)
-    optimisers = make_optimisers(objective, how, shard=False)
+    optimisers = make_optimisers(objective, how)
 
     def look(*_: object) -> None:
         seen.update({n: p.grad.clone() for n, p in network.named_parameters()})
@@ -257,15 +257,6 @@ def test_a_schedule_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [record.progress for record in records][-2:] == [4 / 4.5, 1]
 
 
-def test_the_batch_grows() -> None:
-    """From one pass to all in the first half of the run; each pass is read once."""
-    here = run(recipe(steps=8, ramp=0.5))
-    passes = []
-    for _ in here.records():
-        passes.append(here.progress.batches - sum(passes))
-    assert passes == [1, 1, 2, 3, 4, 4, 4, 4]
-
-
 # The same, whoever makes the batches --------------------------------------------------
 
 
@@ -273,7 +264,7 @@ def test_the_batch_grows() -> None:
 def test_workers_change_no_bit() -> None:
     found = []
     for workers in (0, 2):
-        how = recipe(steps=4, ramp=0.5)
+        how = recipe(steps=4)
         here = run(how, sizes=DROPOUT, settings=replace(CPU, workers=workers))
         after(here, 9)
         found.append(digest(here.model))

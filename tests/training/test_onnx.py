@@ -22,8 +22,8 @@ from bertcore.tasks import plain
 from bertcore.tasks.loading import first_rows
 from bertcore.tasks.sets import questions
 from bertcore.text.batch import padded
+from bertcore.training.export import export_onnx
 from bertcore.training.finetuning import FineTuning
-from bertcore.training.onnx import export_onnx
 from bertcore.training.predictor import Predictor
 from bertcore.training.recipe import Tuning
 from tests.conftest import ROOT, fill_with_large_weights

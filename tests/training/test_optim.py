@@ -80,7 +80,7 @@ class Gradients:
 def trained(model: nn.Module, how: Recipe) -> Iterator[Record]:
     """The engine's updates with these gradients."""
     objective, how = Given(model), how.replace(batch=1, pass_size=None)
-    optimisers = make_optimisers(objective, how, shard=False)
+    optimisers = make_optimisers(objective, how)
     parts = objective, Gradients(model), optimisers
     return train(*parts, how, CPU, TrainingState())
 
@@ -321,7 +321,7 @@ def test_muons_momentum_is_nesterovs() -> None:
 def test_muon_has_the_matrices_of_the_layers_and_adamw_the_rest() -> None:
     model = BertForPreTraining(tiny_config())
     how = recipe(optimiser="muon", matrix_rate=0.3, learning_rate=0.7)
-    muon, adamw = make_optimisers(model, how, shard=False).parts
+    muon, adamw = make_optimisers(model, how).parts
     names = {parameter: name for name, parameter in model.named_parameters()}
     found = [
         {names[p] for group in part.param_groups for p in group["params"]}
@@ -338,10 +338,6 @@ def test_refusals() -> None:
     vector = nn.Parameter(torch.zeros(3))
     with pytest.raises(ValueError, match=r"Muon for a parameter of shape \(3,\); give"):
         Muon([nn.Parameter(torch.zeros(3, 3)), vector])
-    with pytest.raises(ValueError, match='optimiser="muon" cannot be sharded; take'):
-        make_optimisers(
-            BertForMaskedLM(tiny_config()), recipe(optimiser="muon"), shard=True
-        )
     for optimiser in (ReleasedAdamW([vector]), Muon([nn.Parameter(torch.ones(2, 2))])):
         with pytest.raises(ValueError, match="no closure is called here"):
             optimiser.step(lambda: 0.0)
@@ -349,7 +345,7 @@ def test_refusals() -> None:
 
 def test_a_parameter_without_gradient_stays(model) -> None:
     for optimiser in ("released", "adamw", "muon"):
-        optimisers = make_optimisers(model, recipe(optimiser=optimiser), shard=False)
+        optimisers = make_optimisers(model, recipe(optimiser=optimiser))
         before = digest(model)
         for each, _ in optimisers.parts:
             each.step()

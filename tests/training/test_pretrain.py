@@ -224,7 +224,6 @@ def test_other_layers_train_and_go_on(tmp_path) -> None:
         ({"steps": 5, "length": -3}, "length=-3 must be more than 0"),
         ({"steps": 5, "learning_rate": 0.0}, "learning_rate=0.0 must be more than 0"),
         ({"steps": 5, "warmup": 1.01}, "warmup=1.01 is a share; give 0 to 1"),
-        ({"steps": 5, "ramp": -0.1}, "ramp=-0.1 is a share; give 0 to 1"),
         ({"steps": 5, "mask_rate": 15}, "mask_rate=15 is a share; give 0 to 1"),
         (
             {"steps": 5, "schedule": "cosine"},

@@ -1,4 +1,4 @@
-"""Fine-tuning and distillation go on where they stopped, to the bit."""
+"""Fine-tuning goes on where it stopped, to the bit."""
 
 import json
 from collections.abc import Callable
@@ -11,56 +11,37 @@ import torch
 
 from bertcore.tasks import KINDS
 from bertcore.training.checkpoint import checkpoints
-from bertcore.training.distillation import (
-    Distillation,
-    LossWeights,
-    teacher_outputs,
-)
 from bertcore.training.engine import CHECKPOINTS
-from bertcore.training.finetuning import FineTuning, TaskRun
+from bertcore.training.finetuning import FineTuning
 from bertcore.training.predictor import Predictor
 from tests.training.small import CPU, digest
-from tests.training.test_distill import teacher
 from tests.training.test_finetune import TOKENIZER, TUNING, config, data, scripted
 
 DROPOUT = config(dropout=0.1, attention_dropout=0.1)
 HOW = TUNING.replace(epochs=3, looks=2, learning_rate=1e-2)  # 18 updates, 6 looks
 
 
-def tuned(folder: Path | None = None, kind: str = "tagging", **given: Any) -> TaskRun:
+def tuned(
+    folder: Path | None = None, kind: str = "tagging", **given: Any
+) -> FineTuning:
     how = given.pop("tuning", HOW)
     rows, weights = given.pop("data", data(kind)), given.pop("weights", DROPOUT)
     options = {"settings": CPU, "tokenizer": TOKENIZER, "save_every": 0.0, **given}
     return FineTuning(rows, weights, how, folder, **options)
 
 
-def distilled(folder: Path | None = None, **given: Any) -> TaskRun:
-    rows = data("classification")
-    options = {"settings": CPU, "tokenizer": TOKENIZER, "save_every": 0.0, **given}
-    options = {"teacher": teacher(), "mix": LossWeights(), **options}
-    return Distillation(
-        rows,
-        student=DROPOUT,
-        tuning=HOW,
-        unlabelled=rows.test,
-        folder=folder,
-        **options,
-    )
-
-
-WAYS: dict[str, Callable[..., TaskRun]] = {
+WAYS: dict[str, Callable[..., FineTuning]] = {
     **{kind: lambda folder=None, k=kind: tuned(folder, k) for kind in KINDS},
     "rank": lambda folder=None: tuned(folder, tuning=HOW.replace(rank=2)),
     "frozen": lambda folder=None: tuned(folder, tuning=HOW.replace(frozen=True)),
-    "distillation": distilled,
 }
 
 
-def outcome(run: TaskRun) -> tuple[Any, ...]:
+def outcome(run: FineTuning) -> tuple[Any, ...]:
     return digest(run.model), run.losses, [at.scores for at in run.evaluations]
 
 
-def stopped(run: TaskRun, updates: int) -> TaskRun:
+def stopped(run: FineTuning, updates: int) -> FineTuning:
     """Left after so many updates of this session."""
     for _ in islice(run.records(), updates):
         pass
@@ -89,7 +70,7 @@ def test_it_goes_on_to_the_bit(way: str, tmp_path: Path) -> None:
     assert make(tmp_path).progress.step == 0, "it has ended, so it begins anew"
 
 
-@pytest.mark.parametrize("way", ["tagging", "distillation"])
+@pytest.mark.parametrize("way", ["tagging", "writing"])
 def test_the_same_object_goes_on(way: str) -> None:
     """Between two of its updates its model has the best weights."""
     whole, here = WAYS[way]().run(), WAYS[way]()
@@ -144,14 +125,3 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     stopped(tuned(out, weights=folders[0]), 2)
     with pytest.raises(ValueError, match="its weights is .*; start from the weights"):
         tuned(out, weights=folders[1])
-
-
-def test_another_teacher_is_refused(tmp_path: Path) -> None:
-    stopped(distilled(tmp_path), 2)
-    with pytest.raises(ValueError, match="mix is {'hard': 1.0}.*{'hard': 2.0}; give"):
-        distilled(tmp_path, mix=LossWeights(hard=2.0))
-    rows = data("classification")
-    said = teacher_outputs(teacher(), [*rows.train, *rows.test], rows)
-    with pytest.raises(ValueError, match="its teacher is .*; give the teacher that"):
-        distilled(tmp_path, teacher=said)
-    distilled(tmp_path).run()

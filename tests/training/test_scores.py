@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertcore.tasks import KINDS, score
-from bertcore.tasks.baselines import bag_of_words, copied, majority, sentences
+from bertcore.tasks.baselines import bag_of_words, majority, sentences
 from bertcore.tasks.multilabel import LabelledText
 from bertcore.tasks.rows import Answer, Question, Source, TaskSet, Text, Words
 from bertcore.tasks.tagging import TaggedWords
@@ -472,12 +472,3 @@ def test_the_nearest_text() -> None:
     assert bag_of_words(given, rows) == ["1", "2", "3", "2"] * 60
     far = Source("the " * 150 + "walked " * 900)  # only its beginning is read
     assert bag_of_words(given, [far]) == ["3"]
-
-
-def test_what_is_copied() -> None:
-    """As many words as a target has on average."""
-    given = data("writing")._replace(train=wanted("a b", "a b c d"))
-    rows = [Source("one two  three four five"), Source("one")]
-    assert copied(given, rows) == ["one two three", "one"]
-    with pytest.raises(ValueError, match="tiny is a set for tagging, where nothing is"):
-        copied(data("tagging"), rows)

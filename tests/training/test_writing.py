@@ -22,7 +22,7 @@ from bertcore.tasks.task import Feature, FeatureSettings
 from bertcore.tasks.writing import WritingObjective, WrittenTarget
 from bertcore.text.batch import IGNORE_INDEX, padded
 from bertcore.text.vocabulary import SPECIAL
-from bertcore.training.finetuning import FineTuning, finetune, task_model
+from bertcore.training.finetuning import FineTuning, task_model
 from bertcore.training.predictor import Predictor
 from bertcore.training.recipe import Tuning
 from tests.conftest import fill_with_large_weights, tiny_config
@@ -239,7 +239,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> FineTuning:
     """Words, to be written backwards."""
     folder = tmp_path_factory.mktemp("trained")
     options = {"settings": CPU, "tokenizer": TOKENIZER, "folder": folder}
-    return finetune(data(), config(), TUNING, **options)
+    return FineTuning(data(), config(), TUNING, **options).run()
 
 
 def test_it_learns_to_write_backwards(trained: FineTuning) -> None:

@@ -147,35 +147,17 @@ class ElectraPair(nn.Module):
 
     config_class = ElectraConfig
 
-    def __init__(
-        self, config: ElectraConfig, generator: ElectraConfig | None = None
-    ) -> None:
-        """
-        Args:
-            config: of the discriminator.
-            generator: its config. Default: a quarter of the discriminator's width,
-                heads and feed-forward size.
-
-        Raises:
-            ValueError: if the tables cannot be shared.
-        """
+    def __init__(self, config: ElectraConfig) -> None:
+        """`config` is the discriminator's; the generator is a quarter as wide."""
         super().__init__()
-        if generator is None:
-            width = config.hidden_size // 4
-            most = max(1, config.heads // 4)
-            generator = config.replace(
-                hidden_size=width,
-                # The most heads, up to a quarter, into which the width can be divided.
-                heads=next(n for n in range(most, 0, -1) if width % n == 0),
-                feedforward_size=config.feedforward_size // 4,
-            )
-        for field in ("vocab_size", "embedding_size", "max_positions", "segments"):
-            size, shared = getattr(generator, field), getattr(config, field)
-            if size != shared:
-                raise ValueError(
-                    f"generator {field}={size} and discriminator {field}={shared}; "
-                    "they share their tables, so give both the same"
-                )
+        width = config.hidden_size // 4
+        most = max(1, config.heads // 4)
+        generator = config.replace(
+            hidden_size=width,
+            # The most heads, up to a quarter, into which the width can be divided.
+            heads=next(n for n in range(most, 0, -1) if width % n == 0),
+            feedforward_size=config.feedforward_size // 4,
+        )
         self.config = config
         self.generator = ElectraForMaskedLM(generator)
         self.discriminator = ElectraForPreTraining(config)

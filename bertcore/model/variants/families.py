@@ -54,11 +54,7 @@ class Family(NamedTuple):
 
 
 def family_with(config: BertConfig) -> Family:
-    """The family whose models are built from a config of this class.
-
-    Raises:
-        ValueError: if there is none.
-    """
+    """The family whose models are built from a config of this class, or ValueError."""
     for family in FAMILIES.values():
         if type(config) is family.config:
             return family
@@ -166,11 +162,7 @@ FAMILIES = {
 
 
 def family_of(published: dict[str, Any]) -> Family:
-    """The family that a `config.json` names; a file that names none is BERT's.
-
-    Raises:
-        ValueError: if it is none of ours.
-    """
+    """The family that a `config.json` names, or ValueError; without a name, BERT."""
     name = published.get("model_type", "bert")
     known = {
         other: family

@@ -188,46 +188,6 @@ class SpanReader(Headed):
         return self.config.replace(num_labels=2, label_names=None).to_dict()
 
 
-class GatedFeedForward(nn.Module):
-    """Up-projection twice, one as a gate for the other, down-projection (GEGLU).
-
-    Shazeer 2020. The inner width is two thirds, so there are as many parameters.
-    """
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
-        inner = config.feedforward_size * 2 // 3 // 8 * 8
-        self.widen = nn.Linear(config.hidden_size, inner)
-        self.gate = nn.Linear(config.hidden_size, inner)
-        self.narrow = nn.Linear(inner, config.hidden_size)
-        self.gelu = config.gelu
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """`b s w` to `b s w`."""
-        gate = F.gelu(self.gate(hidden), approximate=self.gelu)
-        return self.narrow(gate * self.widen(hidden))
-
-
-class GatedLayer(nn.Module):
-    """BERT's layer with a gated feed-forward part."""
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
-        width, eps = config.hidden_size, config.layer_norm_eps
-        self.attention = Attention(config)
-        self.attention_norm = nn.LayerNorm(width, eps=eps)
-        self.feedforward = GatedFeedForward(config)
-        self.feedforward_norm = nn.LayerNorm(width, eps=eps)
-        self.dropout = nn.Dropout(config.dropout)
-
-    def forward(self, hidden: Tensor, allowed: Tensor | None = None) -> Tensor:
-        """States in, states out, `b s w`."""
-        attended = self.dropout(self.attention(hidden, allowed))
-        hidden = self.attention_norm(hidden + attended)
-        changed = self.dropout(self.feedforward(hidden))
-        return self.feedforward_norm(hidden + changed)
-
-
 class PreNormLayer(nn.Module):
     """Pre-LN: x + F(LayerNorm(x)), so that the sum itself is never normalised.
 

