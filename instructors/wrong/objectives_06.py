@@ -1,251 +1,542 @@
-"""Chapter 6: plausible wrong solutions. The checks must reject each of them."""
+"""Chapter 6: plausible wrong solutions. The cases of any seed reject each of them."""
 
 WRONG = {
-    "how_many": [
-        # cut off instead of rounded
-        """
-def how_many(tokens, limit):
-    return min(limit, max(1, int(0.15 * tokens)))
-""",
-        # special tokens are not counted
-        """
-def how_many(tokens, limit):
-    return min(limit, max(1, round(0.15 * (tokens - 2))))
-""",
-        # none at all in a short text
-        """
-def how_many(tokens, limit):
-    return min(limit, round(0.15 * tokens))
-""",
-        # half is rounded up
-        """
-def how_many(tokens, limit):
-    return min(limit, max(1, math.floor(0.15 * tokens + 0.5)))
-""",
-    ],
-    "unigram_line": [
-        # nothing is added: a piece that was never seen is impossible
-        """
-def unigram_line(train, held_out, vocab_size):
-    counts = torch.bincount(train, minlength=vocab_size).float()
-    return -(counts / counts.sum()).log()[held_out].mean().item()
-""",
-        # 1 is added only to what was seen
-        """
-def unigram_line(train, held_out, vocab_size):
-    counts = torch.bincount(train, minlength=vocab_size).float()
-    counts[counts > 0] += 1
-    return -(counts.clamp(min=1) / counts.sum()).log()[held_out].mean().item()
-""",
-        # the entropy of the training text
-        """
-def unigram_line(train, held_out, vocab_size):
-    share = (torch.bincount(train, minlength=vocab_size) + 1.0)
-    share = share / share.sum()
-    return -(share * share.log()).sum().item()
-""",
+    "pair_line": [
         # in bits
         """
-def unigram_line(train, held_out, vocab_size):
-    counts = torch.bincount(train, minlength=vocab_size) + 1.0
-    return -(counts / counts.sum()).log2()[held_out].mean().item()
+def pair_line(labels):
+    random = sum(labels) / len(labels)
+    return float(sum(-p * np.log2(p) for p in (random, 1 - random) if p > 0))
 """,
-        # divided by the number of tokens without the ones that were added
+        # always ln 2, whatever the share
         """
-def unigram_line(train, held_out, vocab_size):
-    counts = torch.bincount(train, minlength=vocab_size) + 1.0
-    return -(counts / len(train)).log()[held_out].mean().item()
+def pair_line(labels):
+    return float(np.log(2))
 """,
-    ],
-    "test_losses": [
+        # the term of the random ones alone
         """
-def test_losses(losses):
-    x, y = torch.zeros(2, 3, 5), torch.full((2, 3), 1)
-    pieces, pairs = losses(x, y, torch.zeros(2, 2), torch.tensor([0, 1]))
-    assert abs(pieces - math.log(5)) < 1e-4 and abs(pairs - math.log(2)) < 1e-4
+def pair_line(labels):
+    random = sum(labels) / len(labels)
+    return float(sum(-p * np.log(p) for p in (random,) if p > 0))
 """,
-        # every place is asked: what is forgotten does not show
+        # a share of 0 does harm: the result is no number
         """
-def test_losses(losses):
-    torch.manual_seed(0)
-    x, y = torch.randn(2, 3, 5), torch.tensor([[1, 2, 3], [4, 1, 2]])
-    p, q = torch.randn(4, 2), torch.tensor([0, 1, 0, 1])
-    pieces, pairs = losses(x, y, p, q)
-    assert torch.isclose(pieces, F.cross_entropy(x.flatten(0, 1), y.flatten()))
-    assert torch.isclose(pairs, F.cross_entropy(p, q))
+def pair_line(labels):
+    random = sum(labels) / len(labels)
+    return float(sum(-p * np.log(p) for p in (random, 1 - random)))
 """,
-        # the same number of places in each text
+        # the loss of the commoner label
         """
-def test_losses(losses):
-    torch.manual_seed(0)
-    x, y = torch.randn(2, 3, 5), torch.tensor([[1, -100, 0], [-100, 1, 2]])
-    p, q = torch.randn(4, 2), torch.tensor([0, 1, 0, 1])
-    pieces, pairs = losses(x, y, p, q)
-    assert torch.isclose(pieces, F.cross_entropy(x.flatten(0, 1), y.flatten()))
-    assert torch.isclose(pairs, F.cross_entropy(p, q))
+def pair_line(labels):
+    random = sum(labels) / len(labels)
+    return float(-np.log(max(random, 1 - random)))
 """,
-        # only the pieces
+        # the share of wrong answers of a model that says the commoner label
         """
-def test_losses(losses):
-    torch.manual_seed(0)
-    x, y = torch.randn(2, 3, 5), torch.tensor([[1, -100, 0], [-100, -100, 2]])
-    pieces, _ = losses(x, y, torch.zeros(2, 2), torch.tensor([0, 1]))
-    assert torch.isclose(pieces, F.cross_entropy(x.flatten(0, 1), y.flatten()))
+def pair_line(labels):
+    random = sum(labels) / len(labels)
+    return min(random, 1 - random)
 """,
+        # summed over the pairs
         """
-def test_losses(losses):
-    raise AssertionError("wrong")
+def pair_line(labels):
+    random = sum(labels) / len(labels)
+    n = len(labels)
+    return n * float(sum(-p * np.log(p) for p in (random, 1 - random) if p > 0))
+""",
+        # the probability is not what happens: both labels weigh the same
+        """
+def pair_line(labels):
+    random = sum(labels) / len(labels)
+    return float(sum(-np.log(p) / 2 for p in (random, 1 - random) if p > 0))
 """,
     ],
-    "test_pairs": [
-        # labels are counted, and not looked at
+    "bias_alone": [
+        # far too few updates
         """
-def test_pairs(make):
-    labels = [label for *_, label in make(made(30, 10, 60), Random(0))]
-    assert 0.4 < sum(labels) / len(labels) < 0.7
+def bias_alone(labels, vocab_size):
+    bias = torch.zeros(vocab_size, requires_grad=True)
+    optimiser = torch.optim.Adam([bias], lr=0.1)
+    for _ in range(20):
+        loss = F.cross_entropy(bias.expand(len(labels), -1), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return bias.detach()
 """,
-        # random ones are not looked at
+        # plain SGD at a usual learning rate, which is far too low here
         """
-def test_pairs(make):
-    pairs = make(made(30, 10, 60), Random(0))
-    for first, second, label in pairs:
-        assert len(first) + len(second) <= 125 and len(first) and len(second)
-        if label == 0:
-            assert first.start // 300 == second.start // 300
-            assert 0 <= second.start - first.stop <= 40
-    assert 0.4 < sum(label for *_, label in pairs) / len(pairs) < 0.7
+def bias_alone(labels, vocab_size):
+    bias = torch.zeros(vocab_size, requires_grad=True)
+    optimiser = torch.optim.SGD([bias], lr=0.1)
+    for _ in range(400):
+        loss = F.cross_entropy(bias.expand(len(labels), -1), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return bias.detach()
 """,
-        # the meaning of the label is turned round
+        # a learning rate as for a whole model
         """
-def test_pairs(make):
-    for first, second, label in make(made(30, 10, 60), Random(0)):
-        assert (first.start // 300 == second.start // 300) == (label == 1)
+def bias_alone(labels, vocab_size):
+    bias = torch.zeros(vocab_size, requires_grad=True)
+    optimiser = torch.optim.Adam([bias], lr=1e-3)
+    for _ in range(400):
+        loss = F.cross_entropy(bias.expand(len(labels), -1), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return bias.detach()
 """,
-        # lengths are not looked at
+        # the gradient is followed upwards
         """
-def test_pairs(make):
-    pairs = make(made(30, 10, 60), Random(0))
-    for first, second, label in pairs:
-        same = first.start // 300 == second.start // 300
-        assert same == (label == 0)
-    assert 0.4 < sum(label for *_, label in pairs) / len(pairs) < 0.7
+def bias_alone(labels, vocab_size):
+    bias = torch.zeros(vocab_size, requires_grad=True)
+    optimiser = torch.optim.Adam([bias], lr=0.1)
+    for _ in range(400):
+        loss = F.cross_entropy(bias.expand(len(labels), -1), labels)
+        optimiser.zero_grad()
+        (-loss).backward()
+        optimiser.step()
+    return bias.detach()
 """,
+        # the bias is made a probability before the loss, which does it again
         """
-def test_pairs(make):
-    raise AssertionError("wrong")
+def bias_alone(labels, vocab_size):
+    bias = torch.zeros(vocab_size, requires_grad=True)
+    optimiser = torch.optim.Adam([bias], lr=0.1)
+    for _ in range(400):
+        loss = F.cross_entropy(bias.softmax(dim=0).expand(len(labels), -1), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return bias.detach()
 """,
-        # partners are not looked at
+        # no step is taken
         """
-def test_pairs(make):
-    pairs = make(made(30, 10, 60), Random(0))
-    for first, second, label in pairs:
-        assert 0 < len(first) and 0 < len(second)
-        assert len(first) + len(second) <= 125
-        same = first.start // 300 == second.start // 300
-        assert same == (label == 0)
-        if same:
-            full = len(first) + len(second) == 125
-            assert 0 <= second.start - first.stop <= (40 if full else 0)
-    assert 0.4 < sum(label for *_, label in pairs) / len(pairs) < 0.7
+def bias_alone(labels, vocab_size):
+    bias = torch.zeros(vocab_size, requires_grad=True)
+    optimiser = torch.optim.Adam([bias], lr=0.1)
+    for _ in range(400):
+        loss = F.cross_entropy(bias.expand(len(labels), -1), labels)
+        optimiser.zero_grad()
+        loss.backward()
+    return bias.detach()
+""",
+        # every piece counts once, however often it comes
+        """
+def bias_alone(labels, vocab_size):
+    bias = torch.zeros(vocab_size, requires_grad=True)
+    optimiser = torch.optim.Adam([bias], lr=0.1)
+    for _ in range(400):
+        loss = F.cross_entropy(bias.expand(len(labels.unique()), -1), labels.unique())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return bias.detach()
+""",
+        # strong weight decay pulls the bias back to 0
+        """
+def bias_alone(labels, vocab_size):
+    bias = torch.zeros(vocab_size, requires_grad=True)
+    optimiser = torch.optim.AdamW([bias], lr=0.1, weight_decay=1.0)
+    for _ in range(400):
+        loss = F.cross_entropy(bias.expand(len(labels), -1), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return bias.detach()
+""",
+        # the optimiser begins anew with each update, so every step has the same length
+        """
+def bias_alone(labels, vocab_size):
+    bias = torch.zeros(vocab_size, requires_grad=True)
+    for _ in range(400):
+        optimiser = torch.optim.Adam([bias], lr=0.1)
+        loss = F.cross_entropy(bias.expand(len(labels), -1), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return bias.detach()
+""",
+        # counted and not trained: what was never seen is minus infinity
+        """
+def bias_alone(labels, vocab_size):
+    return (labels.bincount(minlength=vocab_size) / len(labels)).log()
+""",
+        # probabilities, and not the bias
+        """
+def bias_alone(labels, vocab_size):
+    bias = torch.zeros(vocab_size, requires_grad=True)
+    optimiser = torch.optim.Adam([bias], lr=0.1)
+    for _ in range(400):
+        loss = F.cross_entropy(bias.expand(len(labels), -1), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return bias.softmax(dim=0).detach()
+""",
+        # with its gradient
+        """
+def bias_alone(labels, vocab_size):
+    bias = torch.zeros(vocab_size, requires_grad=True)
+    optimiser = torch.optim.Adam([bias], lr=0.1)
+    for _ in range(400):
+        loss = F.cross_entropy(bias.expand(len(labels), -1), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return bias
+""",
+        # piece 0 is taken for padding
+        """
+def bias_alone(labels, vocab_size):
+    bias = torch.zeros(vocab_size, requires_grad=True)
+    optimiser = torch.optim.Adam([bias], lr=0.1)
+    for _ in range(400):
+        loss = F.cross_entropy(bias.expand(len(labels), -1), labels, ignore_index=0)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return bias.detach()
 """,
     ],
-    "test_masks": [
-        # labels and places, no rates
+    "MyMasker": [
+        # special tokens may be chosen
         """
-def test_masks(mask):
-    ids = before[:100]
-    seen_ids, labels = mask(ids, np.random.default_rng(0))
-    asked = labels != -100
-    assert torch.equal(labels[asked], ids[asked])
-    assert torch.equal(seen_ids[~asked], ids[~asked])
-    assert not (asked & (ids < 999)).any()
+class MyMasker:
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def batch(self, input_ids, rng):
+        own = self.tokenizer
+        hidden, labels = input_ids.clone(), torch.full_like(input_ids, -100)
+        fixed = torch.tensor([own.pad_id])
+        for row, ids in enumerate(input_ids):
+            free = (~torch.isin(ids, fixed)).nonzero()[:, 0].numpy()
+            count = max(1, round(0.15 * int((ids != own.pad_id).sum())))
+            for place in rng.choice(free, count, replace=False):
+                labels[row, place], draw = ids[place], rng.random()
+                if draw < 0.8:
+                    hidden[row, place] = own.mask_id
+                elif draw < 0.9:
+                    hidden[row, place] = int(rng.integers(len(own)))
+        return hidden, labels
 """,
-        # too few texts and a wide tolerance
+        # 15 % of the free pieces only
         """
-def test_masks(mask):
-    ids = before[:50]
-    seen_ids, labels = mask(ids, np.random.default_rng(0))
-    asked = labels != -100
-    special = torch.tensor([tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id])
-    assert not torch.isin(ids[asked], special).any()
-    assert torch.equal(labels[asked], ids[asked])
-    assert abs((seen_ids[asked] == tokenizer.mask_id).float().mean() - 0.8) < 0.05
+class MyMasker:
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def batch(self, input_ids, rng):
+        own = self.tokenizer
+        hidden, labels = input_ids.clone(), torch.full_like(input_ids, -100)
+        fixed = torch.tensor([own.cls_id, own.sep_id, own.pad_id])
+        for row, ids in enumerate(input_ids):
+            free = (~torch.isin(ids, fixed)).nonzero()[:, 0].numpy()
+            count = max(1, round(0.15 * len(free)))
+            for place in rng.choice(free, count, replace=False):
+                labels[row, place], draw = ids[place], rng.random()
+                if draw < 0.8:
+                    hidden[row, place] = own.mask_id
+                elif draw < 0.9:
+                    hidden[row, place] = int(rng.integers(len(own)))
+        return hidden, labels
 """,
-        # the mean number, not the number in each text
+        # 15 % of the row, padding included
         """
-def test_masks(mask):
-    ids = before
-    seen_ids, labels = mask(ids, np.random.default_rng(0))
-    asked = labels != -100
-    special = torch.tensor([tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id])
-    assert not torch.isin(ids[asked], special).any()
-    assert torch.equal(labels[asked], ids[asked])
-    assert torch.equal(seen_ids[~asked], ids[~asked])
-    assert 0.145 < asked.sum() / (ids != tokenizer.pad_id).sum() < 0.152
-    masked, stays = seen_ids[asked] == tokenizer.mask_id, seen_ids[asked] == ids[asked]
-    for kind, share in ((masked, 0.8), (stays, 0.1), (~masked & ~stays, 0.1)):
-        assert abs(kind.float().mean() - share) < 0.005
+class MyMasker:
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def batch(self, input_ids, rng):
+        own = self.tokenizer
+        hidden, labels = input_ids.clone(), torch.full_like(input_ids, -100)
+        fixed = torch.tensor([own.cls_id, own.sep_id, own.pad_id])
+        for row, ids in enumerate(input_ids):
+            free = (~torch.isin(ids, fixed)).nonzero()[:, 0].numpy()
+            count = max(1, round(0.15 * len(ids)))
+            for place in rng.choice(free, count, replace=False):
+                labels[row, place], draw = ids[place], rng.random()
+                if draw < 0.8:
+                    hidden[row, place] = own.mask_id
+                elif draw < 0.9:
+                    hidden[row, place] = int(rng.integers(len(own)))
+        return hidden, labels
 """,
-        # 15 % of the free places: rejects the released way
+        # padding may be chosen
         """
-def test_masks(mask):
-    ids = before
-    _, labels = mask(ids, np.random.default_rng(0))
-    for row, asked in zip(ids, labels != -100, strict=True):
-        assert asked.sum() == round(0.15 * ((row > 999).sum().item()))
+class MyMasker:
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def batch(self, input_ids, rng):
+        own = self.tokenizer
+        hidden, labels = input_ids.clone(), torch.full_like(input_ids, -100)
+        fixed = torch.tensor([own.cls_id, own.sep_id])
+        for row, ids in enumerate(input_ids):
+            free = (~torch.isin(ids, fixed)).nonzero()[:, 0].numpy()
+            count = max(1, round(0.15 * int((ids != own.pad_id).sum())))
+            for place in rng.choice(free, count, replace=False):
+                labels[row, place], draw = ids[place], rng.random()
+                if draw < 0.8:
+                    hidden[row, place] = own.mask_id
+                elif draw < 0.9:
+                    hidden[row, place] = int(rng.integers(len(own)))
+        return hidden, labels
 """,
+        # the same place twice: drawn with putting back
         """
-def test_masks(mask):
-    raise AssertionError("wrong")
+class MyMasker:
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def batch(self, input_ids, rng):
+        own = self.tokenizer
+        hidden, labels = input_ids.clone(), torch.full_like(input_ids, -100)
+        fixed = torch.tensor([own.cls_id, own.sep_id, own.pad_id])
+        for row, ids in enumerate(input_ids):
+            free = (~torch.isin(ids, fixed)).nonzero()[:, 0].numpy()
+            count = max(1, round(0.15 * int((ids != own.pad_id).sum())))
+            for place in rng.choice(free, count, replace=True):
+                labels[row, place], draw = ids[place], rng.random()
+                if draw < 0.8:
+                    hidden[row, place] = own.mask_id
+                elif draw < 0.9:
+                    hidden[row, place] = int(rng.integers(len(own)))
+        return hidden, labels
 """,
-    ],
-    "choose": [
-        # a threshold: ties give too many
+        # the labels are what the model sees
         """
-def choose(free, wanted, generator):
-    keys = torch.rand(free.shape, generator=generator).masked_fill(~free, 2.0)
-    place = (wanted[:, None] - 1).clamp(0, free.shape[1] - 1)
-    last = keys.sort(dim=1).values.gather(1, place)
-    return free & (keys <= last) & (wanted[:, None] > 0)
+class MyMasker:
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def batch(self, input_ids, rng):
+        own = self.tokenizer
+        hidden, labels = input_ids.clone(), torch.full_like(input_ids, -100)
+        fixed = torch.tensor([own.cls_id, own.sep_id, own.pad_id])
+        for row, ids in enumerate(input_ids):
+            free = (~torch.isin(ids, fixed)).nonzero()[:, 0].numpy()
+            count = max(1, round(0.15 * int((ids != own.pad_id).sum())))
+            for place in rng.choice(free, count, replace=False):
+                labels[row, place], draw = ids[place], rng.random()
+                if draw < 0.8:
+                    hidden[row, place] = own.mask_id
+                elif draw < 0.9:
+                    hidden[row, place] = int(rng.integers(len(own)))
+        labels = torch.where(labels == -100, labels, hidden)
+        return hidden, labels
 """,
-        # whole numbers as keys: the same threshold, more ties
+        # labels everywhere
         """
-def choose(free, wanted, generator):
-    keys = torch.randint(0, 2**20, free.shape, generator=generator)
-    keys = keys.masked_fill(~free, 2**20)
-    place = (wanted[:, None] - 1).clamp(0, free.shape[1] - 1)
-    last = keys.sort(dim=1).values.gather(1, place)
-    return free & (keys <= last) & (wanted[:, None] > 0)
+class MyMasker:
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def batch(self, input_ids, rng):
+        own = self.tokenizer
+        hidden, labels = input_ids.clone(), torch.full_like(input_ids, -100)
+        fixed = torch.tensor([own.cls_id, own.sep_id, own.pad_id])
+        for row, ids in enumerate(input_ids):
+            free = (~torch.isin(ids, fixed)).nonzero()[:, 0].numpy()
+            count = max(1, round(0.15 * int((ids != own.pad_id).sum())))
+            for place in rng.choice(free, count, replace=False):
+                labels[row, place], draw = ids[place], rng.random()
+                if draw < 0.8:
+                    hidden[row, place] = own.mask_id
+                elif draw < 0.9:
+                    hidden[row, place] = int(rng.integers(len(own)))
+        return hidden, input_ids.clone()
 """,
-        # a coin for each
+        # always [MASK]
         """
-def choose(free, wanted, generator):
-    share = wanted / free.sum(dim=1).clamp(min=1)
-    return free & (torch.rand(free.shape, generator=generator) < share[:, None])
+class MyMasker:
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def batch(self, input_ids, rng):
+        own = self.tokenizer
+        hidden, labels = input_ids.clone(), torch.full_like(input_ids, -100)
+        fixed = torch.tensor([own.cls_id, own.sep_id, own.pad_id])
+        for row, ids in enumerate(input_ids):
+            free = (~torch.isin(ids, fixed)).nonzero()[:, 0].numpy()
+            count = max(1, round(0.15 * int((ids != own.pad_id).sum())))
+            for place in rng.choice(free, count, replace=False):
+                labels[row, place], draw = ids[place], rng.random()
+                if draw < 1.0:
+                    hidden[row, place] = own.mask_id
+                elif draw < 0.9:
+                    hidden[row, place] = int(rng.integers(len(own)))
+        return hidden, labels
 """,
-        # the first ones
+        # nothing stays: the rest is random
         """
-def choose(free, wanted, generator):
-    return free & (free.cumsum(dim=1) <= wanted[:, None])
+class MyMasker:
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def batch(self, input_ids, rng):
+        own = self.tokenizer
+        hidden, labels = input_ids.clone(), torch.full_like(input_ids, -100)
+        fixed = torch.tensor([own.cls_id, own.sep_id, own.pad_id])
+        for row, ids in enumerate(input_ids):
+            free = (~torch.isin(ids, fixed)).nonzero()[:, 0].numpy()
+            count = max(1, round(0.15 * int((ids != own.pad_id).sum())))
+            for place in rng.choice(free, count, replace=False):
+                labels[row, place], draw = ids[place], rng.random()
+                if draw < 0.8:
+                    hidden[row, place] = own.mask_id
+                else:
+                    hidden[row, place] = int(rng.integers(len(own)))
+        return hidden, labels
 """,
-        # one order for all rows
+        # two draws: a tenth of the rest, and not half of it
         """
-def choose(free, wanted, generator):
-    keys = torch.rand(free.shape[1], generator=generator).expand(free.shape)
-    keys = keys.masked_fill(~free, 2.0)
-    return free & (keys.argsort(dim=1).argsort(dim=1) < wanted[:, None])
+class MyMasker:
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def batch(self, input_ids, rng):
+        own = self.tokenizer
+        hidden, labels = input_ids.clone(), torch.full_like(input_ids, -100)
+        fixed = torch.tensor([own.cls_id, own.sep_id, own.pad_id])
+        for row, ids in enumerate(input_ids):
+            free = (~torch.isin(ids, fixed)).nonzero()[:, 0].numpy()
+            count = max(1, round(0.15 * int((ids != own.pad_id).sum())))
+            for place in rng.choice(free, count, replace=False):
+                labels[row, place], draw = ids[place], rng.random()
+                if draw < 0.8:
+                    hidden[row, place] = own.mask_id
+                elif rng.random() < 0.1:
+                    hidden[row, place] = int(rng.integers(len(own)))
+        return hidden, labels
 """,
-        # sorted once: places are taken for ranks
+        # the given ids are written into
         """
-def choose(free, wanted, generator):
-    keys = torch.rand(free.shape, generator=generator).masked_fill(~free, 2.0)
-    return free & (keys.argsort(dim=1) < wanted[:, None])
+class MyMasker:
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def batch(self, input_ids, rng):
+        own = self.tokenizer
+        hidden, labels = input_ids, torch.full_like(input_ids, -100)
+        fixed = torch.tensor([own.cls_id, own.sep_id, own.pad_id])
+        for row, ids in enumerate(input_ids):
+            free = (~torch.isin(ids, fixed)).nonzero()[:, 0].numpy()
+            count = max(1, round(0.15 * int((ids != own.pad_id).sum())))
+            for place in rng.choice(free, count, replace=False):
+                labels[row, place], draw = int(ids[place]), rng.random()
+                if draw < 0.8:
+                    hidden[row, place] = own.mask_id
+                elif draw < 0.9:
+                    hidden[row, place] = int(rng.integers(len(own)))
+        return hidden, labels
 """,
-        # what is not free takes a place
+        # a coin for each piece
         """
-def choose(free, wanted, generator):
-    keys = torch.rand(free.shape, generator=generator)
-    return free & (keys.argsort(dim=1).argsort(dim=1) < wanted[:, None])
+class MyMasker:
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def batch(self, input_ids, rng):
+        own = self.tokenizer
+        hidden, labels = input_ids.clone(), torch.full_like(input_ids, -100)
+        fixed = torch.tensor([own.cls_id, own.sep_id, own.pad_id])
+        for row, ids in enumerate(input_ids):
+            free = (~torch.isin(ids, fixed)).nonzero()[:, 0].numpy()
+            for place in free[rng.random(len(free)) < 0.15]:
+                labels[row, place], draw = ids[place], rng.random()
+                if draw < 0.8:
+                    hidden[row, place] = own.mask_id
+                elif draw < 0.9:
+                    hidden[row, place] = int(rng.integers(len(own)))
+        return hidden, labels
+""",
+        # always the first pieces
+        """
+class MyMasker:
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def batch(self, input_ids, rng):
+        own = self.tokenizer
+        hidden, labels = input_ids.clone(), torch.full_like(input_ids, -100)
+        fixed = torch.tensor([own.cls_id, own.sep_id, own.pad_id])
+        for row, ids in enumerate(input_ids):
+            free = (~torch.isin(ids, fixed)).nonzero()[:, 0].numpy()
+            count = max(1, round(0.15 * int((ids != own.pad_id).sum())))
+            for place in free[:count]:
+                labels[row, place], draw = ids[place], rng.random()
+                if draw < 0.8:
+                    hidden[row, place] = own.mask_id
+                elif draw < 0.9:
+                    hidden[row, place] = int(rng.integers(len(own)))
+        return hidden, labels
+""",
+        # rounded down
+        """
+class MyMasker:
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def batch(self, input_ids, rng):
+        own = self.tokenizer
+        hidden, labels = input_ids.clone(), torch.full_like(input_ids, -100)
+        fixed = torch.tensor([own.cls_id, own.sep_id, own.pad_id])
+        for row, ids in enumerate(input_ids):
+            free = (~torch.isin(ids, fixed)).nonzero()[:, 0].numpy()
+            count = max(1, int(0.15 * int((ids != own.pad_id).sum())))
+            for place in rng.choice(free, count, replace=False):
+                labels[row, place], draw = ids[place], rng.random()
+                if draw < 0.8:
+                    hidden[row, place] = own.mask_id
+                elif draw < 0.9:
+                    hidden[row, place] = int(rng.integers(len(own)))
+        return hidden, labels
+""",
+        # seeded by itself: the same masks in every epoch
+        """
+class MyMasker:
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def batch(self, input_ids, rng):
+        own, rng = self.tokenizer, np.random.default_rng(0)
+        hidden, labels = input_ids.clone(), torch.full_like(input_ids, -100)
+        fixed = torch.tensor([own.cls_id, own.sep_id, own.pad_id])
+        for row, ids in enumerate(input_ids):
+            free = (~torch.isin(ids, fixed)).nonzero()[:, 0].numpy()
+            count = max(1, round(0.15 * int((ids != own.pad_id).sum())))
+            for place in rng.choice(free, count, replace=False):
+                labels[row, place], draw = ids[place], rng.random()
+                if draw < 0.8:
+                    hidden[row, place] = own.mask_id
+                elif draw < 0.9:
+                    hidden[row, place] = int(rng.integers(len(own)))
+        return hidden, labels
+""",
+        # a random piece is one of the same text
+        """
+class MyMasker:
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def batch(self, input_ids, rng):
+        own = self.tokenizer
+        hidden, labels = input_ids.clone(), torch.full_like(input_ids, -100)
+        fixed = torch.tensor([own.cls_id, own.sep_id, own.pad_id])
+        for row, ids in enumerate(input_ids):
+            free = (~torch.isin(ids, fixed)).nonzero()[:, 0].numpy()
+            count = max(1, round(0.15 * int((ids != own.pad_id).sum())))
+            for place in rng.choice(free, count, replace=False):
+                labels[row, place], draw = ids[place], rng.random()
+                if draw < 0.8:
+                    hidden[row, place] = own.mask_id
+                elif draw < 0.9:
+                    hidden[row, place] = ids[rng.choice(free)]
+        return hidden, labels
 """,
     ],
 }
