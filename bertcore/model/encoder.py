@@ -30,7 +30,7 @@ class EncoderLayer(nn.Module):
     ) -> Tensor:
         """States in, states out: `b s w` to `b s w`.
 
-        `source`: the states that are looked at, `b k w`. Default: `hidden` itself.
+        `source`: the states that are attended to, `b k w`. Default: `hidden` itself.
         """
         attended = self.dropout(self.attention(hidden, allowed, source))  # b s w
         hidden = self.attention_norm(hidden + attended)  # b s w

@@ -7,7 +7,7 @@ from bertcore.model.config import BertConfig
 
 
 class FeedForward(nn.Module):
-    """Widen, bend with GELU, narrow; no position sees another.
+    """Up-projection, GELU, down-projection; no position sees another.
 
     google-research/bert modeling.py, `transformer_model`, "intermediate" and "output".
     """

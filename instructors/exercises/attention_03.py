@@ -28,9 +28,10 @@ def attend_cases(seed, given):
         allowed[..., 0, :] = False  # a query that may use no key
         allowed[..., 1, :] = True
         cases.append((query, key, random(*lead, 5, 16), allowed))
-    low, high = random(1, 9) - 90, torch.full((5, 9), 90.0, dtype=torch.float64)
     some = torch.tensor([[True, True, False, False, True]])
-    cases.append((low, high, random(5, 9), some))  # scores of about -24,000
+    for size in (10, 1e6):  # scores of about -100, and of -10,000,000
+        low, high = -size * (random(1, 9).abs() + 1), random(5, 9).abs() + 1
+        cases.append((low, high, random(5, 9), some))
     query, key, value = random(2, 4), random(3, 4), random(3, 4)
     return [*cases, (query, key, value, torch.ones(2, 3, dtype=torch.bool))]
 
@@ -47,7 +48,7 @@ def head_cases(seed, given):
     for width, heads in ((16, 1), (24, 3), (32, 8)):
         torch.manual_seed(seed)
         config = given["BertConfig"](hidden_size=width, heads=heads)
-        attention = given["SelfAttention"](config).eval()
+        attention = given["bertcore"].model.attention.Attention(config).eval()
         for parameter in attention.parameters():
             nn.init.normal_(parameter, std=0.5)
         allowed = (torch.rand(2, 1, 5, 5) > 0.4) | torch.eye(5).bool()
@@ -75,9 +76,17 @@ class Off(nn.Module):
         found = self.inner[0](hidden, allowed)
         if self.change == "noise":  # another device
             return found + 1e-6
+        if self.change == "value detached":
+            held = {"value.weight": self.value.weight.detach()}
+            return torch.func.functional_call(self.inner[0], held, (hidden, allowed))
         if self.change == "one token":
             found = found.clone()
             found[1, 2, -1] += 0.01
+        if self.change == "first text":
+            found = found.clone()
+            found[0, 1, 0] += 0.01
+        if self.change == "texts mixed":
+            found = found + 0.01 * (hidden - hidden.mean(dim=0, keepdim=True))
         if self.change == "last token":
             found = torch.cat([found[:, :-1], 0 * found[:, -1:]], dim=1)
         return found
@@ -87,19 +96,16 @@ def attention_cases(seed, given):
     """Right ones, faults of the chapter and others, at several sizes."""
     listed = ("none", "division", "mask", "softmax", "view", "created", "first")
     frozen = ("query", "key", "value", "output")
-    changes = ("noise", "one token", "last token")
+    changes = ("noise", "value detached", "one token", "first text", "last token")
+    changes += ("texts mixed",)
     cases = []
     for width, heads in ((16, 2), (32, 4)):
-        config = given["BertConfig"](hidden_size=width, heads=heads)
-        for name in (*listed, *frozen, *changes, "chapter's"):
+        for name in (*listed, *frozen, *changes):
             torch.manual_seed(seed)
-            kind = given["SelfAttention" if name == "chapter's" else "Faulty"]
-            module = kind(config).eval()
-            if name in listed:
-                module.fault = name
-            if name in frozen:
-                getattr(module, name).requires_grad_(False)
+            module = given["Faulty"](width, "none" if name in changes else name).eval()
             cases.append((Off(module, name) if name in changes else module, width))
+        config = given["BertConfig"](hidden_size=width, heads=heads)
+        cases.append((given["SelfAttention"](config).eval(), width))
     return cases
 
 

@@ -1,6 +1,7 @@
 """Chapter 3b: how its exercises are graded."""
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from instructors.grading import Exercise
 
@@ -33,25 +34,63 @@ def heads_with_habits(seed, given):
         for query in range(1, max(1, -offset)):  # places below 0 count from the end
             weights[(layer + 1) % 3, (head + 3) % 5, query, query + offset] += 0.9
         cases.append((weights, offset))
+    return [*cases, *heads_with_one_large_weight(generator)]
+
+
+def heads_with_one_large_weight(generator):
+    """The head to find owes its mean to one query, whose key is a first or last one."""
+    cases = []
+    for offset in (-3, -2, -1, 0, 1, 2, 3):
+        weights = torch.rand(3, 5, 9, 9, generator=generator).softmax(dim=-1)
+        layer, head = (int(torch.randint(n, (), generator=generator)) for n in (3, 5))
+        queries = range(max(1, -offset), min(7, 8 - offset) + 1)
+        edge = queries[-1] if offset > 0 else queries[0]
+        weights[layer, head, edge, edge + offset] += 1.2  # more than the rivals' sums
+        for query in queries:
+            if query != edge:
+                weights[(layer + 1) % 3, (head + 2) % 5, query, query + offset] += 0.13
+                weights[(layer + 2) % 3, :, query, query + offset] += 0.1
+        cases.append((weights, offset))
     return cases
 
 
 def blocks_of_keys(seed, given):
     """Blocks of many lengths; large, very negative and growing scores."""
     generator = torch.Generator().manual_seed(seed)
+
+    def random(*shape):  # in double precision, because huge scores lose digits
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
     cases = []
-    for length, stretch in ((1, 1), (3, 1), (7, 40), (64, 200)):
-        query = stretch * torch.randn(5, 16, generator=generator)
-        key = torch.randn(50, 16, generator=generator).sort(dim=0).values
-        value = torch.randn(50, 16, generator=generator)
+    for length, stretch in ((1, 1), (3, 1), (7, 40), (64, 2000)):
+        query, value = stretch * random(5, 16), random(50, 16)
+        key = random(50, 16).sort(dim=0).values
         for keys in (key, key.flip(0)):
             cases.append((query, keys, value, length))
         cases.append((-query.abs() - 1, 9 * key.abs() + 9, value, length))
     return cases
 
 
+class Largest(TorchDispatchMode):
+    """Notes how many numbers the largest tensor has that is made meanwhile."""
+
+    def __init__(self):
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        for each in found if isinstance(found, tuple | list) else (found,):
+            if isinstance(each, torch.Tensor):
+                self.numbers = max(self.numbers, each.numel())
+        return found
+
+
 def fed_block_by_block(solution, query, key, value, length):
-    """No block is there any more when the next one is asked for."""
+    """The result, and whether what is kept stays small.
+
+    No block is there any more when the next one is asked for.
+    """
 
     def blocks():
         for k, v in zip(key.split(length), value.split(length), strict=True):
@@ -59,11 +98,14 @@ def fed_block_by_block(solution, query, key, value, length):
             yield k, v
             k.zero_(), v.zero_()
 
-    return solution(query, blocks())
+    room = 2 * max(query.numel(), min(length, len(key)) * max(query.shape))
+    with Largest() as watch:
+        found = solution(query, blocks())
+    return found, watch.numbers <= room
 
 
 EXERCISES = {
     "looked_at": Exercise(rows_of_shares),
     "find_head": Exercise(heads_with_habits),
-    "attend_in_blocks": Exercise(blocks_of_keys, fed_block_by_block, tolerance=1e-4),
+    "attend_in_blocks": Exercise(blocks_of_keys, fed_block_by_block, tolerance=1e-6),
 }

@@ -7,19 +7,20 @@ from instructors.grading import Exercise, accepts
 
 
 def norm_cases(seed, given):
-    """States that a norm takes for the same, and others that are only near to it."""
+    """States that a norm takes for the same, and others that clearly are not."""
     generator = torch.Generator().manual_seed(seed)
     cases = []
-    for width in (2, 3, 384):
+    for width in (3, 5, 384):
         state = torch.randn(width, generator=generator, dtype=torch.float64)
         shift, stretch = (1 + 9 * torch.rand(2, generator=generator)).tolist()
         nudge = torch.zeros(width, dtype=torch.float64)
-        nudge[0] = 0.01
+        nudge[0] = 1e-4
         others = (state, state + shift, stretch * state, stretch * state - shift)
-        others += (1e-3 * state, state + 1000, -state, -stretch * state + shift)
+        others += (0.1 * state, state + 1000, -state, -stretch * state + shift)
         others += (state + nudge, state.flip(0) + nudge, state**3, state.sort()[0])
-        cases += [(state.float(), other.float()) for other in others]
-    return cases
+        cases += [(state, other) for other in others]
+    steps = torch.arange(5, dtype=torch.float64)  # whose middle feature is the mean
+    return [*cases, (steps, 3 * steps + 1), (steps, steps.flip(0))]
 
 
 def said(solution, a, b):
@@ -61,21 +62,27 @@ class Odd(nn.Module):
         y = self.inner[0](x)
         if self.change == "noise":  # another machine
             return y + 1e-13
+        spot = torch.zeros_like(y)
         if self.change == "one token":
-            spot = torch.zeros_like(y)
             spot[-1, 0, -1] = 1e-6
             return y + spot
+        if self.change == "last gradient":
+            spot[-1, -1] = 0.01
+            return y + spot * (x - x.detach())
         if self.change == "last text":
             return torch.cat([y[:-1], x[-1:]])
         if self.change == "tokens mixed":
             return y + 1e-3 * (x - x.mean(dim=1, keepdim=True))
+        if self.change == "texts mixed":  # as in a batch norm
+            return y + 1e-3 * (x - x.mean(dim=0, keepdim=True))
         return y + 1e-3 * (y - y.mean())
 
 
 def layer_cases(seed, given):
     """Right ones, faults of the chapter and others, with gains and biases drawn."""
     listed = "none detached mean spread residual epsilon tanh".split()
-    changes = "noise", "one token", "last text", "tokens mixed", "mean zero"
+    changes = "noise", "one token", "last gradient", "last text", "tokens mixed"
+    changes += "texts mixed", "mean zero"
     cases = []
     for width in (8, 24):
         for name in (*listed, "one less", "norm first", *changes):
@@ -85,6 +92,11 @@ def layer_cases(seed, given):
                 nn.init.normal_(norm.weight, 1.0, 0.3)
                 nn.init.normal_(norm.bias, 0.0, 0.3)
             cases.append((Odd(layer, name) if name in changes else layer, width))
+        config = given["BertConfig"](hidden_size=width, heads=2, feedforward_size=20)
+        for eps in (1e-12, 1e-5):  # the usual epsilon comes with a module, too
+            layer = given["EncoderLayer"](config).double().eval()
+            layer.feedforward_norm.eps = eps
+            cases.append((layer, width))
     return cases
 
 
@@ -101,7 +113,8 @@ def backward_cases(seed, given):
 def without_autograd(solution, x, p, dy, eps):
     with torch.inference_mode():
         copies = {name: tensor.clone() for name, tensor in p.items()}
-        return solution(x.clone(), copies, dy.clone(), eps)
+        found = solution(x.clone(), copies, dy.clone(), eps)
+        return {name: found[name] for name in ("x", "widen", "narrow", "gain")}
 
 
 EXERCISES = {
