@@ -87,6 +87,8 @@ class Off(nn.Module):
             found[0, 1, 0] += 0.01
         if self.change == "texts mixed":
             found = found + 0.01 * (hidden - hidden.mean(dim=0, keepdim=True))
+        if self.change == "tokens turned":
+            found = found.flip(1)
         if self.change == "last token":
             found = torch.cat([found[:, :-1], 0 * found[:, -1:]], dim=1)
         return found
@@ -97,7 +99,7 @@ def attention_cases(seed, given):
     listed = ("none", "division", "mask", "softmax", "view", "created", "first")
     frozen = ("query", "key", "value", "output")
     changes = ("noise", "value detached", "one token", "first text", "last token")
-    changes += ("texts mixed",)
+    changes += ("texts mixed", "tokens turned")
     cases = []
     for width, heads in ((16, 2), (32, 4)):
         for name in (*listed, *frozen, *changes):
