@@ -90,7 +90,8 @@ PUBLISHED = {
     "04-encoder": {
         "2016": "year of three papers",
         "2017": "year of the Transformer's paper",
-        "2019": "year in which Google's code changed its GELU",
+        "2019": "year in which Google's code changed its GELU, and of a paper",
+        "2020": "year of a paper",
         "2021": "year of two papers",
         "3.3": "section of a paper",
         "5.4": "section of a paper",
@@ -100,7 +101,7 @@ PUBLISHED = {
         "256": "16 * 16, pairs of letters",
         "0.06": "1 / 16, guessing among 16 letters",
         "0.9": "what dropout of a tenth leaves",
-        "45": "minutes to read, an estimate of the author",
+        "50": "minutes to read, an estimate of the author",
         "4.0": "version of a licence",
     },
     "04b-deep-stacks": {
