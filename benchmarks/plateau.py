@@ -102,7 +102,7 @@ def run(name: str, seed: int, store: Store, held_out: HeldOut, tokenizer: Tokeni
         steps=steps, batch=BATCH, length=LENGTH, learning_rate=rate, seed=seed,
         schedule="constant", warmup=WARMUP / steps,
     )  # fmt: skip
-    optimisers = make_optimisers(objective, recipe, shard=False)
+    optimisers = make_optimisers(objective, recipe)
     settings = ComputeSettings(torch.device("cpu"))
     yield 0, objective.model
     for record in train(
