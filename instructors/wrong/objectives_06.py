@@ -540,3 +540,7 @@ class MyMasker:
 """,
     ],
 }
+
+# By their numbers in the lists above: the first pieces of each text, a seed of its own,
+# and a piece of the same text.
+PASS_THE_VISIBLE_CHECK = {"MyMasker": [12, 14, 15]}
