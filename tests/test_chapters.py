@@ -111,6 +111,7 @@ PUBLISHED = {
         "2019": "year of two papers",
         "2020": "year of two papers",
         "2021": "year of a paper",
+        "2022": "year of a paper",
         "2.3": "section of a paper",
         "10000": "updates of warm-up in Devlin et al. 2019, A.2",
         "1e-4": "learning rate of Devlin et al. 2019, A.2",

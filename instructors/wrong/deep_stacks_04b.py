@@ -122,6 +122,27 @@ def scaled_start(layers, sigma):
         for weight in (layer.attention.output.weight, layer.feedforward.narrow.weight):
             weight = weight / root
 """,
+        # every layer draws the same numbers
+        """
+def scaled_start(layers, sigma):
+    root = (2 * len(layers)) ** 0.5
+    for layer in layers:
+        torch.manual_seed(0)
+        layer.apply(initialise(sigma))
+        with torch.no_grad():
+            layer.attention.output.weight /= root
+            layer.feedforward.narrow.weight /= root
+""",
+        # the last matrices no longer train
+        """
+def scaled_start(layers, sigma):
+    layers.apply(initialise(sigma))
+    root = (2 * len(layers)) ** 0.5
+    for layer in layers:
+        for weight in (layer.attention.output.weight, layer.feedforward.narrow.weight):
+            weight.requires_grad_(False)
+            weight /= root
+""",
     ],
     "collapse": [
         # the first one ever
@@ -205,5 +226,97 @@ def collapse(states):
     found = [n for n, state in enumerate(states) if alike(state) > 0.99]
     return found[-1] if found else None
 """,
+        # the first text of the batch
+        """
+def collapse(states):
+    first = None
+    for number, state in enumerate(states):
+        if alike(state[0]) <= 0.99:
+            first = None
+        elif first is None:
+            first = number
+    return first
+""",
+        # the first two tokens of each text
+        """
+def collapse(states):
+    first = None
+    for number, state in enumerate(states):
+        if alike(state[:, :2]) <= 0.99:
+            first = None
+        elif first is None:
+            first = number
+    return first
+""",
+        # neighbours alone
+        """
+def collapse(states):
+    first = None
+    for number, state in enumerate(states):
+        if F.cosine_similarity(state[:, 1:], state[:, :-1], dim=-1).mean() <= 0.99:
+            first = None
+        elif first is None:
+            first = number
+    return first
+""",
+        # each token with itself as well
+        """
+def collapse(states):
+    first = None
+    for number, state in enumerate(states):
+        if (F.normalize(state, dim=-1) @ F.normalize(state, dim=-1).mT).mean() <= 0.99:
+            first = None
+        elif first is None:
+            first = number
+    return first
+""",
+        # the smallest cosine
+        """
+def collapse(states):
+    first = None
+    for number, state in enumerate(states):
+        if (F.normalize(state, dim=-1) @ F.normalize(state, dim=-1).mT).min() <= 0.99:
+            first = None
+        elif first is None:
+            first = number
+    return first
+""",
+        # beside the mean of the text
+        """
+def collapse(states):
+    first = None
+    for number, state in enumerate(states):
+        mean = state.mean(1, keepdim=True)
+        if F.cosine_similarity(state, mean, dim=-1).mean() <= 0.99:
+            first = None
+        elif first is None:
+            first = number
+    return first
+""",
+        # a limit that is too high
+        """
+def collapse(states):
+    first = None
+    for number, state in enumerate(states):
+        if alike(state) <= 0.999:
+            first = None
+        elif first is None:
+            first = number
+    return first
+""",
+        # a limit that is too low by little
+        """
+def collapse(states):
+    first = None
+    for number, state in enumerate(states):
+        if alike(state) <= 0.95:
+            first = None
+        elif first is None:
+            first = number
+    return first
+""",
     ],
 }
+
+# Neighbours say nearly what all pairs say, and equal layers have the right sizes.
+PASS_THE_VISIBLE_CHECK = {"collapse": [11], "scaled_start": [9]}
