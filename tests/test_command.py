@@ -244,7 +244,7 @@ NO_OPTIONS = {
     "of a function that no command calls, or calls with a value that is right": (
         *("max_length", "target", "row", "split", "version", "language", "chance"),
         *("longest", "masked", "repeats", "short", "count", "max_word_characters"),
-        *("keep", "tokenizer", "window"),
+        *("keep", "tokenizer", "window", "random"),
     ),
 }
 
