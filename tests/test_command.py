@@ -238,7 +238,7 @@ NO_OPTIONS = {
     ),
     "of a config, a model or a picture that a Python program makes": (
         *("hidden_size", "heads", "gelu", "predictions", "decoder", "cross", "source"),
-        *("alt", "names", "alpha", "vocab_size", "layers", "weight", "states"),
+        *("alt", "names", "alpha", "vocab_size", "layers", "weight"),
         *("pad_id", "pooling", "position_buckets", "kernel_size", "kernel_activation"),
     ),
     "of a function that no command calls, or calls with a value that is right": (
