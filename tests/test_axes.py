@@ -1,5 +1,7 @@
 """Every axis comment in the package is met by a run and true."""
 
+import re
+
 import torch
 
 from bertcore import (
@@ -25,7 +27,7 @@ from bertcore.training.objectives import (
     pretraining_objective,
 )
 from tests.conftest import ROOT, tiny_config
-from tools.axes import check_axes
+from tools.axes import AXES, check_axes
 
 WIDTHS = {"h": 3, "d": 8, "w": 24, "f": 40, "v": 53}
 SIZES = {"b": 2, "s": 7, **WIDTHS}
@@ -104,3 +106,9 @@ def run_variants(inputs: tuple[torch.Tensor, ...]) -> None:
     table = spans.bert.embeddings.token.weight
     spans.boundary_head(hidden[:3], hidden[2:5], places, table)
     spans(*inputs)
+
+
+def test_the_page_of_notation_has_every_axis() -> None:
+    page = (ROOT / "notation.md").read_text("utf8")
+    rows = re.findall(r"^\| `(\w)` \| (.+) \|$", page, re.MULTILINE)
+    assert dict(rows) == AXES
