@@ -8,10 +8,10 @@ batches with the same masks, so that one thing differs; three seeds each.
 
 share   On tales: a BERT with four layers of its own, the same with one layer used four
         times, and with one layer used once. Held-out loss of the masked pieces.
-teach   On introductions of Wikipedia articles: a student of two layers learns masked
-        pieces alone; with the scores of `english-mini`, too; with how frequent pieces
-        are in place of these scores, which are soft targets without knowledge; and
-        with the relations of the last layer (MiniLM). Then the one alone goes on until
+teach   On tales: a student of two narrow layers learns masked pieces alone; with the
+        scores of a teacher of four wider layers, too; with how frequent pieces are in
+        place of these scores, which are soft targets without knowledge; and with the
+        relations of the teacher's last layer (MiniLM). Then the one alone goes on until
         it has had as much time as the taught one with its teacher. Held-out loss.
 find    On tales: one generator fills the gaps for three discriminators. They are
         judged on all tokens; on the masked ones alone; and on as many tokens as are
@@ -25,6 +25,8 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,8 +45,6 @@ from bertcore.model.attention import attention_map
 from bertcore.model.inference import evaluation
 from bertcore.model.variants.albert import AlbertConfig, AlbertForMaskedLM
 from bertcore.model.variants.electra import ElectraConfig, ElectraForPreTraining
-from bertcore.sources import OUR_MODEL
-from bertcore.text.corpora import introductions, is_held_out
 from bertcore.text.dataloader import Batches
 from bertcore.text.masking import Masker
 from bertcore.text.pairs import window_examples
@@ -56,7 +56,8 @@ from bertcore.training.evaluate import HeldOut
 from bertcore.training.objectives import IGNORE_INDEX
 
 SEEDS, BATCH, LENGTH, WARMUP, RATE = 3, 16, 64, 50, 2e-3
-STEPS = {"share": 400, "teach": 300, "find": 500}
+STEPS = {"share": 400, "teach": 300, "find": 200}
+TEACHER_STEPS = 500
 EVERY = 100  # updates between two evaluations
 TEMPERATURE = 1.0
 SIZES = {"hidden_size": 64, "heads": 4, "feedforward_size": 256, "dropout": 0.0,
@@ -64,7 +65,8 @@ SIZES = {"hidden_size": 64, "heads": 4, "feedforward_size": 256, "dropout": 0.0,
 Results = dict[str, dict[str, list[float]]]  # name, updates: a number for each seed
 
 
-class Texts(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Texts:
     """What an experiment reads."""
 
     tokenizer: Tokenizer
@@ -89,15 +91,6 @@ def of_tales() -> Texts:
     tokenizer = train_tokenizer([line for tale in told for line in tale], 560)
     stores = (Store.of(each, tokenizer) for each in (told, others))
     return Texts(tokenizer, *stores, SOURCE)
-
-
-def of_articles() -> Texts:
-    """Introductions that english-mini has been trained on, and others."""
-    corpus, tokenizer = introductions(), Tokenizer.from_pretrained(OUR_MODEL)
-    parts = ([d.text for d in corpus.documents if is_held_out(d.title) is apart]
-             for apart in (False, True))  # fmt: skip
-    stores = (Store.of(part, tokenizer) for part in parts)
-    return Texts(tokenizer, *stores, corpus.source)
 
 
 class Learner:
@@ -246,10 +239,23 @@ def lesson(
     return loss + soft_target_loss(logits, target, TEMPERATURE) / len(labels)
 
 
+@cache
+def trained_teacher(texts: Texts) -> nn.Module:
+    """Four layers, pretrained on batches that no student reads."""
+    sizes = {**SIZES, "vocab_size": len(texts.tokenizer), "layers": 4}
+    new = {"teacher": lambda: BertForMaskedLM(BertConfig(**sizes))}
+    (teacher,) = seeded(new, seed=99).values()
+    batches = texts.batches(Masker(texts.tokenizer), seed=99)
+    for step in range(TEACHER_STEPS):
+        teacher.update(masked_loss, batches[step])
+    return teacher.model.eval()
+
+
 def teach(texts: Texts, steps: int, seed: int, results: Results) -> None:
     """A student alone and taught in three ways; and alone for as long."""
     sizes, test = {**SIZES, "vocab_size": len(texts.tokenizer)}, texts.test()
-    teacher = BertForMaskedLM.from_pretrained(OUR_MODEL).eval()
+    sizes |= {"hidden_size": 32, "feedforward_size": 128}
+    teacher = trained_teacher(texts)
     counts = np.bincount(texts.train.ids, minlength=len(texts.tokenizer)) + 1.0
     known = torch.from_numpy(np.log(counts / counts.sum())).float()
     names = "alone", "soft targets", "frequencies as soft targets", "relations"
@@ -413,7 +419,7 @@ def probed(texts: Texts, body: nn.Module) -> float:
 
 PARTS = {
     "share": (share, of_tales),
-    "teach": (teach, of_articles),
+    "teach": (teach, of_tales),
     "find": (find, of_tales),
 }
 WHAT = {
