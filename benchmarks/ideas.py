@@ -1,7 +1,9 @@
 """Is it worth its cost: to share layers, to be taught, to find what was replaced?
 
-    python benchmarks/ideas.py                              print tables
-    python benchmarks/ideas.py --part share --card F.json   one of three; record it
+    python benchmarks/ideas.py --part share                 run one of three
+    python benchmarks/ideas.py --part share --card F.json   and record the run
+    python benchmarks/ideas.py --part share --first 2 --seeds 1 > LOG   one seed alone
+    python benchmarks/ideas.py --part share --logs LOG … --card F.json  record such runs
 
 Three experiments of a few minutes on one core. Within each, all models read the same
 batches with the same masks, so that one thing differs; three seeds each.
@@ -437,6 +439,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", choices=PARTS, required=True)
     parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--first", type=int, default=0, help="the first of the seeds")
+    parser.add_argument("--logs", type=Path, nargs="*", help="what runs have printed")
     parser.add_argument("--steps", type=int, help="updates, to try it")
     parser.add_argument("--card", type=Path, help="a JSON file to record the run in")
     given = parser.parse_args()
@@ -444,8 +448,13 @@ def main() -> None:
     run, read = PARTS[given.part]
     texts, steps = read(), given.steps or STEPS[given.part]
     results: dict[str, Any] = {}
-    for seed in range(given.seeds):
-        run(texts, steps, seed, results)
+    for log in given.logs or ():  # in the order of their seeds
+        for line in log.read_text(encoding="utf8").splitlines():
+            name, step, value = line.rsplit(maxsplit=2)
+            results.setdefault(name, {}).setdefault(step, []).append(float(value))
+    if not given.logs:
+        for seed in range(given.first, given.first + given.seeds):
+            run(texts, steps, seed, results)
     if given.card:
         card = make_card(
             WHAT[given.part], texts.source, results, seeds=given.seeds, updates=steps,
