@@ -12,6 +12,7 @@ knows only how frequent each piece is.
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
@@ -72,14 +73,15 @@ def train(
     learnt: Tensor,
     held_out: tuple[Tensor, Tensor],
     masker: Masker,
+    evaluate_at: Sequence[int] = EVALUATE_AT,
 ) -> list[float]:
-    """Train a model; its held-out losses at the updates of `EVALUATE_AT`."""
+    """Train a model; its held-out losses at these updates, of which one is the last."""
     optimiser = torch.optim.AdamW(
         (p for p in model.parameters() if p.requires_grad), lr=RATE
     )
     # The same texts and masks for every model.
     rng, losses = np.random.default_rng(seed), []
-    for step in tqdm(range(1, EVALUATE_AT[-1] + 1), leave=False, disable=None):
+    for step in tqdm(range(1, max(evaluate_at) + 1), leave=False, disable=None):
         for group in optimiser.param_groups:
             group["lr"] = RATE * min(1, step / 100)
         rows = learnt[rng.integers(len(learnt), size=BATCH)]
@@ -88,7 +90,7 @@ def train(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        if step in EVALUATE_AT:
+        if step in evaluate_at:
             with torch.no_grad():
                 losses.append(masked_loss(model, *held_out).item())
     return losses
