@@ -17,7 +17,8 @@ import torch
 from safetensors.torch import load_file
 
 from bertcore import BertForMaskedLM
-from bertcore.command import answering, main, session
+from bertcore.__main__ import main
+from bertcore.command import answering, session
 from bertcore.model.variants.distilbert import DistilBertConfig, DistilBertForMaskedLM
 from bertcore.model.variants.roberta import RobertaConfig, RobertaForMaskedLM
 from bertcore.tasks import KINDS, loading

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from bertcore import BertForMaskedLM
-from bertcore.command import answering, main, tuning
+from bertcore.__main__ import main
+from bertcore.command import answering, tuning
 from bertcore.model.decoder import EncoderDecoder
 from bertcore.model.generate import Search
 from bertcore.sources import OUR_MODEL
