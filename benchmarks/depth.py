@@ -81,12 +81,8 @@ HIGH = "post-LN", "BERT's", "AdamW", RATES[-1]
 MORE = [
     *(((*HIGH, steps), UPDATES, range(SEEDS, 8)) for steps in WARM_UPS),
     ((*HIGH, 100), UPDATES, range(8)),
-    *(((*HIGH, steps), 3 * UPDATES, range(8)) for steps in (50, 100)),
-    *(((*HIGH[:1], "Xavier's", "AdamW", rate, 100), UPDATES, range(SEEDS))
-      for rate in RATES),
-    (("post-LN", "BERT's", "released", RATES[1], 100), UPDATES, range(SEEDS)),
-    (("no residual", "BERT's", "AdamW", RATES[0], 50), 3 * UPDATES, range(SEEDS)),
-]  # fmt: skip
+    ((*HIGH, 50), 3 * UPDATES, range(8)),
+]
 
 
 def config_of(width: int, heads: int) -> BertConfig:
