@@ -196,15 +196,6 @@ def find_head(weights, offset):
     layer, head = divmod(habit.argmax().item(), weights.shape[1])
     return layer + 1, head + 1
 """,
-        # first the best head over all layers, then its best layer
-        """
-def find_head(weights, offset):
-    length = weights.shape[-1]
-    queries = [q for q in range(1, length - 1) if 0 <= q + offset < length]
-    habit = torch.stack([weights[:, :, q, q + offset] for q in queries]).mean(dim=0)
-    head = habit.mean(dim=0).argmax().item()
-    return habit[:, head].argmax().item() + 1, head + 1
-""",
         # the mean of the squares: large weights count for more
         """
 def find_head(weights, offset):
@@ -212,26 +203,6 @@ def find_head(weights, offset):
     queries = [q for q in range(1, length - 1) if 0 <= q + offset < length]
     kept = torch.stack([weights[:, :, q, q + offset] for q in queries])
     layer, head = divmod((kept**2).mean(dim=0).argmax().item(), weights.shape[1])
-    return layer + 1, head + 1
-""",
-        # a key beyond the text is taken for the first or the last one
-        """
-def find_head(weights, offset):
-    length = weights.shape[-1]
-    queries = torch.arange(1, length - 1)
-    keys = (queries + offset).clamp(0, length - 1)
-    habit = weights[:, :, queries, keys].mean(dim=-1)
-    layer, head = divmod(habit.argmax().item(), weights.shape[1])
-    return layer + 1, head + 1
-""",
-        # weights are taken for scores: a second softmax
-        """
-def find_head(weights, offset):
-    length = weights.shape[-1]
-    weights = weights.softmax(dim=-1)
-    queries = [q for q in range(1, length - 1) if 0 <= q + offset < length]
-    habit = torch.stack([weights[:, :, q, q + offset] for q in queries]).mean(dim=0)
-    layer, head = divmod(habit.argmax().item(), weights.shape[1])
     return layer + 1, head + 1
 """,
     ],
