@@ -43,7 +43,7 @@ from bertcore.training.recipe import Recipe
 
 LENGTH, BATCH, WARMUP, SEEDS = 64, 16, 40, 3
 # Name -> learning rate, updates in all; the high one is lowered on the way.
-RUNS = {"usual": (1e-3, 1600), "low": (3e-4, 800), "high": (1e-2, 1000)}
+RUNS = {"usual": (1e-3, 1600), "low": (3e-4, 800), "high": (1e-2, 600)}
 LOWERED_AFTER, LOWERED_TO = 300, 1e-3
 EVALUATE_AT = (0, 50, 100, 150, 200, 300, 400, 600, 800, 1000, 1200, 1400, 1600)
 SHOWN_AT = (0, 200, 1600)  # of the first seed of "usual": what it would fill in
