@@ -1,12 +1,13 @@
 """What does it bring to go on with a field's texts, or with another language?
 
-    python benchmarks/adaptation.py                    print a table
-    python benchmarks/adaptation.py --card FILE.json   and record the run
+    python benchmarks/adaptation.py reviews                    print a table
+    python benchmarks/adaptation.py french --card FILE.json    and record the run
 
 The small English model of the course goes on with sentences from film reviews, with and
-without new pieces, which start in one of two ways, and with or without old texts mixed
-in. Then it goes on with French introductions, and a model of the same size starts
-afresh with a French list, in twice as many updates. Three seeds each, on one core. A
+without new pieces, which start in one of two ways, with or without old texts mixed in,
+and at a higher learning rate. Or it goes on with French introductions, and a model of
+the same size starts afresh with a French list, in twice as many updates. Three seeds
+each, on one core. A
 word's pieces are predicted in turn, so that models with different lists can be
 compared in bits per character of the hidden words; the same words are hidden for all.
 """
@@ -39,10 +40,15 @@ from bertcore.text.wordpiece import longest_match
 from bertcore.training.adaptation import choose_new_pieces, grown
 
 WORDS, BATCH, UPDATES, SEEDS = 48, 16, 24, 3  # a text's words; texts in an update
-RATE, FRESH_RATE, LONGER = 3e-4, 2e-3, 2  # afresh: its learning rate, its updates
+RATE, HIGH_RATE, FRESH_RATE, LONGER = (
+    1e-4,
+    3e-4,
+    2e-3,
+    2,
+)  # afresh: its learning rate, its updates
 WARMUP = 1 / 3  # of the run: Adam's first updates are rough, and there is much to lose
 NEW_PIECES = {"reviews": 500, "french": 2000}
-TEST = {"reviews": 96, "french": 96, "old": 72}  # texts that are held out
+TEST = {"new": 72, "old": 48}  # texts that are held out
 GAPS = {
     "reviews": (
         "this is the most exciting [MASK] of the year .",
@@ -205,7 +211,7 @@ class Study:
         self, name: str, train: list[str], held_out: list[str], old_held_out: list[Text]
     ) -> None:
         self.name, self.train = name, in_texts(train)
-        self.tests = {"new": in_texts(held_out)[: TEST[name]], "old": old_held_out}
+        self.tests = {"new": in_texts(held_out)[: TEST["new"]], "old": old_held_out}
         self.list = Tokenizer.from_pretrained(OUR_MODEL)
         self.model = BertForMaskedLM.from_pretrained(OUR_MODEL).eval()
         store = Store.of(train, self.list)
@@ -259,13 +265,14 @@ def reviews_of_a_seed(study: Study, seed: int, old: list[Text]) -> None:
     """All ways to go on with the reviews, from one seed."""
     drawn = at_random(study.grown, len(study.list), seed)
     study.note("random rows alone", drawn, study.longer)
-    for row, model, its, mixed in (
-        ("went on", study.model, study.list, ()),
-        ("new pieces, went on", study.grown, study.longer, ()),
-        ("random rows, went on", drawn, study.longer, ()),
-        ("new pieces, went on, old texts mixed in", study.grown, study.longer, old),
+    for row, model, its, how in (
+        ("went on", study.model, study.list, {}),
+        ("new pieces, went on", study.grown, study.longer, {}),
+        ("random rows, went on", drawn, study.longer, {}),
+        ("old texts mixed in, went on", study.grown, study.longer, {"old": old}),
+        ("high rate, went on", study.model, study.list, {"rate": HIGH_RATE}),
     ):
-        study.note(row, go_on(model, its, study.train, seed, old=mixed), its)
+        study.note(row, go_on(model, its, study.train, seed, **how), its)
 
 
 def french_of_a_seed(study: Study, seed: int, own: Tokenizer) -> None:
@@ -281,15 +288,15 @@ def french_of_a_seed(study: Study, seed: int, own: Tokenizer) -> None:
     study.note("afresh, own list", fresh, own, ("new",))
 
 
-def card_of(source: str, studies: dict[str, Study]) -> dict:
+def card_of(study: Study, source: str) -> dict:
     """What is recorded."""
     return make_card(
-        "The small English model goes on with film reviews and with French, with and "
-        "without new pieces: bits per character of hidden words, seed by seed",
-        source,
-        {name: each.results for name, each in studies.items()},
-        model=OUR_MODEL, words=WORDS, batch=BATCH, updates=UPDATES, seeds=SEEDS,
-        learning_rate=RATE, warm_up=WARMUP, new_pieces=NEW_PIECES, held_out_texts=TEST,
+        "The small English model goes on with other texts, with and without new "
+        "pieces: bits per character of hidden words, seed by seed",
+        source, study.results, model=OUR_MODEL, words=WORDS, batch=BATCH,
+        updates=UPDATES, seeds=SEEDS, learning_rate=RATE, high_rate=HIGH_RATE,
+        warm_up=round(WARMUP, 3), new_pieces=NEW_PIECES[study.name],
+        held_out_texts=TEST,
         afresh={"learning_rate": FRESH_RATE, "updates": LONGER * UPDATES},
     )  # fmt: skip
 
@@ -297,6 +304,7 @@ def card_of(source: str, studies: dict[str, Study]) -> dict:
 def main() -> None:
     """Run, print, and record if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", choices=NEW_PIECES, help="texts to go on with")
     parser.add_argument("--card", type=Path, help="a JSON file to record the run in")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -309,23 +317,26 @@ def main() -> None:
         for corpus in (english, french)
     )
     old, old_held_out = in_texts(old), in_texts(old_held_out)[: TEST["old"]]
-    reviews = [[row.text for row in part] for part in (rows.train, rows.valid)]
-    studies = {
-        "reviews": Study("reviews", *reviews, old_held_out),
-        "french": Study("french", *parts, old_held_out),
+    if given.study == "reviews":
+        parts = [[row.text for row in part] for part in (rows.train, rows.valid)]
+    study = Study(given.study, *parts, old_held_out)
+    before_training(study)
+    if given.study == "french":
+        own = Tokenizer(list(learn_vocabulary(parts[0], len(study.list))))
+        found = unigram(study.train, study.tests["new"], own)
+        study.results["unigram"]["own list"] = found
+        study.results["pieces_per_word"]["own list"] = study.pieces_per_word(own)
+    source = {
+        "reviews": f"{rows.source}; old texts: {english.source}",
+        "french": f"{french.source}, in French; old texts: the same in English",
     }
-    for study in studies.values():
-        before_training(study)
-    study = studies["french"]
-    own = Tokenizer(list(learn_vocabulary(parts[0], len(study.list))))
-    study.results["unigram"]["own list"] = unigram(study.train, study.tests["new"], own)
-    study.results["pieces_per_word"]["own list"] = study.pieces_per_word(own)
     for seed in range(SEEDS):
-        reviews_of_a_seed(studies["reviews"], seed, old)
-        french_of_a_seed(study, seed, own)
+        if given.study == "reviews":
+            reviews_of_a_seed(study, seed, old)
+        else:
+            french_of_a_seed(study, seed, own)
         if given.card:  # after each seed, because it takes a while
-            source = f"{rows.source}; {english.source}, in English and French"
-            write_card(given.card, card_of(source, studies))
+            write_card(given.card, card_of(study, source[given.study]))
 
 
 if __name__ == "__main__":
