@@ -2,6 +2,8 @@
 
     python benchmarks/adaptation.py reviews                    print a table
     python benchmarks/adaptation.py french --card FILE.json    and record the run
+    python benchmarks/adaptation.py french --seeds 1 --card PART.json
+    python benchmarks/adaptation.py french --join PARTS.json … --card FILE.json
 
 The small English model of the course goes on with sentences from film reviews, with and
 without new pieces, which start in one of two ways, with or without old texts mixed in,
@@ -29,7 +31,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bertcore import BertForMaskedLM, Tokenizer
-from bertcore.cards import make_card, write_card
+from bertcore.cards import make_card, revision, write_card
+from bertcore.files import read_json
 from bertcore.sources import OUR_MODEL
 from bertcore.tasks.sets import sentiment
 from bertcore.text.characters import split_words
@@ -264,15 +267,15 @@ def before_training(study: Study) -> None:
 def reviews_of_a_seed(study: Study, seed: int, old: list[Text]) -> None:
     """All ways to go on with the reviews, from one seed."""
     drawn = at_random(study.grown, len(study.list), seed)
-    study.note("random rows alone", drawn, study.longer)
     for row, model, its, how in (
         ("went on", study.model, study.list, {}),
         ("new pieces, went on", study.grown, study.longer, {}),
-        ("random rows, went on", drawn, study.longer, {}),
         ("old texts mixed in, went on", study.grown, study.longer, {"old": old}),
+        ("random rows, went on", drawn, study.longer, {}),
         ("high rate, went on", study.model, study.list, {"rate": HIGH_RATE}),
     ):
         study.note(row, go_on(model, its, study.train, seed, **how), its)
+    study.note("random rows alone", drawn, study.longer)
 
 
 def french_of_a_seed(study: Study, seed: int, own: Tokenizer) -> None:
@@ -301,13 +304,19 @@ def card_of(study: Study, source: str) -> dict:
     )  # fmt: skip
 
 
-def main() -> None:
-    """Run, print, and record if asked."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("study", choices=NEW_PIECES, help="texts to go on with")
-    parser.add_argument("--card", type=Path, help="a JSON file to record the run in")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
+def joined(paths: list[Path]) -> dict:
+    """A card of several, each of which holds some of the seeds."""
+    card, *others = map(read_json, paths)
+    for other in others:
+        for row, found in other["results"].items():
+            for test in {"new", "old"} & set(found):
+                for key, values in found[test].items():
+                    card["results"][row][test][key] += values
+    return card | {"revision": revision()}
+
+
+def run(name: str, seeds: list[int], place: Path | None) -> None:
+    """One study, of some seeds; what does not depend on them comes with the first."""
     rows, english, french = sentiment(), introductions(), introductions("fr")
     (old, old_held_out), parts = (
         [
@@ -317,11 +326,12 @@ def main() -> None:
         for corpus in (english, french)
     )
     old, old_held_out = in_texts(old), in_texts(old_held_out)[: TEST["old"]]
-    if given.study == "reviews":
+    if name == "reviews":
         parts = [[row.text for row in part] for part in (rows.train, rows.valid)]
-    study = Study(given.study, *parts, old_held_out)
-    before_training(study)
-    if given.study == "french":
+    study = Study(name, *parts, old_held_out)
+    if seeds[0] == 0:
+        before_training(study)
+    if name == "french":
         own = Tokenizer(list(learn_vocabulary(parts[0], len(study.list))))
         found = unigram(study.train, study.tests["new"], own)
         study.results["unigram"]["own list"] = found
@@ -330,13 +340,28 @@ def main() -> None:
         "reviews": f"{rows.source}; old texts: {english.source}",
         "french": f"{french.source}, in French; old texts: the same in English",
     }
-    for seed in range(SEEDS):
-        if given.study == "reviews":
+    for seed in seeds:
+        if name == "reviews":
             reviews_of_a_seed(study, seed, old)
         else:
             french_of_a_seed(study, seed, own)
-        if given.card:  # after each seed, because it takes a while
-            write_card(given.card, card_of(study, source[given.study]))
+        if place:  # after each seed, because it takes a while
+            write_card(place, card_of(study, source[name]))
+
+
+def main() -> None:
+    """Run, print, and record if asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", choices=NEW_PIECES, help="texts to go on with")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[*range(SEEDS)])
+    parser.add_argument("--card", type=Path, help="a JSON file to record the run in")
+    parser.add_argument("--join", type=Path, nargs="+", help="cards of all seeds")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    if given.join:
+        write_card(given.card, joined(given.join))
+    else:
+        run(given.study, given.seeds, given.card)
 
 
 if __name__ == "__main__":
