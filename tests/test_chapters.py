@@ -244,6 +244,18 @@ PUBLISHED = {
         "4.0": "version of a licence",
         "11": "megabytes of data/models/english-mini, see its README",
     },
+    "09c-your-own-words": {
+        "2019": "year of a paper",
+        "2020": "year of two papers",
+        "2021": "year of two papers",
+        "2022": "year of a paper",
+        "2023": "year of a paper",
+        "1989": "year of a paper",
+        "256": "positions of data/models/english-mini",
+        "8192": "pieces of data/models/english-mini",
+        "50": "megabytes, an example, made up",
+        "40": "minutes to read, an estimate of the author",
+    },
     "10-finetuning": {
         "2018": "year of two papers",
         "2019": "year of the BERT paper and of two others",
