@@ -5,13 +5,13 @@
     python benchmarks/adaptation.py french --seeds 1 --card PART.json
     python benchmarks/adaptation.py french --join PARTS.json … --card FILE.json
 
-The small English model of the course goes on with sentences from film reviews, with and
-without new pieces, which start in one of two ways, with or without old texts mixed in,
-with old texts alone, and at a higher learning rate. Or it goes on with French introductions, and a model of
-the same size starts afresh with a French list, in twice as many updates. Three seeds
-each, on one core. A
-word's pieces are predicted in turn, so that models with different lists can be
-compared in bits per character of the hidden words; the same words are hidden for all.
+The small English model of the course goes on with sentences from film reviews: with and
+without new pieces, which start in one of two ways, with old texts mixed in, with old
+texts alone, and at a higher learning rate. Or it goes on with French introductions, and
+a model of the same size starts afresh with a French list, in twice as many updates.
+Three seeds each, on one core. A word's pieces are predicted in turn, so that models
+with different lists can be compared in bits per character of the hidden words; the same
+words are hidden for all.
 """
 
 import argparse
