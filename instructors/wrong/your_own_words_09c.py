@@ -168,7 +168,8 @@ def carried_over(table, old, new):
     for entry in new.vocabulary:
         letters, mark, ids = entry.removeprefix("##"), "##" * entry.startswith("##"), []
         while letters:
-            fits = [n for n in range(len(letters), 0, -1) if mark + letters[:n] in old.ids]
+            ends = range(len(letters), 0, -1)
+            fits = [n for n in ends if mark + letters[:n] in old.ids]
             if not fits:
                 ids = [old.unk_id]
                 break
@@ -184,7 +185,8 @@ def carried_over(table, old, new):
     for entry in new.vocabulary:
         letters, mark, ids = entry.removeprefix("##"), "##" * entry.startswith("##"), []
         while letters:
-            fits = [n for n in range(len(letters), 0, -1) if mark + letters[:n] in old.ids]
+            ends = range(len(letters), 0, -1)
+            fits = [n for n in ends if mark + letters[:n] in old.ids]
             if not fits:
                 ids.append(old.unk_id)
                 break
@@ -200,7 +202,8 @@ def carried_over(table, old, new):
     for entry in new.vocabulary:
         letters, mark, ids = entry.removeprefix("##"), "##" * entry.startswith("##"), []
         while letters:
-            fits = [n for n in range(len(letters), 0, -1) if mark + letters[:n] in old.ids]
+            ends = range(len(letters), 0, -1)
+            fits = [n for n in ends if mark + letters[:n] in old.ids]
             if not fits:
                 ids = [old.unk_id]
                 break
