@@ -127,6 +127,8 @@ def test_an_answer_is_short_says_why_and_links_to_its_proof() -> None:
     for question, answer in found:
         assert question.endswith("?"), question
         assert "\n\n" not in answer, f"{question}: one paragraph"
+        assert re.search(r"\b(because|since|so)\b", answer, re.I), f"{question}: why?"
+        assert re.search(r"\b(because|since|so)\b", answer, re.I), f"{question}: why?"
         words = re.sub(r"\]\([^)]*\)", "]", answer).split()
         assert 40 <= len(words) <= 120, f"{question}: {len(words)} words"
         assert re.search(r"\]\((chapters/|about|https)", answer), question
