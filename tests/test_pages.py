@@ -15,6 +15,7 @@ from myst_parser.mdit_to_docutils.base import default_slugify
 
 import bertcore
 from tests.conftest import ROOT
+from tests.test_readme import help_of
 from tools.check_site import toc_files
 from tools.sync import repository
 
@@ -209,6 +210,18 @@ def test_the_lines_between_libraries_run(
     expected = re.findall(r"print\(.*\)  # (\S+)$", "\n".join(blocks), re.M)
     said = [each.removeprefix("tensor(").removesuffix(")") for each in printed]
     assert said == expected and len(expected) == 4
+
+
+# Commands ----------------------------------------------------------------------------
+
+
+@each_page
+def test_commands_and_options_exist(path: Path) -> None:
+    for line in re.findall(r"`bertcore ([^`]+)`", text_of(path)):
+        name, *words = line.split()
+        shown = help_of(f"bertcore {name}")
+        for option in (word for word in words if word.startswith("--")):
+            assert re.search(rf"{option}\b", shown), f"bertcore {name} has no {option}"
 
 
 # Glossary ----------------------------------------------------------------------------
