@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
+from tools.check_site import toc_files
 from tools.student import student_copy, tags
 from tools.sync import COMPARED, PAGE_TAGS, repository, wanted_files
 from tools.tested_copy import exercise_names, exercises_of, wrong_solutions
@@ -356,7 +357,7 @@ def test_every_chapter_says_how_long_it_takes() -> None:
 
 def test_every_chapter_is_in_the_book() -> None:
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    listed = {entry["file"] for entry in toc["chapters"]}
+    listed = set(toc_files(toc))
     assert {f"chapters/{path.stem}" for path in CHAPTERS} <= listed
 
 
