@@ -95,12 +95,16 @@ def rules_kept(solution, input_ids, tokenizer, seed):
         where = at.float().mean(dim=0)[2:24]
         kept["anywhere"] = bool(((where - where.mean()).abs() < 0.08).all())
         kept["rows differ"] = len({tuple(row.tolist()) for row in at}) > len(at) // 2
+        few = before[:60]  # fewer texts are as good for this, and quicker
         masker, rng = solution(tokenizer), np.random.default_rng(seed)
-        first, second = (masker.batch(before.clone(), rng) for _ in range(2))
-        kept["same state, same masks"] = torch.equal(first[0], hidden)
+        first, second = (masker.batch(few.clone(), rng) for _ in range(2))
+        fresh, again = (
+            solution(tokenizer).batch(few.clone(), np.random.default_rng(seed + n))
+            for n in range(2)
+        )
+        kept["same state, same masks"] = torch.equal(first[0], fresh[0])
         kept["the generator moves on"] = not torch.equal(first[1], second[1])
-        again = solution(tokenizer).batch(before, np.random.default_rng(seed + 1))[1]
-        kept["seeds differ"] = not torch.equal(again, labels)
+        kept["seeds differ"] = not torch.equal(fresh[1], again[1])
     return kept
 
 
