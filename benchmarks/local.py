@@ -46,7 +46,7 @@ def in_blocks(query: Tensor, key: Tensor, value: Tensor, near: int) -> Tensor:
     )
     asks = rearrange(torch.arange(length), "(n q) -> n q 1", q=near)
     seen = torch.arange(-near, length + near).unfold(0, 3 * near, near)[:, None]
-    allowed = ((asks - seen).abs() <= near) & (seen >= 0) & (seen < length)  # n q k
+    allowed = ((asks - seen).abs() <= near) & (seen >= 0) & (seen < length)
     allowed = allowed[:, None].repeat(batch, 1, 1, 1)
     found = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
     return rearrange(found, "(b n) h q d -> b h (n q) d", b=batch)
