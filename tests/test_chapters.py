@@ -156,8 +156,6 @@ PUBLISHED = {
         "3.1": "section of a paper",
         "4.2": "section of a paper",
         "5.1": "section of a paper",
-        "97": "per cent, accuracy of Devlin et al. 2019, a footnote",
-        "98": "per cent, accuracy of Devlin et al. 2019, a footnote",
         "3.5": "points of QNLI in Devlin et al. 2019, table 5",
         "45": "minutes to read, an estimate of the author",
         "4.0": "version of a licence",
