@@ -276,7 +276,7 @@ PUBLISHED = {
         "35": "million tokens, the second moment of the curve of that card",
         "88": "million tokens, the third moment of the curve of that card",
         "37": "million characters of corpora.english(), counted",
-        "25": "thousand tokens: 24 updates of 16 stretches of 48 words, 1.34 pieces each",
+        "25": "thousand tokens: 24 updates of 16 texts of 48 words, 1.34 pieces each",
         "192": "12 updates of 16 stretches",
         "2000": "new pieces, card adaptation-french",
         "2e-3": "learning rate of the fresh model, card adaptation-french",
