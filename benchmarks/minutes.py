@@ -39,7 +39,7 @@ from bertcore.model.pooling import mean_pool
 from bertcore.sources import OUR_MODEL
 from bertcore.text.corpora import introductions, is_held_out
 from bertcore.text.pairs import window_examples
-from bertcore.text.prepare import Prepared, packaged
+from bertcore.text.prepare import Prepared, find_texts, packaged
 from bertcore.text.store import Store
 from bertcore.training import loop
 from bertcore.training.devices import device_name
@@ -197,7 +197,9 @@ def main() -> None:
     parser.add_argument("--card", type=Path, required=True, help="a JSON file")
     parser.add_argument("--blimp", help="BLiMP's pairs: a file or a folder")
     parser.add_argument("--kinds", nargs="*", default=[*KINDS], help="(all)")
-    parser.add_argument("--also", help="a card of another session, to add its runs")
+    parser.add_argument(
+        "--also", nargs="*", default=[], help="cards of other sessions, to add runs of"
+    )
     given = parser.parse_args()
     torch.set_num_threads(1)
     # The clock of the engine's runs, from here on: the processor's.
@@ -219,10 +221,15 @@ def main() -> None:
             for name, model in fixed.items()
         }
         results = {"baselines": questions.baselines(), **scores, "runs": []}
-    if given.also:
-        results["runs"] += read_json(Path(given.also))["results"]["runs"]
-        write(given.card, results, texts, bool(given.blimp))
-    done = {(r["kind"], r["minutes"], r["seed"]) for r in results["runs"]}
+    for path in given.also:
+        results["runs"] += read_json(Path(path))["results"]["runs"]
+    each = {(r["kind"], r["minutes"], r["seed"]): r for r in results["runs"]}
+    results["runs"], done = list(each.values()), set(each)
+    if "texts" not in results:  # how many tokens a pass is
+        others = find_texts("english").train
+        counted = len(Store.of(others, texts.tokenizer).ids)
+        results["texts"] = {PLAN.texts: len(texts.train.ids), "english": counted}
+    write(given.card, results, texts, bool(given.blimp))
     for name, minutes, seeds in [each for each in RUNS if each[0] in given.kinds]:
         for seed in range(seeds):
             if (name, minutes, seed) in done:
