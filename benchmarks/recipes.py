@@ -2,6 +2,8 @@
 
     python benchmarks/recipes.py                     print a table
     python benchmarks/recipes.py --card FILE.json    and record the run
+    python benchmarks/recipes.py --part 1/3 --card …  a third of it, in a card of its own
+    python benchmarks/recipes.py --also FILES --part 0/0 --card …    all cards in one
 
 The model of the plan `minute` learns tales, three seeds each, on one core. The first
 run is the fast recipe. Each of the next ones takes one of its changes back. Then BERT's
@@ -13,7 +15,7 @@ after the last update, in nats.
 
 import argparse
 import os
-from collections import defaultdict
+from pathlib import Path
 from typing import NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
@@ -21,6 +23,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
 import torch
 from measure import record
 
+from bertcore.files import read_json
 from bertcore.text.pairs import window_examples
 from bertcore.text.prepare import packaged
 from bertcore.training.devices import device_name
@@ -71,6 +74,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300, help="updates (%(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="(%(default)s)")
     parser.add_argument("--card", help="a JSON file to record the run in")
+    parser.add_argument("--part", default="0/1", help="of the runs (%(default)s)")
+    parser.add_argument("--also", nargs="*", default=[], help="cards of other parts")
     given = parser.parse_args()
     torch.set_num_threads(1)
     plan, cpu = PLANS["minute"], torch.device("cpu")
@@ -79,24 +84,33 @@ def main() -> None:
     config = plan.config(len(texts.tokenizer))
     windows = window_examples(texts.held_out, fast.length)
     held_out = HeldOut(texts.held_out, windows, texts.tokenizer)
-    found: dict[str, list[float]] = defaultdict(list)
+    found: dict[str, dict[str, float]] = {name: {} for name in versions(fast)}
+    for path in given.also:
+        for name in found:
+            found[name] |= read_json(Path(path))["results"][name]
+    first, every = map(int, given.part.split("/"))
+    number = 0
     for seed in range(given.seeds):
         for name, version in versions(fast).items():
+            number += 1
+            if not every or number % every != first:
+                continue
             rates = {"dropout": version.dropout, "attention_dropout": version.dropout}
             run = start_run(
                 texts._replace(held_out=None), version.recipe.replace(seed=seed),
                 config.replace(**rates), settings=ComputeSettings(cpu),
             ).run()  # fmt: skip
             loss = held_out.ask(run.model).masked_lm
-            found[name].append(round(loss, 3))
+            found[name][str(seed)] = round(loss, 3)
             print(f"{seed} {name:48}{loss:8.3f}", flush=True)
+    ordered = {name: dict(sorted(each.items())) for name, each in found.items()}
     record(
         given.card,
         "Held-out loss of a small BERT after the same number of updates: the fast "
         "recipe, each of its changes taken back, and learning rates with and without "
         "bias correction; seed by seed",
         texts.train.manifest["source"],
-        {**found, "unigram": round(held_out.unigram(texts.train), 3)},
+        {**ordered, "unigram": round(held_out.unigram(texts.train), 3)},
         ("torch",),
         device_name(cpu),
         updates=given.steps,
