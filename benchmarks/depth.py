@@ -2,13 +2,15 @@
 
     python benchmarks/depth.py                    print a table
     python benchmarks/depth.py --card FILE.json   and record the run
+    python benchmarks/depth.py --more ...         other settings: see MORE
 
 Twelve narrow layers learn to name the letter one place before, from three seeds for
 each setting, on one core. A run's row: the mean loss of its last ten updates (blind
 guessing: ln 16 = 2.77), how alike any two tokens have become (their mean cosine), and
 the gradient of the first layer beside that of the last (both in the last update). The
 last part is the gradient of the first and the last layer of a stack of BERT-base's
-size, before any update.
+size, before any update. MORE asks what GRID leaves open: a warm-up over most of the
+run, three times the updates, and more seeds where three seeds differ.
 """
 
 import argparse
@@ -74,6 +76,13 @@ GRID = [
     *product(["post-LN"], ["0.02"], ["AdamW"], RATES, [0]),
     *product(["post-LN"], ["BERT's"], ["released"], RATES[:2], WARM_UPS),
 ]
+# What the grid leaves open: a setting, the number of updates, and the seeds.
+HIGH = "post-LN", "BERT's", "AdamW", RATES[-1]
+MORE = [
+    *(((*HIGH, steps), UPDATES, range(SEEDS, 8)) for steps in WARM_UPS),
+    ((*HIGH, 100), UPDATES, range(8)),
+    ((*HIGH, 50), 3 * UPDATES, range(8)),
+]
 
 
 def config_of(width: int, heads: int) -> BertConfig:
@@ -85,7 +94,13 @@ def config_of(width: int, heads: int) -> BertConfig:
 
 
 def learn(
-    seed: int, order: str, start: str, optimiser: str, rate: float, warm_up: int
+    seed: int,
+    order: str,
+    start: str,
+    optimiser: str,
+    rate: float,
+    warm_up: int,
+    updates: int = UPDATES,
 ) -> tuple[float, float, float]:
     """Train once: the last losses, the tokens' likeness, first gradient to last."""
     torch.manual_seed(seed)
@@ -96,7 +111,7 @@ def learn(
     nn.ModuleList(ends).apply(initialise(BERTS))
     model = nn.ModuleList([*ends, layers.apply(STARTS[start])])
     steps, losses = OPTIMISERS[optimiser](model.parameters(), lr=rate), []
-    for update in range(UPDATES):
+    for update in range(updates):
         for group in steps.param_groups:
             group["lr"] = rate * min(1, (update + 1) / max(1, warm_up))
         rows = torch.randint(16, (32, 8))
@@ -140,33 +155,36 @@ def main() -> None:
     """Run, print, and record if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--card", type=Path, help="a JSON file to record the run in")
+    parser.add_argument("--more", action="store_true", help="run MORE, not GRID")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    runs = []
-    for setting in tqdm(GRID, leave=False):
+    runs, grid = [], MORE if given.more else [(s, UPDATES, range(SEEDS)) for s in GRID]
+    for setting, updates, seeds in tqdm(grid, leave=False):
         order, start, optimiser, rate, warm_up = setting
-        found = [learn(seed, *setting) for seed in range(SEEDS)]
+        found = [learn(seed, *setting, updates=updates) for seed in seeds]
         loss, alike, gradient = zip(*found, strict=True)
         runs.append({
             "order": order, "start": start, "optimiser": optimiser,
             "learning_rate": rate, "warm_up": warm_up,
+            "updates": updates, "seeds": [*seeds],
             "loss": [round(value, 3) for value in loss],
             "alike": [round(value, 3) for value in alike],
             "gradient_first_to_last": [float(f"{value:.2g}") for value in gradient],
         })  # fmt: skip
-        print(*setting, runs[-1]["loss"], runs[-1]["alike"], flush=True)
-    base = {
-        order: [round(at_the_start(seed, order), 2) for seed in range(SEEDS)]
-        for order in ("post-LN", "pre-LN")
-    }
-    print(base)
+        print(*setting, updates, runs[-1]["loss"], runs[-1]["alike"], flush=True)
+    results = {"runs": runs}
+    if not given.more:
+        results["base: gradient of the last layer to the first"] = {
+            order: [round(at_the_start(seed, order), 2) for seed in range(SEEDS)]
+            for order in ("post-LN", "pre-LN")
+        }
     if given.card:
         card = make_card(
             "Twelve layers learn the letter before, or do not: loss, likeness of "
             "tokens and gradients after the last update, seed by seed",
             "rows of eight letters, drawn at random",
-            {"runs": runs, "base: gradient of the last layer to the first": base},
-            layers=LAYERS, width=WIDTH, updates=UPDATES, seeds=SEEDS,
+            results,
+            layers=LAYERS, width=WIDTH,
             sigma_of_berts_start=round(BERTS, 4),
         )  # fmt: skip
         write_card(given.card, card)

@@ -136,7 +136,9 @@ def main() -> None:
                 numbers = looked_at(model, held_out, frequency)
                 rows = found[name].setdefault(str(step), {})
                 for what, value in numbers.items():
-                    rows.setdefault(what, []).append(round(value, 4))
+                    # Four significant digits: a context dependence may be 1e-8 and
+                    # rising, and four decimal places would call it 0.
+                    rows.setdefault(what, []).append(float(f"{value:.4g}"))
                 print(name, seed, step, {k: v[-1] for k, v in rows.items()}, flush=True)
                 if name == "usual" and seed == 0 and step in SHOWN_AT:
                     gaps = {gap: filled(model, tokenizer, gap) for gap in GAPS}

@@ -17,7 +17,7 @@ _HOME = {
     "BertForTokenClassification": "bertcore.model.bert",
     "BertForQuestionAnswering": "bertcore.model.bert",
     "Decoder": "bertcore.model.decoder",
-    "EncoderDecoder": "bertcore.model.encoder_decoder",
+    "EncoderDecoder": "bertcore.model.decoder",
     "Search": "bertcore.model.generate",
     "generate": "bertcore.model.generate",
     "Tokenizer": "bertcore.text.wordpiece",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from bertcore.command import app as command_line
+from bertcore import __main__ as command_line
 from contest.leaderboard import leaderboard
 from contest.race import race
 from contest.speedrun import speedrun

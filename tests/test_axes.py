@@ -20,7 +20,7 @@ from bertcore.model.inference import attention_weights
 from bertcore.model.pooling import cls_pool, max_pool, mean_pool
 from bertcore.model.variants.albert import AlbertForPreTraining
 from bertcore.model.variants.families import FAMILIES
-from bertcore.model.variants.spanbert import SpanBertForMaskedLM
+from bertcore.model.variants.roberta import SpanBertForMaskedLM
 from bertcore.training.objectives import (
     pretraining_batch,
     pretraining_losses,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bertcore import Tokenizer, __version__
-from bertcore.command.app import main
+from bertcore.__main__ import main
 from bertcore.command.options import field_docs, flag_of
 from bertcore.command.pretrain import pretrain
 from bertcore.model.config import Search
@@ -282,7 +282,7 @@ def test_messages_name_options(capsys) -> None:
 
 def test_help_needs_no_torch() -> None:
     code = (
-        "import sys; from bertcore.command.app import main; "
+        "import sys; from bertcore.__main__ import main; "
         "[main([name, '--help']) for name in ('pretrain', 'finetune', 'predict')]; "
         "sys.exit('torch' in sys.modules)"
     )

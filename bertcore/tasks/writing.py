@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from bertcore.files import read_json, write_json
 from bertcore.model.config import BertConfig
-from bertcore.model.encoder_decoder import EncoderDecoder
+from bertcore.model.decoder import EncoderDecoder
 from bertcore.model.generate import Search, generate
 from bertcore.model.weights import Pretrained
 from bertcore.sources import find_file

@@ -21,7 +21,7 @@ from bertcore.model.counts import Costs
 from bertcore.model.variants.albert import AlbertForPreTraining
 from bertcore.model.variants.electra import ElectraPair
 from bertcore.model.variants.families import FAMILIES
-from bertcore.model.variants.spanbert import SpanBertForMaskedLM
+from bertcore.model.variants.roberta import SpanBertForMaskedLM
 from bertcore.text.batch import IGNORE_INDEX, TrainingBatch
 from bertcore.text.dataloader import Batches
 from bertcore.text.masking import span_bounds

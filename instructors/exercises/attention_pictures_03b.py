@@ -34,7 +34,8 @@ def heads_with_habits(seed, given):
         for query in range(1, max(1, -offset)):  # places below 0 count from the end
             weights[(layer + 1) % 3, (head + 3) % 5, query, query + offset] += 0.9
         cases.append((weights, offset))
-    return [*cases, *heads_with_one_large_weight(generator)]
+    large = heads_with_one_large_weight(generator)
+    return [*cases, *large, *heads_with_rivals(generator)]
 
 
 def heads_with_one_large_weight(generator):
@@ -50,6 +51,39 @@ def heads_with_one_large_weight(generator):
             if query != edge:
                 weights[(layer + 1) % 3, (head + 2) % 5, query, query + offset] += 0.13
                 weights[(layer + 2) % 3, :, query, query + offset] += 0.1
+        cases.append((weights, offset))
+    return cases
+
+
+def heads_with_rivals(generator):
+    """Rows that sum to 1, where a nearly right rule finds another head: see each."""
+    cases = []
+    for offset in (-3, -2, -1, 0, 1, 2, 3):
+        queries = [q for q in range(1, 8) if 0 <= q + offset < 9]
+        beyond = [q for q in range(1, 8) if q not in queries]
+        weights = torch.rand(3, 5, 9, 9, generator=generator).mul(0.02).softmax(dim=-1)
+        layer, head = (int(torch.randint(n, (), generator=generator)) for n in (3, 5))
+
+        def give(down, along, query, key, share, start=(layer, head), to=weights):
+            """This share to one key, and the rest to the others, as it was."""
+            row = to[(start[0] + down) % 3, (start[1] + along) % 5, query]
+            row *= (1 - share) / (1 - row[key])
+            row[key] = share
+
+        for query in queries:
+            key = query + offset
+            # The head to find; what it leaves goes to one other key.
+            give(0, 0, query, (key + 4) % 9, 0.9)
+            give(0, 0, query, key, 0.3)
+            # Ahead where shares are sharpened or go through another softmax.
+            give(1, 1, query, key, 0.29)
+            # Ahead by squares, although the mean is lower.
+            give(1, 2, query, key, 0.95 if query == queries[0] else 0.11)
+            for down in range(3):  # ahead where first a head is chosen, over layers
+                give(down, 3, query, key, 0.2)
+            give(2, 1, query, key, 0.2)
+        for query in beyond:  # ahead where a key beyond the text is the last or first
+            give(2, 1, query, 8 if offset > 0 else 0, 0.97)
         cases.append((weights, offset))
     return cases
 

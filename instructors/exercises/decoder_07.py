@@ -16,7 +16,7 @@ def pair_cases(seed, given):
 def mask_cases(seed, given):
     """Texts of several lengths with padding at either end, and prefixes of any length.
 
-    A prefix has a token at least, and may be the whole text.
+    A prefix may be empty, and may be the whole text.
     """
     generator = torch.Generator().manual_seed(seed)
     cases = []
@@ -26,9 +26,9 @@ def mask_cases(seed, given):
         begins = (drawn[1] * (most - lengths + 1)).long()
         place = torch.arange(most) - begins[:, None]
         mask = ((place >= 0) & (place < lengths[:, None])).long()
-        cases.append((begins + 1 + (drawn[2] * lengths).long(), mask))
+        cases.append((begins + (drawn[2] * (lengths + 1)).long(), mask))
     two = torch.tensor([[1, 1, 1, 1, 0, 0], [0, 0, 1, 1, 1, 1]])
-    return [*cases, (torch.tensor([2, 4]), two), (torch.tensor([4, 3]), two)]
+    return [*cases, *((torch.tensor(ends), two) for ends in ([2, 4], [4, 3], [0, 2]))]
 
 
 def rows_of_tokens(solution, prefix, mask):
@@ -40,25 +40,32 @@ def rows_of_tokens(solution, prefix, mask):
 
 
 class Echo(nn.Module):
-    """Repeats its source; cannot say some pieces, and is lost after a mistake."""
+    """Repeats its source; cannot say some pieces, and is lost after a mistake.
 
-    def __init__(self, hard):
+    For a piece that it cannot say it says `instead`. If that is [SEP], it is never
+    lost, so what it says after its own [SEP] may be right.
+    """
+
+    def __init__(self, hard, instead=4):
         super().__init__()
-        self.hard = hard
+        self.hard, self.instead = hard, instead
 
     def forward(self, source, reads):
         length = reads.shape[1]
         whole = F.pad(source, (0, length + 1))
         wanted, before = whole[:, 1 : length + 1], whole[:, :length]
-        lost = (reads != before) | torch.isin(wanted, self.hard)
-        return F.one_hot(wanted.masked_fill(lost, 4), 40).float()
+        lost = (reads != before) & (self.instead != 3)
+        said = wanted.masked_fill(lost | torch.isin(wanted, self.hard), self.instead)
+        return F.one_hot(said, 40).float()
 
 
 def exposure_cases(seed, given):
     """Decoders that lose their way at some pieces, and the speller of the chapter."""
     generator = torch.Generator().manual_seed(seed)
     cases = []
-    for count, most, hard in ((5, 7, 6), (9, 4, 3), (20, 9, 4)):
+    for count, most, hard, instead in (
+        (5, 7, 6, 4), (9, 4, 3, 4), (20, 9, 4, 4), (20, 9, 9, 3)
+    ):  # fmt: skip
         letters = torch.randint(5, 40, (count, most), generator=generator)
         lengths = torch.randint(1, most + 1, (count, 1), generator=generator)
         lengths[0] = most
@@ -66,7 +73,7 @@ def exposure_cases(seed, given):
         rows = letters.masked_fill(place > lengths - 1, 0)
         rows = F.pad(F.pad(rows, (1, 0), value=2), (0, 1))
         rows.scatter_(1, lengths + 1, 3)
-        model = Echo(torch.randint(5, 40, (hard,), generator=generator))
+        model = Echo(torch.randint(5, 40, (hard,), generator=generator), instead)
         cases.append((model, rows, rows))
     chosen = [given["unseen"][(37 * seed + n) % 400] for n in range(40)]
     return [*cases, (given["speller"], *given["pairs"](chosen))]

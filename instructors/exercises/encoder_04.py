@@ -69,6 +69,10 @@ class Odd(nn.Module):
         if self.change == "last gradient":
             spot[-1, -1] = 0.01
             return y + spot * (x - x.detach())
+        if self.change == "turned round":  # a gradient of the right length
+            return 2 * y.detach() - y
+        if self.change == "too long":  # a gradient of the right direction
+            return 1.5 * y - 0.5 * y.detach()
         if self.change == "last text":
             return torch.cat([y[:-1], x[-1:]])
         if self.change == "tokens mixed":
@@ -82,7 +86,7 @@ def layer_cases(seed, given):
     """Right ones, faults of the chapter and others, with gains and biases drawn."""
     listed = "none detached mean spread residual epsilon tanh".split()
     changes = "noise", "one token", "last gradient", "last text", "tokens mixed"
-    changes += "texts mixed", "mean zero"
+    changes += "texts mixed", "mean zero", "turned round", "too long"
     cases = []
     for width in (8, 24):
         for name in (*listed, "one less", "norm first", *changes):

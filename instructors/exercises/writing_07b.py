@@ -12,7 +12,7 @@ def rows_of_logits(seed, given):
     for rows, pieces, size in ((1, 4, 1), (5, 30, 2), (8, 12, 6), (3, 50, 0.3)):
         logits = size * torch.randn(rows, pieces, generator=generator)
         shift = 5 * torch.randn(rows, 1, generator=generator)
-        cases += [(logits + shift, share) for share in (0.0, 0.05, 0.3, 0.9)]
+        cases += [(logits + shift, share) for share in (0.0, 0.05, 0.3, 0.9, 1.0)]
     return cases
 
 

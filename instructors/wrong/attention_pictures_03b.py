@@ -196,6 +196,15 @@ def find_head(weights, offset):
     layer, head = divmod(habit.argmax().item(), weights.shape[1])
     return layer + 1, head + 1
 """,
+        # the mean of the squares: large weights count for more
+        """
+def find_head(weights, offset):
+    length = weights.shape[-1]
+    queries = [q for q in range(1, length - 1) if 0 <= q + offset < length]
+    kept = torch.stack([weights[:, :, q, q + offset] for q in queries])
+    layer, head = divmod((kept**2).mean(dim=0).argmax().item(), weights.shape[1])
+    return layer + 1, head + 1
+""",
     ],
     "attend_in_blocks": [
         # each block has a softmax of its own

@@ -123,6 +123,24 @@ def prefix_maps(prefix, mask):
     back = causal_map(mask.shape[1])
     return back & (mask[:, None, None] > 0) | itself
 """,
+        # the prefix is counted in tokens, so padding before a text makes it longer
+        """
+def prefix_maps(prefix, mask):
+    place = torch.arange(mask.shape[1])
+    back = place <= place[:, None]
+    first = (mask.cumsum(dim=1) <= prefix[:, None])[:, None]
+    itself = torch.eye(len(place), dtype=torch.bool)
+    return ((back | first) & (mask[:, None] > 0) | itself)[:, None]
+""",
+        # an empty prefix is taken for one of two tokens
+        """
+def prefix_maps(prefix, mask):
+    place = torch.arange(mask.shape[1])
+    back = place <= place[:, None]
+    first = place < prefix[:, None, None].clamp(min=2)
+    itself = torch.eye(len(place), dtype=torch.bool)
+    return ((back | first) & (mask[:, None] > 0) | itself)[:, None]
+""",
     ],
     "exposure": [
         # not shifted: the labels are what is read
@@ -237,6 +255,30 @@ def exposure(model, source, target):
     alone = write(model, source, labels.shape[1])
     counts = real.sum(dim=0).clamp(min=1)
     return tuple(((s == labels) & real).sum(dim=0) / counts for s in (told, alone))
+""",
+        # what it says after its own [SEP] counts as wrong
+        """
+def exposure(model, source, target):
+    labels = target[:, 1:]
+    real = labels > 0
+    told = model(source, target[:, :-1]).argmax(dim=-1)
+    alone = write(model, source, labels.shape[1])
+    ended = (alone == tokenizer.sep_id).long().cumsum(dim=1)
+    alone = alone.masked_fill((ended > 0) & (alone != tokenizer.sep_id), 0)
+    counts = real.sum(dim=0)
+    return tuple(((s == labels) & real).sum(dim=0) / counts for s in (told, alone))
+""",
+        # places after its own [SEP] are not counted at all
+        """
+def exposure(model, source, target):
+    labels = target[:, 1:]
+    real = labels > 0
+    told = model(source, target[:, :-1]).argmax(dim=-1)
+    alone = write(model, source, labels.shape[1])
+    ended = (alone == tokenizer.sep_id).long().cumsum(dim=1)
+    runs = real & (ended - (alone == tokenizer.sep_id).long() == 0)
+    first = ((told == labels) & real).sum(dim=0) / real.sum(dim=0)
+    return first, ((alone == labels) & runs).sum(dim=0) / runs.sum(dim=0)
 """,
     ],
     "learn_in_one_stack": [],

@@ -571,6 +571,28 @@ def test_layer(layer, width):
     (expected * weights).sum().backward()
     assert torch.allclose(slope, x.grad / 2, rtol=0, atol=1e-9)
 """,
+        # the length of the gradient only
+        """
+def test_layer(layer, width):
+    def right(x):
+        for part, norm in (
+            (layer.attention, layer.attention_norm),
+            (lambda y: layer.feedforward.narrow(F.gelu(layer.feedforward.widen(y))),
+             layer.feedforward_norm),
+        ):
+            x = F.layer_norm(x + part(x), (width,), norm.weight, norm.bias, 1e-12)
+        return x
+    torch.manual_seed(1)
+    for size in (1.0, 0.01):
+        x = (size * torch.randn(2, 5, width).double()).requires_grad_()
+        y = x.detach().clone().requires_grad_()
+        found, expected = layer(x), right(y)
+        assert torch.allclose(found, expected, rtol=0, atol=1e-9)
+        weights = torch.randn_like(found)
+        (found * weights).sum().backward()
+        (expected * weights).sum().backward()
+        assert torch.allclose(x.grad.norm(), y.grad.norm(), rtol=1e-7)
+""",
     ],
     "backward_by_hand": [
         # the residual is forgotten on the way back

@@ -67,6 +67,20 @@ def min_p(logits, share):
     cut = p < share * p.amax(-1, keepdim=True)
     return logits.log_softmax(-1).masked_fill(cut, -torch.inf)
 """,
+        # what is exactly at the cut goes too, so with share 1 nothing stays
+        """
+def min_p(logits, share):
+    probabilities = logits.softmax(-1)
+    least = share * probabilities.amax(dim=-1, keepdim=True)
+    return logits.masked_fill(probabilities <= least, -torch.inf)
+""",
+        # a share of 0 is taken for none given
+        """
+def min_p(logits, share):
+    probabilities = logits.softmax(-1)
+    least = (share or 0.1) * probabilities.amax(dim=-1, keepdim=True)
+    return logits.masked_fill(probabilities < least, -torch.inf)
+""",
     ],
     "back_mask": [
         # the new pieces are taken for the first

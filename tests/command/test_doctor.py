@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from bertcore.__main__ import main
 from bertcore.command import session
-from bertcore.command.app import main
 from bertcore.tasks import KINDS
 from bertcore.tasks.rows import TaskSet, Text
 from bertcore.text.batch import TrainingBatch

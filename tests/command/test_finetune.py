@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import load_file
 
 from bertcore import BertForMaskedLM
+from bertcore.__main__ import main
 from bertcore.command import answering, session
-from bertcore.command.app import main
 from bertcore.model.variants.distilbert import DistilBertConfig, DistilBertForMaskedLM
 from bertcore.model.variants.roberta import RobertaConfig, RobertaForMaskedLM
 from bertcore.tasks import KINDS, loading

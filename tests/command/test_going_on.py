@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from bertcore import BertForMaskedLM, BertForPreTraining, Tokenizer
+from bertcore.__main__ import main
 from bertcore.command import session
-from bertcore.command.app import main
 from bertcore.sources import ENCODER, OUR_MODEL
 from bertcore.text import corpora
 from bertcore.text.fast_tokenizer import load_tokenizer

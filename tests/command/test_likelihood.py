@@ -7,9 +7,9 @@ from typing import get_args
 
 import pytest
 
+from bertcore.__main__ import main
 from bertcore.cards import processor_name
-from bertcore.command.app import main
-from bertcore.command.likelihood import Masking
+from bertcore.command.text import Masking
 from bertcore.sources import ENCODER, OUR_MODEL
 from bertcore.training.run import load_trained
 from bertcore.training.scoring import MASKINGS, score_texts

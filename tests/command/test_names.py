@@ -11,8 +11,8 @@ from tokenizers import Tokenizer as Library
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from bertcore import BertForMaskedLM, encode
+from bertcore.__main__ import main
 from bertcore.command import session
-from bertcore.command.app import main
 from bertcore.model.variants.distilbert import (
     DistilBertConfig,
     DistilBertForTokenClassification,

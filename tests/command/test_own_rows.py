@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from bertcore import BertForMaskedLM
+from bertcore.__main__ import main
 from bertcore.command import session
-from bertcore.command.app import main
 from bertcore.tasks.loading import file_records, read_set, read_test
 from bertcore.tasks.rows import Question, Text, Words
 from bertcore.training.predictor import Predictor

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bertcore.command.app import main
+from bertcore.__main__ import main
 from bertcore.text.prepare import holding_out, open_prepared, packaged
 from bertcore.text.tales import tales
 from bertcore.text.wordpiece import Tokenizer, train_tokenizer

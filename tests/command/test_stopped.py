@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bertcore.command.app import main
+from bertcore.__main__ import main
 from bertcore.command.session import stoppable
 from tests.conftest import ROOT
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from bertcore import BertForPreTraining
+from bertcore.__main__ import main
 from bertcore.command import session
-from bertcore.command.app import main
 from bertcore.model.variants.roberta import RobertaConfig, RobertaForMaskedLM
 from bertcore.text.fast_tokenizer import load_tokenizer, train_byte_bpe
 from bertcore.text.prepare import packaged

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file
 
 from bertcore import BertForMaskedLM
+from bertcore.__main__ import main
 from bertcore.command import answering, tuning
-from bertcore.command.app import main
-from bertcore.model.encoder_decoder import EncoderDecoder
+from bertcore.model.decoder import EncoderDecoder
 from bertcore.model.generate import Search
 from bertcore.sources import OUR_MODEL
 from bertcore.tasks.rows import CheckedSet, Source, TaskSet

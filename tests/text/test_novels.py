@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from bertcore.command.app import main
+from bertcore.__main__ import main
 from bertcore.text import corpora as module
 from bertcore.text.corpora import is_held_out, novels, novels_digest
 from bertcore.text.prepare import find_texts, open_prepared

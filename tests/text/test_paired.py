@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.model.encoder_decoder import EncoderDecoder
+from bertcore.model.decoder import EncoderDecoder
 from bertcore.text.batch import packed_pairs, padded
 from tests.conftest import fill_with_large_weights, tiny_config
 

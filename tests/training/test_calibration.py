@@ -10,8 +10,8 @@ from torchmetrics.functional.classification import (
     multiclass_calibration_error,
 )
 
+from bertcore.command.answering import BINS, Probabilities
 from bertcore.tasks import KINDS
-from bertcore.tasks.calibration import BINS, Probabilities
 from bertcore.tasks.classification import Prediction
 from bertcore.tasks.multilabel import FoundLabels, LabelledText
 from bertcore.tasks.rows import Text

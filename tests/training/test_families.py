@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bertcore import BertConfig, BertForMaskedLM
 from bertcore.model.counts import Costs
-from bertcore.model.encoder_decoder import EncoderDecoder
+from bertcore.model.decoder import EncoderDecoder
 from bertcore.model.variants.families import (
     FAMILIES,
     config_like,
@@ -20,7 +20,7 @@ from bertcore.model.variants.families import (
     masked_lm_classes,
     masked_lm_of,
 )
-from bertcore.model.variants.spanbert import SpanBertForMaskedLM
+from bertcore.model.variants.roberta import SpanBertForMaskedLM
 from bertcore.model.weights import Pretrained, published_class
 from bertcore.tasks import KINDS
 from bertcore.tasks.rows import Answer, Question, Source, TaskSet, Text, Words

@@ -11,7 +11,7 @@ import torch
 from torch.profiler import profile
 
 from bertcore import BertConfig
-from bertcore.command.app import main
+from bertcore.__main__ import main
 from bertcore.model.variants.families import FAMILIES, config_like
 from bertcore.training.loop import autocast, checkpoint_layers
 from bertcore.training.memory import GB, USABLE, Memory

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from bertcore import EncoderDecoder, SentenceEncoder
-from bertcore.command.app import main
+from bertcore.__main__ import main
 from bertcore.model.variants.families import FAMILIES, config_like
 from bertcore.sources import OUR_MODEL
 from bertcore.tasks import plain

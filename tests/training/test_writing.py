@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bertcore import BertForMaskedLM, Tokenizer
 from bertcore.book.checks import assert_same
-from bertcore.model.encoder_decoder import EncoderDecoder
+from bertcore.model.decoder import EncoderDecoder
 from bertcore.model.generate import Search, generate
 from bertcore.model.published import published_name
 from bertcore.tasks import KINDS, writing

@@ -23,7 +23,7 @@ from bertcore.model.variants import (
     roberta,
 )
 from bertcore.model.variants.electra import ElectraPair
-from bertcore.model.variants.spanbert import SpanBertForMaskedLM
+from bertcore.model.variants.roberta import SpanBertForMaskedLM
 from bertcore.model.weights import Pretrained, published_class
 from bertcore.sources import describe, find_file, many
 
