@@ -12,6 +12,7 @@ knows only how frequent each piece is.
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
@@ -19,7 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 import bertcore
@@ -50,32 +51,37 @@ def unigram_loss(learnt: Tensor, labels: Tensor, pieces: int) -> float:
     return -(counts / counts.sum()).log()[labels[labels >= 0]].mean().item()
 
 
-def run(
-    kind: str,
+def new_model(kind: str) -> bertcore.BertForMaskedLM:
+    """A small BERT, its position table at zero for good if it is to be without."""
+    config = BertConfig(
+        vocab_size=PIECES, hidden_size=64, layers=2, heads=4, feedforward_size=128,
+        max_positions=LENGTH, dropout=0.0, attention_dropout=0.0,
+        initializer_range=0.05,
+    )  # fmt: skip
+    model = bertcore.BertForMaskedLM(config)
+    if kind == "without":
+        table = model.bert.embeddings.position.weight
+        with torch.no_grad():
+            table.zero_()
+        table.requires_grad_(False)
+    return model
+
+
+def train(
+    model: nn.Module,
     seed: int,
     learnt: Tensor,
     held_out: tuple[Tensor, Tensor],
     masker: Masker,
+    evaluate_at: Sequence[int] = EVALUATE_AT,
 ) -> list[float]:
-    """Train one model; its held-out losses at the updates of `EVALUATE_AT`."""
-    torch.manual_seed(seed)
-    config = BertConfig(
-        vocab_size=masker.pieces, hidden_size=64, layers=2, heads=4,
-        feedforward_size=128, max_positions=LENGTH, dropout=0.0, attention_dropout=0.0,
-        initializer_range=0.05,
-    )  # fmt: skip
-    model = bertcore.BertForMaskedLM(config)
-    table = model.bert.embeddings.position.weight
-    if kind == "without":
-        with torch.no_grad():
-            table.zero_()
-        table.requires_grad_(False)
+    """Train a model; its held-out losses at these updates, of which one is the last."""
     optimiser = torch.optim.AdamW(
         (p for p in model.parameters() if p.requires_grad), lr=RATE
     )
-    # The same texts and masks for both kinds.
+    # The same texts and masks for every model.
     rng, losses = np.random.default_rng(seed), []
-    for step in tqdm(range(1, EVALUATE_AT[-1] + 1), f"{kind} {seed}", leave=False):
+    for step in tqdm(range(1, max(evaluate_at) + 1), leave=False, disable=None):
         for group in optimiser.param_groups:
             group["lr"] = RATE * min(1, step / 100)
         rows = learnt[rng.integers(len(learnt), size=BATCH)]
@@ -84,15 +90,13 @@ def run(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        if step in EVALUATE_AT:
+        if step in evaluate_at:
             with torch.no_grad():
                 losses.append(masked_loss(model, *held_out).item())
     return losses
 
 
-def masked_loss(
-    model: bertcore.BertForMaskedLM, masked: Tensor, labels: Tensor
-) -> Tensor:
+def masked_loss(model: nn.Module, masked: Tensor, labels: Tensor) -> Tensor:
     """The mean over all masked pieces; only these are scored."""
     hidden = model.bert(masked)[labels >= 0]
     logits = model.mlm_head(hidden, model.bert.embeddings.token.weight)
@@ -113,7 +117,9 @@ def main() -> None:
     found: dict[str, list] = {kind: [] for kind in KINDS}
     for seed in range(SEEDS):
         for kind in KINDS:
-            found[kind].append(run(kind, seed, learnt, held_out, masker))
+            torch.manual_seed(seed)
+            model = new_model(kind)
+            found[kind].append(train(model, seed, learnt, held_out, masker))
             print(kind, seed, found[kind][-1], flush=True)
     results = {"unigram": round(unigram_loss(learnt, held_out[1], PIECES), 2)}
     for kind, runs in found.items():

@@ -1,4 +1,4 @@
-"""Race: several models, the same time on the same texts and machine (chapter 8b).
+"""Race: several models, the same time on the same texts and machine (chapters 8, 8b).
 
     python -m contest race --out my-race --seconds 30
 

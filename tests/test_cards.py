@@ -158,3 +158,10 @@ def test_the_readme_quotes_the_card_of_the_student() -> None:
     assert re.findall(r"([\d.]+) %", paragraph) == expected
     assert counts["student"] * 3 <= counts["teacher"]
     assert results["distilled"][0] > results["alone"][2]  # not by a seed
+
+
+def test_chapter_8b_shows_the_code_that_was_timed() -> None:
+    chapter = (ROOT / "chapters" / "08b-modern.ipynb").read_text(encoding="utf8")
+    cells = json.loads(chapter)["cells"]
+    (shown,) = ("".join(c["source"]) for c in cells if c["id"] == "in-blocks")
+    assert shown in (ROOT / "benchmarks" / "local.py").read_text(encoding="utf8")

@@ -3,10 +3,14 @@
 And what a reader has earned with the exercises: `passed` stands in their checks.
 """
 
+import ast
+import inspect
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +107,31 @@ def assert_same(
     }
     worst_gradient = _compare_gradients(gradients, backward)
     return Same(len(outputs), len(gradients), worst_output, worst_gradient)
+
+
+def changed_lines(before: type, after: type, method: str = "forward") -> list[str]:
+    """What a method of one class lacks beside another's, and what it has instead.
+
+    Docstrings, comments and layout do not count, and neither does a line that both
+    have. Lines of `before` begin with `-`, those of `after` with `+`.
+
+    Raises:
+        ValueError: if one of the two has no such method.
+    """
+    both = _code_of(before, method), _code_of(after, method)
+    lines = unified_diff(*both, n=0, lineterm="")
+    return [line for line in lines if not line.startswith(("---", "+++", "@@"))]
+
+
+def _code_of(kind: type, method: str) -> list[str]:
+    """The lines of a method, one statement each."""
+    if method not in vars(kind):
+        raise ValueError(f"{kind.__name__} has no method {method!r} of its own")
+    source = textwrap.dedent(inspect.getsource(vars(kind)[method]))
+    (tree,) = ast.parse(source).body
+    if ast.get_docstring(tree):
+        tree.body = tree.body[1:]
+    return ast.unparse(tree.body).splitlines()
 
 
 class _Run:

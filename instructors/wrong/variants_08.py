@@ -1,44 +1,46 @@
-"""Chapter 8: plausible wrong solutions. The checks must reject each of them."""
+"""Chapter 8: plausible wrong solutions. The cases of any seed reject each of them."""
 
 WRONG = {
-    "shared": [
-        # equal at first, and then each learns by itself
+    "widest_table": [
+        # about as many count as fewer
         """
-def shared(layer, times):
-    return nn.ModuleList(deepcopy(layer) for _ in range(times))
+def widest_table(vocab_size, width):
+    return vocab_size * width // (vocab_size + width)
 """,
-        # the weights of one, but of another one
+        # one too few whenever something is left over
         """
-def shared(layer, times):
-    fresh = deepcopy(layer)
-    for weight in fresh.parameters():
-        nn.init.normal_(weight, std=0.02)
-    return nn.ModuleList([fresh] * times)
+def widest_table(vocab_size, width):
+    return vocab_size * width // (vocab_size + width) - 1
 """,
-    ],
-    "roberta_positions": [
-        # places, as with padding on the right only
+        # rounded to the nearest
         """
-def roberta_positions(input_ids, pad_id):
-    places = torch.arange(input_ids.shape[1]) + pad_id + 1
-    return torch.where(input_ids == pad_id, pad_id, places)
+def widest_table(vocab_size, width):
+    return round(vocab_size * width / (vocab_size + width))
 """,
-        # counted from 0
+        # rounded up
         """
-def roberta_positions(input_ids, pad_id):
-    real = input_ids != pad_id
-    return (real.cumsum(dim=1) - 1).masked_fill(~real, pad_id)
+def widest_table(vocab_size, width):
+    return -(-vocab_size * width // (vocab_size + width))
 """,
-        # padding has the number of the piece before it
+        # anything narrower than the encoder
         """
-def roberta_positions(input_ids, pad_id):
-    return (input_ids != pad_id).cumsum(dim=1) + pad_id
+def widest_table(vocab_size, width):
+    return width - 1
 """,
-        # one off: the first piece has the padding's number
+        # without the matrix
         """
-def roberta_positions(input_ids, pad_id):
-    real = input_ids != pad_id
-    return (real.cumsum(dim=1) - 1) * real + pad_id
+def widest_table(vocab_size, width):
+    return (vocab_size * width - 1) // vocab_size
+""",
+        # the matrix counted with the pieces' side
+        """
+def widest_table(vocab_size, width):
+    return (vocab_size * width - 1) // (2 * width)
+""",
+        # not a whole number
+        """
+def widest_table(vocab_size, width):
+    return vocab_size * width / (vocab_size + width)
 """,
     ],
     "distilled": [
@@ -85,6 +87,42 @@ def distilled(student, teacher, labels, temperature, share):
     soft = F.kl_div(own, wanted, reduction="batchmean", log_target=True)
     hard = F.nll_loss(own, labels)
     return share * temperature**2 * soft + (1 - share) * hard
+""",
+        # the temperature once, not squared
+        """
+def distilled(student, teacher, labels, temperature, share):
+    own = F.log_softmax(student / temperature, dim=-1)
+    wanted = F.log_softmax(teacher.detach() / temperature, dim=-1)
+    soft = F.kl_div(own, wanted, reduction="batchmean", log_target=True)
+    hard = F.cross_entropy(student, labels)
+    return share * temperature * soft + (1 - share) * hard
+""",
+        # right in value, but the teacher learns, too
+        """
+def distilled(student, teacher, labels, temperature, share):
+    own = F.log_softmax(student / temperature, dim=-1)
+    wanted = F.log_softmax(teacher / temperature, dim=-1)
+    soft = (wanted.exp() * (wanted - own)).sum(dim=-1).mean()
+    hard = F.cross_entropy(student, labels)
+    return share * temperature**2 * soft + (1 - share) * hard
+""",
+        # probabilities that are rounded to 0 have no logarithm
+        """
+def distilled(student, teacher, labels, temperature, share):
+    own = (student / temperature).softmax(dim=-1)
+    wanted = (teacher.detach() / temperature).softmax(dim=-1)
+    soft = (wanted * (wanted / own).log()).sum(dim=-1).mean()
+    hard = F.cross_entropy(student, labels)
+    return share * temperature**2 * soft + (1 - share) * hard
+""",
+        # the shares change places
+        """
+def distilled(student, teacher, labels, temperature, share):
+    own = F.log_softmax(student / temperature, dim=-1)
+    wanted = F.log_softmax(teacher.detach() / temperature, dim=-1)
+    soft = F.kl_div(own, wanted, reduction="batchmean", log_target=True)
+    hard = F.cross_entropy(student, labels)
+    return (1 - share) * temperature**2 * soft + share * hard
 """,
     ],
     "replaced_loss": [
@@ -133,64 +171,50 @@ def replaced_loss(generator, discriminator, gaps, asked, true):
     answers = discriminator(shown)
     return guessed, F.binary_cross_entropy_with_logits(answers, replaced + through)
 """,
-    ],
-    "test_electra": [
-        # values alone: it sees no gradient and no table
+        # 1 for an original
         """
-def test_electra(model):
-    torch.manual_seed(0)
-    mask = (torch.arange(12) < torch.tensor([[12], [8], [5]])).long().repeat(99, 1)
-    true = torch.randint(4, model.pieces, mask.shape) * mask
-    asked = (torch.rand(mask.shape) < 0.4) & (mask == 1)
-    gaps = true.masked_fill(asked, 3)
-    shown, guessed, found = model.step(gaps, asked, true, mask)
-    scores = model.generator(gaps, attention_mask=mask)
-    answers = model.discriminator(shown, attention_mask=mask)[mask == 1]
-    replaced = (shown != true)[mask == 1].float()
-    right = F.binary_cross_entropy_with_logits(answers, replaced)
-    assert torch.allclose(guessed, F.cross_entropy(scores[asked], true[asked]))
-    assert torch.allclose(found, right, atol=1e-5)
+def replaced_loss(generator, discriminator, gaps, asked, true):
+    scores = generator(gaps)[asked]
+    drawn = torch.multinomial(scores.detach().softmax(-1), 1)[:, 0]
+    shown = true.masked_scatter(asked, drawn)
+    answers = discriminator(shown)
+    guessed = F.cross_entropy(scores, true[asked])
+    same = (shown == true).float()
+    return guessed, F.binary_cross_entropy_with_logits(answers, same)
 """,
-        # no gradient at all in the generator: it rejects what the tables must learn
+        # the generator sees the answers
         """
-def test_electra(model):
-    torch.manual_seed(0)
-    mask = (torch.arange(12) < torch.tensor([[12], [8], [5]])).long().repeat(99, 1)
-    true = torch.randint(4, model.pieces, mask.shape) * mask
-    asked = (torch.rand(mask.shape) < 0.4) & (mask == 1)
-    gaps = true.masked_fill(asked, 3)
-    shown, guessed, found = model.step(gaps, asked, true, mask)
-    weights = list(model.generator.parameters())
-    for gradient in torch.autograd.grad(found, weights, allow_unused=True):
-        assert gradient is None or not gradient.any()
-    answers = model.discriminator(shown, attention_mask=mask)[mask == 1]
-    replaced = (shown != true)[mask == 1].float()
-    right = F.binary_cross_entropy_with_logits(answers, replaced)
-    assert torch.allclose(found, right, atol=1e-5)
+def replaced_loss(generator, discriminator, gaps, asked, true):
+    scores = generator(true)[asked]
+    drawn = torch.multinomial(scores.detach().softmax(-1), 1)[:, 0]
+    shown = true.masked_scatter(asked, drawn)
+    answers = discriminator(shown)
+    guessed = F.cross_entropy(scores, true[asked])
+    other = (shown != true).float()
+    return guessed, F.binary_cross_entropy_with_logits(answers, other)
 """,
-        # the faults of the list, and tables: it does not look at what is drawn
+        # scores taken for probabilities: it draws from all pieces alike
         """
-def test_electra(model):
-    torch.manual_seed(0)
-    mask = (torch.arange(12) < torch.tensor([[12], [8], [5]])).long().repeat(99, 1)
-    true = torch.randint(4, model.pieces, mask.shape) * mask
-    asked = (torch.rand(mask.shape) < 0.4) & (mask == 1)
-    gaps = true.masked_fill(asked, 3)
-    shown, guessed, found = model.step(gaps, asked, true, mask)
-    tables = [part.bert.embeddings.tables.parameters()
-              for part in (model.generator, model.discriminator)]
-    assert all(one is other for one, other in zip(*tables))
-    own = [weight for name, weight in model.generator.named_parameters()
-           if "tables" not in name]
-    options = {"allow_unused": True, "retain_graph": True}
-    for gradient in torch.autograd.grad(found, own, **options):
-        assert gradient is None or not gradient.any()
-    scores = model.generator(gaps, attention_mask=mask)
-    answers = model.discriminator(shown, attention_mask=mask)[mask == 1]
-    replaced = (shown != true)[mask == 1].float()
-    right = F.binary_cross_entropy_with_logits(answers, replaced)
-    assert torch.allclose(guessed, F.cross_entropy(scores[asked], true[asked]))
-    assert torch.allclose(found, right, atol=1e-5)
+def replaced_loss(generator, discriminator, gaps, asked, true):
+    scores = generator(gaps)[asked]
+    drawn = torch.randint_like(true[asked], scores.shape[-1])
+    shown = true.masked_scatter(asked, drawn)
+    answers = discriminator(shown)
+    guessed = F.cross_entropy(scores, true[asked])
+    other = (shown != true).float()
+    return guessed, F.binary_cross_entropy_with_logits(answers, other)
+""",
+        # the true text is overwritten, and then nothing in it is replaced
+        """
+def replaced_loss(generator, discriminator, gaps, asked, true):
+    scores = generator(gaps)[asked]
+    guessed = F.cross_entropy(scores, true[asked])
+    drawn = torch.multinomial(scores.detach().softmax(-1), 1)[:, 0]
+    shown = true
+    shown[asked] = drawn
+    other = (shown != true).float()
+    answers = discriminator(shown)
+    return guessed, F.binary_cross_entropy_with_logits(answers, other)
 """,
     ],
 }

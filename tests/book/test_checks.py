@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import bertcore
-from bertcore.book.checks import assert_same, passed, report
+from bertcore.book.checks import assert_same, changed_lines, passed, report
 
 
 class Norm(nn.Module):
@@ -26,6 +26,24 @@ class Norm(nn.Module):
         mean = mean.detach() if self.detached else mean
         spread = ((x - mean).square().mean(-1, keepdim=True) + self.eps).sqrt()
         return (x - mean) / spread * self.gain
+
+
+class Louder(Norm):
+    def forward(self, x: Tensor) -> Tensor:
+        """Another docstring does not count, and neither does layout."""
+        x = self.first(x)
+        mean = x.mean(-1, keepdim=True)
+        return x - 2 * mean
+
+
+def test_changed_lines_are_those_of_the_code() -> None:
+    found = changed_lines(Norm, Louder)
+    assert found[-1] == "+return x - 2 * mean"
+    assert [line for line in found if line[0] == "+"] == found[-1:]
+    assert len(found) == 4 and not any("first" in line for line in found)
+    assert changed_lines(Norm, Norm) == []
+    with pytest.raises(ValueError, match=r"Louder has no method '__init__' of its own"):
+        changed_lines(Norm, Louder, "__init__")
 
 
 X = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))

@@ -295,6 +295,31 @@ def bucket(distance: Tensor, buckets: int, longest: int) -> Tensor:
     return torch.where(distance.abs() <= half, distance, far)
 
 
+def place_scores(
+    query: Tensor,  # b h s d
+    key: Tensor,  # b h s d
+    far_query: Tensor,
+    far_key: Tensor,
+    rows: Tensor,
+) -> Tensor:
+    """Content to place, and place to content: the second and the third score.
+
+    Args:
+        query, key: of the states, `b h s d`.
+        far_query, far_key: of the distances, `h r d`.
+        rows: which distance lies between a query and a key, `q k`.
+
+    Returns:
+        Their sum, `b h q k`, not yet divided.
+    """
+    rows = rows.expand(*query.shape[:2], -1, -1)  # b h q k
+    # All pairs of a token and a distance; `gather` takes those that occur.
+    to_place = (query @ far_key.mT).gather(-1, rows)  # b h q k
+    # Here the key is the token, so its row must list the queries: hence two turns.
+    to_content = (key @ far_query.mT).gather(-1, rows.mT).mT  # b h q k
+    return to_place + to_content  # b h q k
+
+
 class DisentangledAttention(nn.Module):
     """Three scores in one: content and content, content and place, place and content.
 
@@ -356,12 +381,11 @@ class DisentangledAttention(nn.Module):
         """Queries, keys, and the scores that have to do with places."""
         query, key = self._split(self.query(hidden)), self._split(self.key(hidden))
         distances = self.distance_dropout(distances)
-        place_query = rearrange(self.query(distances), "r (h d) -> h d r", h=self.heads)
-        place_key = rearrange(self.key(distances), "r (h d) -> h d r", h=self.heads)
-        shape = (*query.shape[:2], -1, -1)
-        to_place = (query @ place_key).gather(-1, rows.expand(shape))  # b h q k
-        to_content = (key @ place_query).gather(-1, rows.T.expand(shape))
-        places = to_place + to_content.transpose(-1, -2)  # b h q k
+        far_query, far_key = (
+            rearrange(matrix(distances), "r (h d) -> h r d", h=self.heads)
+            for matrix in (self.query, self.key)
+        )
+        places = place_scores(query, key, far_query, far_key, rows)  # b h q k
         places = places * self._scale(query)  # b h q k
         if allowed is not None:
             places = places.masked_fill(~allowed, -torch.inf)  # b h q k
