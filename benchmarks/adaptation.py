@@ -7,11 +7,11 @@
 
 The small English model of the course goes on with sentences from film reviews: with and
 without new pieces, which start in one of two ways, with old texts mixed in, with old
-texts alone, and at a higher learning rate. Or it goes on with French introductions, and
-a model of the same size starts afresh with a French list, in twice as many updates.
-Three seeds each, on one core. A word's pieces are predicted in turn, so that models
-with different lists can be compared in bits per character of the hidden words; the same
-words are hidden for all.
+texts alone (whole words hidden, or single pieces), and at a higher learning rate. Or it
+goes on with French introductions, and a model of the same size starts afresh with a
+French list, in twice as many updates. Three seeds each, on one core. A word's pieces
+are predicted in turn, so that models with different lists can be compared in bits per
+character of the hidden words; the same words are hidden for all.
 """
 
 import argparse
@@ -76,9 +76,16 @@ def cut(word: str, tokenizer: Tokenizer) -> list[int]:
 
 
 def hide(
-    texts: list[Text], tokenizer: Tokenizer, rng: Random, share: float
+    texts: list[Text],
+    tokenizer: Tokenizer,
+    rng: Random,
+    share: float,
+    whole_words: bool = True,
 ) -> tuple[Tensor, Tensor, int]:
     """Which words are hidden: the same ones, whatever the list.
+
+    Args:
+        whole_words: or else single pieces, each of which counts as a first one.
 
     Returns:
         The true ids, `b s`; for each piece of a hidden word its number in the word, and
@@ -89,8 +96,12 @@ def hide(
         ids, turn = [tokenizer.cls_id], [-1]
         for word in text:
             pieces = cut(word, tokenizer)
-            hidden = rng.random() < share and word.isalpha()
             ids += pieces
+            if not whole_words:
+                draws = [rng.random() < share and word.isalpha() for _ in pieces]
+                turn += [0 if drawn else -1 for drawn in draws]
+                continue
+            hidden = rng.random() < share and word.isalpha()
             turn += range(len(pieces)) if hidden else [-1] * len(pieces)
             characters += hidden * len(word)
         rows.append(torch.tensor([*ids[:255], tokenizer.sep_id]))
@@ -159,6 +170,7 @@ def go_on(
     rate: float = RATE,
     updates: int = UPDATES,
     old: Sequence[Text] = (),
+    whole_words: bool = True,
 ) -> BertForMaskedLM:
     """Train a copy; `old` texts are half of every batch. The others stay the same."""
     rng, model = Random(seed), deepcopy(model).train()
@@ -174,7 +186,7 @@ def go_on(
     optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6, fused=True)
     for step in range(updates):
         batch = texts[step * BATCH : (step + 1) * BATCH]
-        ids, turn, _ = hide(batch, tokenizer, rng, 0.3)
+        ids, turn, _ = hide(batch, tokenizer, rng, 0.3, whole_words)
         at = turn >= 0
         loss = loss_at(model, ids, at, at, tokenizer) / at.sum()
         optimiser.zero_grad()
@@ -275,10 +287,14 @@ def reviews_of_a_seed(study: Study, seed: int, old: list[Text]) -> None:
         ("high rate, went on", study.model, study.list, {"rate": HIGH_RATE}),
     ):
         study.note(row, go_on(model, its, study.train, seed, **how), its)
-    # The control: english-mini has never had whole words hidden, so it may only have
-    # to learn the question.
-    only = go_on(study.model, study.list, old, seed)
-    study.note("old texts alone, went on", only, study.list)
+    # Controls, which see no review. english-mini has never had whole words hidden, so
+    # it may only have to learn the question; or else what brings it is to go on at all.
+    for row, whole_words in (
+        ("old texts alone, went on", True),
+        ("old texts alone, single pieces, went on", False),
+    ):
+        only = go_on(study.model, study.list, old, seed, whole_words=whole_words)
+        study.note(row, only, study.list)
     study.note("random rows alone", drawn, study.longer)
 
 

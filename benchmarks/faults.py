@@ -2,6 +2,8 @@
 
     python benchmarks/faults.py                    seven faults and a sound run
     python benchmarks/faults.py --card FILE.json   and record them
+    python benchmarks/faults.py --card FILE.json --only "padding in the loss"
+                                                   keep what is recorded of the others
 
 One small BERT learns made-up tales for 120 updates, three times each: as it should, and
 with one fault that is planted. Recorded is what a reader of chapter 9b can measure: the
@@ -20,6 +22,7 @@ import torch
 from torch import Tensor
 
 from bertcore.cards import make_card, write_card
+from bertcore.files import read_json
 from bertcore.text.batch import TrainingBatch
 from bertcore.text.prepare import packaged
 from bertcore.text.store import Store
@@ -92,6 +95,7 @@ FAULTS = {
     "sound": Fault(),
     "learning rate too low": Fault(learning_rate=1e-4),
     "learning rate too high": Fault(learning_rate=0.3),
+    "learning rate ten times too high": Fault(learning_rate=4e-2),
     "labels one place off": Fault(change=shifted),
     "padding in the loss": Fault(change=padding),
     "nothing hidden": Fault(change=in_sight),
@@ -142,10 +146,15 @@ def main() -> None:
     """Run, print, and record if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--card", type=Path, help="a JSON file to record the runs in")
+    parser.add_argument("--only", action="append", choices=FAULTS, help="keep others")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    known = read_json(given.card)["results"] if given.only and given.card else {}
     results = {}
     for name, fault in FAULTS.items():
+        if name in known and name not in given.only:
+            results[name] = known[name]
+            continue
         results[name] = [measured(fault, seed) for seed in range(SEEDS)]
         for each in results[name]:
             print(name, *each.values(), sep="\n    ", flush=True)

@@ -1,207 +1,127 @@
-"""What does each change to BERT's recipe bring, in the same time on the same machine?
+"""What does each change to BERT's recipe bring, in as many updates of a small model?
 
-    python benchmarks/recipes.py                          tales, on this machine
-    python benchmarks/recipes.py --data FOLDER            what `bertcore prepare` made
-    python benchmarks/recipes.py --seconds 60 --seeds 3   longer, and more often
-    python benchmarks/recipes.py --card FILE.json         and record the run
+    python benchmarks/recipes.py                     print a table
+    python benchmarks/recipes.py --card FILE.json    and record the run
+    python benchmarks/recipes.py --part 1/3 --card FILE.json    a third of the runs
+    python benchmarks/recipes.py --part 0/0 --also FILES --card FILE.json    join cards
 
-The first run is BERT's own recipe, with its schedule tied to the time. The second is
-the reference: the same without pairs. Each of the others changes one thing in the
-reference; Muon brings corrected AdamW with it, for what is no matrix of a layer. The
-last takes everything that `FAST` takes, and Muon. All are asked the
-same, at 15 % masks: the loss is that of held-out texts at the end of the time, in nats.
+The model of the plan `minute` learns tales, three seeds each, on one core. The first
+run is the fast recipe. Each of the next ones takes one of its changes back. Then BERT's
+two moments, which the released code does not correct, meet three learning rates, with
+the correction and without it. The last is BERT's own recipe with a learning rate for
+this size. All are evaluated alike, at 15 % masks: the loss is that of held-out texts
+after the last update, in nats.
 """
 
 import argparse
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import replace
+import os
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-import torch.nn.functional as F
-from measure import record, spread
-from torch import Tensor, nn
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
 
-from bertcore import BertConfig, BertForMaskedLM, BertForPreTraining, Tokenizer
-from bertcore.model.attention import Attention
-from bertcore.model.variants.parts import FinalNorm, PreNormLayer, with_layers
-from bertcore.model.weights import Pretrained
+import torch
+from measure import record
+
+from bertcore.files import read_json
 from bertcore.text.pairs import window_examples
-from bertcore.text.prepare import find_texts
-from bertcore.text.store import Store
-from bertcore.text.wordpiece import train_tokenizer
-from bertcore.training.devices import device_name, find_device, precision_for
+from bertcore.text.prepare import packaged
+from bertcore.training.devices import device_name
 from bertcore.training.evaluate import HeldOut
-from bertcore.training.loop import ComputeSettings, seed_for
-from bertcore.training.pretraining import Pretraining
-from bertcore.training.recipe import FAITHFUL, FAST, PLANS, Recipe
+from bertcore.training.loop import ComputeSettings
+from bertcore.training.recipe import FAITHFUL, PLANS, Recipe
+from bertcore.training.run import start_run
+
+FAST_NAME, BERT_NAME = "the fast recipe", "BERT's recipe"
+SHARES = {"": 1.0, ", a third of the rate": 1 / 3, ", a tenth of the rate": 0.1}
 
 
 class Version(NamedTuple):
-    """A recipe, and the model that it trains."""
+    """A recipe, and the dropout of the model that it trains."""
 
     recipe: Recipe
-    model: Callable[[BertConfig], Pretrained] = BertForMaskedLM
-    dropout: float = 0.1
+    dropout: float = 0.0
 
 
-def versions(faithful: Recipe, fast: Recipe) -> dict[str, Version]:
-    """One change each."""
-    alone = faithful.replace(pairs=False)
-    return {
-        "BERT's recipe": Version(faithful, BertForPreTraining),
-        "without pairs (the reference)": Version(alone),
-        "no dropout": Version(alone, dropout=0.0),
-        "30 % masks": Version(alone.replace(mask_rate=0.3)),
-        "AdamW, corrected": Version(alone.replace(optimiser="adamw")),
-        "learning rate x 10": Version(
-            alone.replace(learning_rate=alone.learning_rate * 10)
-        ),
-        "norm first": Version(alone, pre_norm),
-        "gated feed-forward": Version(alone, gated),
-        "Muon for the matrices": Version(alone.replace(optimiser="muon")),
-        "the fast recipe": Version(fast, dropout=0.0),
+def versions(fast: Recipe) -> dict[str, Version]:
+    """The fast recipe, each of its changes taken back, and a grid."""
+    rate, moments = fast.learning_rate, FAITHFUL.betas
+    found = {
+        FAST_NAME: Version(fast),
+        "with pairs": Version(fast.replace(pairs=True)),
+        "with dropout 0.1": Version(fast, dropout=0.1),
+        "15 % masks": Version(fast.replace(mask_rate=0.15)),
+        "without bias correction": Version(fast.replace(optimiser="released")),
+        "a tenth of the rate": Version(fast.replace(learning_rate=rate / 10)),
+        "with Muon": Version(fast.replace(optimiser="muon")),
     }
-
-
-class GatedFeedForward(nn.Module):
-    """Up-projection twice, one as a gate for the other, down-projection (GEGLU).
-
-    Shazeer 2020 (arXiv:2002.05202), equation 6. The inner width is two thirds, so there
-    are as many parameters.
-    """
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
-        inner = config.feedforward_size * 2 // 3 // 8 * 8
-        self.widen = nn.Linear(config.hidden_size, inner)
-        self.gate = nn.Linear(config.hidden_size, inner)
-        self.narrow = nn.Linear(inner, config.hidden_size)
-        self.gelu = config.gelu
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """`b s w` to `b s w`."""
-        gate = F.gelu(self.gate(hidden), approximate=self.gelu)
-        return self.narrow(gate * self.widen(hidden))
-
-
-class GatedLayer(nn.Module):
-    """BERT's layer with a gated feed-forward part."""
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
-        width, eps = config.hidden_size, config.layer_norm_eps
-        self.attention = Attention(config)
-        self.attention_norm = nn.LayerNorm(width, eps=eps)
-        self.feedforward = GatedFeedForward(config)
-        self.feedforward_norm = nn.LayerNorm(width, eps=eps)
-        self.dropout = nn.Dropout(config.dropout)
-
-    def forward(self, hidden: Tensor, allowed: Tensor | None = None) -> Tensor:
-        """States in, states out, `b s w`."""
-        attended = self.dropout(self.attention(hidden, allowed))
-        hidden = self.attention_norm(hidden + attended)
-        changed = self.dropout(self.feedforward(hidden))
-        return self.feedforward_norm(hidden + changed)
-
-
-def pre_norm(config: BertConfig) -> BertForMaskedLM:
-    """BERT with its norms first."""
-    return with_layers(config, PreNormLayer, FinalNorm)
-
-
-def gated(config: BertConfig) -> BertForMaskedLM:
-    """BERT with gates."""
-    return with_layers(config, GatedLayer)
-
-
-class Texts:
-    """Vocabulary and stores: prepared ones, or tales."""
-
-    def __init__(self, folder: str | None) -> None:
-        self.plan = PLANS["mini" if folder else "minute"]
-        if folder:
-            base = Path(folder)
-            self.tokenizer = Tokenizer.from_pretrained(base / "vocabulary")
-            self.train = Store.open(base / "train", self.tokenizer)
-            self.held_out = Store.open(base / "held-out", self.tokenizer)
-        else:
-            texts = find_texts(self.plan.texts)
-            lines = [sentence for tale in texts.train for sentence in tale]
-            self.tokenizer = train_tokenizer(lines, self.plan.pieces)
-            self.train = Store.of(texts.train, self.tokenizer)
-            self.held_out = Store.of(texts.held_out, self.tokenizer)
-
-    def source(self) -> str:
-        """Where they are from."""
-        return self.train.manifest.get("source", "tales made by rules")
+    for way, optimiser in (("corrected", "adamw"), ("uncorrected", "released")):
+        for name, share in SHARES.items():
+            changed = fast.replace(
+                betas=moments, optimiser=optimiser, learning_rate=rate * share
+            )
+            found[f"BERT's moments, {way}{name}"] = Version(changed)
+    own = FAITHFUL.replace(
+        steps=fast.steps, batch=fast.batch, length=fast.length,
+        learning_rate=rate / 10, warmup=fast.warmup,
+    )  # fmt: skip
+    return found | {BERT_NAME: Version(own, dropout=0.1)}
 
 
 def main() -> None:
     """Run, print, and record if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", help="a folder that `bertcore prepare` has written")
-    parser.add_argument("--seconds", type=float, default=20.0, help="(%(default)s)")
-    parser.add_argument("--seeds", type=int, default=1, help="(%(default)s)")
-    parser.add_argument("--batch", type=int, help="examples in an update")
+    parser.add_argument("--steps", type=int, default=300, help="updates (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, help="(%(default)s)")
     parser.add_argument("--card", help="a JSON file to record the run in")
+    parser.add_argument("--part", default="0/1", help="of the runs (%(default)s)")
+    parser.add_argument("--also", nargs="*", default=[], help="cards of other parts")
     given = parser.parse_args()
-    texts, device = Texts(given.data), find_device()
-    settings = ComputeSettings(
-        device, precision_for(device), workers=8 if device.type == "cuda" else 0
-    )
-    own = texts.plan.recipe
-    size = given.batch or own.batch
-    common = {"seconds": given.seconds, "length": own.length, "batch": size}
-    rate = own.learning_rate if own.optimiser == "adamw" else FAST.learning_rate
-    faithful = FAITHFUL.replace(**common, learning_rate=rate / 10, warmup=own.warmup)
-    fast = FAST.replace(**common, optimiser="muon", learning_rate=rate)
-    config = texts.plan.config(len(texts.tokenizer))
-    asked = HeldOut(
-        texts.held_out,
-        window_examples(texts.held_out, own.length),
-        texts.tokenizer,
-    )
-    rounds, updates = defaultdict(list), {}
+    torch.set_num_threads(1)
+    plan, cpu = PLANS["minute"], torch.device("cpu")
+    texts = packaged(plan.texts, pieces=plan.pieces)
+    fast = plan.recipe.replace(steps=given.steps, pairs=False)
+    config = plan.config(len(texts.tokenizer))
+    windows = window_examples(texts.held_out, fast.length)
+    held_out = HeldOut(texts.held_out, windows, texts.tokenizer)
+    found: dict[str, dict[str, float]] = {name: {} for name in versions(fast)}
+    for path in given.also:
+        for name in found:
+            found[name] |= read_json(Path(path))["results"][name]
+    first, every = map(int, given.part.split("/"))
+    number = 0
     for seed in range(given.seeds):
-        for name, version in versions(faithful, fast).items():
-            seed_for(seed, 0)
+        for name, version in versions(fast).items():
+            number += 1
+            if not every or number % every != first:
+                continue
             rates = {"dropout": version.dropout, "attention_dropout": version.dropout}
-            run = Pretraining(
-                version.model(config.replace(**rates)),
-                texts.tokenizer,
-                texts.train,
-                version.recipe.replace(seed=seed),
-                settings=replace(settings),
-            )
-            for _ in run.records():
-                pass
-            quality = asked.ask(run.model, device)
-            rounds[name].append(quality.masked_lm)
-            updates[name] = run.progress.step
-            print(f"{name}: {quality.masked_lm:.3f}, {run.progress.step:,} updates")
-    results = spread(rounds)
-    print(f"{'unigram':46}{'':8}{asked.unigram(texts.train):8.2f}")
+            run = start_run(
+                texts._replace(held_out=None), version.recipe.replace(seed=seed),
+                config.replace(**rates), settings=ComputeSettings(cpu),
+            ).run()  # fmt: skip
+            loss = held_out.ask(run.model).masked_lm
+            found[name][str(seed)] = round(loss, 3)
+            print(f"{seed} {name:48}{loss:8.3f}", flush=True)
+    ordered = {name: dict(sorted(each.items())) for name, each in found.items()}
     record(
         given.card,
-        "Held-out loss after the same time, one change to BERT's recipe at a time; "
-        "minimum, median and maximum over the seeds",
-        texts.source(),
-        results | {"unigram": round(asked.unigram(texts.train), 3)},
+        "Held-out loss of a small BERT after the same number of updates: the fast "
+        "recipe, each of its changes taken back, and learning rates with and without "
+        "bias correction; seed by seed",
+        texts.train.manifest["source"],
+        {**ordered, "unigram": round(held_out.unigram(texts.train), 3)},
         ("torch",),
-        device_name(device),
-        seconds=given.seconds,
+        device_name(cpu),
+        updates=given.steps,
         seeds=given.seeds,
-        updates=updates,
         model=config.to_dict(),
-        faithful=faithful.to_dict(),
-        fast=fast.to_dict(),
-        precision=str(settings.precision).removeprefix("torch."),
+        recipes={
+            name: each.recipe.to_dict() | {"dropout": each.dropout}
+            for name, each in versions(fast).items()
+        },
     )
 
 
 if __name__ == "__main__":
-    torch.manual_seed(0)
     main()

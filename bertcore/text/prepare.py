@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from bertcore.files import new_folder, write_manifest
-from bertcore.text.corpora import english, is_held_out, novels
+from bertcore.text.corpora import english, introductions, is_held_out, novels
 from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
 from bertcore.text.store import (
     BOUNDS,
@@ -42,7 +42,7 @@ _CHUNK = 500_000  # characters that a worker gets at a time
 _TOKENIZER: AnyTokenizer
 VOCABULARY, TRAIN, HELD_OUT = "vocabulary", "train", "held-out"
 # Texts by name, and the pieces of a vocabulary for them.
-PIECES = {"tales": 560, "english": 8192, "novels": 8192}
+PIECES = {"tales": 560, "introductions": 8192, "english": 8192, "novels": 8192}
 MOST_HELD_OUT = 5000  # documents; evaluation looks at 2,048 examples
 REMEMBERED = 2_000_000  # different documents, to know one that comes again
 LEARN_FROM = 100_000_000  # characters, for a vocabulary
@@ -428,7 +428,10 @@ class Texts(NamedTuple):
 
 
 def find_texts(kind: str, novels_folder: Path | None = None) -> Texts:
-    """Texts by name. One novel in fifty or so is held out, by a digest of its title.
+    """Texts by name. One document in fifty or so is held out, by a digest of its title.
+
+    "introductions" are one of the corpora of "english", and the same are held out of
+    both: a model of either can be evaluated on those of the other.
 
     Raises:
         FileNotFoundError: naming a package that is not installed, or if the novels are
@@ -443,8 +446,9 @@ def find_texts(kind: str, novels_folder: Path | None = None) -> Texts:
         held_out = [document.text for document in english(held_out=True)]
         source = "all corpora of bertcore.text.corpora, less what english() holds out"
         return Texts(train, held_out, source, "several; see data/README.md")
-    if kind == "novels":
-        documents, source, licence = novels(novels_folder)
+    if kind in ("introductions", "novels"):
+        corpus = introductions() if kind == "introductions" else novels(novels_folder)
+        documents, source, licence = corpus
         parts = [
             [each.text for each in documents if is_held_out(each.title) is apart]
             for apart in (False, True)

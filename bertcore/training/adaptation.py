@@ -6,8 +6,9 @@ the old ones, is measured on held-out texts of both, before and after.
 
 Two vocabularies cut a text into different tokens, so a loss per token says nothing
 about which model is better. The same loss per character of the text does, if as much of
-it was hidden: so whole words are. One thing is left: as many [MASK] stand for a word as
-it has pieces, which tells a little of its length.
+it was hidden: so whole words are, and the pieces of each are predicted in turn. One
+thing is left: as many [MASK] stand for a word as it has pieces, which tells a little of
+its length.
 
 New pieces are counted in a store, where a word that was cut is a run of ids, and the
 store is then written anew with the longer pieces. All ids that were there stay.
@@ -362,6 +363,8 @@ def scores(
     length: int,
 ) -> dict[str, dict[str, Any]]:
     """How well a model predicts whole words of held-out texts, by the texts' names.
+
+    The pieces of a word are predicted in turn, each with those before it in sight.
 
     Args:
         length: tokens of a text that the model sees.

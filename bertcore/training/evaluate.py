@@ -5,6 +5,7 @@ because only then can two runs, or two moments of one run, be compared.
 """
 
 import math
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -13,15 +14,15 @@ from torch import Tensor, nn
 
 from bertcore.model.inference import evaluation
 from bertcore.model.variants.families import masked_lm_of
-from bertcore.text.batch import TrainingBatch
+from bertcore.text.batch import IGNORE_INDEX, TrainingBatch
 from bertcore.text.dataloader import Batches
 from bertcore.text.fast_tokenizer import AnyTokenizer
 from bertcore.text.masking import Masker
 from bertcore.text.pairs import Examples
 from bertcore.text.store import Store
 from bertcore.training.objectives import (
-    PretrainingBatches,
     objective_class,
+    pretraining_batch,
     states_and_logits,
 )
 
@@ -78,23 +79,30 @@ class HeldOut:
         Args:
             store: of texts that the model is not trained on.
             most: the most examples that are used; they are drawn at random once.
-            whole_words: hide whole words. Else a vocabulary with few of them would look
-                better than it is: of a word in pieces one is seen while another is
-                asked for.
+            whole_words: hide whole words, always behind [MASK], and predict the pieces
+                of each in turn, so that models with different vocabularies can be
+                compared. For examples without pairs.
 
         Raises:
-            ValueError: if there is no example.
+            ValueError: if there is no example, or whole words are hidden in pairs.
         """
         count = len(examples.spans)
         if not count:
             raise ValueError("no examples to ask about; give texts that are not empty")
+        if whole_words and examples.labels is not None:
+            raise ValueError("whole_words=True, and there are pairs; give windows")
         size = min(size, most, count)
-        row = examples.longest
-        masker = Masker(tokenizer, RATE, whole_words=whole_words)
-        batches = PretrainingBatches(
-            Batches(store, examples, tokenizer, masker, size, SEED, row)
+        masker = Masker(tokenizer, RATE)
+        if whole_words:  # a piece that stays would give away those after it
+            masker = Masker(tokenizer, RATE, whole_words=True, masked=1, random=0)
+        steps = Batches(
+            store, examples, tokenizer, masker, size, SEED, row=examples.longest
         )
-        self.batches = [batches[n] for n in range(max(1, min(most, count) // size))]
+        batches = (steps[n] for n in range(max(1, min(most, count) // size)))
+        if whole_words:
+            goes_on = torch.from_numpy(masker.continues)
+            batches = (each for batch in batches for each in in_turn(batch, goes_on))
+        self.batches = [pretraining_batch(each) for each in batches]
         # Of the texts themselves, with a space between two sentences: pieces may hold
         # white space or leave it out, and a byte may be a part of a character.
         counts = store.manifest["counts"]
@@ -144,6 +152,36 @@ class HeldOut:
             pairs_right=pairs_right / pairs if pairs else None,
             pairs=int(pairs),
         )
+
+
+def in_turn(
+    batch: Mapping[str, Tensor], continues: Tensor
+) -> Iterator[dict[str, Tensor]]:
+    """Ask for the first pieces of hidden words, then for the second ones, and so on.
+
+    Each time the pieces before are seen, so the probabilities of a word's pieces
+    multiply to that of the word. If all were hidden at once, the model would have to
+    guess the second piece without the first, and a vocabulary that cuts fewer words
+    would look better than it is.
+
+    Args:
+        batch: `input_ids`, `labels` and others, `b s` each; whole words are hidden.
+        continues: for each id of the vocabulary whether it goes on with a word, `v`.
+
+    Yields:
+        The rows in which a word has so many pieces.
+    """
+    labels, ids = batch["labels"], batch["input_ids"]
+    hidden = labels != IGNORE_INDEX
+    goes_on = hidden & continues[labels.clamp(min=0)] & hidden.roll(1, dims=1)
+    goes_on[:, 0] = False  # what is rolled in there comes from the end of the row
+    now = hidden & ~goes_on
+    while now.any():
+        asked = {"input_ids": ids, "labels": labels.masked_fill(~now, IGNORE_INDEX)}
+        rows = now.any(dim=1)
+        yield {name: value[rows] for name, value in {**batch, **asked}.items()}
+        ids = torch.where(now, labels, ids)
+        now = goes_on & now.roll(1, dims=1)
 
 
 def _sums(model: nn.Module, head: nn.Module | None, batch: TrainingBatch) -> np.ndarray:

@@ -195,6 +195,8 @@ class Pretraining(Run):
     def about(self) -> dict[str, Any]:
         unknown = self.store.ids[:_COUNTED] == self.tokenizer.unk_id
         results: dict[str, Any] = {"unknown_pieces": round(float(unknown.mean()), 4)}
+        passes = self.progress.tokens / len(self.store.ids)
+        results["passes_over_the_texts"] = float(f"{passes:.3g}")
         if self.evaluations:
             results["held_out"] = self.evaluations[-1].quality._asdict()
         if self.held_out is not None:

@@ -440,8 +440,8 @@ class Tuning:
 class Plan(NamedTuple):
     """A size of model, the texts for it, and a recipe.
 
-    `sizes` are fields of `BertConfig`; `texts` is "tales" or "english"; `pieces` the
-    size of the vocabulary; `rate` the products a second from which on a machine can
+    `sizes` are fields of `BertConfig`; `texts` a name that `find_texts` knows; `pieces`
+    the size of the vocabulary; `rate` the products a second from which on a machine can
     afford it, in FLOP/s.
     """
 
@@ -489,20 +489,32 @@ PLANS = {
             rate=0.0,
         ),
         Plan(
+            name="laptop",
+            about="1 layer of 128 on Wikipedia's introductions: minutes on a CPU",
+            sizes=_sizes(
+                layers=1, width=128, heads=4, positions=128, initializer_range=0.05
+            ),
+            texts="introductions",
+            pieces=8192,
+            recipe=FAST.replace(
+                seconds=120, batch=16, length=64, learning_rate=4e-3, optimiser="muon"
+            ),
+            rate=0.0,
+        ),
+        Plan(
             name="mini",
-            about="BERT-mini, 4 layers of 256, on all packaged texts: "
-            "half an hour on a T4",
+            about="BERT-mini, 4 layers of 256, on all packaged texts: minutes on a GPU",
             sizes=_sizes(layers=4, width=256, heads=4, positions=256),
             texts="english",
             pieces=8192,
             recipe=FAST.replace(
-                seconds=1800, batch=512, pass_size=128, length=256, optimiser="muon"
+                seconds=600, batch=512, pass_size=512, length=256, optimiser="muon"
             ),
             rate=2e12,
         ),
         Plan(
             name="base",
-            about="BERT-base, 12 layers of 768: an hour on an H100; bring more text",
+            about="BERT-base, 12 layers of 768: hours on a large GPU; bring more text",
             sizes=_sizes(layers=12, width=768, heads=12, positions=512),
             texts="english",
             pieces=30_000,
@@ -526,6 +538,21 @@ GOING_ON = Plan(
     recipe=FAST.replace(seconds=300, batch=32, learning_rate=3e-4),
     rate=0.0,
 )
+
+
+def seconds_of(minutes: float) -> float:
+    """Seconds for a recipe, from minutes that a person has typed.
+
+    Raises:
+        ValueError: if it is no number above 0.
+    """
+    number = isinstance(minutes, int | float) and not isinstance(minutes, bool)
+    if not number or not 0 < minutes < math.inf:
+        raise ValueError(
+            f"minutes = {minutes!r} is no time to train for; give a number above 0, "
+            "such as 0.5 or 10"
+        )
+    return 60.0 * minutes
 
 
 def choose_plan(machine: Machine) -> Plan:

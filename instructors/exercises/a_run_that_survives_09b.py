@@ -37,7 +37,7 @@ def trains(seed, given):
         def train(updates, state):
             goes_on = state is not None
             here = goes_on and (at is None or state["step"] == at)
-            shift = torch.tensor(noise if goes_on else 0.0)
+            shift = noise if goes_on else 0.0
             kept = {**state, "weights": state["weights"] + shift} if goes_on else None
             return toy(*forgets if here else ())(updates, kept)
 
@@ -50,7 +50,38 @@ def trains(seed, given):
     # Each stop that the exercise names is needed: after 1, 13, 5 and 10 updates.
     found += [changed(f"at_{n}", drawn.choice(PARTS[:3]), at=n) for n in (1, 13, 5, 10)]
     found += [changed("nearly", noise=1e-6), changed("rough", noise=1e-3)]
+    found += [changed("one_weight", noise=torch.tensor([0.0, 1e-6, 0.0]))]
+    found += [saves_less_later(toy, drawn.choice(PARTS)), far_only(toy), swapped(toy)]
     return [(train,) for train in found]
+
+
+def saves_less_later(toy, part):
+    """What it saves is whole only if it was not resumed itself."""
+
+    def train(updates, state):
+        weights, new = toy()(updates, state)
+        return weights, {k: v for k, v in new.items() if state is None or k != part}
+
+    return train
+
+
+def far_only(toy):
+    """It goes on as it should, but not beyond the order that was saved."""
+
+    def train(updates, state):
+        return toy(*["random"] * (updates > 8))(updates, state)
+
+    return train
+
+
+def swapped(toy):
+    """Resumed, it returns the right numbers in other places: their mean is right."""
+
+    def train(updates, state):
+        weights, new = toy()(updates, state)
+        return (weights if state is None else weights[[1, 0, 2]]), new
+
+    return train
 
 
 def contents(seed, given):
@@ -74,13 +105,15 @@ def on_disk(solution, old, new):
 
         solution(path, old)
         found["first"] = standing()
-        order = []
+        order, names = [], []
 
-        def sync(handle):
-            order.append(("fsync", os.fstat(handle).st_size, path.read_bytes()))
+        def sync(handle):  # a number, or an open file
+            number = getattr(handle, "fileno", lambda: handle)()
+            order.append(("fsync", os.fstat(number).st_size, path.read_bytes()))
             real_sync(handle)
 
         def replace(source, target, **how):
+            names.append(Path(source).name)
             inside = Path(source).parent == folder
             content = Path(source).read_bytes(), path.read_bytes()
             order.append(("replace", inside, *content, Path(target).name))
@@ -105,6 +138,10 @@ def on_disk(solution, old, new):
             found["no bytes"] = "nobody was told"
         except TypeError:
             found["no bytes"] = standing()
+        for other in names:  # a crash left it, and nobody could remove it
+            (folder / other).write_bytes(b"a part of something")
+        solution(path, new)
+        found["after a crash"] = path.read_bytes()
     return found
 
 

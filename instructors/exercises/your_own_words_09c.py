@@ -49,7 +49,7 @@ def losses_of_words(seed, given):
 
 
 def tables_and_lists(seed, given):
-    """Lists with much and little in common; one with a letter that the other lacks."""
+    """Lists with much and little in common; a letter that is unknown; greedy cuts."""
     generator, rng = torch.Generator().manual_seed(seed), Random(seed)
     cases = []
     for old_pieces, new_pieces in ((0, 20), (30, 30), (60, 10)):
@@ -60,7 +60,12 @@ def tables_and_lists(seed, given):
     old = drawn_list(rng, 12)
     new = drawn_list(rng, 25, letters=f"{LETTERS}z")
     cases.append((torch.randn(len(old), 4, generator=generator), old, new))
-    return cases
+    # Longest first from the left, which is not longest first from the right, nor the
+    # fewest pieces; and a piece that comes twice.
+    shorter = [*LETTERS[:3], "##a", "##b", "##c", "ab", "##bc", "##ab", "##bca"]
+    longer = ["abc", "##abc", "##abca", "abab", "cabab", "##cbbc", "##b", "a"]
+    old, new = (Tokenizer([*SPECIAL, *each]) for each in (shorter, longer))
+    return [*cases, (torch.randn(len(old), 5, generator=generator), old, new)]
 
 
 EXERCISES = {

@@ -87,6 +87,30 @@ def largest_micro_batch(batch, parameters, per_text, room):
             return parts
     return 0
 """,
+        # powers of two only
+        """
+def largest_micro_batch(batch, parameters, per_text, room):
+    left, size, found = room - 16 * parameters, 1, 0
+    while size <= batch and size * per_text <= left:
+        found = size if batch % size == 0 else found
+        size *= 2
+    return found
+""",
+        # what the batch and what fits have in common
+        """
+def largest_micro_batch(batch, parameters, per_text, room):
+    from math import gcd
+    fits = (room - 16 * parameters) // per_text
+    return gcd(batch, fits) if fits > 0 else 0
+""",
+        # the parts are rounded, and need not divide
+        """
+def largest_micro_batch(batch, parameters, per_text, room):
+    left = room - 16 * parameters
+    if left < per_text:
+        return 0
+    return batch // -(-batch * per_text // left)
+""",
     ],
     "test_resume": [
         # one place only
@@ -194,6 +218,44 @@ def test_resume(train):
             weights, state = train(updates, state)
         assert round(weights.sum().item(), 4) == round(whole.sum().item(), 4)
 """,
+        # one equal weight is enough
+        """
+def test_resume(train):
+    whole, _ = train(20, None)
+    for stretches in ([1, 19], [13, 7], [5, 5, 10]):
+        state = None
+        for updates in stretches:
+            weights, state = train(updates, state)
+        assert (weights == whole).any()
+""",
+        # all stops in one run
+        """
+def test_resume(train):
+    whole, _ = train(20, None)
+    state = None
+    for updates in (1, 4, 5, 3, 7):
+        weights, state = train(updates, state)
+    assert torch.equal(weights, whole)
+""",
+        # nobody is stopped twice
+        """
+def test_resume(train):
+    whole, _ = train(20, None)
+    for first in (1, 5, 10, 13):
+        _, state = train(first, None)
+        weights, _ = train(20 - first, state)
+        assert torch.equal(weights, whole)
+""",
+        # stretches read as the updates at which they end
+        """
+def test_resume(train):
+    whole, _ = train(20, None)
+    for stretches in ([1, 20], [13, 20], [5, 10, 20]):
+        state = None
+        for updates in stretches:
+            weights, state = train(updates, state)
+        assert torch.equal(weights, whole)
+""",
     ],
     "write_whole": [
         # written in place
@@ -289,8 +351,78 @@ def write_whole(path, content):
     finally:
         partial.unlink(missing_ok=True)
 """,
+        # what a crash left behind comes first
+        """
+def write_whole(path, content):
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("ab") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+""",
+        # in place, and put right from memory
+        """
+def write_whole(path, content):
+    old = path.read_bytes() if path.exists() else b""
+    try:
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(path, path)
+    except BaseException:
+        path.write_bytes(old)
+        raise
+""",
+        # the old one steps aside
+        """
+def write_whole(path, content):
+    aside = path.with_name(path.name + ".old")
+    if path.exists():
+        os.replace(path, aside)
+    try:
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.unlink(missing_ok=True)
+    except BaseException:
+        os.replace(aside, path)
+        raise
+""",
+        # renamed before it is on the disk
+        """
+def write_whole(path, content):
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    finally:
+        partial.unlink(missing_ok=True)
+""",
+        # only a disk can fail
+        """
+def write_whole(path, content):
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+""",
     ],
 }
 
 # What is not on the disk yet reads as if it were, and so does a rename across folders.
-PASS_THE_VISIBLE_CHECK = {"write_whole": [4, 6]}
+# The check leaves no file as a crash would, and no fault but a full disk.
+PASS_THE_VISIBLE_CHECK = {"write_whole": [4, 6, 8, 12]}

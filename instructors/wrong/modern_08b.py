@@ -37,6 +37,23 @@ def reached(place, length, layers, window):
     far = layers * (window // 2)
     return min(place + far, length) - max(place - far, 0) + 1
 """,
+        # half of the window is rounded: wrong for some odd windows
+        """
+def reached(place, length, layers, window):
+    far = layers * round(window / 2)
+    return min(place + far, length - 1) - max(place - far, 0) + 1
+""",
+        # the first layer is always there
+        """
+def reached(place, length, layers, window):
+    far = max(layers, 1) * (window // 2)
+    return min(place + far, length - 1) - max(place - far, 0) + 1
+""",
+        # the place counts only as the middle of a full reach
+        """
+def reached(place, length, layers, window):
+    return min(2 * layers * (window // 2) + 1, length)
+""",
         # one layer too many
         """
 def reached(place, length, layers, window):
@@ -141,6 +158,40 @@ def scalar_product(width):
     u, v = torch.eye(width)[::2], torch.eye(width)[1::2]
     layer.widen.weight.data = torch.cat([u, -u, v, -v])
     layer.narrow.weight.data = torch.zeros(width, width)
+    layer.narrow.weight.data[0] = 1
+    return layer
+""",
+        # no weights are set: a class multiplies
+        """
+def scalar_product(width):
+    class Product(ModernFeedForward):
+        def forward(self, hidden):
+            first, second = hidden.chunk(2, dim=-1)
+            result = torch.zeros_like(hidden)
+            result[..., 0] = (first * second).sum(-1)
+            return result
+
+    config = ModernBertConfig(hidden_size=width, heads=1, feedforward_size=width)
+    return Product(config)
+""",
+        # both gates open to the same side
+        """
+def scalar_product(width):
+    config = ModernBertConfig(hidden_size=width, heads=1, feedforward_size=width)
+    layer = ModernFeedForward(config)
+    u, v = torch.eye(width).chunk(2)
+    layer.widen.weight.data = torch.cat([u, u, v, -v])
+    layer.narrow.weight.data = torch.zeros(width, width)
+    layer.narrow.weight.data[0] = 1
+    return layer
+""",
+        # the other rows keep the weights that they had
+        """
+def scalar_product(width):
+    config = ModernBertConfig(hidden_size=width, heads=1, feedforward_size=width)
+    layer = ModernFeedForward(config)
+    u, v = torch.eye(width).chunk(2)
+    layer.widen.weight.data = torch.cat([u, -u, v, -v])
     layer.narrow.weight.data[0] = 1
     return layer
 """,
@@ -357,8 +408,44 @@ def attend_near(query, key, value, near, texts):
     scores = (query @ key / width**0.5).masked_fill(~allowed[:, None], -torch.inf)
     return (scores.softmax(-1) @ value.mT.detach()).flatten(-3, -2)[..., :length, :]
 """,
+        # a masked score is a number that a real score may fall below
+        """
+def attend_near(query, key, value, near, texts):
+    length, width = query.shape[-2:]
+    extra = -length % near
+    query = F.pad(query, (0, 0, 0, extra)).unflatten(-2, (-1, near))
+    key, value = (
+        F.pad(each, (0, 0, near, near + extra)).unfold(-2, 3 * near, near)
+        for each in (key, value)
+    )
+    own = F.pad(texts, (0, extra), value=-1).unflatten(-1, (-1, near))
+    other = F.pad(texts, (near, near + extra), value=-1).unfold(-1, 3 * near, near)
+    steps = torch.arange(near)[:, None] - (torch.arange(3 * near) - near)
+    allowed = (own[..., None] == other[..., None, :]) & (steps.abs() <= near)
+    scores = (query @ key / width**0.5).masked_fill(~allowed[:, None], -100.0)
+    return (scores.softmax(-1) @ value.mT).flatten(-3, -2)[..., :length, :]
+""",
+        # a softmax by hand, without the largest score taken off
+        """
+def attend_near(query, key, value, near, texts):
+    length, width = query.shape[-2:]
+    extra = -length % near
+    query = F.pad(query, (0, 0, 0, extra)).unflatten(-2, (-1, near))
+    key, value = (
+        F.pad(each, (0, 0, near, near + extra)).unfold(-2, 3 * near, near)
+        for each in (key, value)
+    )
+    own = F.pad(texts, (0, extra), value=-1).unflatten(-1, (-1, near))
+    other = F.pad(texts, (near, near + extra), value=-1).unfold(-1, 3 * near, near)
+    steps = torch.arange(near)[:, None] - (torch.arange(3 * near) - near)
+    allowed = (own[..., None] == other[..., None, :]) & (steps.abs() <= near)
+    weights = (query @ key / width**0.5).exp() * allowed[:, None]
+    weights = weights / weights.sum(-1, keepdim=True)
+    return (weights @ value.mT).flatten(-3, -2)[..., :length, :]
+""",
     ],
 }
 
-# A map that is made and not kept, and gradients, show in the cases alone.
-PASS_THE_VISIBLE_CHECK = {"attend_near": [11, 12]}
+# A map that is made and not kept, gradients, and a class that computes the product in
+# its own way show in the cases alone.
+PASS_THE_VISIBLE_CHECK = {"scalar_product": [9], "attend_near": [11, 12]}

@@ -1,269 +1,265 @@
-"""Chapter 9: plausible wrong solutions. The checks must reject each of them."""
+"""Chapter 9: plausible wrong solutions. The cases of any seed reject each of them."""
 
 WRONG = {
-    "epochs": [
+    "forecast": [
+        # hours
+        """
+def forecast(speed, minutes, corpus, mask_rate):
+    tokens = speed * minutes * 3600
+    return tokens / corpus, tokens * mask_rate
+""",
+        # minutes taken for seconds
+        """
+def forecast(speed, minutes, corpus, mask_rate):
+    tokens = speed * minutes
+    return tokens / corpus, tokens * mask_rate
+""",
+        # upside down
+        """
+def forecast(speed, minutes, corpus, mask_rate):
+    tokens = speed * minutes * 60
+    return corpus / tokens, tokens * mask_rate
+""",
+        # whole passes only
+        """
+def forecast(speed, minutes, corpus, mask_rate):
+    tokens = speed * minutes * 60
+    return tokens // corpus, tokens * mask_rate
+""",
+        # labels of one pass
+        """
+def forecast(speed, minutes, corpus, mask_rate):
+    tokens = speed * minutes * 60
+    return tokens / corpus, corpus * mask_rate
+""",
+        # what stays in sight
+        """
+def forecast(speed, minutes, corpus, mask_rate):
+    tokens = speed * minutes * 60
+    return tokens / corpus, tokens * (1 - mask_rate)
+""",
+        # the released rate, whatever is given
+        """
+def forecast(speed, minutes, corpus, mask_rate):
+    tokens = speed * minutes * 60
+    return tokens / corpus, tokens * 0.15
+""",
         # the other way round
         """
-def epochs(updates, batch, examples):
-    return examples / (updates * batch)
-""",
-        # whole epochs only
-        """
-def epochs(updates, batch, examples):
-    return updates * batch // examples
-""",
-        # an update is one example
-        """
-def epochs(updates, batch, examples):
-    return updates / examples
+def forecast(speed, minutes, corpus, mask_rate):
+    tokens = speed * minutes * 60
+    return tokens * mask_rate, tokens / corpus
 """,
     ],
-    "released_rate": [
-        # the decay begins when the warm-up ends: no drop
+    "find_learning_rate": [
+        # the best of the three, though it may lie at an end
         """
-def released_rate(step, steps, warmup, highest):
-    if step < warmup:
-        return highest * step / warmup
-    return highest * (steps - step) / (steps - warmup)
+def find_learning_rate(short_run, first, factor=3.0, seeds=3):
+    scores = {}
+    for rate in (first / factor, first, first * factor):
+        losses = [short_run(rate, seed) for seed in range(seeds)]
+        losses = sorted(x if x == x else float("inf") for x in losses)
+        scores[rate] = losses[seeds // 2]
+    return min(scores, key=scores.get)
 """,
-        # the warm-up counts from 1
+        # one seed
         """
-def released_rate(step, steps, warmup, highest):
-    if step < warmup:
-        return highest * (step + 1) / warmup
-    return highest * (1 - step / steps)
+def find_learning_rate(short_run, first, factor=3.0, seeds=3):
+    scores = {}
+    def score(rate):
+        loss = short_run(rate, 0)
+        scores[rate] = loss if loss == loss else float("inf")
+    for rate in (first / factor, first, first * factor):
+        score(rate)
+    while True:
+        rates = sorted(scores)
+        best = min(rates, key=scores.get)
+        if best == rates[0]:
+            score(best / factor)
+        elif best == rates[-1]:
+            score(best * factor)
+        else:
+            return best
 """,
-        # the smaller of both lines
+        # no number passes for the lowest one
         """
-def released_rate(step, steps, warmup, highest):
-    return highest * min(step / max(1, warmup), 1 - step / steps)
+def find_learning_rate(short_run, first, factor=3.0, seeds=3):
+    scores = {}
+    def score(rate):
+        losses = sorted(short_run(rate, seed) for seed in range(seeds))
+        scores[rate] = losses[seeds // 2]
+    for rate in (first / factor, first, first * factor):
+        score(rate)
+    for _ in range(20):
+        rates = sorted(scores)
+        best = rates[0]
+        for rate in rates:
+            if not scores[rate] >= scores[best]:
+                best = rate
+        if best == rates[0]:
+            score(best / factor)
+        elif best == rates[-1]:
+            score(best * factor)
+        else:
+            return best
+    return best
 """,
-        # the warm-up lasts one update longer
+        # a single lucky run decides
         """
-def released_rate(step, steps, warmup, highest):
-    if step <= warmup and warmup:
-        return highest * step / warmup
-    return highest * (1 - step / steps)
+def find_learning_rate(short_run, first, factor=3.0, seeds=3):
+    scores = {}
+    def score(rate):
+        losses = [short_run(rate, seed) for seed in range(seeds)]
+        scores[rate] = min([x for x in losses if x == x] or [float("inf")])
+    for rate in (first / factor, first, first * factor):
+        score(rate)
+    rates = sorted(scores)
+    return min(rates, key=scores.get)
 """,
-    ],
-    "adam_corrected": [
-        # no correction: as released
+        # goes on upwards only
         """
-def adam_corrected(weight, gradients, rate, decay, epsilon=1e-8):
-    mean, square = torch.zeros_like(weight), torch.zeros_like(weight)
-    for gradient in gradients:
-        mean = 0.9 * mean + 0.1 * gradient
-        square = 0.999 * square + 0.001 * gradient * gradient
-        weight = weight * (1 - rate * decay)
-        weight = weight - rate * mean / (square.sqrt() + epsilon)
-    return weight
+def find_learning_rate(short_run, first, factor=3.0, seeds=3):
+    scores = {}
+    def score(rate):
+        losses = [short_run(rate, seed) for seed in range(seeds)]
+        losses = sorted(x if x == x else float("inf") for x in losses)
+        scores[rate] = losses[seeds // 2]
+    for rate in (first / factor, first, first * factor):
+        score(rate)
+    while min(scores, key=scores.get) == max(scores):
+        score(max(scores) * factor)
+    return min(scores, key=scores.get)
 """,
-        # counted from 0, and the first update guarded by hand
+        # goes on downwards only
         """
-def adam_corrected(weight, gradients, rate, decay, epsilon=1e-8):
-    mean, square = torch.zeros_like(weight), torch.zeros_like(weight)
-    for step, gradient in enumerate(gradients):
-        mean = 0.9 * mean + 0.1 * gradient
-        square = 0.999 * square + 0.001 * gradient * gradient
-        step = max(step, 1)
-        root = (square / (1 - 0.999**step)).sqrt() + epsilon
-        weight = weight * (1 - rate * decay)
-        weight = weight - rate * mean / (1 - 0.9**step) / root
-    return weight
+def find_learning_rate(short_run, first, factor=3.0, seeds=3):
+    scores = {}
+    def score(rate):
+        losses = [short_run(rate, seed) for seed in range(seeds)]
+        losses = sorted(x if x == x else float("inf") for x in losses)
+        scores[rate] = losses[seeds // 2]
+    for rate in (first / factor, first, first * factor):
+        score(rate)
+    while min(sorted(scores), key=scores.get) == min(scores):
+        score(min(scores) / factor)
+    return min(scores, key=scores.get)
 """,
-        # epsilon is added before the correction
+        # all rates are run anew each time
         """
-def adam_corrected(weight, gradients, rate, decay, epsilon=1e-8):
-    mean, square = torch.zeros_like(weight), torch.zeros_like(weight)
-    for step, gradient in enumerate(gradients, 1):
-        mean = 0.9 * mean + 0.1 * gradient
-        square = 0.999 * square + 0.001 * gradient * gradient
-        root = (square.sqrt() + epsilon) / (1 - 0.999**step) ** 0.5
-        weight = weight * (1 - rate * decay)
-        weight = weight - rate * mean / (1 - 0.9**step) / root
-    return weight
+def find_learning_rate(short_run, first, factor=3.0, seeds=3):
+    def score(rate):
+        losses = [short_run(rate, seed) for seed in range(seeds)]
+        losses = sorted(x if x == x else float("inf") for x in losses)
+        return losses[seeds // 2]
+    while True:
+        rates = [first / factor, first, first * factor]
+        scores = [score(rate) for rate in rates]
+        best = scores.index(min(scores))
+        if best == 1:
+            return first
+        first = rates[best]
 """,
-        # the decay goes through Adam: not decoupled
+        # the highest rate that does not diverge
         """
-def adam_corrected(weight, gradients, rate, decay, epsilon=1e-8):
-    mean, square = torch.zeros_like(weight), torch.zeros_like(weight)
-    for step, gradient in enumerate(gradients, 1):
-        gradient = gradient + decay * weight
-        mean = 0.9 * mean + 0.1 * gradient
-        square = 0.999 * square + 0.001 * gradient * gradient
-        root = (square / (1 - 0.999**step)).sqrt() + epsilon
-        weight = weight - rate * mean / (1 - 0.9**step) / root
-    return weight
-""",
-        # the caller's weight is changed
-        """
-def adam_corrected(weight, gradients, rate, decay, epsilon=1e-8):
-    mean, square = torch.zeros_like(weight), torch.zeros_like(weight)
-    for step, gradient in enumerate(gradients, 1):
-        mean = 0.9 * mean + 0.1 * gradient
-        square = 0.999 * square + 0.001 * gradient * gradient
-        root = (square / (1 - 0.999**step)).sqrt() + epsilon
-        weight *= 1 - rate * decay
-        weight -= rate * mean / (1 - 0.9**step) / root
-    return weight
-""",
-    ],
-    "accumulate": [
-        # the mean of means
-        """
-def accumulate(objective, passes, parameters):
-    for parameter in parameters:
-        parameter.grad = None
-    full = [one for one in passes if len(one)]
-    for one in full:
-        (objective(one) / len(one) / len(full)).backward()
-""",
-        # old gradients stay
-        """
-def accumulate(objective, passes, parameters):
-    count = sum(len(one) for one in passes)
-    for one in passes:
-        if len(one):
-            (objective(one) / count).backward()
-""",
-        # the sum, not the mean
-        """
-def accumulate(objective, passes, parameters):
-    for parameter in parameters:
-        parameter.grad = None
-    for one in passes:
-        if len(one):
-            objective(one).backward()
-""",
-        # only the last pass is left
-        """
-def accumulate(objective, passes, parameters):
-    count = sum(len(one) for one in passes)
-    for one in passes:
-        for parameter in parameters:
-            parameter.grad = None
-        if len(one):
-            (objective(one) / count).backward()
-""",
-        # one pass after another, and all of them kept for one way back
-        """
-def accumulate(objective, passes, parameters):
-    for parameter in parameters:
-        parameter.grad = None
-    full = [one for one in passes if len(one)]
-    (sum(objective(one) for one in full) / sum(map(len, full))).backward()
-""",
-        # all at once: the memory that there is not
-        """
-def accumulate(objective, passes, parameters):
-    for parameter in parameters:
-        parameter.grad = None
-    whole = torch.cat(passes)
-    (objective(whole) / len(whole)).backward()
+def find_learning_rate(short_run, first, factor=3.0, seeds=3):
+    rate = first
+    for _ in range(20):
+        losses = [short_run(rate, seed) for seed in range(seeds)]
+        if all(x == x and x < 20 for x in losses):
+            rate = rate * factor
+        else:
+            return rate / factor
+    return rate
 """,
     ],
-    "test_resume": [
-        # one place only
+    "one_change": [
+        # the second goes on with the model of the first
         """
-def test_resume(train_toy):
-    whole, _ = train_toy(10, None)
-    _, state = train_toy(5, None)
-    weights, _ = train_toy(5, state)
-    assert torch.equal(weights, whole)
+def one_change(texts, config, base, name, value):
+    first = run.start_run(texts, base, config, settings=settings, evaluations=1).run()
+    cards = [first.card()]
+    how = base.replace(**{name: value})
+    second = run.start_run(texts, how, config, settings=settings, evaluations=1,
+                           model=first.model).run()
+    return [*cards, second.card()]
 """,
-        # too generous
+        # another seed, too
         """
-def test_resume(train_toy):
-    for stops in ([7, 13], [1, 19], [5, 5, 10]):
-        whole, _ = train_toy(sum(stops), None)
-        state = None
-        for updates in stops:
-            weights, state = train_toy(updates, state)
-        assert torch.allclose(weights, whole, atol=0.5)
+def one_change(texts, config, base, name, value):
+    cards = []
+    for number, how in enumerate((base, base.replace(**{name: value}))):
+        how = how.replace(seed=base.seed + number)
+        trained = run.start_run(texts, how, config, settings=settings, evaluations=1)
+        cards.append(trained.run().card())
+    return cards
 """,
-        # only that it runs, and moves
+        # the change is forgotten
         """
-def test_resume(train_toy):
-    first, state = train_toy(5, None)
-    second, _ = train_toy(5, state)
-    assert not torch.equal(first, second)
+def one_change(texts, config, base, name, value):
+    cards = []
+    for _ in range(2):
+        trained = run.start_run(texts, base, config, settings=settings, evaluations=1)
+        cards.append(trained.run().card())
+    return cards
 """,
-        # never goes on from a state
+        # one card
         """
-def test_resume(train_toy):
-    one, _ = train_toy(20, None)
-    two, _ = train_toy(20, None)
-    assert torch.equal(one, two)
+def one_change(texts, config, base, name, value):
+    how = base.replace(**{name: value})
+    trained = run.start_run(texts, how, config, settings=settings, evaluations=1)
+    return [trained.run().card()]
 """,
-    ],
-    "write_whole": [
-        # written in place
+        # nothing is trained
         """
-def write_whole(path, content):
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def one_change(texts, config, base, name, value):
+    cards = []
+    for how in (base, base.replace(**{name: value})):
+        trained = run.start_run(texts, how, config, settings=settings, evaluations=1)
+        trained.evaluate()
+        cards.append(trained.card())
+    return cards
 """,
-        # not on the disk before it gets its name
+        # both are changed
         """
-def write_whole(path, content):
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+def one_change(texts, config, base, name, value):
+    cards = []
+    for _ in range(2):
+        how = base.replace(**{name: value})
+        trained = run.start_run(texts, how, config, settings=settings, evaluations=1)
+        cards.append(trained.run().card())
+    return cards
 """,
-        # the other file stays after an error
+        # the changed one first
         """
-def write_whole(path, content):
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+def one_change(texts, config, base, name, value):
+    cards = []
+    for how in (base.replace(**{name: value}), base):
+        trained = run.start_run(texts, how, config, settings=settings, evaluations=1)
+        cards.append(trained.run().card())
+    return cards
 """,
-        # nobody is told
+        # the changed one is trained for longer
         """
-def write_whole(path, content):
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError:
-        partial.unlink(missing_ok=True)
+def one_change(texts, config, base, name, value):
+    cards = []
+    for number, how in enumerate((base, base.replace(**{name: value}))):
+        how = how.replace(steps=base.steps + number)
+        trained = run.start_run(texts, how, config, settings=settings, evaluations=1)
+        cards.append(trained.run().card())
+    return cards
 """,
-        # synced before what Python holds back is written
+        # nothing is held out, so nothing is known of unseen texts
         """
-def write_whole(path, content):
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content[:10])
-            os.fsync(file.fileno())
-            file.write(content[10:])
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-""",
-        # the old one is removed first
-        """
-def write_whole(path, content):
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        path.unlink(missing_ok=True)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+def one_change(texts, config, base, name, value):
+    cards = []
+    for how in (base, base.replace(**{name: value})):
+        alone = texts._replace(held_out=None)
+        trained = run.start_run(alone, how, config, settings=settings, evaluations=1)
+        cards.append(trained.run().card())
+    return cards
 """,
     ],
 }
+
+# 0-based: those that the visible checks do not see.
+PASS_THE_VISIBLE_CHECK = {}

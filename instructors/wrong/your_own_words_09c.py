@@ -112,6 +112,23 @@ def bits_per_character(words, losses):
 def bits_per_character(words, losses):
     return sum(l[0] for l in losses) / math.log(2) / sum(map(len, words))
 """,
+        # different letters
+        """
+def bits_per_character(words, losses):
+    return sum(map(sum, losses)) / math.log(2) / len(set("".join(words)))
+""",
+        # the loss of a word by its mean length, rounded down
+        """
+def bits_per_character(words, losses):
+    per_word = sum(map(sum, losses)) / math.log(2) / len(words)
+    return per_word / (sum(map(len, words)) // len(words))
+""",
+        # the product of a word's losses
+        """
+def bits_per_character(words, losses):
+    nats = sum(math.prod(each) for each in losses)
+    return nats / math.log(2) / sum(map(len, words))
+""",
     ],
     "carried_over": [
         # a continuation is cut as if it began a word
@@ -217,6 +234,75 @@ def carried_over(table, old, new):
 def carried_over(table, old, new):
     rows = [table[old.ids[e]] if e in old.ids else table.mean(dim=0)
             for e in new.vocabulary]
+    return torch.stack(rows)
+""",
+        # a piece that comes twice counts once
+        """
+def carried_over(table, old, new):
+    rows = []
+    for entry in new.vocabulary:
+        letters, mark = entry.removeprefix("##"), "##" * entry.startswith("##")
+        ids = set()
+        while letters:
+            ends = range(len(letters), 0, -1)
+            fits = [n for n in ends if mark + letters[:n] in old.ids]
+            if not fits:
+                ids = {old.unk_id}
+                break
+            ids.add(old.ids[mark + letters[: fits[0]]])
+            letters, mark = letters[fits[0] :], "##"
+        rows.append(table[sorted(ids)].mean(dim=0))
+    return torch.stack(rows)
+""",
+        # the longest match first, but from the end
+        """
+def carried_over(table, old, new):
+    rows = []
+    for entry in new.vocabulary:
+        letters, inside = entry.removeprefix("##"), entry.startswith("##")
+        ids = []
+        while letters:
+            names = [(k, "##" * (inside or k > 0) + letters[k:])
+                     for k in range(len(letters))]
+            fits = [(k, name) for k, name in names if name in old.ids]
+            if not fits:
+                ids = [old.unk_id]
+                break
+            ids.append(old.ids[fits[0][1]])
+            letters = letters[: fits[0][0]]
+        rows.append(table[ids].mean(dim=0))
+    return torch.stack(rows)
+""",
+        # the second piece has no mark either
+        """
+def carried_over(table, old, new):
+    rows = []
+    for entry in new.vocabulary:
+        letters, mark, ids = entry.removeprefix("##"), "##" * entry.startswith("##"), []
+        while letters:
+            ends = range(len(letters), 0, -1)
+            fits = [n for n in ends if mark + letters[:n] in old.ids]
+            if not fits:
+                ids = [old.unk_id]
+                break
+            ids.append(old.ids[mark + letters[: fits[0]]])
+            letters = letters[fits[0] :]
+        rows.append(table[ids].mean(dim=0))
+    return torch.stack(rows)
+""",
+        # letters that cannot be spelt are passed over
+        """
+def carried_over(table, old, new):
+    rows = []
+    for entry in new.vocabulary:
+        letters, mark, ids = entry.removeprefix("##"), "##" * entry.startswith("##"), []
+        while letters:
+            ends = range(len(letters), 0, -1)
+            end = next((n for n in ends if mark + letters[:n] in old.ids), 0)
+            if end:
+                ids.append(old.ids[mark + letters[:end]])
+            letters, mark = letters[max(end, 1) :], "##"
+        rows.append(table[ids or [old.unk_id]].mean(dim=0))
     return torch.stack(rows)
 """,
     ],

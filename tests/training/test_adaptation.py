@@ -11,9 +11,11 @@ from torch import nn
 from bertcore import BertForMaskedLM, Tokenizer
 from bertcore.model.variants.distilbert import DistilBertForMaskedLM
 from bertcore.model.variants.families import config_like
+from bertcore.text.batch import IGNORE_INDEX
+from bertcore.text.pairs import pair_examples
 from bertcore.text.store import Store
 from bertcore.training.adaptation import grown, scores, table
-from bertcore.training.evaluate import HeldOut
+from bertcore.training.evaluate import HeldOut, in_turn
 from bertcore.training.pretraining import make_examples
 from bertcore.training.recipe import SessionSettings
 from tests.conftest import fill_with_large_weights
@@ -93,23 +95,51 @@ def test_transformers_opens_it(tmp_path: Path) -> None:
 # Scores ------------------------------------------------------------------------------
 
 
+def test_pieces_of_a_word_are_asked_for_in_turn() -> None:
+    """Two rows by hand: a word of three pieces, one of one, and one of two."""
+    hide, no = 4, IGNORE_INDEX
+    continues = torch.tensor([False] * 7 + [True] * 3)
+    batch = {
+        "input_ids": torch.tensor([[2, hide, hide, hide, hide], [2, 7, hide, hide, 8]]),
+        "labels": torch.tensor([[no, 5, 7, 8, 6], [no, no, 6, 9, no]]),
+        "attention_mask": torch.tensor([[1] * 5, [2] * 5]),
+    }
+    first, second, third = in_turn(batch, continues)
+    assert torch.equal(first["input_ids"], batch["input_ids"])
+    assert first["labels"].tolist() == [[no, 5, no, no, 6], [no, no, 6, no, no]]
+    seen = [[2, 5, hide, hide, 6], [2, 7, 6, hide, 8]]
+    assert second["input_ids"].tolist() == seen
+    assert second["labels"].tolist() == [[no, no, 7, no, no], [no, no, no, 9, no]]
+    assert third["input_ids"].tolist() == [[2, 5, 7, hide, 6]]
+    assert third["labels"].tolist() == [[no, no, no, 8, no]]
+    assert third["attention_mask"].tolist() == [[1] * 5]  # of the row that is left
+    # The rest of a word that was cut off begins a row, and another row ends in [MASK].
+    batch["labels"] = torch.tensor([[7, no, no, no, 5], [7, no, no, no, no]])
+    (only,) = in_turn(batch, continues)
+    assert torch.equal(only["labels"], batch["labels"])
+
+
 def test_whole_words_are_hidden() -> None:
-    """No piece of a word that is asked for is seen beside it."""
+    """What is asked for is [MASK], and so is the rest of its word; never what was."""
     tokenizer, store = small.tokenizer(), small.store(9, 30)
     examples = make_examples(store, MLM)
     found = HeldOut(store, examples, tokenizer, whole_words=True)
-    continues = torch.tensor([p.startswith("##") for p in tokenizer.vocabulary])
+    continues = [piece.startswith("##") for piece in tokenizer.vocabulary]
     inside = 0
     for batch in found.batches:
-        places = batch.arguments["masked_positions"]
-        labels = dict(zip(places.tolist(), batch.arguments["labels"], strict=True))
+        places = batch.arguments["masked_positions"].tolist()
+        labels = batch.arguments["labels"].tolist()
         ids = batch.arguments["input_ids"].flatten().tolist()
-        for place, label in labels.items():
-            if continues[label] and ids[place - 1] != tokenizer.cls_id:
-                assert place - 1 in labels
+        for place, label in zip(places, labels, strict=True):
+            assert ids[place] == tokenizer.mask_id
+            assert not continues[ids[place + 1]]
+            if continues[label]:
+                assert ids[place - 1] != tokenizer.mask_id
                 inside += 1
-            assert place + 1 in labels or not continues[ids[place + 1]]
     assert inside > 10
+    pairs = pair_examples(store, 32)
+    with pytest.raises(ValueError, match="there are pairs; give windows"):
+        HeldOut(store, pairs, tokenizer, whole_words=True)
 
 
 def test_scores_of_two_vocabularies_are_per_character(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from bertcore import BertForMaskedLM, BertForPreTraining
+from bertcore.cards import read_card
 from bertcore.model.variants.parts import FinalNorm, PreNormLayer, with_layers
 from bertcore.text.documents import Document
 from bertcore.text.prepare import find_texts
@@ -24,9 +25,22 @@ from bertcore.training.devices import (
 )
 from bertcore.training.engine import CARD
 from bertcore.training.evaluate import HeldOut
-from bertcore.training.loop import MOST, History, Record, TrainingState
+from bertcore.training.loop import (
+    MOST,
+    History,
+    Record,
+    TrainingState,
+    default_compute_settings,
+)
 from bertcore.training.pretraining import Pretraining, make_examples
-from bertcore.training.recipe import FAITHFUL, FAST, PLANS, Recipe, choose_plan
+from bertcore.training.recipe import (
+    FAITHFUL,
+    FAST,
+    PLANS,
+    Recipe,
+    choose_plan,
+    seconds_of,
+)
 from tests.training import small
 from tests.training.small import CPU, after, config, digest, recipe, run, store
 
@@ -369,6 +383,56 @@ def test_precision_by_the_capability(capability, precision) -> None:
     assert precision_for("cpu") == torch.float32
 
 
+@pytest.mark.parametrize(
+    ("capability", "precision"),
+    [
+        ((7, 5), torch.float16),  # T4
+        ((8, 0), torch.bfloat16),  # A100
+        ((8, 9), torch.bfloat16),  # L4
+        ((9, 0), torch.bfloat16),  # H100, H200
+    ],
+)
+def test_a_gpu_takes_the_plan_and_its_precision(
+    capability, precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU that is not there: what a notebook and a command would choose on it."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    settings = default_compute_settings()
+    assert settings.device.type == "cuda" and settings.precision == precision
+    assert choose_plan(machine(1e13, "cuda")) is PLANS["mini"]
+
+
+def test_plans_are_what_the_cards_ran() -> None:
+    """But for the time, which is the reader's, and fields of an older version."""
+    english = read_card("pretraining-mini-english")["setting"]
+    minutes = read_card("pretraining-minutes")["setting"]
+    for plan, ran, model in (
+        ("mini", english["recipe"], english["model"]),
+        ("laptop", minutes["recipe"], minutes["model"]),
+    ):
+        ours = PLANS[plan].recipe.to_dict()
+        for name in ours.keys() & ran.keys() - {"seconds", "seed"}:
+            assert ran[name] == ours[name], f"{plan}: {name}"
+        config = PLANS[plan].config(model["vocab_size"]).to_dict()
+        for name in config.keys() & model.keys():
+            assert model[name] == config[name], f"{plan}: {name}"
+    assert english["compiled"] and not minutes["compiled"]
+
+
+@pytest.mark.parametrize("minutes", [0, -1, math.inf, math.nan, True, "ten", None, "5"])
+def test_minutes_that_are_none(minutes) -> None:
+    """One sentence that says what was given, and what would do."""
+    with pytest.raises(ValueError, match="no time to train for; give a number") as said:
+        seconds_of(minutes)
+    assert str(said.value).startswith(f"minutes = {minutes!r} is ")
+    assert "\n" not in str(said.value)
+
+
+def test_minutes_are_60_seconds() -> None:
+    assert seconds_of(0.5) == 30 and seconds_of(10) == 600
+
+
 def test_measuring() -> None:
     found = measure("cpu")
     assert 1e8 < found.operations < 1e14 and 1e7 < found.bytes < 1e13
@@ -381,7 +445,7 @@ def test_texts_of_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (len(found.train), len(found.held_out)) == (4000, 300)
     shared = {" ".join(t) for t in found.train} & {" ".join(t) for t in found.held_out}
     assert not shared, "no story is in both"
-    with pytest.raises(ValueError, match="no texts 'prose'; there are tales, eng"):
+    with pytest.raises(ValueError, match="no texts 'prose'; there are tales, int"):
         find_texts("prose")
     page = {True: "held out", False: "to train on"}
     monkeypatch.setattr(
@@ -390,6 +454,9 @@ def test_texts_of_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     found = find_texts("english")
     assert (found.train, found.held_out) == (["to train on"], ["held out"])
+    articles = find_texts("introductions")
+    assert len(articles.train) + len(articles.held_out) == 10_033
+    assert not {*articles.train} & {*articles.held_out} and articles.licence
 
 
 def test_texts_without_their_package(monkeypatch: pytest.MonkeyPatch) -> None:

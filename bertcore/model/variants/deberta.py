@@ -302,7 +302,7 @@ def place_scores(
     far_key: Tensor,
     rows: Tensor,
 ) -> Tensor:
-    """Content to place, and place to content: the second and the third score.
+    """Content to position, and position to content: the second and third score.
 
     Args:
         query, key: of the states, `b h s d`.
@@ -321,7 +321,7 @@ def place_scores(
 
 
 class DisentangledAttention(nn.Module):
-    """Three scores in one: content and content, content and place, place and content.
+    """Three scores in one: content to content, to position, and position to content.
 
     The matrices that make queries and keys of states make them of distances, too.
     """
