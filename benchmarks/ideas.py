@@ -45,7 +45,6 @@ from bertcore import BertConfig, BertForMaskedLM, Tokenizer
 from bertcore.cards import make_card, write_card
 from bertcore.model.attention import attention_map
 from bertcore.model.inference import evaluation
-from bertcore.model.variants.albert import AlbertConfig, AlbertForMaskedLM
 from bertcore.model.variants.electra import ElectraConfig, ElectraForPreTraining
 from bertcore.text.dataloader import Batches
 from bertcore.text.masking import Masker
@@ -151,15 +150,24 @@ def noted(results: Results, name: str, step: int, value: float) -> None:
 # Share --------------------------------------------------------------------------------
 
 
+def shared(config: BertConfig, times: int) -> BertForMaskedLM:
+    """A BERT whose only layer is used several times.
+
+    It is no ALBERT, because ALBERT also has a matrix after its tables: here nothing
+    but the sharing may differ.
+    """
+    model = BertForMaskedLM(config)
+    (layer,) = model.bert.encoder.layers
+    model.bert.encoder.layers = nn.ModuleList([layer] * times)
+    return model
+
+
 def share(texts: Texts, steps: int, seed: int, results: Results) -> None:
     """One layer used four times, beside four layers, and beside one."""
     sizes, test = {**SIZES, "vocab_size": len(texts.tokenizer)}, texts.test()
-    width = SIZES["hidden_size"]
     makers = {
         "four layers": lambda: BertForMaskedLM(BertConfig(**sizes, layers=4)),
-        "one layer, used four times": lambda: AlbertForMaskedLM(
-            AlbertConfig(**sizes, layers=4, embedding_size=width, gelu="none")
-        ),
+        "one layer, used four times": lambda: shared(BertConfig(**sizes, layers=1), 4),
         "one layer": lambda: BertForMaskedLM(BertConfig(**sizes, layers=1)),
     }
     learners = seeded(makers, seed)
@@ -267,8 +275,9 @@ def teach(texts: Texts, steps: int, seed: int, results: Results) -> None:
     for step in range(steps):
         batch, start = batches[step], time.process_time()
         with torch.no_grad():
+            masked_logits(teacher, batch)  # all that soft targets need of the teacher
+            asking += time.process_time() - start
             taught = outputs(teacher, batch)
-        asking += time.process_time() - start
         for name, learner in learners.items():
             learner.update(lesson, batch, name, taught, known)
             if (step + 1) % EVERY == 0:

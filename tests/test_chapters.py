@@ -203,6 +203,7 @@ PUBLISHED = {
         "2021": "year of a paper",
         "3.1": "section of a paper",
         "3.4": "section of a paper",
+        "4.5": "section of a paper",
         "45": "minutes to read, an estimate of the author",
         "4.0": "version of a licence",
         "0.5": "a coin",
