@@ -27,21 +27,32 @@ def forecast_cases(seed, given):
 class ShortRuns:
     """Losses of short runs that never ran, and what was asked of them.
 
-    The best learning rate lies at `best`; some way above it runs diverge.
+    The best learning rate lies at `best`; some way above it runs diverge. With `luck`
+    one seed of three is lucky below the best rate, one is unlucky at it or diverges,
+    and above it two diverge while the third is lucky. The median minds none of it.
     """
 
-    def __init__(self, best, noise, breaks, broken):
-        self.best, self.noise, self.breaks = best, noise, breaks
+    def __init__(self, best, luck, breaks, broken):
+        self.best, self.luck, self.breaks = best, luck, breaks
         self.broken, self.asked = broken, []
 
     def __call__(self, rate, seed):
         self.asked.append((round(math.log(rate), 6), seed))
-        if rate > self.breaks * self.best:
+        away = math.log(rate / self.best)
+        if away > math.log(self.breaks):
             return self.broken
-        draw = Random(f"{seed} {rate:.6g}")
-        # One seed in three had bad luck; the middle one of three has not.
-        luck = 3.0 * (seed == 1) if self.noise else 0.1 * draw.random()
-        return 6 + 0.3 * math.log(rate / self.best) ** 2 + luck
+        loss = 6 + 0.3 * away**2
+        draw = Random(f"{rate:.6g}")
+        if not self.luck:
+            return loss + 0.1 * Random(f"{seed} {rate:.6g}").random()
+        chosen = draw.randrange(3) == seed
+        if away > 0.55:  # half the way from one rate tried to the next, and above
+            return loss - 4 if chosen else self.broken
+        if not chosen:
+            return loss
+        if away < -0.55:
+            return loss - 4
+        return self.broken if draw.random() < 0.5 else loss + 4
 
 
 def rate_cases(seed, given):
@@ -50,7 +61,9 @@ def rate_cases(seed, given):
     for power in (0, -1, 1, -4, 3):
         best = 1e-3 * 3**power * rng.uniform(0.9, 1.1)
         for broken in (math.nan, math.inf):
-            runs = ShortRuns(best, power % 2, rng.choice((2.0, 20.0)), broken)
+            luck = power % 2 == 1  # which must show before all seeds diverge
+            breaks = 20.0 if luck else rng.choice((2.0, 20.0))
+            runs = ShortRuns(best, luck, breaks, broken)
             cases.append((runs, 1e-3, 3.0, 3))
     # A single seed that is lucky must not decide.
     return [*cases, (ShortRuns(2e-2, False, 20.0, math.nan), 1e-2, 2.0, 5)]

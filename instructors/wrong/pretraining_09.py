@@ -171,6 +171,90 @@ def find_learning_rate(short_run, first, factor=3.0, seeds=3):
             return rate / factor
     return rate
 """,
+        # the mean, which one unlucky run decides
+        """
+def find_learning_rate(short_run, first, factor=3.0, seeds=3):
+    scores = {}
+    def score(rate):
+        losses = [short_run(rate, seed) for seed in range(seeds)]
+        losses = [x if x < float("inf") else float("inf") for x in losses]
+        scores[rate] = sum(losses) / seeds
+    for rate in (first / factor, first, first * factor):
+        score(rate)
+    for _ in range(20):
+        rates = sorted(scores)
+        best = min(rates, key=scores.get)
+        if best == rates[0]:
+            score(best / factor)
+        elif best == rates[-1]:
+            score(best * factor)
+        else:
+            return best
+    return best
+""",
+        # the best seed of each rate
+        """
+def find_learning_rate(short_run, first, factor=3.0, seeds=3):
+    scores = {}
+    def score(rate):
+        losses = [short_run(rate, seed) for seed in range(seeds)]
+        losses = [x if x < float("inf") else float("inf") for x in losses]
+        scores[rate] = min(losses)
+    for rate in (first / factor, first, first * factor):
+        score(rate)
+    for _ in range(20):
+        rates = sorted(scores)
+        best = min(rates, key=scores.get)
+        if best == rates[0]:
+            score(best / factor)
+        elif best == rates[-1]:
+            score(best * factor)
+        else:
+            return best
+    return best
+""",
+        # the worst seed of each rate
+        """
+def find_learning_rate(short_run, first, factor=3.0, seeds=3):
+    scores = {}
+    def score(rate):
+        losses = [short_run(rate, seed) for seed in range(seeds)]
+        losses = [x if x < float("inf") else float("inf") for x in losses]
+        scores[rate] = max(losses)
+    for rate in (first / factor, first, first * factor):
+        score(rate)
+    for _ in range(20):
+        rates = sorted(scores)
+        best = min(rates, key=scores.get)
+        if best == rates[0]:
+            score(best / factor)
+        elif best == rates[-1]:
+            score(best * factor)
+        else:
+            return best
+    return best
+""",
+        # runs that broke are left out of the median
+        """
+def find_learning_rate(short_run, first, factor=3.0, seeds=3):
+    scores = {}
+    def score(rate):
+        losses = [short_run(rate, seed) for seed in range(seeds)]
+        losses = sorted(x for x in losses if x < float("inf"))
+        scores[rate] = losses[len(losses) // 2] if losses else float("inf")
+    for rate in (first / factor, first, first * factor):
+        score(rate)
+    for _ in range(20):
+        rates = sorted(scores)
+        best = min(rates, key=scores.get)
+        if best == rates[0]:
+            score(best / factor)
+        elif best == rates[-1]:
+            score(best * factor)
+        else:
+            return best
+    return best
+""",
     ],
     "one_change": [
         # the second goes on with the model of the first
