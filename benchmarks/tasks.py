@@ -1,165 +1,190 @@
 """How good is a fine-tuned model, beside what it must beat?
 
-    python benchmarks/tasks.py sentiment                  print a table
-    python benchmarks/tasks.py sentiment --card FILE.json and record the run
+    python benchmarks/tasks.py questions                       print a table
+    python benchmarks/tasks.py questions --card FILE.json      and record the run
+    python benchmarks/tasks.py questions --rows 100,300,1000   with so many rows each
 
-One task of `bertcore.tasks.sets` or of `sets.py` here, each way with five seeds:
-nothing learnt (majority), counted words with logistic regression, and with the same
-rows our packaged model (BERT-mini, pretrained in chapter 9) fine-tuned, with a frozen
-encoder, and the same architecture from random weights; then the published MiniLM. The
-seed is that of the head, the order and dropout; of the task "similarity" also that of
-the split. Epochs and rates were set after a few trials, and are the same for all seeds.
-The best epoch is chosen on validation rows. On one core.
+One task of `bertcore.tasks.sets`, with all its rows. Ways that train no encoder: the
+most frequent class; TF-IDF with logistic regression; logistic regression on the mean of
+the last states of our packaged model, and of the published MiniLM. Ways that do:
+BERT-mini fine-tuned from random weights, from our packaged ones, and MiniLM.
+
+What a way may choose (the learning rate; the strength of logistic regression), it
+chooses for itself, by its score on the validation rows, with seed 0; the best epoch
+likewise. The test rows are scored once, with what was chosen. The seed is that of the
+head, the order and dropout, and with `--rows` also of the rows that are drawn.
 """
 
 import argparse
 import json
 import os
-import re
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
 
+import numpy as np
 import torch
-from sets import descriptions, facts, similarity
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
 
 from bertcore import BertConfig, Tokenizer
 from bertcore.cards import make_card, write_card
+from bertcore.sentences import SentenceEncoder
 from bertcore.sources import ENCODER, OUR_MODEL
 from bertcore.tasks import plain, score
-from bertcore.tasks.baselines import bag_of_words, majority
-from bertcore.tasks.rows import TaskSet, Text
+from bertcore.tasks.baselines import counted, majority
+from bertcore.tasks.rows import TaskSet
 from bertcore.tasks.sets import NAMED_TASKS
 from bertcore.training.devices import device_name
 from bertcore.training.finetuning import FineTuning
 from bertcore.training.recipe import Tuning
 
+LENGTHS = {"questions": 32, "sentiment": 48, "topics": 40}
+# Of logistic regression: small is strict.
+STRENGTHS = 0.1, 1.0, 10.0, 100.0
+SHOWN = 30  # wrong answers that a card keeps, for the reader to look at
 
-class Plan(NamedTuple):
-    """What of a task is used: rows of each part, tokens of a text, epochs."""
 
-    rows: tuple[int, int, int]
-    length: int
+class Way(NamedTuple):
+    """Starting weights, the learning rates tried, the epochs, and how many seeds."""
+
+    weights: Any
+    rates: tuple[float, ...]
     epochs: float
-    published_epochs: float
-    batch: int = 16
-    published_rate: float = 1e-4
+    seeds: int
 
 
-PLANS = {
-    "sentiment": Plan((500, 150, 500), 48, 4, 3),
-    "questions": Plan((500, 150, 500), 32, 6, 4),
-    "descriptions": Plan((300, 150, 300), 48, 4, 3),
-    "entities": Plan((500, 100, 212), 64, 3, 3, batch=4),
-    "similarity": Plan((435, 28, 66), 56, 2, 1),
-    "facts": Plan((300, 24, 80), 256, 1, 2, batch=4, published_rate=2e-4),
-}
-OURS = 3e-4  # highest rate
-SHOWN = 12  # predictions that a card keeps, for the reader to look at
-
-
-def ways(plan: Plan) -> dict[str, tuple[Any, Tuning]]:
-    """Each way's starting weights and how it is tuned."""
+def ways(seeds: int, epochs: float, published: bool) -> dict[str, Way]:
+    """The ways that are fine-tuned. MiniLM is larger, so it gets fewer trials."""
     config = BertConfig.from_pretrained(OUR_MODEL)
-    ours = Tuning(
-        epochs=plan.epochs, learning_rate=OURS, length=plan.length, batch=plan.batch
-    )
-    published = ours.replace(
-        epochs=plan.published_epochs, learning_rate=plan.published_rate
-    )
+    found = {
+        "random weights": Way(config, (1e-4, 3e-4, 1e-3), epochs, seeds),
+        "ours": Way(OUR_MODEL, (1e-4, 3e-4, 1e-3), epochs, seeds),
+    }
+    if published:
+        found["published"] = Way(ENCODER, (1e-4, 3e-4), min(3, epochs), min(3, seeds))
+    return found
+
+
+def tuned(data: TaskSet, way: Way, tuning: Tuning) -> tuple[FineTuning, float]:
+    """One run to its end, and its score on the validation rows."""
+    own = isinstance(way.weights, BertConfig)
+    tokenizer = Tokenizer.from_pretrained(OUR_MODEL if own else way.weights)
+    run = FineTuning(data, way.weights, tuning, tokenizer=tokenizer)
+    run.run()
+    return run, main_score(data, data.valid, plain(run.predictor.predict(data.valid)))
+
+
+def main_score(data: TaskSet, rows: Sequence[Any], guesses: Sequence[Any]) -> float:
+    """The percentage of right answers."""
+    return score(data.kind, rows, guesses)["accuracy"]
+
+
+def best_line(data: TaskSet, features: Sequence[Any]) -> dict[str, Any]:
+    """Logistic regression on features of the three parts; strength by validation."""
+    train, valid, test = features
+    labels = [row.label for row in data.train]
+    tried = {}
+    for strength in STRENGTHS:
+        model = LogisticRegression(C=strength, max_iter=3000).fit(train, labels)
+        tried[strength] = (
+            main_score(data, data.valid, model.predict(valid).tolist()),
+            model,
+        )
+    chosen = max(tried, key=lambda strength: tried[strength][0])
+    valid_score, model = tried[chosen]
+    guesses = model.predict(test).tolist()
     return {
-        "random weights": (config, ours),
-        "frozen": (OUR_MODEL, ours.replace(frozen=True, learning_rate=1e-3)),
-        "ours": (OUR_MODEL, ours),
-        "published": (ENCODER, published),
+        "validation": valid_score,
+        "test": main_score(data, data.test, guesses),
+        "chosen": chosen,
+        "tried": {str(strength): found for strength, (found, _) in tried.items()},
     }
 
 
-def task(name: str, plan: Plan, seed: int) -> TaskSet:
-    """The rows that are used."""
-    others = {"descriptions": descriptions, "facts": facts}
-    others["similarity"] = partial(similarity, seed)
-    data = others[name]() if name in others else NAMED_TASKS[name].load()
-    train, valid, test = plan.rows
-    return data._replace(
-        train=data.train[:train], valid=data.valid[:valid], test=data.test[:test]
-    )
+def counted_words(data: TaskSet) -> list[Any]:
+    """TF-IDF of words and neighbours, for each of the three parts."""
+    vectors = TfidfVectorizer(analyzer=counted, sublinear_tf=True)
+    train = vectors.fit_transform(data.train)
+    return [train, vectors.transform(data.valid), vectors.transform(data.test)]
 
 
-def by_cosine(data: TaskSet, rows: Sequence[Text]) -> list[float]:
-    """Numbers by ridge regression on the cosine of two texts' tf-idf vectors."""
-    import numpy as np
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import Ridge
-
-    texts = sorted({text for row in data.train for text in (row.text, row.pair or "")})
-    vectors = TfidfVectorizer(
-        analyzer=lambda text: re.findall(r"\w+", text.lower())
-    ).fit(texts)
-
-    def cosines(some: Sequence[Text]) -> Any:
-        first = vectors.transform([row.text for row in some])
-        second = vectors.transform([row.pair or "" for row in some])
-        return np.asarray(first.multiply(second).sum(axis=1)).reshape(-1, 1)
-
-    truth = [float(row.label) for row in data.train]
-    model = Ridge(alpha=1e-3).fit(cosines(data.train), truth)
-    return model.predict(cosines(rows)).tolist()
+def frozen(data: TaskSet, name: str) -> list[Any]:
+    """The mean of the last states, standardised, for each of the three parts."""
+    encoder = SentenceEncoder.from_pretrained(name)
+    parts = [
+        encoder.encode([row.text for row in part]).numpy()
+        for part in (data.train, data.valid, data.test)
+    ]
+    mean, deviation = parts[0].mean(axis=0), parts[0].std(axis=0) + 1e-6
+    return [(part - mean) / deviation for part in parts]
 
 
-def runs(name: str, seeds: int) -> Iterator[tuple[str, int, dict[str, Any]]]:
+def drawn(data: TaskSet, rows: int | None, seed: int) -> TaskSet:
+    """So many rows to train on, and as few for validation in proportion."""
+    if rows is None:
+        return data
+    rng = np.random.default_rng([seed, rows])
+    train = [data.train[n] for n in rng.permutation(len(data.train))[:rows]]
+    valid = [data.valid[n] for n in rng.permutation(len(data.valid))]
+    return data._replace(train=train, valid=valid[: max(50, rows // 5)])
+
+
+def runs(
+    data: TaskSet, given: argparse.Namespace, rows: int | None
+) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """Way, seed, and what came out, one after another."""
-    plan = PLANS[name]
-    for seed in range(seeds):
-        data = task(name, plan, seed)
-        counted = by_cosine if name == "similarity" else bag_of_words
-        for way, guess in (("majority", majority), ("bag of words", counted)):
-            if seed == 0 or name == "similarity":
-                yield (
-                    way,
-                    seed,
-                    {"test": score(data.kind, data.test, guess(data, data.test))},
-                )
-        for way, (weights, tuning) in ways(plan).items():
-            start = time.perf_counter()
-            tokenizer = Tokenizer.from_pretrained(
-                OUR_MODEL if isinstance(weights, BertConfig) else weights
-            )
-            run = FineTuning(
-                data, weights, tuning.replace(seed=seed), tokenizer=tokenizer
-            )
-            run.run()
-            guesses = run.predictor.predict(data.test)
-            found: dict[str, Any] = {
-                "test": score(data.kind, data.test, plain(guesses)),
+    draws = range(given.seeds if rows else 1)  # all rows are the same for every seed
+    for seed in draws:
+        part = drawn(data, rows, seed)
+        guess = majority(part, part.test)
+        yield "majority", seed, {"test": main_score(part, part.test, guess)}
+        yield "TF-IDF", seed, best_line(part, counted_words(part))
+        yield "ours, frozen", seed, best_line(part, frozen(part, OUR_MODEL))
+        yield "published, frozen", seed, best_line(part, frozen(part, ENCODER))
+    # A few rows are read more often, so that there are updates enough.
+    epochs = given.epochs if rows is None else max(given.epochs, min(20, 4000 / rows))
+    for name, way in ways(given.seeds, epochs, rows is None).items():
+        tuning = Tuning(
+            epochs=way.epochs, length=LENGTHS[given.task], batch=given.batch
+        )
+        tried: dict[float, tuple[float, FineTuning]] = {}
+        first = drawn(data, rows, 0)
+        for rate in way.rates:
+            run, found = tuned(first, way, tuning.replace(learning_rate=rate))
+            tried[rate] = found, run
+            print(f"  {name}, learning rate {rate:g}: {found}", flush=True)
+        chosen = max(tried, key=lambda rate: tried[rate][0])
+        for seed in range(way.seeds):
+            start, part = time.process_time(), drawn(data, rows, seed)
+            if seed == 0:
+                valid_score, run = tried[chosen]
+            else:
+                change = {"learning_rate": chosen, "seed": seed}
+                run, valid_score = tuned(part, way, tuning.replace(**change))
+            guesses = plain(run.predictor.predict(part.test))
+            result = {
+                "validation": valid_score,
+                "test": main_score(part, part.test, guesses),
+                "chosen": chosen,
+                "tried": {f"{rate:g}": found for rate, (found, _) in tried.items()},
                 "best epoch": round(run.best.epoch, 2),
-                "tokens": run.progress.tokens,
-                "learnt": sum(
-                    p.numel() for p in run.model.parameters() if p.requires_grad
-                ),
-                "seconds": round(time.perf_counter() - start, 1),
+                "epochs": way.epochs,
+                "processor seconds": round(time.process_time() - start, 1),
             }
-            if seed == 0 and way == "published":
-                found["shown"] = shown(data, guesses)
-            yield way, seed, found
+            if seed == 0 and rows is None:
+                result["wrong"] = wrong(part, guesses)
+            yield name, seed, result
 
 
-def shown(data: TaskSet, guesses: list[Any]) -> list[Any]:
-    """A few test rows with their guesses, as plain values."""
-    if data.kind == "tagging":
-        pairs = zip(data.test, guesses, strict=True)
-        return [[list(r.words), list(r.tags), list(g.tags)] for r, g in pairs][:SHOWN]
-    if data.kind == "answers":
-        pairs = zip(data.test, guesses, strict=True)
-        return [[r.question, [a.text for a in r.answers], g.text] for r, g in pairs][
-            :SHOWN
-        ]
-    return []
+def wrong(data: TaskSet, guesses: list[Any]) -> list[Any]:
+    """A few test rows that were answered wrongly: text, label, guess."""
+    pairs = zip(data.test, guesses, strict=True)
+    return [[r.text, r.label, g] for r, g in pairs if r.label != g][:SHOWN]
 
 
 def spread(values: list[float]) -> list[float]:
@@ -170,41 +195,45 @@ def spread(values: list[float]) -> list[float]:
 def main() -> None:
     """Run, print, and record if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("task", choices=sorted(PLANS))
+    parser.add_argument("task", choices=sorted(LENGTHS))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=float, default=4)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rows", help="numbers of rows to train on, such as 100,300")
     parser.add_argument("--card", type=Path, help="a JSON file to record the run in")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    found: dict[str, list[dict[str, Any]]] = {}
-    for way, seed, result in runs(given.task, given.seeds):
-        found.setdefault(way, []).append(result)
-        print(
-            way,
-            seed,
-            json.dumps({k: v for k, v in result.items() if k != "shown"}),
-            flush=True,
-        )
-    names = list(found["majority"][0]["test"])
+    data = NAMED_TASKS[given.task].load()
+    numbers = [int(n) for n in given.rows.split(",")] if given.rows else [None]
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for rows in numbers:
+        of_rows = found.setdefault(str(rows or len(data.train)), {})
+        for way, seed, result in runs(data, given, rows):
+            of_rows.setdefault(way, []).append(result)
+            shown = {k: v for k, v in result.items() if k != "wrong"}
+            print(rows or "all", way, seed, json.dumps(shown), flush=True)
     results: dict[str, Any] = {
-        way: {name: spread([run["test"][name] for run in all_runs]) for name in names}
-        for way, all_runs in found.items()
+        rows: {way: spread([run["test"] for run in each]) for way, each in ways.items()}
+        for rows, ways in found.items()
     }
-    for way, scores in results.items():
-        print(f"{way:16}", scores)
+    for rows, scores in results.items():
+        for way, values in scores.items():
+            print(f"{rows:>6} rows  {way:18}", values)
     if given.card:
-        plan = PLANS[given.task]
-        own = NAMED_TASKS[given.task]
         card = make_card(
-            f"Fine-tuning on the task {given.task}: the scores on test rows, minimum, "
-            "median and maximum over seeds",
-            task(given.task, plan, 0).source,
+            f"The task {given.task}: percentage of right answers on the test rows by "
+            "number of rows to train on and way; minimum, median and maximum",
+            data.source,
             results,
             ("torch", "scikit-learn"),
             device_name(torch.device("cpu")),
-            kind=own.kind,
+            kind=data.kind,
+            rows={"train": len(data.train), "valid": len(data.valid)}
+            | {"test": len(data.test)},
             seeds=given.seeds,
-            plan=plan._asdict(),
-            tunings={way: tuning.to_dict() for way, (_, tuning) in ways(plan).items()},
+            epochs=given.epochs,
+            batch=given.batch,
+            length=LENGTHS[given.task],
             weights={"ours": OUR_MODEL, "published": ENCODER},
             runs=found,
         )
