@@ -17,6 +17,7 @@ import bertcore
 from tests.conftest import ROOT
 from tests.test_readme import help_of
 from tools.check_site import toc_files
+from tools.mathml import MathError, to_mathml
 from tools.sync import repository
 
 PAGES = [
@@ -25,6 +26,34 @@ PAGES = [
 ]
 each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 IN_REPOSITORY = f"{repository()}/blob/main/"
+
+
+# Maths -------------------------------------------------------------------------------
+
+
+MATHS = re.compile(r"\$\$(.+?)\$\$|(?<!\$)\$([^$\n]+?)\$(?!\$)", re.S)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*sorted((ROOT / "chapters").glob("*.ipynb")), *sorted(ROOT.glob("*.md"))],
+    ids=lambda path: path.stem,
+)
+def test_the_maths_of_a_page_can_be_shown(path: Path) -> None:
+    texts = [path.read_text(encoding="utf8")]
+    if path.suffix == ".ipynb":
+        cells = nbformat.read(path, as_version=4).cells
+        texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    for text in map(without_code, texts):
+        for block, inline in MATHS.findall(text):
+            to_mathml(block or inline, bool(block))
+
+
+def test_maths_that_cannot_be_shown_is_found() -> None:
+    (_, inline), *others = MATHS.findall("a curvature of $g''$")
+    assert not others
+    with pytest.raises(MathError, match="A prime"):
+        to_mathml(inline, False)
 
 
 # Links -------------------------------------------------------------------------------
