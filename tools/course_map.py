@@ -64,7 +64,7 @@ def chapters(root: Path = ROOT) -> list[Chapter]:
             line = cells[0].source.splitlines()[0]
             if (match := TITLE.fullmatch(line)) is None:
                 raise ValueError(
-                    f"{page} begins with {line!r}; write '# 3b · Name: what it is about'"
+                    f"{page} begins with {line!r}; write '# 3b · Name: what it does'"
                 )
             title = line.removeprefix("# ")
             found.append(Chapter(page, match["number"], match["name"], title))

@@ -1,8 +1,8 @@
 """In each chapter the first use of a term links to the glossary.
 
-Only prose is searched: no heading, code, link, output or title of a work. A term that is also an
-everyday word, such as "key", is linked where it stands in bold, because that is how a
-chapter introduces a term, and otherwise not at all.
+Only prose is searched: no heading, code, link, output or title of a work. A term that
+is also an everyday word, such as "key", is linked where it stands in bold, because that
+is how a chapter introduces a term, and otherwise not at all.
 """
 
 import re
@@ -36,10 +36,10 @@ PASSED_OVER = (
 
 
 class Term(NamedTuple):
-    """A term of the glossary, with the names it goes by and what it means."""
+    """A term as the glossary has it, with the names it goes by and what it means."""
 
+    entry: str
     names: tuple[str, ...]
-    anchor: str
     meaning: str
 
 
@@ -51,7 +51,7 @@ def terms(path: Path) -> list[Term]:
     ...     _ = file.write("```{glossary}\\nblock (layer)\\n  A *part*.\\n\\n```\\n")
     ...     file.flush()
     ...     terms(Path(file.name))
-    [Term(names=('block', 'layer'), anchor='term-block-layer', meaning='A part.')]
+    [Term(entry='block (layer)', names=('block', 'layer'), meaning='A part.')]
     """
     text = path.read_text(encoding="utf8")
     (entries,) = re.findall(r"^```\{glossary\}\n(.*?)^```", text, re.M | re.S)
@@ -63,7 +63,7 @@ def terms(path: Path) -> list[Term]:
         first, _, other = term.partition(" (")
         names = tuple(name.rstrip(")") for name in (first, other) if name)
         meaning = plain(" ".join(line.strip() for line in said))
-        found.append(Term(names, anchor(term), meaning))
+        found.append(Term(term, names, meaning))
     return found
 
 
@@ -76,11 +76,6 @@ def plain(markdown: str) -> str:
     text = re.sub(r"\s*\[Chapter \w+\]\([^)]*\)\.?", "", markdown)
     html = MarkdownIt().renderInline(text)
     return unescape(re.sub(r"<[^>]+>", "", html))
-
-
-def anchor(term: str) -> str:
-    """The anchor that Sphinx gives the term."""
-    return "term-" + nodes.make_id(term.replace("–", "-"))
 
 
 @cache
@@ -134,17 +129,19 @@ def link_terms(app: Sphinx, document: nodes.document, page: str) -> None:
     if not page.startswith("chapters/") or app.builder.format != "html":
         return
     address = app.builder.get_relative_uri(page, PAGE)
+    places = app.env.domaindata["std"]["terms"]  # by the entry in small letters
     # Long names first: "attention head" is not a use of "attention".
     listed = terms(Path(app.srcdir) / f"{PAGE}.md")
     for term in sorted(listed, key=lambda term: -max(map(len, term.names))):
         if (found := first_use(searched(document), term)) is None:
             continue
         text, match = found
+        _, anchor = places[term.entry.lower()]
         link = nodes.reference(
             "",
             match[0],
             internal=True,
-            refuri=f"{address}#{term.anchor}",
+            refuri=f"{address}#{anchor}",
             reftitle=term.meaning,
             classes=["term"],
         )
