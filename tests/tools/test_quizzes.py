@@ -77,7 +77,9 @@ def test_the_right_choice_is_not_known_by_its_length_or_place() -> None:
         longest += lengths[right] == max(lengths)
         places[right] += 1
     share = longest / len(questions)
-    print(f"{len(questions)} questions; right is longest: {share:.0%}; by place:", places)
+    print(
+        f"{len(questions)} questions; right is longest: {share:.0%}; by place:", places
+    )
     assert share <= LONGEST_IS_RIGHT
     assert max(places.values()) / len(questions) <= LONGEST_IS_RIGHT
 
