@@ -67,9 +67,6 @@ KINDS = {
     OWN: Kind(),
     "one text in 64": Kind(one_in=64),
     "2 layers of 128": Kind({"layers": 2}),
-    "4 layers of 256": Kind(
-        {"layers": 4, "hidden_size": 256, "heads": 4, "feedforward_size": 1024}
-    ),
 }
 # Kind, minutes, seeds; those that the chapter needs most come first.
 RUNS = [
@@ -78,8 +75,6 @@ RUNS = [
     (OWN, 8, 1),
     ("one text in 64", 0.5, 3),
     ("2 layers of 128", 8, 1),
-    ("4 layers of 256", 8, 1),
-    (OWN, 32, 1),
 ]
 
 
