@@ -71,9 +71,9 @@ def question(text: str) -> str:
 def shortened(text: str) -> str:
     """As many whole sentences as fit, or the words of the first that do.
 
-    >>> shortened("It is short. " + "It is " + "very " * 40 + "long.")
-    'It is short. It is very very very very very very very very very very very very \
-very very very very very very very very very very very very very very…'
+    >>> said = "It is short. A second sentence makes more than sixty signs of it. "
+    >>> shortened(said + "Then a long one " * 9)
+    'It is short. A second sentence makes more than sixty signs of it.'
     """
     kept = ""
     for sentence in SENTENCE.findall(text):

@@ -72,7 +72,7 @@ def unknown() -> dict[str, set[str]]:
 
 
 def american() -> dict[str, set[str]]:
-    """American spellings outside quotations and titles, with the pages that have them."""
+    """American spellings outside quotations and titles, with their pages."""
     found = defaultdict(set)
     for name, text in texts():
         prose = QUOTED.sub(" ", NOT_PROSE.sub(" ", text))

@@ -1,4 +1,4 @@
-"""What is made beside the pages: heads, cards, links, spelling, and how it is published.
+"""What is made beside the pages: heads, cards, links, spelling, and publishing.
 
 The pages themselves are checked when the book is built (tools/check_site.py), and by
 `make quality` in a browser (tools/quality.py), of which faults made here are tests.
@@ -136,7 +136,8 @@ def test_faults_of_a_page_are_found(tmp_path: Path) -> None:
     said = "\n".join(found.faults)
     for wanted in (
         "light: color-contrast", "phone: color-contrast", "phone: 9\\d\\d pixels wide",
-        "Tab does not reach <a", "no mark of focus on <button", "missing.txt: status 404",
+        "Tab does not reach <a", "no mark of focus on <button",
+        "missing.txt: status 404",
         "asks a foreign host for http://foreign.invalid/x",
     ):  # fmt: skip
         assert re.search(wanted, said), f"{wanted} not in {said}"
