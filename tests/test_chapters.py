@@ -253,7 +253,7 @@ PUBLISHED = {
         "512": "batch of card pretraining-mini-english; an example",
         "0.4": "nats, card pretraining-minutes, rounded",
         "670": "e ** 6.51, rounded",
-        "0.6": "nats, card pretraining-minutes, rounded",
+        "0.5": "nats, card pretraining-minutes, rounded",
         "1340": "pairs: 20 of each of 67 paradigms, card pretraining-minutes",
         "12": "an example",
         "320": "million words: 2 GB at 6.3 bytes",
