@@ -254,6 +254,7 @@ PUBLISHED = {
         "0.4": "nats, card pretraining-minutes, rounded",
         "670": "e ** 6.51, rounded",
         "0.5": "nats, card pretraining-minutes, rounded",
+        "4.62": "nats, two layers, card pretraining-minutes, rounded",
         "1340": "pairs: 20 of each of 67 paradigms, card pretraining-minutes",
         "12": "an example",
         "320": "million words: 2 GB at 6.3 bytes",
