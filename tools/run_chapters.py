@@ -3,10 +3,13 @@
     python -m tools.run_chapters                   test all: built wheel, empty folder
     python -m tools.run_chapters 03-attention      test one
     python -m tools.run_chapters --book            run what the book has not yet got
+    python -m tools.run_chapters --row 09-… 10-…   one after the other, in one folder
 
 A test runs nbval on a copy of the notebook (tools/tested_copy.py says what is added).
 The map's bootstrap cell installs the wheel there. With the map goes a test that what
 shows texts works without the package of texts, which must cost a sentence and no more.
+Each runs in a folder of its own, because chapters 10 and 11 use what chapter 9 leaves;
+`--row` is for them, as a reader runs them.
 """
 
 import argparse
@@ -210,6 +213,31 @@ def test(chapters: list[Path], workers: int) -> int:
         return min(1, side_by_side(jobs, workers))
 
 
+# In a row -----------------------------------------------------------------------------
+
+
+def in_a_row(chapters: list[Path]) -> int:
+    """Run chapters one after the other where a reader would; 1 if one failed.
+
+    The folder is empty at first, and each chapter finds what those before it left.
+    Outputs are not compared, because they depend on that.
+    """
+    with TemporaryDirectory() as name:
+        home = Path(name)
+        (home / "source").mkdir()
+        machine = Machine(home / "machine", wheel=build_wheel(home / "source"))
+        folder = home / "folder"
+        folder.mkdir()
+        for path in chapters:
+            places = [path, home / path.name, folder]
+            job = {path.stem: lambda p=places: machine.run("-c", EXECUTE, *p, cwd=home)}
+            if side_by_side(job, workers=1):
+                return 1
+        left = [file.relative_to(folder) for file in sorted(folder.rglob("*"))]
+        print("left there:", *(file for file in left if len(file.parts) < 3))
+    return 0
+
+
 # For the book -------------------------------------------------------------------------
 
 
@@ -246,9 +274,11 @@ def fill_cache(chapters: list[Path], folder: Path, workers: int) -> int:
     def execute(chapter: Path) -> None:
         began = time.monotonic()
         with TemporaryDirectory() as name:
-            target = Path(name) / chapter.name
-            places = [chapter, target, chapter.parent]
-            run(sys.executable, "-c", EXECUTE, *places, cwd=chapter.parent)
+            # In an empty folder, or the book would show whatever model a chapter, or
+            # whoever builds it, has left beside the notebooks.
+            target, alone = Path(name) / chapter.name, Path(name) / "alone"
+            alone.mkdir()
+            run(sys.executable, "-c", EXECUTE, chapter, target, alone, cwd=alone)
             executed = nbformat.read(target, as_version=4)
         seconds = {"execution_seconds": time.monotonic() - began}
         bundle = CacheBundleIn(executed, str(chapter), data=seconds)
@@ -268,6 +298,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run the chapters side by side.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="such as 03-attention")
     parser.add_argument("--book", action="store_true", help="for the book's cache")
+    parser.add_argument("--row", action="store_true", help="in one folder, in turn")
     parser.add_argument("--workers", default="auto", help="how many; auto: one a core")
     options = parser.parse_args()
     found = {path.stem: path for path in sorted((ROOT / "chapters").glob("*.ipynb"))}
@@ -278,6 +309,8 @@ def main() -> int:
     workers = os.cpu_count() if options.workers == "auto" else int(options.workers)
     if options.book:
         return fill_cache(chapters, cache_folder(), workers)
+    if options.row:
+        return in_a_row(chapters)
     return test(chapters, workers)
 
 

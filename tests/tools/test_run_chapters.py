@@ -227,11 +227,13 @@ def test_a_line_as_each_ends_and_a_count(capsys: pytest.CaptureFixture) -> None:
 def test_the_cache_is_filled_with_what_it_lacks(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    chapter, cache = tiny(tmp_path), tmp_path / "cache"
+    left = "from pathlib import Path\nPath('left').write_text('something')"
+    chapter, cache = tiny(tmp_path, left), tmp_path / "cache"
     assert fill_cache([chapter], cache, workers=1) == 0
     assert "1 passed, 0 failed\n" in capsys.readouterr().out
     assert fill_cache([chapter], cache, workers=1) == 0
     assert capsys.readouterr().out == "", "run again, though nothing has changed"
+    assert [*chapter.parent.iterdir()] == [chapter], "another chapter would find it"
     notebook = nbformat.read(chapter, as_version=4)
     notebook.cells[1].source = "1 / 0"
     nbformat.write(notebook, chapter)
