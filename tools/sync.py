@@ -145,7 +145,7 @@ GROUPS = {
         *("half right", "imprecise", "incomplete", "misleading", "not shown"),
         "right idea",
     ),
-    "right, with a condition": ("right", "true"),
+    "right, with something to add": ("right", "true"),
 }
 COUNT = """\
 | Verdict | How many | Which |
@@ -379,8 +379,8 @@ def claims_cell(claims: Sequence[Claim], root: Path = ROOT) -> str:
     parts = []
     for claim in sorted(claims, key=lambda claim: claim.number):
         groups[group_of(claim)].append(claim.number)
-        number, *_ = claim.chapter.split("-")
-        chapter = f"[chapter {number}]({claim.chapter}.ipynb)"
+        chapter = claim.heading.partition(" ")[0]  # its number
+        chapter = f"[chapter {chapter}]({claim.chapter}.ipynb)"
         parts.append(f"> **{claim.number}.** {claim.text}")
         parts.append(f"{_decision(claim)} ({chapter}; {_cell_link(claim, root)})")
     rows = [
