@@ -35,6 +35,8 @@ def verdict_cases(seed, given):
         (wide, high),
         ([90.0, 91.0, 40.0], high),  # the mean and the median are better
         ([10.0, 11.0, 80.0], high),  # and here they are worse
+        (high, [*low[:2], 99.0]),  # the middle of the baseline is low, its top is not
+        (low, [*high[:2], 1.0]),
         (high, [max(high)]),
         (high, [min(high)]),
         ([min(high)] * 3, [min(high)]),
