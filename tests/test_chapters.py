@@ -343,6 +343,8 @@ PUBLISHED = {
         "93.2": "percent, card questions-all-rows",
         "88.2": "percent, card questions-all-rows",
         "79.8": "percent, card questions-by-minutes",
+        "128": "width of the model of card pretraining-minutes",
+        "256": "width of data/models/english-mini",
         "6.4": "million words of the packaged texts, chapter 9",
         "94": "passes of card pretraining-mini-english, chapter 9",
         "81.2": "BLiMP, Charpentier and Samuel 2024, ten million words",
