@@ -216,26 +216,30 @@ def test(chapters: list[Path], workers: int) -> int:
 # In a row -----------------------------------------------------------------------------
 
 
-def in_a_row(chapters: list[Path]) -> int:
-    """Run chapters one after the other where a reader would; 1 if one failed.
+def in_a_row(chapters: list[Path], machine: Machine, folder: Path) -> int:
+    """Run chapters one after the other as a reader would; 1 if one failed.
 
-    The folder is empty at first, and each chapter finds what those before it left.
-    Outputs are not compared, because they depend on that.
+    Each finds in `folder` what those before it left there. Outputs are not compared,
+    because they depend on that.
     """
+    for path in chapters:
+        places = [path, folder.parent / path.name, folder]
+        job = {path.stem: lambda p=places: machine.run("-c", EXECUTE, *p, cwd=folder)}
+        if side_by_side(job, workers=1):
+            return 1
+    left = (file.relative_to(folder) for file in sorted(folder.rglob("*")))
+    print("left there:", *(file for file in left if len(file.parts) < 3))
+    return 0
+
+
+def row(chapters: list[Path]) -> int:
+    """The same on a new machine and in an empty folder."""
     with TemporaryDirectory() as name:
         home = Path(name)
         (home / "source").mkdir()
+        (home / "folder").mkdir()
         machine = Machine(home / "machine", wheel=build_wheel(home / "source"))
-        folder = home / "folder"
-        folder.mkdir()
-        for path in chapters:
-            places = [path, home / path.name, folder]
-            job = {path.stem: lambda p=places: machine.run("-c", EXECUTE, *p, cwd=home)}
-            if side_by_side(job, workers=1):
-                return 1
-        left = [file.relative_to(folder) for file in sorted(folder.rglob("*"))]
-        print("left there:", *(file for file in left if len(file.parts) < 3))
-    return 0
+        return in_a_row(chapters, machine, home / "folder")
 
 
 # For the book -------------------------------------------------------------------------
@@ -310,7 +314,7 @@ def main() -> int:
     if options.book:
         return fill_cache(chapters, cache_folder(), workers)
     if options.row:
-        return in_a_row(chapters)
+        return row(chapters)
     return test(chapters, workers)
 
 

@@ -14,6 +14,7 @@ from tools.run_chapters import (
     Machine,
     build_wheel,
     fill_cache,
+    in_a_row,
     side_by_side,
 )
 from tools.sync import NEEDS
@@ -241,3 +242,19 @@ def test_the_cache_is_filled_with_what_it_lacks(
     said = capsys.readouterr().out
     assert "00-tiny FAILED" in said and "ZeroDivisionError" in said
     assert "0 passed, 1 failed" in said.splitlines()
+
+
+def test_a_row_finds_what_was_left(
+    machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    paths = []
+    for number, source in enumerate(("open('left', 'w')", "open('left')")):
+        paths.append(tmp_path / f"0{number}-part.ipynb")
+        nbformat.write(new_notebook(cells=[new_code_cell(source)]), paths[-1])
+    folders = [tmp_path / name / "folder" for name in ("one", "other")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    assert in_a_row(paths, machine, folders[0]) == 0
+    assert capsys.readouterr().out.endswith("left there: left\n")
+    assert in_a_row(paths[1:], machine, folders[1]) == 1
+    assert "FileNotFoundError" in capsys.readouterr().out
