@@ -246,9 +246,11 @@ def fill_cache(chapters: list[Path], folder: Path, workers: int) -> int:
     def execute(chapter: Path) -> None:
         began = time.monotonic()
         with TemporaryDirectory() as name:
-            target = Path(name) / chapter.name
-            places = [chapter, target, chapter.parent]
-            run(sys.executable, "-c", EXECUTE, *places, cwd=chapter.parent)
+            # In an empty folder, or the book would show whatever model a chapter, or
+            # whoever builds it, has left beside the notebooks.
+            target, alone = Path(name) / chapter.name, Path(name) / "alone"
+            alone.mkdir()
+            run(sys.executable, "-c", EXECUTE, chapter, target, alone, cwd=alone)
             executed = nbformat.read(target, as_version=4)
         seconds = {"execution_seconds": time.monotonic() - began}
         bundle = CacheBundleIn(executed, str(chapter), data=seconds)
