@@ -316,6 +316,8 @@ PUBLISHED = {
         "3e-5": "learning rate of Devlin et al. 2019, A.3",
         "128": "length of most of BERT's training, Devlin et al. 2019, A.2",
         "23": "million parameters of MiniLM, see data/README.md",
+        "512": "length of the rest of BERT's training, Devlin et al. 2019, A.2",
+        "1e-4": "a learning rate to try, an example",
         "600": "rows of the first phase, benchmarks/choices.py",
         "400": "rows to learn from, card finetuning-choices",
         "4.0": "version of a licence",
