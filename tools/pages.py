@@ -7,7 +7,7 @@ of the theme is noticed.
 """
 
 import re
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +35,8 @@ SCRIPTS = {playground.SCRIPT: playground.MARK, EXPLORER: 'class="bertcore-explor
 
 # Maths ------------------------------------------------------------------------------
 
+PHONE_LINE = 25  # signs of maths, of which a phone 390 pixels wide shows some 30
+
 
 def mathml_or_warning(node: nodes.Element, block: bool) -> str:
     """Return the node's MathML, or its TeX marked as a problem after a warning."""
@@ -47,9 +49,14 @@ def mathml_or_warning(node: nodes.Element, block: bool) -> str:
 
 
 def visit_math(self: HTML5Translator, node: nodes.math) -> None:
-    """Write inline maths in a span that keeps it together with a comma after it."""
+    """Write inline maths in a span that keeps it together with a comma after it.
+
+    What may be wider than a phone gets the theme's class for what scrolls, as below.
+    """
     maths = mathml_or_warning(node, block=False)
-    self.body.append(f'<span class="inline-math">{maths}</span>')
+    shown = unescape(re.sub(r"<[^>]+>", "", maths))
+    long = " pst-scrollable-table-container" if len(shown) > PHONE_LINE else ""
+    self.body.append(f'<span class="inline-math{long}">{maths}</span>')
     raise nodes.SkipNode
 
 
@@ -108,6 +115,7 @@ class Mend(NamedTuple):
     what: str
     pattern: str
     replacement: str
+    except_on: str = ""  # the page where it is no fault
 
 
 MENDS = [
@@ -115,6 +123,19 @@ MENDS = [
         "the 1.5 MB icon script (the icon fonts of the style sheet do its work)",
         r'<script defer src="[^"]*/fontawesome\.js[^"]*"></script>',
         "",
+    ),
+    Mend(
+        "the index of the search (40 kB, before anything is shown) where nobody asked",
+        r'\s*<script src="[^"]*(searchtools|language_data|searchindex)\.js"></script>',
+        "",
+        except_on="search",
+    ),
+    Mend(
+        "scripts that the page can be shown without, and waits for all the same",
+        r'<script ((?:data-[\w-]+="[^"]*" )?src="[^"]*/(?:doctools|sphinx_highlight|'
+        r"clipboard\.min|copybutton|sphinx-book-theme|design-tabs)\.js)",
+        r"<script defer \1",
+        except_on="search",  # whose own script needs them at once
     ),
     Mend(
         "the label that hides the words on the search button",
@@ -142,10 +163,12 @@ class Templates(BuiltinTemplateLoader):
         html = super().render(template, context)
         if "</html>" not in html:  # the theme also renders single components
             return html
+        page = context.get("pagename", template)
         for mend in MENDS:
+            if page == mend.except_on:
+                continue
             html, count = re.subn(mend.pattern, mend.replacement, html)
             if not count:
-                page = context.get("pagename", template)
                 logger.warning("theme: not found: %s", mend.what, location=page)
         return html
 
