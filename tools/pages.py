@@ -1,5 +1,7 @@
 """The book's Sphinx extension: static maths, mended theme, outputs that are not stale.
 
+What only a chapter has, and the map, are in tools/chapter_page.py and beside it.
+
 Every page must work with no request to a foreign host and with no known fault for
 people who use a keyboard or a screen reader. What the theme gets wrong is put right
 here, where it arises; what is expected and not found is a warning, so that an upgrade
@@ -18,10 +20,14 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.jinja2glue import BuiltinTemplateLoader
 from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
-from tools import playground
+from tools import playground, quizzes
+from tools.chapter_page import ChapterPage, raw
+from tools.course_map import chapters, whole_map
+from tools.glossary_links import link_terms
 from tools.mathml import to_mathml
 from tools.run_chapters import cache_folder
 from tools.student import blanked
@@ -30,7 +36,11 @@ logger = logging.getLogger(__name__)
 
 # Each script of our own, and the mark of a page that needs it.
 EXPLORER = Path(__file__).with_name("explorer.js")
-SCRIPTS = {playground.SCRIPT: playground.MARK, EXPLORER: 'class="bertcore-explorer"'}
+SCRIPTS = {
+    playground.SCRIPT: playground.MARK,
+    EXPLORER: 'class="bertcore-explorer"',
+    quizzes.SCRIPT: quizzes.MARK,
+}
 
 
 # Maths ------------------------------------------------------------------------------
@@ -180,6 +190,18 @@ def prune(app: Sphinx, exception: Exception | None) -> None:
             file.unlink()
 
 
+# Our own parts ----------------------------------------------------------------------
+
+
+class CourseMap(SphinxDirective):
+    """`{course-map}`: the map of all chapters."""
+
+    def run(self) -> list[nodes.Node]:
+        """Draw it."""
+        depth = self.env.docname.count("/")
+        return [raw(whole_map(chapters(Path(self.env.srcdir)), "../" * depth))]
+
+
 # Execution --------------------------------------------------------------------------
 
 
@@ -206,6 +228,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_node(
         HideCodeCellNode, override=True, html=(visit_fold, depart_HideCellInput)
     )
+    app.add_transform(ChapterPage)
+    app.add_directive("course-map", CourseMap)
+    app.connect("doctree-resolved", link_terms)
     app.connect("config-inited", name_cache)
     app.connect("html-page-context", add_scripts)
     app.connect("build-finished", prune)
