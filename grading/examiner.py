@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -304,6 +305,7 @@ class _Worker:
     def start(self) -> None:
         """Start it; it runs the chapter while the examiner does."""
         its = self.examiner
+        self.said = tempfile.TemporaryFile()  # a pipe that nobody reads fills up
         self.control, theirs = socket.socketpair()
         inside = [sys.executable, "-m", "grading.worker", str(theirs.fileno())]
         environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nowhere"}
@@ -317,7 +319,7 @@ class _Worker:
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stderr=self.said,
         )
         theirs.close()
         how = {"box": its.box, "paths": boxes.readable(), "limits": its.limits}
@@ -334,8 +336,9 @@ class _Worker:
         try:
             frame = receive(self.control, _READY_SECONDS)
         except (Gone, Late, Garbled):
+            self.said.seek(0)
+            said = self.said.read().decode(errors="replace")[-500:]
             self.end()
-            said = self.process.stderr.read().decode(errors="replace")[-500:]
             raise BoxFailure(f"the box {self.examiner.box} failed: {said}") from None
         if "fault" in frame:
             raise BoxFailure(str(frame["fault"]))
@@ -383,6 +386,7 @@ class _Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.said.close()
 
 
 class _Session:

@@ -328,7 +328,7 @@ def test_what_an_attack_meets(examiner: Examiner, tmp_path: Path) -> None:
     }
     constants = f"SOLUTION, GRADER = {str(examiner.chapter.path)!r}, {os.getpid()}"
     for name, expected in met.items():
-        source = attack("double", "values", ATTACKS[name], f"{constants}\n    PORT = 9")
+        source = attack("double", "values", ATTACKS[name], f"{constants}\nPORT = 9")
         _, faults = graded(examiner, tmp_path, {"double": source})["double"]
         assert any(word in faults[0] for word in expected.split("|")), (name, faults)
 
