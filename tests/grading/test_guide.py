@@ -14,7 +14,7 @@ def test_the_commands_of_the_guide() -> None:
     guide = (ROOT / "instructors" / "README.md").read_text(encoding="utf8")
     lines = "\n".join(re.findall(r"```bash\n(.*?)```", guide, flags=re.S)).splitlines()
     commands, typed = typer.main.get_command(app).commands, set()
-    for line in lines:
+    for line in filter(None, lines):
         program, name, *rest = shlex.split(line)
         assert program == ".venv/bin/bertcore-course"
         context = commands[name].make_context(name, rest)
