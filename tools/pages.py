@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from docutils import nodes
+from docutils.parsers.rst import Directive
 from docutils.utils.math import MathError
 from myst_nb.sphinx_ import HideCodeCellNode, depart_HideCellInput
 from sphinx.application import Sphinx
@@ -21,16 +22,21 @@ from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
-from tools import playground
+from tools import live, playground
 from tools.mathml import to_mathml
 from tools.run_chapters import cache_folder
 from tools.student import blanked
 
 logger = logging.getLogger(__name__)
 
-# Each script of our own, and the mark of a page that needs it.
+# Each script of our own, in the order of loading, and the mark of a page that needs it.
 EXPLORER = Path(__file__).with_name("explorer.js")
-SCRIPTS = {playground.SCRIPT: playground.MARK, EXPLORER: 'class="bertcore-explorer"'}
+SCRIPTS = {
+    playground.WORDPIECE: playground.MARK,
+    playground.SCRIPT: playground.MARK,
+    EXPLORER: 'class="bertcore-explorer"',
+    **dict.fromkeys(live.SCRIPTS, live.MARK),
+}
 
 
 # Maths ------------------------------------------------------------------------------
@@ -157,6 +163,22 @@ def prune(app: Sphinx, exception: Exception | None) -> None:
             file.unlink()
 
 
+# The live model ---------------------------------------------------------------------
+
+
+class LiveModel(Directive):
+    """A part of the live model's page: `load`, `fill`, `attend` or `compare`."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """What the part shows before the model is loaded, and without a script."""
+        config = self.state.document.settings.env.config
+        folder = live.folder_in(Path(config.nb_execution_cache_path))
+        html = (folder / f"{self.arguments[0]}.html").read_text(encoding="utf8")
+        return [nodes.raw("", html, format="html")]
+
+
 # Execution --------------------------------------------------------------------------
 
 
@@ -167,7 +189,9 @@ def name_cache(app: Sphinx, config: Config) -> None:
     data = cache / "playground-data.js"
     if not data.exists():
         playground.write_data(data)
-    config.html_static_path += [*map(str, SCRIPTS), str(data)]
+    site = live.folder_in(cache) / "site"
+    config.html_static_path += [*map(str, SCRIPTS), str(live.WORKER), str(data)]
+    config.html_static_path.append(str(site))
 
 
 def add_scripts(app: Sphinx, page: str, template: str, context: dict, _: Any) -> None:
@@ -183,6 +207,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_node(
         HideCodeCellNode, override=True, html=(visit_fold, depart_HideCellInput)
     )
+    app.add_directive("live-model", LiveModel)
     app.connect("config-inited", name_cache)
     app.connect("html-page-context", add_scripts)
     app.connect("build-finished", prune)

@@ -1,7 +1,7 @@
-"""What the playground's script needs from Python, written when the book is built.
+"""What the scripts that cut text need from Python, written when the book is built.
 
-Browsers know another version of Unicode than Python does. So the script asks no
-browser what is punctuation or a mark; it is given Python's answers.
+Browsers know another version of Unicode than Python does. So tools/wordpiece.js
+asks no browser what is punctuation or a mark; it is given Python's answers.
 """
 
 import json
@@ -15,6 +15,7 @@ from bertcore.sources import ENCODER
 from bertcore.text.characters import split_words
 
 SCRIPT = Path(__file__).with_suffix(".js")
+WORDPIECE = SCRIPT.with_name("wordpiece.js")  # cuts the text, as the live model's does
 MARK = 'class="bertcore-playground"'
 
 
