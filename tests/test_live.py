@@ -82,6 +82,7 @@ def browser() -> Iterator[Browser]:
 def opened(browser: Browser, site: Site, **options: Any) -> Iterator[Page]:
     """The page in a browser that knows nothing; no script may fail in it."""
     context = browser.new_context(**options)
+    context.set_default_timeout(90_000)  # a machine may have much else to do
     page = context.new_page()
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
@@ -259,8 +260,9 @@ def test_attention_is_that_of_python(
 ) -> None:
     """Every weight of every head, to a per cent; all heads reached by keyboard."""
     text = "The dog saw the dog ___."
-    assert "9 tokens" in answer(loaded, 2, "Show its attention", text)
     ids = live.masked(text, tokenizer)
+    said = answer(loaded, 2, "Show its attention", text)
+    assert said.startswith(f"{len(ids)} tokens, 4 layers of 4 heads")
     weights = attention_weights(model, input_ids=torch.tensor([ids]))[:, 0]
     attend = part(loaded, 2)
     attend.get_by_role("button", name="Layer 1, head 1").focus()
@@ -304,12 +306,9 @@ def test_the_sum_behind_a_cell(
         for what in ("query", "key")
     )  # l s h d
     products = query[1, 2, 2] * key[1, 3, 2]
-    said = attend.get_by_role("status").last
-    loaded.wait_for_function(
-        "said => said.textContent.includes('“dog” and the key of “saw”')"
-        "|| said.textContent.includes('saw')",
-        arg=said.element_handle(),
-    )
+    asks, asked = example["pieces"][2:4]
+    said = attend.get_by_text(f"the query of “{asks}” and the key of “{asked}”")
+    said.wait_for()
     total = f"{products.sum():.2f}".replace("-", "−")
     divided = f"{products.sum() / 8:.2f}".replace("-", "−")
     assert f"sum to {total}; divided by √64 = 8 that is {divided}" in said.inner_text()
@@ -337,7 +336,7 @@ def test_nothing_is_loaded_before_it_is_asked_for(browser: Browser, site: Site) 
         )
         page.get_by_role("button", name=live.FILL[1]).click()
         assert page.get_by_label(GAP).input_value() == live.FILL[1]
-        assert part(page, 2).locator(".head td[role], .head tbody td").count() == 81
+        assert part(page, 2).locator(".head tbody td").count() == 81
         assert part(page, 3).locator("li").count() == 11
         assert not [url for url in requests if "english-mini" in url or "model" in url]
         answer(page, 1, "Fill the gap", "The ___ barks.")
@@ -357,7 +356,7 @@ def test_nothing_is_loaded_before_it_is_asked_for(browser: Browser, site: Site) 
     [
         (1, "Fill the gap", ["  "], "There is no sentence yet"),
         (1, "Fill the gap", ["The dog barks."], "The sentence has no gap: write ___"),
-        (1, "Fill the gap", ["___ " + "dog " * 248], "A text has 258 tokens"),
+        (1, "Fill the gap", ["___ " + "a " * 255], "A text has 258 tokens"),
         (2, "Show its attention", ["dog " * 31], "and 32 fit here"),
         (2, "Show its attention", [""], "There is no sentence yet"),
         (3, "Compare them", ["Dogs bark.", "dogs  bark."], "have the same pieces"),

@@ -42,6 +42,7 @@
       for (let layer = 0; layer < layers; layer += 1)
         for (let head = 0; head < heads; head += 1)
           this.row.append(this.thumbnail(layer, head));
+      this.caption = element("p", { className: "caption", hide: true });
       this.grid = element("table", { className: "head", role: "grid" });
       this.said = element("p", { role: "status" });
       this.strips = element("div", { className: "strips", hide: true });
@@ -55,8 +56,9 @@
       this.listen();
       this.drawHead();
       const scroll = element("div", { className: "scroll" }, [this.grid]);
+      const large = element("div", {}, [this.caption, scroll]);
       return [
-        element("div", { className: "pictures" }, [this.row, scroll]),
+        element("div", { className: "pictures" }, [this.row, large]),
         this.said,
         this.strips,
         ...this.numbers,
@@ -103,6 +105,7 @@
         {
           type: "button",
           label: `Layer ${layer + 1}, head ${head + 1}`,
+          title: `Layer ${layer + 1}, head ${head + 1}`,
           onclick: () => this.choose(layer, head),
         },
         [canvas],
@@ -116,7 +119,10 @@
 
     drawHead() {
       const { layer, head, pieces } = this;
-      const where = `Layer ${layer + 1}, head ${head + 1}`;
+      this.caption.textContent =
+        `Layer ${layer + 1}, head ${head + 1}: what a row's token takes from each ` +
+        "column's, in per cent";
+      this.grid.setAttribute("aria-label", this.caption.textContent);
       [...this.row.children].forEach((button, i) => {
         const chosen = i === layer * this.heads + head;
         button.setAttribute("aria-pressed", chosen);
@@ -136,9 +142,6 @@
         element("th", { scope: "col" }, [element("span", { textContent: piece })]),
       );
       this.grid.replaceChildren(
-        element("caption", {
-          textContent: `${where}: what a row's token takes from each column's, in per cent`,
-        }),
         element("thead", {}, [element("tr", {}, [element("td"), ...top])]),
         element("tbody", {}, rows),
       );

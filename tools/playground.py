@@ -8,6 +8,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from bertcore import Tokenizer
@@ -19,6 +20,7 @@ WORDPIECE = SCRIPT.with_name("wordpiece.js")  # cuts the text, as the live model
 MARK = 'class="bertcore-playground"'
 
 
+@cache  # a second of work, for two scripts
 def tables() -> dict[str, list[list[int]]]:
     """For each kind of character its runs of code points, each as first and last."""
     runs: dict[str, list[list[int]]] = {}
