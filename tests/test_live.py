@@ -313,11 +313,15 @@ def test_the_sum_behind_a_cell(
     divided = f"{products.sum() / 8:.2f}".replace("-", "−")
     assert f"sum to {total}; divided by √64 = 8 that is {divided}" in said.inner_text()
     attend.get_by_text("The products as numbers").click()
-    shown = attend.locator("details tbody tr td:last-child").all_inner_texts()
+    table = attend.get_by_role("table", name=f"“{asks}” and “{asked}”")
+    table.wait_for()
+    shown = table.locator("tbody tr td:last-child").all_inner_texts()
     values = [float(value.replace("−", "-")) for value in shown]
     assert values == pytest.approx(products.tolist(), abs=0.006)
     attend.get_by_text("The row: sums and weights").click()
-    assert attend.locator("details").last.locator("tbody tr").count() == count
+    table = attend.get_by_role("table", name=f"The row of “{asks}”")
+    table.wait_for()
+    assert table.locator("tbody tr").count() == count
 
 
 # How it is used ---------------------------------------------------------------------
@@ -451,8 +455,8 @@ def test_a_resting_mouse_is_told_and_a_click_holds(
         assert "chosen" in cells.nth(10).get_attribute("class")
         cells.nth(10).focus()
         page.keyboard.press("Escape")
-        cells.nth(30).hover()
-        assert "chosen" in cells.nth(30).get_attribute("class")
+        cells.nth(31).hover()
+        assert "chosen" in cells.nth(31).get_attribute("class")
 
 
 # In the book ------------------------------------------------------------------------
