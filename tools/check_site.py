@@ -57,6 +57,7 @@ def faults(site: Path, toc: Path) -> list[str]:
             *foreign_loads(page),
             *live_faults(site, page),
             *link_faults(site, path, page, anchors),
+            *(chapter_faults(page) if path.parent.name == "chapters" else ()),
         ):
             found.append(f"{where}: {fault}")
     for path in sorted(site.rglob("*.css")):
@@ -178,6 +179,18 @@ def link_faults(
             yield f"link to nothing: {address}"
         elif anchor and target in anchors and anchor not in anchors[target]:
             yield f"link to an anchor that is not there: {address}"
+
+
+def chapter_faults(page: BeautifulSoup) -> Iterator[str]:
+    """Yield what the build should have added to a chapter and has not."""
+    wanted = {
+        ".course-map.strip [aria-current=page]": "map that says where you are",
+        "#quiz .quiz": "quiz",
+        ".chapter-end .verified": "date on which its cells ran",
+    }
+    for selector, what in wanted.items():
+        if not page.select(selector):
+            yield f"no {what}"
 
 
 def names(page: BeautifulSoup) -> set[str]:

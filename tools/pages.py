@@ -1,5 +1,7 @@
 """The book's Sphinx extension: static maths, mended theme, outputs that are not stale.
 
+What only a chapter has, and the map, are in tools/chapter_page.py and beside it.
+
 Every page must work with no request to a foreign host and with no known fault for
 people who use a keyboard or a screen reader. What the theme gets wrong is put right
 here, where it arises; what is expected and not found is a warning, so that an upgrade
@@ -7,22 +9,25 @@ of the theme is noticed.
 """
 
 import re
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from docutils import nodes
-from docutils.parsers.rst import Directive
 from docutils.utils.math import MathError
 from myst_nb.sphinx_ import HideCodeCellNode, depart_HideCellInput
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.jinja2glue import BuiltinTemplateLoader
 from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
-from tools import live, playground
+from tools import live, playground, quizzes
+from tools.chapter_page import ChapterPage, raw
+from tools.course_map import chapters, whole_map
+from tools.glossary_links import link_terms
 from tools.mathml import to_mathml
 from tools.run_chapters import cache_folder
 from tools.student import blanked
@@ -35,11 +40,14 @@ SCRIPTS = {
     playground.WORDPIECE: playground.MARK,
     playground.SCRIPT: playground.MARK,
     EXPLORER: 'class="bertcore-explorer"',
+    quizzes.SCRIPT: quizzes.MARK,
     **dict.fromkeys(live.SCRIPTS, live.MARK),
 }
 
 
 # Maths ------------------------------------------------------------------------------
+
+PHONE_LINE = 25  # signs of maths, of which a phone 390 pixels wide shows some 30
 
 
 def mathml_or_warning(node: nodes.Element, block: bool) -> str:
@@ -53,9 +61,14 @@ def mathml_or_warning(node: nodes.Element, block: bool) -> str:
 
 
 def visit_math(self: HTML5Translator, node: nodes.math) -> None:
-    """Write inline maths in a span that keeps it together with a comma after it."""
+    """Write inline maths in a span that keeps it together with a comma after it.
+
+    What may be wider than a phone gets the theme's class for what scrolls, as below.
+    """
     maths = mathml_or_warning(node, block=False)
-    self.body.append(f'<span class="inline-math">{maths}</span>')
+    shown = unescape(re.sub(r"<[^>]+>", "", maths))
+    long = " pst-scrollable-table-container" if len(shown) > PHONE_LINE else ""
+    self.body.append(f'<span class="inline-math{long}">{maths}</span>')
     raise nodes.SkipNode
 
 
@@ -114,6 +127,7 @@ class Mend(NamedTuple):
     what: str
     pattern: str
     replacement: str
+    except_on: str = ""  # the page where it is no fault
 
 
 MENDS = [
@@ -121,6 +135,19 @@ MENDS = [
         "the 1.5 MB icon script (the icon fonts of the style sheet do its work)",
         r'<script defer src="[^"]*/fontawesome\.js[^"]*"></script>',
         "",
+    ),
+    Mend(
+        "the index of the search (40 kB, before anything is shown) where nobody asked",
+        r'\s*<script src="[^"]*(searchtools|language_data|searchindex)\.js"></script>',
+        "",
+        except_on="search",
+    ),
+    Mend(
+        "scripts that the page can be shown without, and waits for all the same",
+        r'<script ((?:data-[\w-]+="[^"]*" )?src="[^"]*/(?:doctools|sphinx_highlight|'
+        r"clipboard\.min|copybutton|sphinx-book-theme|design-tabs)\.js)",
+        r"<script defer \1",
+        except_on="search",  # whose own script needs them at once
     ),
     Mend(
         "the label that hides the words on the search button",
@@ -148,10 +175,12 @@ class Templates(BuiltinTemplateLoader):
         html = super().render(template, context)
         if "</html>" not in html:  # the theme also renders single components
             return html
+        page = context.get("pagename", template)
         for mend in MENDS:
+            if page == mend.except_on:
+                continue
             html, count = re.subn(mend.pattern, mend.replacement, html)
             if not count:
-                page = context.get("pagename", template)
                 logger.warning("theme: not found: %s", mend.what, location=page)
         return html
 
@@ -163,20 +192,28 @@ def prune(app: Sphinx, exception: Exception | None) -> None:
             file.unlink()
 
 
-# The live model ---------------------------------------------------------------------
+# Our own parts ----------------------------------------------------------------------
 
 
-class LiveModel(Directive):
+class CourseMap(SphinxDirective):
+    """`{course-map}`: the map of all chapters."""
+
+    def run(self) -> list[nodes.Node]:
+        """Draw it."""
+        depth = self.env.docname.count("/")
+        return [raw(whole_map(chapters(Path(self.env.srcdir)), "../" * depth))]
+
+
+class LiveModel(SphinxDirective):
     """A part of the live model's page: `load`, `fill`, `attend` or `compare`."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """What the part shows before the model is loaded, and without a script."""
-        config = self.state.document.settings.env.config
-        folder = live.folder_in(Path(config.nb_execution_cache_path))
+        folder = live.folder_in(Path(self.config.nb_execution_cache_path))
         html = (folder / f"{self.arguments[0]}.html").read_text(encoding="utf8")
-        return [nodes.raw("", html, format="html")]
+        return [raw(html)]
 
 
 # Execution --------------------------------------------------------------------------
@@ -207,6 +244,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_node(
         HideCodeCellNode, override=True, html=(visit_fold, depart_HideCellInput)
     )
+    app.add_transform(ChapterPage)
+    app.add_directive("course-map", CourseMap)
+    app.connect("doctree-resolved", link_terms)
     app.add_directive("live-model", LiveModel)
     app.connect("config-inited", name_cache)
     app.connect("html-page-context", add_scripts)

@@ -12,6 +12,7 @@ shows texts works without the package of texts, which must cost a sentence and n
 import argparse
 import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -21,8 +22,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import nbformat
 
@@ -250,8 +255,8 @@ def fill_cache(chapters: list[Path], folder: Path, workers: int) -> int:
             places = [chapter, target, chapter.parent]
             run(sys.executable, "-c", EXECUTE, *places, cwd=chapter.parent)
             executed = nbformat.read(target, as_version=4)
-        seconds = {"execution_seconds": time.monotonic() - began}
-        bundle = CacheBundleIn(executed, str(chapter), data=seconds)
+        told = {"execution_seconds": time.monotonic() - began, **circumstances()}
+        bundle = CacheBundleIn(executed, str(chapter), data=told)
         with writing:  # each chapter as it ends, so that no fault loses the others
             get_cache(folder).cache_notebook_bundle(
                 bundle, check_validity=False, overwrite=True
@@ -261,6 +266,21 @@ def fill_cache(chapters: list[Path], folder: Path, workers: int) -> int:
     stale = filter(is_stale, chapters)
     jobs = {path.stem: lambda path=path: execute(path) for path in stale}
     return min(1, side_by_side(jobs, workers)) if jobs else 0
+
+
+@cache
+def circumstances() -> dict[str, Any]:
+    """When and on what chapters run: a page says so of its outputs."""
+    from bertcore.cards import processor_name
+
+    packages = "bertcore", "torch", "numpy"
+    versions = [("Python", platform.python_version())]
+    versions += [(package, metadata.version(package)) for package in packages]
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{processor_name()}, one thread",
+        "versions": versions,
+    }
 
 
 def main() -> int:
