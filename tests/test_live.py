@@ -186,12 +186,12 @@ def test_logits_of_200_sentences_equal_python(
     loaded: Page, site: Site, model: BertForMaskedLM, tokenizer: Tokenizer
 ) -> None:
     """A masked piece in each, at another place each time; all 8,192 scores."""
-    texts = (document.text for document in introductions().documents[::7])
+    texts = (document.text for document in introductions().documents)
     cut = (each for text in texts for each in re.split(r"(?<=[.!?])\s+(?=[A-Z])", text))
     rows, places, expected = [], [], []
     for sentence in cut:
         ids = tokenizer.encode(sentence)
-        if not 6 <= len(ids) <= 24:
+        if not 6 <= len(ids) <= 16:
             continue
         place = 1 + 7 * len(rows) % (len(ids) - 2)
         ids[place] = tokenizer.mask_id
