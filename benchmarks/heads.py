@@ -8,10 +8,10 @@
 in benchmarks/sets.py. Ways that train no encoder: nothing found; for names a dictionary
 of the words to train on; logistic regression on words, or for answers on a word of the
 question beside a word of a sentence. Ways that do: BERT-mini from our packaged weights,
-for names also from random ones, and the published MiniLM. Where a way has several learning
-rates, it takes the one with the best validation score of seed 0; the best epoch is
-chosen likewise. The test rows are scored once, with what was chosen. The seed is that
-of the head, the order and dropout.
+for names also from random ones, and the published MiniLM. Where a way has several
+learning rates, it takes the one with the best validation score of seed 0; the best
+epoch is chosen likewise. The test rows are scored once, with what was chosen. The seed
+is that of the head, the order and dropout.
 """
 
 import argparse

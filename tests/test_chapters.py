@@ -322,6 +322,27 @@ PUBLISHED = {
         "3e-5": "learning rate of Devlin et al. 2019, A.3",
         "384": "length of google-research/bert run_squad.py",
     },
+    "10b-more-heads": {
+        "110": "million parameters of BERT-base, chapter 0",
+        "2018": "year of a paper",
+        "2019": "year of the BERT paper",
+        "2021": "year of the LoRA paper",
+        "4.2": "section of a paper",
+        "4.3": "section of a paper",
+        "5.3": "section of a paper",
+        "2106.09685": "number of a paper",
+        "256": "width of data/models/english-mini",
+        "3e-4": "learning rate, card heads-names",
+        "1e-3": "learning rate, card heads-names",
+        "5e-4": "learning rate, card heads-answers",
+        "300": "test rows, card heads-answers",
+        "600": "rows to learn from, card heads-answers",
+        "100": "validation rows, card heads-answers; of which so many are right",
+        "198": "articles that were held out and have a description",
+        "45": "minutes to read, an estimate of the author",
+        "4.0": "version of a licence",
+        "20": "marks and seconds, bounds",
+    },
 }
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

@@ -62,7 +62,7 @@ def small_taggers(seed, given):
         config = BertConfig(
             vocab_size=40, hidden_size=16, layers=layers, heads=2, num_labels=3,
             feedforward_size=24, max_positions=12, dropout=0.0, attention_dropout=0.0,
-            classifier_dropout=0.0, initializer_range=0.4,
+            initializer_range=0.4,
         )  # fmt: skip
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + layers)

@@ -505,7 +505,7 @@ def learn_few(model, updates, rank, rate):
         # everything learns
         """
 def learn_few(model, updates, rank, rate):
-        few = [p for p in model.parameters() if p.requires_grad]
+    few = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(few, lr=rate, weight_decay=0.0)
     found = []
     for parts in updates:
@@ -746,5 +746,5 @@ def learn_few(model, updates, rank, rate):
     ],
 }
 
-# Adam is nearly blind to the length of a gradient, and a small decay shows late.
-PASS_THE_VISIBLE_CHECK: dict[str, list[int]] = {"learn_few": [14]}
+# Adam hardly minds the length of a gradient, and a small decay shows late.
+PASS_THE_VISIBLE_CHECK: dict[str, list[int]] = {"learn_few": [13, 14]}
