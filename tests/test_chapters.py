@@ -339,6 +339,7 @@ PUBLISHED = {
         "600": "rows to learn from, card heads-answers",
         "100": "validation rows, card heads-answers; of which so many are right",
         "198": "articles that were held out and have a description",
+        "1110": "kilometres, an answer in card heads-answers",
         "45": "minutes to read, an estimate of the author",
         "4.0": "version of a licence",
         "20": "marks and seconds, bounds",
