@@ -2,11 +2,15 @@
 #
 #   make book      build the book: set up, run every chapter, check every page
 #   make serve     the same, then open it in a browser
+#   make quality   visit every page in a browser: contrast, width, keyboard, weight, speed
+#   make pdf       print the whole book into _build/bert-from-scratch.pdf
 #   make test      all tests: package, parity, then every chapter
 #   make chapter   test one chapter alone: make chapter NAME=03-attention
 #   make lab       work through the chapters in JupyterLab: your copies, in student/
 #   make student   write those copies; what you have begun is never overwritten
 #   make sync      after an edit: twins, bootstrap cells and links into the notebooks
+#   make links     ask the web whether the pages that the book links to are still there
+#   make colab     the students' copies with the outputs of the last build, in _build/colab
 #   make bench     our speed beside the usual libraries', on this machine
 #   make outputs   run the chapters and keep the outputs that tests compare
 #   make clean     remove what was built; `make distclean` removes .venv too
@@ -17,10 +21,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SITE   := _build/html
+CHECKS := tools/browser/node_modules/.ready
 # Tests or chapters at once. One thread each: contended threads are ten times slower.
 WORKERS ?= auto
 
-.PHONY: help book serve test chapter lab student sync outputs bench clean distclean
+.PHONY: help book serve quality pdf test chapter lab student sync outputs links colab \
+  bench clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -52,6 +58,17 @@ book: $(READY)
 serve: book
 	@$(BIN)/python tools/serve.py $(SITE) $(PORT)
 
+# Of Node's packages none is published, and none may run a script when it is installed.
+$(CHECKS): tools/browser/package-lock.json
+	@npm ci --prefix tools/browser --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+quality: book $(CHECKS)
+	@$(BIN)/python -m tools.quality $(SITE) --lighthouse --record tools/browser/record.json
+
+pdf: book
+	@$(BIN)/python -m tools.pdf $(SITE) _build/bert-from-scratch.pdf
+
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -70,10 +87,19 @@ lab: student
 
 sync: $(READY)
 	$(BIN)/python tools/sync.py
+	$(BIN)/python tools/links.py
 	$(BIN)/ruff format --quiet .
 
 outputs: $(READY)
 	$(BIN)/python tools/sync.py --run
+
+links:
+	@$(PYTHON) tools/links.py --online
+
+colab: book
+	@rm -rf _build/colab
+	@$(BIN)/python tools/student.py --keep-outputs \
+	  _build/jupyter_execute/chapters/*.ipynb _build/colab/chapters
 
 bench: $(READY)
 	@for each in wordpiece body sentences examples pretraining finetuning generation \
@@ -81,7 +107,7 @@ bench: $(READY)
 	  echo "$$each:"; $(BIN)/python benchmarks/$$each.py || exit 1; done
 
 clean:
-	rm -rf _build build dist *.egg-info .hypothesis .ruff_cache
+	rm -rf _build tools/browser/node_modules build dist *.egg-info .hypothesis .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean

@@ -3,11 +3,14 @@
     python benchmarks/tasks.py questions                       print a table
     python benchmarks/tasks.py questions --card FILE.json      and record the run
     python benchmarks/tasks.py questions --rows 100,300,1000   with so many rows each
+    python benchmarks/tasks.py questions --rows 1000 --models FOLDER FOLDER …
 
 One task of `bertcore.tasks.sets`, with all its rows. Ways that train no encoder: the
 most frequent class; TF-IDF with logistic regression; logistic regression on the mean of
 the last states of our packaged model, and of the published MiniLM. Ways that do:
-BERT-mini fine-tuned from random weights, from our packaged ones, and MiniLM.
+BERT-mini fine-tuned from random weights, from our packaged ones, and MiniLM; or, with
+`--models`, the models of those folders, each named by its folder (as
+`benchmarks/minutes.py --keep` writes them), beside the first one's random weights.
 
 What a way may choose (the learning rate; the strength of logistic regression), it
 chooses for itself, by its score on the validation rows, with seed 0; the best epoch
@@ -67,6 +70,21 @@ def ways(seeds: int, epochs: float, published: bool) -> dict[str, Way]:
     }
     if published:
         found["published"] = Way(ENCODER, (1e-4, 3e-4), min(3, epochs), min(3, seeds))
+    return found
+
+
+def ways_of_models(
+    folders: Sequence[Path], seeds: int, epochs: float
+) -> dict[str, Way]:
+    """The same for each folder; and what the first of these models is untrained.
+
+    The models may be narrow, and such are happy with higher learning rates.
+    """
+    rates = 1e-4, 3e-4, 1e-3, 3e-3
+    untrained = BertConfig.from_pretrained(folders[0])
+    found = {f"{folders[0].name}, untrained": Way(untrained, rates, epochs, seeds)}
+    for folder in folders:
+        found[folder.name] = Way(str(folder), rates, epochs, seeds)
     return found
 
 
@@ -144,11 +162,16 @@ def runs(
         guess = majority(part, part.test)
         yield "majority", seed, {"test": main_score(part, part.test, guess)}
         yield "TF-IDF", seed, best_line(part, counted_words(part))
-        yield "ours, frozen", seed, best_line(part, frozen(part, OUR_MODEL))
-        yield "published, frozen", seed, best_line(part, frozen(part, ENCODER))
+        for name, weights in {"ours": OUR_MODEL, "published": ENCODER}.items():
+            if not given.models:
+                yield f"{name}, frozen", seed, best_line(part, frozen(part, weights))
     # A few rows are read more often, so that there are updates enough.
     epochs = given.epochs if rows is None else max(given.epochs, min(20, 4000 / rows))
-    for name, way in ways(given.seeds, epochs, rows is None).items():
+    if given.models:
+        chosen_ways = ways_of_models(given.models, given.seeds, epochs)
+    else:
+        chosen_ways = ways(given.seeds, epochs, rows is None)
+    for name, way in chosen_ways.items():
         tuning = Tuning(
             epochs=way.epochs, length=LENGTHS[given.task], batch=given.batch
         )
@@ -200,6 +223,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=float, default=4)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rows", help="numbers of rows to train on, such as 100,300")
+    parser.add_argument("--models", nargs="*", type=Path, help="folders of models")
     parser.add_argument("--card", type=Path, help="a JSON file to record the run in")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -234,7 +258,9 @@ def main() -> None:
             epochs=given.epochs,
             batch=given.batch,
             length=LENGTHS[given.task],
-            weights={"ours": OUR_MODEL, "published": ENCODER},
+            weights={"ours": OUR_MODEL, "published": ENCODER}
+            if not given.models
+            else [folder.name for folder in given.models],
             runs=found,
         )
         write_card(given.card, card)

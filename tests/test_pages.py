@@ -125,22 +125,6 @@ def test_every_page_is_in_the_book_and_on_its_front() -> None:
         assert f"]({path.stem})" in front or f"]({path.name})" in front, path.stem
 
 
-# Words -------------------------------------------------------------------------------
-
-AMERICAN = re.compile(
-    r"\b\w*(?:izes?|ized|izing|ization|colou?rs? of|behavior|center|centering|color"
-    r"|neighbor\w*|labeled|labeling|gray|favor\w*|analyze\w*)\b"
-)
-NOT_AMERICAN = {"size", "sizes", "sized", "prize", "seize", "colour of", "colours of"}
-
-
-@each_page
-def test_spelling_is_british(path: Path) -> None:
-    prose = re.sub(r"\*[^*\n]+\*|\]\([^)]*\)", "", without_code(text_of(path)))
-    found = {each.group().lower() for each in AMERICAN.finditer(prose)}
-    assert not {each for each in found if each not in NOT_AMERICAN}
-
-
 # Questions and answers ---------------------------------------------------------------
 
 

@@ -1,5 +1,7 @@
 """The book's Sphinx extension: static maths, mended theme, outputs that are not stale.
 
+What only a chapter has, and the map, are in tools/chapter_page.py and beside it.
+
 Every page must work with no request to a foreign host and with no known fault for
 people who use a keyboard or a screen reader. What the theme gets wrong is put right
 here, where it arises; what is expected and not found is a warning, so that an upgrade
@@ -7,7 +9,7 @@ of the theme is noticed.
 """
 
 import re
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +20,14 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.jinja2glue import BuiltinTemplateLoader
 from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
-from tools import playground
+from tools import playground, quizzes
+from tools.chapter_page import ChapterPage, raw
+from tools.course_map import chapters, whole_map
+from tools.glossary_links import link_terms
 from tools.mathml import to_mathml
 from tools.run_chapters import cache_folder
 from tools.student import blanked
@@ -30,10 +36,16 @@ logger = logging.getLogger(__name__)
 
 # Each script of our own, and the mark of a page that needs it.
 EXPLORER = Path(__file__).with_name("explorer.js")
-SCRIPTS = {playground.SCRIPT: playground.MARK, EXPLORER: 'class="bertcore-explorer"'}
+SCRIPTS = {
+    playground.SCRIPT: playground.MARK,
+    EXPLORER: 'class="bertcore-explorer"',
+    quizzes.SCRIPT: quizzes.MARK,
+}
 
 
 # Maths ------------------------------------------------------------------------------
+
+PHONE_LINE = 25  # signs of maths, of which a phone 390 pixels wide shows some 30
 
 
 def mathml_or_warning(node: nodes.Element, block: bool) -> str:
@@ -47,9 +59,14 @@ def mathml_or_warning(node: nodes.Element, block: bool) -> str:
 
 
 def visit_math(self: HTML5Translator, node: nodes.math) -> None:
-    """Write inline maths in a span that keeps it together with a comma after it."""
+    """Write inline maths in a span that keeps it together with a comma after it.
+
+    What may be wider than a phone gets the theme's class for what scrolls, as below.
+    """
     maths = mathml_or_warning(node, block=False)
-    self.body.append(f'<span class="inline-math">{maths}</span>')
+    shown = unescape(re.sub(r"<[^>]+>", "", maths))
+    long = " pst-scrollable-table-container" if len(shown) > PHONE_LINE else ""
+    self.body.append(f'<span class="inline-math{long}">{maths}</span>')
     raise nodes.SkipNode
 
 
@@ -108,6 +125,7 @@ class Mend(NamedTuple):
     what: str
     pattern: str
     replacement: str
+    except_on: str = ""  # the page where it is no fault
 
 
 MENDS = [
@@ -115,6 +133,19 @@ MENDS = [
         "the 1.5 MB icon script (the icon fonts of the style sheet do its work)",
         r'<script defer src="[^"]*/fontawesome\.js[^"]*"></script>',
         "",
+    ),
+    Mend(
+        "the index of the search (40 kB, before anything is shown) where nobody asked",
+        r'\s*<script src="[^"]*(searchtools|language_data|searchindex)\.js"></script>',
+        "",
+        except_on="search",
+    ),
+    Mend(
+        "scripts that the page can be shown without, and waits for all the same",
+        r'<script ((?:data-[\w-]+="[^"]*" )?src="[^"]*/(?:doctools|sphinx_highlight|'
+        r"clipboard\.min|copybutton|sphinx-book-theme|design-tabs)\.js)",
+        r"<script defer \1",
+        except_on="search",  # whose own script needs them at once
     ),
     Mend(
         "the label that hides the words on the search button",
@@ -142,10 +173,12 @@ class Templates(BuiltinTemplateLoader):
         html = super().render(template, context)
         if "</html>" not in html:  # the theme also renders single components
             return html
+        page = context.get("pagename", template)
         for mend in MENDS:
+            if page == mend.except_on:
+                continue
             html, count = re.subn(mend.pattern, mend.replacement, html)
             if not count:
-                page = context.get("pagename", template)
                 logger.warning("theme: not found: %s", mend.what, location=page)
         return html
 
@@ -155,6 +188,18 @@ def prune(app: Sphinx, exception: Exception | None) -> None:
     for pattern in ("fontawesome.js*", "*.js.map", "*.css.map", "*-macros.html"):
         for file in (Path(app.outdir) / "_static").rglob(pattern):
             file.unlink()
+
+
+# Our own parts ----------------------------------------------------------------------
+
+
+class CourseMap(SphinxDirective):
+    """`{course-map}`: the map of all chapters."""
+
+    def run(self) -> list[nodes.Node]:
+        """Draw it."""
+        depth = self.env.docname.count("/")
+        return [raw(whole_map(chapters(Path(self.env.srcdir)), "../" * depth))]
 
 
 # Execution --------------------------------------------------------------------------
@@ -183,6 +228,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_node(
         HideCodeCellNode, override=True, html=(visit_fold, depart_HideCellInput)
     )
+    app.add_transform(ChapterPage)
+    app.add_directive("course-map", CourseMap)
+    app.connect("doctree-resolved", link_terms)
     app.connect("config-inited", name_cache)
     app.connect("html-page-context", add_scripts)
     app.connect("build-finished", prune)

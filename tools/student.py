@@ -107,13 +107,22 @@ def links_of_copy(links: str) -> str:
     Raises:
         ValueError: if there is no link to Colab, which says where the repository is.
     """
-    github = r"https://colab\.research\.google\.com/github/([\w.-]+)/([\w.-]+)/blob/"
-    match = re.search(rf"{github}[\w.-]+/([\w./-]+)\.ipynb", links)
+    colab = r"https://colab\.research\.google\.com/github/([\w.-]+/[\w.-]+)/blob/"
+    match = re.search(rf"{colab}[\w.-]+/([\w./-]+)\.ipynb", links)
     if match is None:
         raise ValueError(f"no link to Colab in {links!r}; run make sync")
-    owner, name, file = match.groups()
-    page = f"https://{owner}.github.io/{name}/{file}.html"
+    page = f"{published(match[1])}{match[2]}.html"
     return COPY.format(colab=match[0], page=page)
+
+
+def published(repository: str) -> str:
+    """Where GitHub publishes the book of a repository, given its address or its name.
+
+    >>> published("https://github.com/somebody/a-book")
+    'https://somebody.github.io/a-book/'
+    """
+    owner, name = repository.rstrip("/").split("/")[-2:]
+    return f"https://{owner.lower()}.github.io/{name}/"
 
 
 def rubric(answer: str) -> list[str]:
