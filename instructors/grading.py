@@ -90,9 +90,9 @@ def faults(
     if not cases:
         raise ValueError(f"there is no case of seed {seed}")
     for number, arguments in enumerate(cases, start=1):
-        right = _examined(exercise, reference, arguments, number)
+        right = examined(exercise, reference, arguments, number)
         try:
-            found = _examined(exercise, solution, arguments, number)
+            found = examined(exercise, solution, arguments, number)
         except (Exception, SystemExit) as error:
             fault = f"raised {type(error).__name__}: {error}; {_short(right)} is right"
         else:
@@ -103,10 +103,12 @@ def faults(
             yield f"case {number} of {len(cases)}, {name}({shown}): {fault}"
 
 
-def _examined(
+def examined(
     exercise: Exercise, solution: Callable, arguments: tuple, number: int
 ) -> Any:
     """What is compared, for copies of the arguments: a solution may change them.
+
+    `number` is the case's, from which the global random state is made.
 
     Both solutions meet the same global random state. It is not that of the seed, or
     global numbers would pass for those of a generator that the case has seeded so.
