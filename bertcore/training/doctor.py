@@ -178,9 +178,9 @@ def _at_the_line(run: Course, newest: float, lower: str) -> str:
             f"the training loss is {newest:.3f}, and held-out texts gain nothing: see "
             "that pieces are hidden and labels in their places, or bring more texts"
         )
-    if max((first + run.line) / 2, FAR * run.line) < newest < first:
+    if max((first + run.line) / 2, FAR * run.line) < newest < FAR * first:
         higher = f"--learning-rate {3 * rate:.2g} or higher (it was {rate:g})"
-        return f"it is on its way down: train longer, or begin anew with {higher}"
+        return f"it has far to go: train longer, or begin anew with {higher}"
     return f"train longer, because sound runs are slow here, or {lower}"
 
 
