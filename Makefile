@@ -3,6 +3,7 @@
 #   make book      build the book: set up, run every chapter, check every page
 #   make serve     the same, then open it in a browser
 #   make quality   visit every page in a browser: contrast, width, keyboard, weight, speed
+#   make pdf       print the whole book into _build/bert-from-scratch.pdf
 #   make test      all tests: package, parity, then every chapter
 #   make chapter   test one chapter alone: make chapter NAME=03-attention
 #   make lab       work through the chapters in JupyterLab: your copies, in student/
@@ -24,7 +25,7 @@ CHECKS := tools/browser/node_modules/.ready
 # Tests or chapters at once. One thread each: contended threads are ten times slower.
 WORKERS ?= auto
 
-.PHONY: help book serve quality test chapter lab student sync outputs links colab \
+.PHONY: help book serve quality pdf test chapter lab student sync outputs links colab \
   bench clean distclean
 
 help:
@@ -64,6 +65,9 @@ $(CHECKS): tools/browser/package-lock.json
 
 quality: book $(CHECKS)
 	@$(BIN)/python -m tools.quality $(SITE) --lighthouse --record tools/browser/record.json
+
+pdf: book
+	@$(BIN)/python -m tools.pdf $(SITE) _build/bert-from-scratch.pdf
 
 test: $(READY)
 	$(BIN)/ruff check .

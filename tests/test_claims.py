@@ -6,13 +6,14 @@ shorter by itself: once all chapters of a claim are rewritten, one of them decid
 
 import ast
 from collections import Counter
+from dataclasses import replace
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from tests.conftest import ROOT
-from tools.sync import Claim, claims_of, claims_page
+from tools.sync import Claim, claims_cell, claims_of, claims_page, group_of
 from tools.tested_copy import instructors_file
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
@@ -95,6 +96,17 @@ def test_claims_are_read_and_shown() -> None:
         "/blob/colab/chapters/09-x.ipynb#scrollTo=decides).",
     ):
         assert part in page
+    cell = claims_cell([claim])
+    for part in (
+        "| false, or the other way round | 1 | 7 |",
+        "| right, with something to add | 0 |  |",
+        "All 1 claims",
+        "> **7.** Heads are *all* right.\n\n**False as said.** With 6 layers",
+        "([chapter 9](09-x.ipynb); [run its cell](https://colab.",
+    ):
+        assert part in cell
+    with pytest.raises(ValueError, match=r"claim 7 is 'so-so'; let it begin .*false"):
+        group_of(replace(claim, verdict="so-so"))
     with pytest.raises(ValueError, match=r"decides.*no > \*\*Claim 7.* right before"):
         claims_of(chapter(before.replace("7", "8"), after), "09-x")
     with pytest.raises(ValueError, match=r"no > \*\*Verdict.* right after"):

@@ -30,7 +30,11 @@ LOADING = {
 }
 NAMING_LINKS = {"canonical", "alternate", "license", "author", "next", "prev", "search"}
 CSS_ADDRESS = re.compile(r"(?:@import\s+|url\()\s*[\"']?([^\"')\s;]+)", re.IGNORECASE)
+# Begins like one, has some words, and ends like one.
+SENTENCE = re.compile(r"(?=(?:\S+\s+){3})[^a-z].*[.?!][”\")]?", re.DOTALL)
 FILE_NAME = re.compile(r"\S+\.(png|svg|jpe?g|gif|webp)", re.IGNORECASE)
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def faults(site: Path, toc: Path) -> list[str]:
@@ -52,6 +56,7 @@ def faults(site: Path, toc: Path) -> list[str]:
         where = path.relative_to(site).as_posix()
         for fault in (
             *page_faults(page),
+            *head_faults(site, page),
             *image_faults(page),
             *foreign_loads(page),
             *link_faults(site, path, page, anchors),
@@ -110,18 +115,51 @@ def page_faults(page: BeautifulSoup) -> Iterator[str]:
         yield f"maths left as TeX, as the theme does to headings: {maths.get_text()}"
 
 
+def head_faults(site: Path, page: BeautifulSoup) -> Iterator[str]:
+    """Yield what search engines and messengers miss, and links that edit nothing."""
+    said = {
+        str(tag.get("name") or tag.get("property")): str(tag.get("content", ""))
+        for tag in page.find_all("meta")
+    }
+    if not 20 < len(said.get("description", "")) <= 200:
+        yield f"no description of a fitting length: {said.get('description')!r}"
+    if "noindex" in said.get("robots", ""):
+        return
+    address = page.find("link", rel="canonical")
+    if not address or address.get("href") != said.get("og:url"):
+        yield "no address of its own, or another than its card says"
+        return
+    base = str(address["href"]).removesuffix(where_of(page))
+    card = said.get("og:image", "")
+    if not card.startswith(base) or not (site / card.removeprefix(base)).is_file():
+        yield f"a card that is not there: {card}"
+    edit = page.find("a", class_="btn-source-edit-button")
+    file = re.sub(r".*?/edit/[^/]+/", "", str(edit["href"])) if edit else ""
+    if not (ROOT / file).is_file():
+        yield f"a link to edit what is not there: {file or 'none'}"
+
+
+def where_of(page: BeautifulSoup) -> str:
+    """The page's own path, as the theme's script is told."""
+    found = re.search(r"pagename = '([^']+)'", str(page.head))
+    return f"{found[1]}.html" if found else ""
+
+
 def image_faults(page: BeautifulSoup) -> Iterator[str]:
-    """Yield the pictures that a screen reader cannot name."""
+    """Yield the pictures that a screen reader cannot name, or names by no sentence."""
     for image in page.find_all("img"):
         source, alt = str(image.get("src", "")), image.get("alt")
         if alt is None:
             yield f"image without alt text: {source}"
         elif FILE_NAME.fullmatch(str(alt).strip()) or alt == Path(source).stem:
             yield f"image whose alt text is its file name: {alt}"
+        elif alt and not SENTENCE.fullmatch(str(alt).strip()):
+            yield f"image whose alt text is no sentence: {alt}"
     for picture in page.find_all("svg", role="img"):
         title = picture.find("title")
-        if not picture.get("aria-label") and not (title and title.get_text(strip=True)):
-            yield f"svg without aria-label or title: {str(picture)[:60]}"
+        said = str(picture.get("aria-label") or (title.get_text() if title else ""))
+        if not SENTENCE.fullmatch(said.strip()):
+            yield f"svg whose label is no sentence: {said or str(picture)[:60]}"
 
 
 def foreign_loads(page: BeautifulSoup) -> Iterator[str]:
@@ -200,7 +238,7 @@ def main() -> int:
     if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
         print(__doc__, file=sys.stderr)
         return 2
-    site, toc = Path(sys.argv[1]), Path(__file__).resolve().parent.parent / "_toc.yml"
+    site, toc = Path(sys.argv[1]), ROOT / "_toc.yml"
     # To read the pages takes ten seconds, so what was found sound is not read again.
     sound, now = site.parent / "sound", digest(site, toc, Path(__file__))
     unchanged = sound.is_file() and sound.read_text(encoding="utf-8") == now

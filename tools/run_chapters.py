@@ -3,10 +3,13 @@
     python -m tools.run_chapters                   test all: built wheel, empty folder
     python -m tools.run_chapters 03-attention      test one
     python -m tools.run_chapters --book            run what the book has not yet got
+    python -m tools.run_chapters --row 09-… 10-…   one after the other, in one folder
 
 A test runs nbval on a copy of the notebook (tools/tested_copy.py says what is added).
 The map's bootstrap cell installs the wheel there. With the map goes a test that what
 shows texts works without the package of texts, which must cost a sentence and no more.
+Each runs in a folder of its own, because chapters 10 and 11 use what chapter 9 leaves;
+`--row` is for them, as a reader runs them.
 """
 
 import argparse
@@ -215,6 +218,35 @@ def test(chapters: list[Path], workers: int) -> int:
         return min(1, side_by_side(jobs, workers))
 
 
+# In a row -----------------------------------------------------------------------------
+
+
+def in_a_row(chapters: list[Path], machine: Machine, folder: Path) -> int:
+    """Run chapters one after the other as a reader would; 1 if one failed.
+
+    Each finds in `folder` what those before it left there. Outputs are not compared,
+    because they depend on that.
+    """
+    for path in chapters:
+        places = [path, folder.parent / path.name, folder]
+        job = {path.stem: lambda p=places: machine.run("-c", EXECUTE, *p, cwd=folder)}
+        if side_by_side(job, workers=1):
+            return 1
+    left = (file.relative_to(folder) for file in sorted(folder.rglob("*")))
+    print("left there:", *(file for file in left if len(file.parts) < 3))
+    return 0
+
+
+def row(chapters: list[Path]) -> int:
+    """The same on a new machine and in an empty folder."""
+    with TemporaryDirectory() as name:
+        home = Path(name)
+        (home / "source").mkdir()
+        (home / "folder").mkdir()
+        machine = Machine(home / "machine", wheel=build_wheel(home / "source"))
+        return in_a_row(chapters, machine, home / "folder")
+
+
 # For the book -------------------------------------------------------------------------
 
 
@@ -251,9 +283,11 @@ def fill_cache(chapters: list[Path], folder: Path, workers: int) -> int:
     def execute(chapter: Path) -> None:
         began = time.monotonic()
         with TemporaryDirectory() as name:
-            target = Path(name) / chapter.name
-            places = [chapter, target, chapter.parent]
-            run(sys.executable, "-c", EXECUTE, *places, cwd=chapter.parent)
+            # In an empty folder, or the book would show whatever model a chapter, or
+            # whoever builds it, has left beside the notebooks.
+            target, alone = Path(name) / chapter.name, Path(name) / "alone"
+            alone.mkdir()
+            run(sys.executable, "-c", EXECUTE, chapter, target, alone, cwd=alone)
             executed = nbformat.read(target, as_version=4)
         told = {"execution_seconds": time.monotonic() - began, **circumstances()}
         bundle = CacheBundleIn(executed, str(chapter), data=told)
@@ -288,6 +322,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run the chapters side by side.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="such as 03-attention")
     parser.add_argument("--book", action="store_true", help="for the book's cache")
+    parser.add_argument("--row", action="store_true", help="in one folder, in turn")
     parser.add_argument("--workers", default="auto", help="how many; auto: one a core")
     options = parser.parse_args()
     found = {path.stem: path for path in sorted((ROOT / "chapters").glob("*.ipynb"))}
@@ -298,6 +333,8 @@ def main() -> int:
     workers = os.cpu_count() if options.workers == "auto" else int(options.workers)
     if options.book:
         return fill_cache(chapters, cache_folder(), workers)
+    if options.row:
+        return row(chapters)
     return test(chapters, workers)
 
 

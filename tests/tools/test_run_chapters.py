@@ -14,6 +14,7 @@ from tools.run_chapters import (
     Machine,
     build_wheel,
     fill_cache,
+    in_a_row,
     side_by_side,
 )
 from tools.sync import NEEDS
@@ -227,11 +228,13 @@ def test_a_line_as_each_ends_and_a_count(capsys: pytest.CaptureFixture) -> None:
 def test_the_cache_is_filled_with_what_it_lacks(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    chapter, cache = tiny(tmp_path), tmp_path / "cache"
+    left = "from pathlib import Path\nPath('left').write_text('something')"
+    chapter, cache = tiny(tmp_path, left), tmp_path / "cache"
     assert fill_cache([chapter], cache, workers=1) == 0
     assert "1 passed, 0 failed\n" in capsys.readouterr().out
     assert fill_cache([chapter], cache, workers=1) == 0
     assert capsys.readouterr().out == "", "run again, though nothing has changed"
+    assert [*chapter.parent.iterdir()] == [chapter], "another chapter would find it"
     notebook = nbformat.read(chapter, as_version=4)
     notebook.cells[1].source = "1 / 0"
     nbformat.write(notebook, chapter)
@@ -239,3 +242,19 @@ def test_the_cache_is_filled_with_what_it_lacks(
     said = capsys.readouterr().out
     assert "00-tiny FAILED" in said and "ZeroDivisionError" in said
     assert "0 passed, 1 failed" in said.splitlines()
+
+
+def test_a_row_finds_what_was_left(
+    machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    paths = []
+    for number, source in enumerate(("open('left', 'w')", "open('left')")):
+        paths.append(tmp_path / f"0{number}-part.ipynb")
+        nbformat.write(new_notebook(cells=[new_code_cell(source)]), paths[-1])
+    folders = [tmp_path / name / "folder" for name in ("one", "other")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    assert in_a_row(paths, machine, folders[0]) == 0
+    assert capsys.readouterr().out.endswith("left there: left\n")
+    assert in_a_row(paths[1:], machine, folders[1]) == 1
+    assert "FileNotFoundError" in capsys.readouterr().out

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 from docutils.core import publish_doctree
 from PIL import Image
 
 from tests.browser import chromium
 from tests.conftest import ROOT
 from tools import head, links, spelling
+from tools.check_site import head_faults, image_faults
 from tools.quality import AXE, MOST_BYTES, NODE, low_scores, served, visit
 from tools.student import published
 from tools.sync import repository
@@ -56,6 +58,41 @@ def test_the_book_has_one_address() -> None:
     assert published(repository()).startswith("https://")
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf8"))
     assert citation.get("url", published(repository())) == published(repository())
+
+
+HEAD = """<!doctype html><html lang="en"><head>
+<meta name="description" content="A page with a description of some length.">
+<meta property="og:url" content="https://a.org/b/about.html">
+<meta property="og:image" content="https://a.org/b/_cards/about.png">
+<link rel="canonical" href="https://a.org/b/about.html">
+<script>DOCUMENTATION_OPTIONS.pagename = 'about';</script></head><body>
+<a class="btn-source-edit-button" href="https://github.com/a/b/edit/main/about.md">E</a>
+<img src="a.png" alt="A picture of two bars, the first higher.">
+<svg role="img" aria-label="Twelve layers; the norm falls in each."></svg></body>"""
+
+
+@pytest.mark.parametrize(
+    "right, wrong, fault",
+    [
+        ("of some length.", "", ""),
+        ("A page with a description of some length.", "Short.", "no description"),
+        ('canonical" href="https://a', 'canonical" href="https://c', "no address"),
+        ("_cards/about.png", "_cards/other.png", "a card that is not there"),
+        ("edit/main/about.md", "edit/main/abut.md", "a link to edit what is not there"),
+        ("A picture of two bars, the first higher.", "two bars", "no sentence"),
+        ("Twelve layers; the norm falls in each.", "twelve layers fall", "no sentence"),
+    ],
+)
+def test_what_a_head_or_a_picture_lacks_is_found(
+    tmp_path: Path, right: str, wrong: str, fault: str
+) -> None:
+    (tmp_path / "_cards").mkdir()
+    (tmp_path / "_cards" / "about.png").write_bytes(b"")
+    assert right in HEAD
+    page = BeautifulSoup(HEAD.replace(right, wrong), "html.parser")
+    found = [*head_faults(tmp_path, page), *image_faults(page)]
+    assert len(found) == bool(fault)
+    assert not found or fault in found[0]
 
 
 # Links --------------------------------------------------------------------------------
