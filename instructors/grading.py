@@ -129,6 +129,8 @@ def examined(
 ) -> Any:
     """What is compared, for copies of the arguments: a solution may change them.
 
+    `number` is the case's, from which the global random state is made.
+
     Both solutions meet the same global random state. It is not that of the seed, or
     global numbers would pass for those of a generator that the case has seeded so.
     """

@@ -158,6 +158,11 @@ MENDS = [
         r'\1"auto"',
     ),
     Mend(
+        "arrows in the list of chapters that a screen reader cannot name",
+        r'<summary>(<span class="toctree-toggle")',
+        r'<summary aria-label="Chapters that go deeper">\1',
+    ),
+    Mend(
         "icons that a screen reader would try to read",
         r'<(i|span) (class="(?:[^"]* )?fa-)',
         r'<\1 aria-hidden="true" \2',

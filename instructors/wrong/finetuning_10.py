@@ -1,297 +1,350 @@
-"""Chapter 10: plausible wrong solutions. The checks must reject each of them."""
+"""Chapter 10: plausible wrong solutions. The cases of any seed reject each of them."""
 
 WRONG = {
-    "head_size": [
-        # no biases
+    "rows_needed": [
+        # a standard deviation, and not 1.96 of them
         """
-def head_size(width, classes):
-    return width * classes
+def rows_needed(accuracy, margin):
+    return math.ceil(accuracy * (1 - accuracy) / margin**2)
 """,
-        # a bias for each feature instead of each class
+        # the margin is taken for the whole width
         """
-def head_size(width, classes):
-    return width * classes + width
+def rows_needed(accuracy, margin):
+    return math.ceil(1.96**2 * accuracy * (1 - accuracy) / (margin / 2) ** 2)
 """,
-        # the pooler counted, too
+        # half a row is cut off
         """
-def head_size(width, classes):
-    return width * classes + classes + width * width + width
+def rows_needed(accuracy, margin):
+    return int(1.96**2 * accuracy * (1 - accuracy) / margin**2)
+""",
+        # the worst case, whatever the accuracy is
+        """
+def rows_needed(accuracy, margin):
+    return math.ceil(1.96**2 * 0.25 / margin**2)
+""",
+        # the margin is not squared
+        """
+def rows_needed(accuracy, margin):
+    return math.ceil(1.96**2 * accuracy * (1 - accuracy) / margin)
+""",
+        # the share of errors is left out
+        """
+def rows_needed(accuracy, margin):
+    return math.ceil(1.96**2 * accuracy / margin**2)
+""",
+        # two deviations, rounded
+        """
+def rows_needed(accuracy, margin):
+    return math.ceil(4 * accuracy * (1 - accuracy) / margin**2)
+""",
+        # the margin is a share of the accuracy
+        """
+def rows_needed(accuracy, margin):
+    return math.ceil(1.96**2 * (1 - accuracy) / accuracy / margin**2)
+""",
+        # no whole number
+        """
+def rows_needed(accuracy, margin):
+    return 1.96**2 * accuracy * (1 - accuracy) / margin**2
 """,
     ],
-    "labels_of_pieces": [
-        # every piece of a word has the label
+    "leaked": [
+        # the very same text only
         """
-def labels_of_pieces(word_of, labels):
-    return [-100 if word is None else labels[word] for word in word_of]
+def leaked(train, test):
+    seen = {row.text for row in train}
+    return [n for n, row in enumerate(test) if row.text in seen]
 """,
-        # forgets [CLS]: all slip by one
+        # capitals only
         """
-def labels_of_pieces(word_of, labels):
-    found, before = [], None
-    for word in word_of[1:]:
-        first = word is not None and word != before
-        found.append(labels[word] if first else -100)
-        before = word
-    return [*found, -100]
+def leaked(train, test):
+    seen = {row.text.lower() for row in train}
+    return [n for n, row in enumerate(test) if row.text.lower() in seen]
 """,
-        # counts words instead of looking at their numbers
+        # spaces and capitals, but no punctuation
         """
-def labels_of_pieces(word_of, labels):
-    found, before, given = [], None, iter(labels)
-    for word in word_of:
-        found.append(next(given) if word is not None and word != before else -100)
-        before = word
+def leaked(train, test):
+    seen = {tuple(row.text.lower().split()) for row in train}
+    return [n for n, row in enumerate(test) if tuple(row.text.lower().split()) in seen]
+""",
+        # the same words in any order
+        """
+def leaked(train, test):
+    def key(row):
+        return frozenset(re.findall(r"\\w+", row.text.lower()))
+    seen = {key(row) for row in train}
+    return [n for n, row in enumerate(test) if key(row) in seen]
+""",
+        # the same words in any order, counted
+        """
+def leaked(train, test):
+    def key(row):
+        return tuple(sorted(re.findall(r"\\w+", row.text.lower())))
+    seen = {key(row) for row in train}
+    return [n for n, row in enumerate(test) if key(row) in seen]
+""",
+        # where a word ends does not count
+        """
+def leaked(train, test):
+    def key(row):
+        return "".join(re.findall(r"\\w+", row.text.lower()))
+    seen = {key(row) for row in train}
+    return [n for n, row in enumerate(test) if key(row) in seen]
+""",
+        # another label, another text
+        """
+def leaked(train, test):
+    def key(row):
+        return (*re.findall(r"\\w+", row.text.lower()), row.label)
+    seen = {key(row) for row in train}
+    return [n for n, row in enumerate(test) if key(row) in seen]
+""",
+        # the places in the training
+        """
+def leaked(train, test):
+    def key(row):
+        return tuple(re.findall(r"\\w+", row.text.lower()))
+    seen = {key(row) for row in test}
+    return [n for n, row in enumerate(train) if key(row) in seen]
+""",
+        # the texts, and not their places
+        """
+def leaked(train, test):
+    def key(row):
+        return tuple(re.findall(r"\\w+", row.text.lower()))
+    seen = {key(row) for row in train}
+    return [row for row in test if key(row) in seen]
+""",
+        # a copy within the test is left out
+        """
+def leaked(train, test):
+    def key(row):
+        return tuple(re.findall(r"\\w+", row.text.lower()))
+    seen, found = {key(row) for row in train}, []
+    for n, row in enumerate(test):
+        if key(row) in seen:
+            found.append(n)
+            seen.remove(key(row))
     return found
 """,
-        # a label of 0 counts as none
+        # one text within the other
         """
-def labels_of_pieces(word_of, labels):
-    found, before = [], None
-    for word in word_of:
-        first = word is not None and word != before
-        found.append((labels[word] if first else -100) or -100)
-        before = word
+def leaked(train, test):
+    def key(row):
+        return " ".join(re.findall(r"\\w+", row.text.lower()))
+    return [n for n, row in enumerate(test)
+            if any(key(row) in key(other) for other in train)]
+""",
+        # letters only
+        """
+def leaked(train, test):
+    def key(row):
+        return tuple(re.findall(r"[a-z]+", row.text.lower()))
+    seen = {key(row) for row in train}
+    return [n for n, row in enumerate(test) if key(row) in seen]
+""",
+    ],
+    "learning_curve": [
+        # another order for each size
+        """
+def learning_curve(fit, rows, sizes, seeds):
+    found = {}
+    for size in sizes:
+        scores = []
+        for seed in range(seeds):
+            order = np.random.default_rng([seed, size]).permutation(len(rows))
+            scores.append(fit([rows[n] for n in order[:size]], seed))
+        found[size] = min(scores), float(np.median(scores)), max(scores)
     return found
 """,
-    ],
-    "answer_or_none": [
-        # the best start and the best end, one by one
+        # the first rows, for every seed
         """
-def answer_or_none(start, end, begin, longest):
-    first = max(range(begin, len(start)), key=lambda i: start[i])
-    last = max(range(begin, len(end)), key=lambda i: end[i])
-    if start[0] + end[0] > start[first] + end[last]:
-        return None
-    return first, last
+def learning_curve(fit, rows, sizes, seeds):
+    found = {}
+    for size in sizes:
+        scores = [fit(rows[:size], seed) for seed in range(seeds)]
+        found[size] = min(scores), float(np.median(scores)), max(scores)
+    return found
 """,
-        # the question may answer itself
+        # one order for all seeds
         """
-def answer_or_none(start, end, begin, longest):
-    pairs = [
-        (start[a] + end[b], -a, -b)
-        for a in range(1, len(start))
-        for b in range(a, min(a + longest, len(end)))
-    ]
-    score, a, b = max(pairs)
-    return None if start[0] + end[0] > score else (-a, -b)
+def learning_curve(fit, rows, sizes, seeds):
+    order = np.random.default_rng(0).permutation(len(rows))
+    found = {}
+    for size in sizes:
+        scores = [fit([rows[n] for n in order[:size]], s) for s in range(seeds)]
+        found[size] = min(scores), float(np.median(scores)), max(scores)
+    return found
 """,
-        # one place too long
+        # drawn with putting back
         """
-def answer_or_none(start, end, begin, longest):
-    pairs = [
-        (start[a] + end[b], -a, -b)
-        for a in range(begin, len(start))
-        for b in range(a, min(a + longest + 1, len(end)))
-    ]
-    score, a, b = max(pairs)
-    return None if start[0] + end[0] > score else (-a, -b)
+def learning_curve(fit, rows, sizes, seeds):
+    found = {size: [] for size in sizes}
+    for seed in range(seeds):
+        order = np.random.default_rng(seed).integers(0, len(rows), len(rows))
+        for size in sizes:
+            found[size].append(fit([rows[n] for n in order[:size]], seed))
+    return {n: (min(s), float(np.median(s)), max(s)) for n, s in found.items()}
 """,
-        # never none
+        # the mean
         """
-def answer_or_none(start, end, begin, longest):
-    pairs = [
-        (start[a] + end[b], -a, -b)
-        for a in range(begin, len(start))
-        for b in range(a, min(a + longest, len(end)))
-    ]
-    score, a, b = max(pairs)
-    return -a, -b
+def learning_curve(fit, rows, sizes, seeds):
+    found = {size: [] for size in sizes}
+    for seed in range(seeds):
+        order = np.random.default_rng(seed).permutation(len(rows))
+        for size in sizes:
+            found[size].append(fit([rows[n] for n in order[:size]], seed))
+    return {n: (min(s), float(np.mean(s)), max(s)) for n, s in found.items()}
 """,
-    ],
-    "test_labels": [
-        # looks at one-piece words only: continuation pieces do not exist
+        # trained three times: for the lowest, the median and the highest
         """
-def test_labels(make):
-    pieces, found = make(["is", "so"], [1, 2])
-    assert found == [-100, 1, 2, -100]
-""",
-        # looks at the labels in their order, not at their places
-        """
-def test_labels(make):
-    pieces, found = make(["unbelievable", "is"], [5, 6])
-    assert [label for label in found if label != -100] == [5, 6]
-""",
-        # a sentence of one word
-        """
-def test_labels(make):
-    pieces, found = make(["unbelievable"], [5])
-    assert found == [-100, 5, -100, -100, -100, -100]
-""",
-        # rejects also a right one
-        """
-def test_labels(make):
-    pieces, found = make(["unbelievable", "is"], [5, 6])
-    assert found == [5, -100, -100, -100, 6, -100]
-""",
-    ],
-    "test_loss": [
-        # nothing is padded
-        """
-def test_loss(loss_of):
-    logits, labels = torch.randn(2, 3, 4), torch.tensor([[1, 2, 3], [3, 2, 1]])
-    right = F.cross_entropy(logits.flatten(0, 1), labels.flatten())
-    assert torch.allclose(loss_of(logits, labels), right)
-""",
-        # only that the scores of padding do not matter
-        """
-def test_loss(loss_of):
-    logits, labels = torch.randn(1, 3, 4), torch.tensor([[1, 2, -100]])
-    moved = logits.clone()
-    moved[0, 2] += torch.randn(4)
-    assert torch.allclose(loss_of(logits, labels), loss_of(moved, labels))
-""",
-        # class 0 is never right
-        """
-def test_loss(loss_of):
-    logits, labels = torch.randn(1, 3, 4), torch.tensor([[1, 2, -100]])
-    right = F.cross_entropy(logits[0, :2], labels[0, :2])
-    assert torch.allclose(loss_of(logits, labels), right)
-""",
-        # one row: the mean of the rows' means is not found out
-        """
-def test_loss(loss_of):
-    logits, labels = torch.randn(1, 4, 4), torch.tensor([[1, 0, -100, -100]])
-    right = F.cross_entropy(logits[0, :2], labels[0, :2])
-    assert torch.allclose(loss_of(logits, labels), right)
-""",
-    ],
-    "test_choice": [
-        # all sets prefer the same epoch
-        """
-def test_choice(fit):
-    epoch, score = fit([3, 1], [3, 1], [3, 1])
-    assert epoch == 3 and score == 2
-""",
-        # does not look at the score
-        """
-def test_choice(fit):
-    for valid, test in (([2, 1], [9, 1]), ([7, 1], [1, 3])):
-        epoch, score = fit([4, 0], valid, test)
-        assert epoch == valid[0]
-""",
-        # does not look at the epoch
-        """
-def test_choice(fit):
-    epoch, score = fit([4, 0], [2, 1], [9, 1])
-    assert score == 5 - abs(epoch - 9)
-""",
-        # training and validation prefer the same
-        """
-def test_choice(fit):
-    epoch, score = fit([2, 1], [2, 1], [9, 1])
-    assert epoch == 2 and score == 5 - 7
-""",
-    ],
-    "name_f1": [
-        # the share of right tags
-        """
-def name_f1(sentences):
-    pairs = [
-        (tags[place], right)
-        for tags, firsts, truth in sentences
-        for place, right in zip(firsts, truth)
-    ]
-    return sum(a == b for a, b in pairs) / len(pairs)
-""",
-        # F1 of tags that are not O, word by word
-        """
-def name_f1(sentences):
-    right = guessed = there = 0
-    for tags, firsts, truth in sentences:
-        for place, wanted in zip(firsts, truth):
-            guess = tags[place]
-            right += guess == wanted != "O"
-            guessed += guess != "O"
-            there += wanted != "O"
-    return 2 * right / (guessed + there) if guessed + there else 0.0
-""",
-        # all pieces count
-        """
-def name_f1(sentences):
-    def names(tags):
-        found, start = set(), None
-        for place, tag in enumerate([*tags, "O"]):
-            before = tags[place - 1] if place else "O"
-            goes_on = tag[0] == "I" and before != "O" and before[2:] == tag[2:]
-            if start is not None and not goes_on:
-                found.add((start, place, before[2:]))
-                start = None
-            if tag != "O" and not goes_on:
-                start = place
+def learning_curve(fit, rows, sizes, seeds):
+    def scores(size):
+        found = []
+        for seed in range(seeds):
+            order = np.random.default_rng(seed).permutation(len(rows))
+            found.append(fit([rows[n] for n in order[:size]], seed))
         return found
-    right = guessed = there = 0
-    for tags, firsts, truth in sentences:
-        spread = ["O"] * len(tags)
-        for place, tag in zip(firsts, truth):
-            spread[place] = tag
-        mine, theirs = names(tags), names(spread)
-        right, guessed, there = (
-            right + len(mine & theirs), guessed + len(mine), there + len(theirs))
-    return 2 * right / (guessed + there) if guessed + there else 0.0
+    return {n: (min(scores(n)), float(np.median(scores(n))), max(scores(n)))
+            for n in sizes}
 """,
-        # the mean of the sentences' F1
+        # the given list is shuffled
         """
-def name_f1(sentences):
-    def names(tags):
-        found, start = set(), None
-        for place, tag in enumerate([*tags, "O"]):
-            before = tags[place - 1] if place else "O"
-            goes_on = tag[0] == "I" and before != "O" and before[2:] == tag[2:]
-            if start is not None and not goes_on:
-                found.add((start, place, before[2:]))
-                start = None
-            if tag != "O" and not goes_on:
-                start = place
-        return found
-    values = []
-    for tags, firsts, truth in sentences:
-        mine, theirs = names([tags[place] for place in firsts]), names(truth)
-        both = len(mine) + len(theirs)
-        values.append(2 * len(mine & theirs) / both if both else 0.0)
-    return sum(values) / len(values)
+def learning_curve(fit, rows, sizes, seeds):
+    import random
+    found = {size: [] for size in sizes}
+    for seed in range(seeds):
+        random.Random(seed).shuffle(rows)
+        for size in sizes:
+            found[size].append(fit(rows[:size], seed))
+    return {n: (min(s), float(np.median(s)), max(s)) for n, s in found.items()}
+""",
+        # a seed less
+        """
+def learning_curve(fit, rows, sizes, seeds):
+    found = {size: [] for size in sizes}
+    for seed in range(1, seeds):
+        order = np.random.default_rng(seed).permutation(len(rows))
+        for size in sizes:
+            found[size].append(fit([rows[n] for n in order[:size]], seed))
+    return {n: (min(s), float(np.median(s)), max(s)) for n, s in found.items() if s}
+""",
+        # always the same seed to fit with
+        """
+def learning_curve(fit, rows, sizes, seeds):
+    found = {size: [] for size in sizes}
+    for seed in range(seeds):
+        order = np.random.default_rng(seed).permutation(len(rows))
+        for size in sizes:
+            found[size].append(fit([rows[n] for n in order[:size]], 0))
+    return {n: (min(s), float(np.median(s)), max(s)) for n, s in found.items()}
+""",
+        # highest first
+        """
+def learning_curve(fit, rows, sizes, seeds):
+    found = {size: [] for size in sizes}
+    for seed in range(seeds):
+        order = np.random.default_rng(seed).permutation(len(rows))
+        for size in sizes:
+            found[size].append(fit([rows[n] for n in order[:size]], seed))
+    return {n: (max(s), float(np.median(s)), min(s)) for n, s in found.items()}
 """,
     ],
     "fair_comparison": [
-        # the rate that the test rows prefer
+        # the best single run decides
         """
 def fair_comparison(run, ways, rates, seeds):
     table = {}
     for way in ways:
         tried = {rate: [run(way, rate, seed) for seed in seeds] for rate in rates}
-        best = max(rates, key=lambda rate: median(test for _, test in tried[rate]))
-        tests = [test for _, test in tried[best]]
-        table[way] = min(tests), median(tests), max(tests)
+        chosen = max(sorted(rates), key=lambda r: max(v for v, _ in tried[r]))
+        tests = [ask() for _, ask in tried[chosen]]
+        table[way] = chosen, min(tests), float(np.median(tests)), max(tests)
     return table
 """,
-        # the best single run chooses
+        # the mean decides
         """
 def fair_comparison(run, ways, rates, seeds):
     table = {}
     for way in ways:
         tried = {rate: [run(way, rate, seed) for seed in seeds] for rate in rates}
-        best = max(rates, key=lambda rate: max(valid for valid, _ in tried[rate]))
-        tests = [test for _, test in tried[best]]
-        table[way] = min(tests), median(tests), max(tests)
+        chosen = max(sorted(rates), key=lambda r: np.mean([v for v, _ in tried[r]]))
+        tests = [ask() for _, ask in tried[chosen]]
+        table[way] = chosen, min(tests), float(np.median(tests)), max(tests)
     return table
 """,
-        # the mean chooses
+        # the test rows choose
+        """
+def fair_comparison(run, ways, rates, seeds):
+    table = {}
+    for way in ways:
+        tried = {rate: [run(way, rate, s)[1]() for s in seeds] for rate in rates}
+        chosen = max(sorted(rates), key=lambda rate: np.median(tried[rate]))
+        tests = tried[chosen]
+        table[way] = chosen, min(tests), float(np.median(tests)), max(tests)
+    return table
+""",
+        # all tests are asked
+        """
+def fair_comparison(run, ways, rates, seeds):
+    table = {}
+    for way in ways:
+        tried = {}
+        for rate in rates:
+            pairs = [run(way, rate, seed) for seed in seeds]
+            tried[rate] = [(valid, ask()) for valid, ask in pairs]
+        chosen = max(sorted(rates), key=lambda r: np.median([v for v, _ in tried[r]]))
+        tests = [test for _, test in tried[chosen]]
+        table[way] = chosen, min(tests), float(np.median(tests)), max(tests)
+    return table
+""",
+        # one rate for all ways: that of the first
+        """
+def fair_comparison(run, ways, rates, seeds):
+    table, chosen = {}, None
+    for way in ways:
+        tried = {rate: [run(way, rate, seed) for seed in seeds] for rate in rates}
+        if chosen is None:
+            chosen = max(sorted(rates),
+                         key=lambda r: np.median([v for v, _ in tried[r]]))
+        tests = [ask() for _, ask in tried[chosen]]
+        table[way] = chosen, min(tests), float(np.median(tests)), max(tests)
+    return table
+""",
+        # the chosen rate is trained again
+        """
+def fair_comparison(run, ways, rates, seeds):
+    table = {}
+    for way in ways:
+        middle = {r: np.median([run(way, r, s)[0] for s in seeds]) for r in rates}
+        chosen = max(sorted(rates), key=middle.get)
+        tests = [run(way, chosen, seed)[1]() for seed in seeds]
+        table[way] = chosen, min(tests), float(np.median(tests)), max(tests)
+    return table
+""",
+        # of equally good rates the highest
         """
 def fair_comparison(run, ways, rates, seeds):
     table = {}
     for way in ways:
         tried = {rate: [run(way, rate, seed) for seed in seeds] for rate in rates}
-        best = max(rates, key=lambda rate: sum(valid for valid, _ in tried[rate]))
-        tests = [test for _, test in tried[best]]
-        table[way] = min(tests), median(tests), max(tests)
+        middle = {rate: np.median([v for v, _ in tried[rate]]) for rate in rates}
+        chosen = max(sorted(rates, reverse=True), key=middle.get)
+        tests = [ask() for _, ask in tried[chosen]]
+        table[way] = chosen, min(tests), float(np.median(tests)), max(tests)
     return table
 """,
-        # the scores of all rates
+        # the test of the best seed alone
         """
 def fair_comparison(run, ways, rates, seeds):
     table = {}
     for way in ways:
-        tests = [run(way, rate, seed)[1] for rate in rates for seed in seeds]
-        table[way] = min(tests), median(tests), max(tests)
+        tried = {rate: [run(way, rate, seed) for seed in seeds] for rate in rates}
+        middle = {rate: np.median([v for v, _ in tried[rate]]) for rate in rates}
+        chosen = max(sorted(rates), key=middle.get)
+        _, ask = max(tried[chosen], key=lambda pair: pair[0])
+        test = ask()
+        table[way] = chosen, test, test, test
     return table
 """,
         # the validation scores are reported
@@ -300,9 +353,22 @@ def fair_comparison(run, ways, rates, seeds):
     table = {}
     for way in ways:
         tried = {rate: [run(way, rate, seed) for seed in seeds] for rate in rates}
-        best = max(rates, key=lambda rate: median(valid for valid, _ in tried[rate]))
-        valids = [valid for valid, _ in tried[best]]
-        table[way] = min(valids), median(valids), max(valids)
+        middle = {rate: np.median([v for v, _ in tried[rate]]) for rate in rates}
+        chosen = max(sorted(rates), key=middle.get)
+        tests = [valid for valid, _ in tried[chosen]]
+        table[way] = chosen, min(tests), float(np.median(tests)), max(tests)
+    return table
+""",
+        # the lowest median
+        """
+def fair_comparison(run, ways, rates, seeds):
+    table = {}
+    for way in ways:
+        tried = {rate: [run(way, rate, seed) for seed in seeds] for rate in rates}
+        middle = {rate: np.median([v for v, _ in tried[rate]]) for rate in rates}
+        chosen = min(sorted(rates), key=middle.get)
+        tests = [ask() for _, ask in tried[chosen]]
+        table[way] = chosen, min(tests), float(np.median(tests)), max(tests)
     return table
 """,
     ],

@@ -1,0 +1,250 @@
+"""The command `bertcore-course`: release chapters, grade what comes back."""
+
+import os
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from tqdm import tqdm
+
+from grading import box as boxes
+from grading import handins, results
+from grading.box import ROOT
+from grading.chapters import Chapter, chapters_of, digest_of, release, secret_of
+from grading.examiner import BoxFailure, Examiner
+from grading.handins import Handin
+from grading.sweep import sweep
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Release chapters of BERT from Scratch, and grade what students hand in.",
+)
+SeedFile = Annotated[
+    Path,
+    typer.Option(
+        help="A file that holds the course's seed, any text of eight characters or "
+        "more. Keep it to yourself: whoever has it knows all cases."
+    ),
+]
+
+
+@app.command("release")
+def release_command(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(metavar="CHAPTER... OUT", help="Such as 03-attention week-3."),
+    ],
+    seed_file: SeedFile = Path("course.seed"),
+) -> None:
+    """Write students' notebooks, solutions, and the grading set of chapters.
+
+    Makes a seed where there is none.
+    """
+    *names, folder = arguments
+    known = chapters_of()
+    if not names or (unknown := [name for name in names if name not in known]):
+        wanted = ", ".join(unknown) if names else "no chapter"
+        raise ValueError(
+            f"{wanted}: there are {', '.join(known)}; the folder comes last"
+        )
+    about = release([known[name] for name in names], Path(folder))
+    secret_of(seed_file, make=True)
+    for name, its in about["chapters"].items():
+        points = sum(each["points"] for each in its["exercises"].values())
+        typer.echo(
+            f"{name}: {len(its['exercises'])} exercises in code, {points} points, "
+            f"{its['in words']} in words"
+        )
+    typer.echo(f"Hand out {folder}/student. Keep {folder}/solutions, {seed_file} and")
+    typer.echo(f"{folder}/grading-set, with which `bertcore-course grade` grades.")
+
+
+@app.command("grade")
+def grade_command(
+    folder: Annotated[Path, typer.Argument(help="With the notebooks handed in.")],
+    out: Annotated[Path, typer.Argument(help="Where results go; run again to go on.")],
+    seed_file: SeedFile = Path("course.seed"),
+    grading_set: Annotated[
+        Path, typer.Option("--set", help="Of a release; else this clone's chapters.")
+    ] = ROOT,
+    box: Annotated[
+        str | None, typer.Option(help="bubblewrap or landlock; else the strongest.")
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run with no box where none works.")
+    ] = False,
+    workers: Annotated[int, typer.Option(help="Hand-ins at once; 0: one a core.")] = 0,
+    canvas: Annotated[
+        Path | None, typer.Option(help="A gradebook that Canvas exported, to fill in.")
+    ] = None,
+    assignment: Annotated[
+        str, typer.Option(help="Canvas's column, whole or as it begins.")
+    ] = "",
+) -> None:
+    """Grade hand-ins in a box, and write a result for each, tables and feedback."""
+    secret, chapters = secret_of(seed_file), chapters_of(grading_set)
+    box_used = boxes.strongest(box, trust)
+    if box_used == boxes.NONE:
+        typer.echo("No box works here: students' code runs with your rights.", err=True)
+    found = [handins.read(p, folder, chapters) for p in handins.find(folder)]
+    note_copies(found)
+    salt = sha256(secret.encode()).hexdigest()
+    everything = grade(found, chapters, secret, box_used, out, salt, workers)
+    for path in results.write_tables(out, everything):
+        typer.echo(str(path))
+    if canvas:
+        text, filled = results.canvas(canvas, everything, assignment)
+        (out / "canvas.csv").write_text(text, encoding="utf8", newline="")
+        typer.echo(f"{out / 'canvas.csv'}: {filled} rows filled in")
+    graded = sum(each["chapter"] is not None for each in everything)
+    typer.echo(f"{graded} of {len(everything)} hand-ins graded, boxed by {box_used}")
+
+
+@app.command("check")
+def check_command(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[CHAPTER]...", help="Else all.")
+    ] = None,
+    seed_file: SeedFile = Path("course.seed"),
+    grading_set: Annotated[
+        Path, typer.Option("--set", help="Of a release; else this clone's chapters.")
+    ] = ROOT,
+    box: Annotated[
+        str | None, typer.Option(help="bubblewrap or landlock; else the strongest.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="At once; 0: one a core.")] = 0,
+) -> None:
+    """Try a seed: it must pass our solutions, and no blank or listed wrong one."""
+    secret, known = secret_of(seed_file), chapters_of(grading_set)
+    if unknown := set(names or []) - set(known):
+        raise ValueError(f"{', '.join(sorted(unknown))}: there are {', '.join(known)}")
+    used, faults, wrong, killed = boxes.strongest(box), 0, 0, 0
+    for chapter in (known[name] for name in names or known):
+        if not chapter.is_graded:
+            typer.echo(f"{chapter.name}: has no cases yet, and is graded by hand")
+            continue
+        swept = sweep(chapter, secret, used, workers or os.cpu_count() or 1)
+        typer.echo(
+            f"{chapter.name}: {swept.exercises} exercises, {swept.killed} of "
+            f"{swept.wrong} wrong solutions got no points, {swept.named} were named"
+        )
+        for fault in swept.faults:
+            typer.echo(f"    {fault}")
+        faults += len(swept.faults)
+        wrong, killed = wrong + swept.wrong, killed + swept.killed
+    typer.echo(f"{killed} of {wrong} in all, boxed by {used}")
+    if faults:
+        raise typer.Exit(1)
+
+
+def note_copies(found: list[Handin]) -> None:
+    """Note which hand-ins are the same, or have the same code but for its layout."""
+    for what, of in (("file", _digest), ("code", handins.fingerprint)):
+        same = defaultdict(list)
+        for handin in found:
+            if value := of(handin):
+                same[value].append(handin)
+        for group in same.values():
+            for handin in group if len(group) > 1 else ():
+                others = [each.name for each in group if each is not handin]
+                shown = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+                handin.notes.append(f"the same {what} as {shown}")
+
+
+def _digest(handin: Handin) -> str:
+    return handin.digest
+
+
+def grade(
+    found: list[Handin],
+    chapters: dict[str, Chapter],
+    secret: str,
+    box: str,
+    out: Path,
+    salt: str,
+    workers: int = 0,
+) -> list[dict[str, Any]]:
+    """Grade what has no result yet, chapter by chapter; all results in order."""
+    made: dict[str, dict[str, Any]] = {}
+    with tqdm(total=len(found), unit="hand-in", disable=None) as bar:
+
+        def keep(handin: Handin, result: dict[str, Any]) -> None:
+            made[handin.name] = result
+            bar.update()
+
+        for handin in [each for each in found if each.chapter is None]:
+            result = results.result_of(handin, {}, "", results.key_of(handin))
+            results.write_result(out, handin, result)
+            keep(handin, result)
+        for name, chapter in chapters.items():
+            its = [each for each in found if each.chapter == name]
+            about = [digest_of(chapter), salt, box]
+            keys = {h.name: results.key_of(h, *about, *h.notes) for h in its}
+            todo = []
+            for handin in its:
+                if old := results.done(out, handin, keys[handin.name]):
+                    keep(handin, old)
+                else:
+                    todo.append(handin)
+            if todo and not chapter.is_graded:
+                for handin in todo:
+                    handin.notes.append(f"{name} has no cases yet: grade it by hand")
+                    result = results.result_of(handin, {}, "", keys[handin.name])
+                    results.write_result(out, handin, result)
+                    keep(handin, result)
+            elif todo:
+                bar.set_description(f"{name}: its cells run once")
+                with Examiner(chapter, secret, box) as examiner:
+                    bar.set_description(name)
+                    _side_by_side(examiner, todo, out, keys, keep, workers)
+    return [made[handin.name] for handin in found]
+
+
+def _side_by_side(
+    examiner: Examiner,
+    todo: list[Handin],
+    out: Path,
+    keys: dict[str, str],
+    keep: Callable[[Handin, dict[str, Any]], None],
+    workers: int,
+) -> None:
+    """Grade hand-ins in several threads, and write each result as it is there."""
+    stop = threading.Event()
+
+    def one(handin: Handin) -> dict[str, Any] | None:
+        if stop.is_set():
+            return None
+        outcomes = examiner.grade(handin)
+        result = results.result_of(handin, outcomes, examiner.box, keys[handin.name])
+        results.write_result(out, handin, result)
+        results.write_feedback(out, handin, result, examiner.chapter)
+        return result
+
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        running = {pool.submit(one, handin): handin for handin in todo}
+        try:
+            for future in as_completed(running):
+                keep(running[future], future.result())
+        finally:  # an interruption waits for the hand-ins that are running
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def main() -> None:
+    """Run the command; what the user can correct is said in one line."""
+    try:
+        app()
+    except (ValueError, BoxFailure) as error:
+        typer.echo(f"bertcore-course: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted; the same command goes on from here.", err=True)
+        sys.exit(130)

@@ -1,0 +1,233 @@
+"""What grading leaves: a file for each hand-in, tables, and feedback for students.
+
+A hand-in's file is whole or not there, and says what it was made from. So grading that
+was interrupted goes on where it stopped, and what has changed is graded anew.
+"""
+
+import csv
+import io
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from bertcore.files import write_json, write_text
+from grading.chapters import Chapter
+from grading.examiner import Outcome
+from grading.handins import Handin
+
+FOLDER, FEEDBACK = "results", "feedback"
+
+
+def key_of(handin: Handin, *about: str) -> str:
+    """A digest of all that a result depends on: file, set, seed and box."""
+    return sha256("\n".join([handin.digest, *about]).encode()).hexdigest()
+
+
+def file_of(folder: Path, handin: Handin, kind: str = FOLDER) -> Path:
+    """Where a hand-in's file is; names that differ have files that differ."""
+    safe = re.sub(r"[^\w.-]+", "_", handin.name)
+    if safe != handin.name:
+        safe += "-" + sha256(handin.name.encode()).hexdigest()[:6]
+    return folder / kind / f"{safe}.{'json' if kind == FOLDER else 'md'}"
+
+
+def done(folder: Path, handin: Handin, key: str) -> dict[str, Any] | None:
+    """The result that is there, if it was made from the same."""
+    try:
+        result = json.loads(file_of(folder, handin).read_text(encoding="utf8"))
+    except (OSError, ValueError):
+        return None
+    return result if result.get("key") == key else None
+
+
+def result_of(
+    handin: Handin, outcomes: dict[str, Outcome], box: str, key: str
+) -> dict[str, Any]:
+    """A hand-in's result as plain values."""
+    exercises = {}
+    for name, outcome in outcomes.items():
+        exercises[name] = {
+            "number": outcome.task.number,
+            "points": outcome.points,
+            "of": outcome.task.points,
+            "optional": outcome.task.optional,
+            "cases": outcome.cases,
+            "right": outcome.right,
+            "seconds": outcome.seconds,
+            "faults": outcome.faults,
+            "resembles": outcome.resembles,
+        }
+    required = [each for each in exercises.values() if not each["optional"]]
+    optional = [each for each in exercises.values() if each["optional"]]
+    return {
+        "handin": handin.name,
+        "chapter": handin.chapter,
+        "points": sum(each["points"] for each in required),
+        "of": sum(each["of"] for each in required),
+        "optional points": sum(each["points"] for each in optional),
+        "box": box,
+        "notes": list(handin.notes),
+        "exercises": exercises,
+        "sha256": handin.digest,
+        "key": key,
+    }
+
+
+def write_result(folder: Path, handin: Handin, result: dict[str, Any]) -> None:
+    """Write a hand-in's result, whole or not at all."""
+    write_json(file_of(folder, handin), result)
+
+
+# Tables -------------------------------------------------------------------------------
+
+
+def write_tables(folder: Path, results: list[dict[str, Any]]) -> list[Path]:
+    """Write the points by exercise, how common each wrong idea is; say where."""
+    files = []
+    for chapter, its in sorted(_by_chapter(results).items()):
+        names = list(its[0]["exercises"])
+        rows = [["handin", "points", "of", *names, "optional points", "box", "notes"]]
+        for each in its:
+            points = [each["exercises"][name]["points"] for name in names]
+            rows.append([
+                each["handin"], each["points"], each["of"], *points,
+                each["optional points"], each["box"], "; ".join(each["notes"]),
+            ])  # fmt: skip
+        files.append(_table(folder / f"{chapter}.csv", rows))
+    unread = [each for each in results if not each["chapter"]]
+    if unread:
+        rows = [["handin", "notes"]]
+        rows += [[each["handin"], "; ".join(each["notes"])] for each in unread]
+        files.append(_table(folder / "not-graded.csv", rows))
+    files.append(folder / "class.md")
+    write_text(files[-1], class_report(results))
+    return files
+
+
+def _by_chapter(results: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found = defaultdict(list)
+    for each in results:
+        if each["chapter"]:
+            found[each["chapter"]].append(each)
+    return found
+
+
+def _table(path: Path, rows: Iterable[Iterable[Any]]) -> Path:
+    """Cells that a spreadsheet would take for formulas are made texts."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    for row in rows:
+        writer.writerow(
+            f"'{cell}"
+            if isinstance(cell, str) and cell[:1] in "=+-@" and cell
+            else cell
+            for cell in row
+        )
+    write_text(path, text.getvalue())
+    return path
+
+
+def class_report(results: list[dict[str, Any]]) -> str:
+    """How many solved each exercise, and which wrong ideas were how common."""
+    lines = ["# The class", ""]
+    for chapter, its in sorted(_by_chapter(results).items()):
+        lines += [f"## {chapter}: {len(its)} hand-ins", ""]
+        for name in its[0]["exercises"]:
+            each = [result["exercises"][name] for result in its]
+            solved = sum(one["right"] == one["cases"] for one in each)
+            lines.append(
+                f"- {each[0]['number']} `{name}`: {solved} of {len(each)} solved"
+            )
+            ideas = defaultdict(int)
+            for one in each:
+                ideas[one["resembles"]] += bool(one["resembles"])
+            common = sorted(ideas.items(), key=lambda pair: -pair[1])
+            lines += [f"    - {n} ×: {idea}" for idea, n in common if n]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def canvas(table: Path, results: list[dict[str, Any]], column: str) -> tuple[str, int]:
+    """An export of Canvas's gradebook with the points filled in, and for how many.
+
+    A student's row takes the result of the hand-in whose name holds the student's ID
+    or SIS login between other characters: Canvas names downloads in that way.
+
+    Args:
+        table: as Canvas exports it; its identifying columns are kept.
+        column: the assignment's, as it stands there or begins.
+
+    Raises:
+        ValueError: if the table has no such column.
+    """
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        head, *rows = list(csv.reader(file))
+    places = [n for n, name in enumerate(head) if name.startswith(column)]
+    known = [n for n, name in enumerate(head) if name in ("ID", "SIS Login ID")]
+    if len(places) != 1 or not known:
+        raise ValueError(
+            f"{table} has {len(places)} columns that begin with {column!r} and "
+            f"{len(known)} of ID and SIS Login ID; give the assignment's whole name, "
+            f"one of: {', '.join(head)}"
+        )
+    filled = 0
+    for row in rows:
+        names = {row[n].strip() for n in known if n < len(row) and row[n].strip()}
+        for result in results:
+            parts = set(re.split(r"[^\w.@+-]|_", result["handin"]))
+            if names & parts and result["chapter"]:
+                row[places[0]] = str(result["points"])
+                filled += 1
+                break
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([head, *rows])
+    return text.getvalue(), filled
+
+
+# Feedback -----------------------------------------------------------------------------
+
+
+def write_feedback(
+    folder: Path, handin: Handin, result: dict, chapter: Chapter
+) -> None:
+    """Write what a student can learn from."""
+    write_text(file_of(folder, handin, FEEDBACK), feedback(result, chapter))
+
+
+def feedback(result: dict[str, Any], chapter: Chapter) -> str:
+    """Points, what went wrong and the next hint; no case but the first that failed."""
+    lines = [
+        f"# {chapter.name}: {result['points']} of {result['of']} points in code",
+        "",
+    ]
+    if chapter.words:
+        lines += [f"Your {chapter.words} answers in words are read by a person.", ""]
+    for name, each in result["exercises"].items():
+        task = chapter.tasks[name]
+        optional = ", optional" if task.optional else ""
+        solved = each["cases"] and each["right"] == each["cases"]
+        lines += [
+            f"## {task.number} `{name}`: {each['points']} of {each['of']}{optional}"
+        ]
+        lines.append("")
+        if solved:
+            lines += [f"All {each['cases']} cases are right.", ""]
+            continue
+        if each["right"]:
+            lines += [f"{each['right']} of {each['cases']} cases are right.", ""]
+        if each["faults"]:
+            lines += [f"What went wrong first: {each['faults'][0]}.", ""]
+        if each["resembles"]:
+            idea = each["resembles"].rstrip(".")
+            lines += [f"Your code does what a common mistake does: {idea}.", ""]
+        if task.hints:
+            lines += ["The hints of the chapter:", "", *task.hints, ""]
+        lines += ["Correct it, run the check under the exercise, and then think of a "
+                  "case that the check does not try.", ""]  # fmt: skip
+    if result["notes"]:
+        lines += ["## Notes", "", *(f"- {note}" for note in result["notes"]), ""]
+    return "\n".join(lines)
