@@ -249,13 +249,3 @@ def test_publishing_waits_for_the_checks() -> None:
     assert jobs["pages"]["needs"] == jobs["notebooks"]["needs"] == "build"
     commands = [step.get("run", "") for step in jobs["build"]["steps"]]
     assert commands.index("make test") < commands.index("make quality colab")
-
-
-def test_the_style_sheet_closes_what_it_opens() -> None:
-    """A rule that is left open swallows all that follows, and no browser says so."""
-    style = (ROOT / "_static" / "custom.css").read_text(encoding="utf8")
-    depth = 0
-    for line in re.sub(r"/\*.*?\*/", "", style, flags=re.S).splitlines():
-        assert depth < 2 or line.startswith(" "), f"not closed before: {line}"
-        depth += line.count("{") - line.count("}")
-    assert depth == 0
