@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from tqdm import tqdm
 
+from bertcore.command import progress
 from grading import box as boxes
 from grading import handins, results
 from grading.box import ROOT
@@ -174,7 +174,7 @@ def grade(
 ) -> list[dict[str, Any]]:
     """Grade what has no result yet, chapter by chapter; all results in order."""
     made: dict[str, dict[str, Any]] = {}
-    with tqdm(total=len(found), unit="hand-in", disable=None) as bar:
+    with progress(total=len(found), unit="hand-in") as bar:
 
         def keep(handin: Handin, result: dict[str, Any]) -> None:
             made[handin.name] = result

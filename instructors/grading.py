@@ -71,17 +71,24 @@ def grade(
         seed: whatever the cases draw, they draw from it.
         given: the chapter's global names, after all of its cells.
     """
-    return list(faults(solution, reference, exercise, seed, given))
+    expected = right_results(reference, exercise, seed, given)
+    return list(faults(solution, exercise, expected))
 
 
-def faults(
-    solution: Callable,
-    reference: Callable,
-    exercise: Exercise,
-    seed: int,
-    given: Mapping[str, Any],
-) -> Iterator[str]:
-    """As `grade`, one by one: who asks only whether there is any saves the others.
+@dataclass(frozen=True)
+class Expected:
+    """One case: its number, the call in words, the arguments and the right result."""
+
+    number: str
+    call: str
+    arguments: tuple
+    right: Any
+
+
+def right_results(
+    reference: Callable, exercise: Exercise, seed: int, given: Mapping[str, Any]
+) -> list[Expected]:
+    """What the reference makes of the cases of a seed, for any number of solutions.
 
     Raises:
         ValueError: if the exercise has no case for the seed.
@@ -89,18 +96,32 @@ def faults(
     cases = exercise.cases(seed, given)
     if not cases:
         raise ValueError(f"there is no case of seed {seed}")
-    for number, arguments in enumerate(cases, start=1):
-        right = examined(exercise, reference, arguments, number)
+    name = getattr(reference, "__name__", "the solution")
+    return [
+        Expected(
+            number=f"case {number} of {len(cases)}",
+            call=f"{name}({', '.join(map(_short, arguments))})",
+            arguments=arguments,
+            right=examined(exercise, reference, arguments, number),
+        )
+        for number, arguments in enumerate(cases, start=1)
+    ]
+
+
+def faults(
+    solution: Callable, exercise: Exercise, expected: Sequence[Expected]
+) -> Iterator[str]:
+    """As `grade`, one by one: who asks only whether there is any saves the others."""
+    for number, case in enumerate(expected, start=1):
         try:
-            found = examined(exercise, solution, arguments, number)
+            found = examined(exercise, solution, case.arguments, number)
         except (Exception, SystemExit) as error:
-            fault = f"raised {type(error).__name__}: {error}; {_short(right)} is right"
+            raised = f"raised {type(error).__name__}: {error}"
+            fault = f"{raised}; {_short(case.right)} is right"
         else:
-            fault = difference(found, right, exercise.tolerance)
+            fault = difference(found, case.right, exercise.tolerance)
         if fault:
-            name = getattr(reference, "__name__", "the solution")
-            shown = ", ".join(map(_short, arguments))
-            yield f"case {number} of {len(cases)}, {name}({shown}): {fault}"
+            yield f"{case.number}, {case.call}: {fault}"
 
 
 def examined(

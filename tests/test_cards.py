@@ -165,3 +165,24 @@ def test_chapter_8b_shows_the_code_that_was_timed() -> None:
     cells = json.loads(chapter)["cells"]
     (shown,) = ("".join(c["source"]) for c in cells if c["id"] == "in-blocks")
     assert shown in (ROOT / "benchmarks" / "local.py").read_text(encoding="utf8")
+
+
+def test_the_live_model_quotes_its_card() -> None:
+    """Losses, shares right, agreement; then seconds and memory, as medians."""
+    page = (ROOT / "live.md").read_text(encoding="utf8")
+    path = ROOT / "data" / "runs" / "live-int8.json"
+    results = json.loads(path.read_text(encoding="utf8"))["results"]
+    kinds = "float32", "int8"
+    losses = [f"{results[f'{kind}: loss, nats']:.3f}" for kind in kinds]
+    right = " and ".join(f"{100 * results[f'{k}: share right']:.1f} %" for k in kinds)
+    for said in (
+        f"{results['hidden pieces']:,} hidden pieces",
+        f"{losses[0]} nats with the model's own weights and {losses[1]} with",
+        right,
+        f"{100 * results['same likeliest piece']:.1f} % of them",
+        f"needed {results['seconds to load'][1]:.1f} seconds",
+        f"{results['seconds, 16 tokens again'][1]:.2f} seconds to fill",
+        f"from {results['memory before, MB'][1]:.0f} to "
+        f"{results['memory at most, MB'][1]:.0f} MB",
+    ):
+        assert said in page, said

@@ -22,7 +22,15 @@ from tools.sync import repository
 
 PAGES = [
     ROOT / f"{name}.md"
-    for name in ("about", "bug-zoo", "glossary", "interop", "questions", "references")
+    for name in (
+        "about",
+        "bug-zoo",
+        "glossary",
+        "interop",
+        "live",
+        "questions",
+        "references",
+    )
 ]
 each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 IN_REPOSITORY = f"{repository()}/blob/main/"

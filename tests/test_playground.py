@@ -28,11 +28,13 @@ def page(tmp_path_factory, encoder_folder) -> Iterator[Page]:
     """A page with the picture and the script, from files, without a network."""
     folder: Path = tmp_path_factory.mktemp("page")
     playground.write_data(folder / "playground-data.js")
-    shutil.copy(playground.SCRIPT, folder)
+    for script in (playground.WORDPIECE, playground.SCRIPT):
+        shutil.copy(script, folder)
     tokenizer = Tokenizer.from_pretrained(encoder_folder)
     picture = Walk(tokenizer, SENTENCE, playground=True)._repr_html_()
     (folder / "index.html").write_text(
         '<!doctype html><html lang="en"><meta charset="utf8"><title>Playground</title>'
+        '<script defer src="wordpiece.js"></script>'
         f'<script defer src="playground.js?v=1"></script><body>{picture}</body></html>',
         encoding="utf8",
     )
@@ -44,8 +46,10 @@ def page(tmp_path_factory, encoder_folder) -> Iterator[Page]:
 
 
 def cut(page: Page, what: str, texts: list[str], lowercase: bool) -> list[list[str]]:
-    code = f"([texts, low]) => texts.map((t) => bertcorePlayground.{what}(t, low))"
-    return page.evaluate(code, [texts, lowercase])
+    code = (
+        "([what, texts, low]) => texts.map((t) => bertcorePlayground.cut(what, t, low))"
+    )
+    return page.evaluate(code, [what, texts, lowercase])
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
@@ -78,7 +82,8 @@ def test_every_character_that_python_knows(page: Page, lowercase: bool) -> None:
 
 def test_steps_equal_python(page: Page, real_tokenizer) -> None:
     words = ["headland", "ab☃c", "x" * 200, "x" * 201, "é", "👍👍", "the"]
-    found = page.evaluate("(words) => words.map(bertcorePlayground.steps)", words)
+    code = "(words) => words.map((word) => bertcorePlayground.cut('steps', word))"
+    found = page.evaluate(code, words)
     expected = [[step._asdict() for step in steps(w, real_tokenizer)] for w in words]
     assert found == json.loads(json.dumps(expected))
 

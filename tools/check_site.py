@@ -5,6 +5,7 @@ line for each fault, and exit code 1 if there is any.
 """
 
 import hashlib
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -59,6 +60,7 @@ def faults(site: Path, toc: Path) -> list[str]:
             *head_faults(site, page),
             *image_faults(page),
             *foreign_loads(page),
+            *live_faults(site, page),
             *link_faults(site, path, page, anchors),
             *(chapter_faults(page) if path.parent.name == "chapters" else ()),
         ):
@@ -177,6 +179,23 @@ def foreign_loads(page: BeautifulSoup) -> Iterator[str]:
     styles += [str(tag["style"]) for tag in page.find_all(style=True)]
     for address in filter(is_foreign, CSS_ADDRESS.findall("\n".join(styles))):
         yield f"style loads {address} from a foreign host"
+
+
+def live_faults(site: Path, page: BeautifulSoup) -> Iterator[str]:
+    """Yield what is wrong with the model that a page loads when it is asked to."""
+    for name in sorted(
+        {str(tag["data-manifest"]) for tag in page.select("[data-manifest]")}
+    ):
+        manifest = site / "_static" / name
+        if not manifest.is_file():
+            yield f"a manifest that is not there: {name}"
+            continue
+        described = json.loads(manifest.read_text(encoding="utf-8"))
+        weights = manifest.with_name(described["weights"])
+        if not weights.is_file():
+            yield f"weights that are not there: {weights.name}"
+        elif hashlib.sha256(weights.read_bytes()).hexdigest() != described["sha256"]:
+            yield f"weights of another digest than the manifest's: {weights.name}"
 
 
 def link_faults(

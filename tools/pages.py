@@ -24,7 +24,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
-from tools import playground, quizzes
+from tools import live, playground, quizzes
 from tools.chapter_page import ChapterPage, raw
 from tools.course_map import chapters, whole_map
 from tools.glossary_links import link_terms
@@ -34,12 +34,14 @@ from tools.student import blanked
 
 logger = logging.getLogger(__name__)
 
-# Each script of our own, and the mark of a page that needs it.
+# Each script of our own, in the order of loading, and the mark of a page that needs it.
 EXPLORER = Path(__file__).with_name("explorer.js")
 SCRIPTS = {
+    playground.WORDPIECE: playground.MARK,
     playground.SCRIPT: playground.MARK,
     EXPLORER: 'class="bertcore-explorer"',
     quizzes.SCRIPT: quizzes.MARK,
+    **dict.fromkeys(live.SCRIPTS, live.MARK),
 }
 
 
@@ -207,6 +209,18 @@ class CourseMap(SphinxDirective):
         return [raw(whole_map(chapters(Path(self.env.srcdir)), "../" * depth))]
 
 
+class LiveModel(SphinxDirective):
+    """A part of the live model's page: `load`, `fill`, `attend` or `compare`."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """What the part shows before the model is loaded, and without a script."""
+        folder = live.folder_in(Path(self.config.nb_execution_cache_path))
+        html = (folder / f"{self.arguments[0]}.html").read_text(encoding="utf8")
+        return [raw(html)]
+
+
 # Execution --------------------------------------------------------------------------
 
 
@@ -217,7 +231,9 @@ def name_cache(app: Sphinx, config: Config) -> None:
     data = cache / "playground-data.js"
     if not data.exists():
         playground.write_data(data)
-    config.html_static_path += [*map(str, SCRIPTS), str(data)]
+    site = live.folder_in(cache) / "site"
+    config.html_static_path += [*map(str, SCRIPTS), str(live.WORKER), str(data)]
+    config.html_static_path.append(str(site))
 
 
 def add_scripts(app: Sphinx, page: str, template: str, context: dict, _: Any) -> None:
@@ -236,6 +252,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_transform(ChapterPage)
     app.add_directive("course-map", CourseMap)
     app.connect("doctree-resolved", link_terms)
+    app.add_directive("live-model", LiveModel)
     app.connect("config-inited", name_cache)
     app.connect("html-page-context", add_scripts)
     app.connect("build-finished", prune)

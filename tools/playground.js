@@ -3,91 +3,15 @@
    The page holds a picture that bertcore/book/walk.py drew. This script puts a text
    box above it and draws it anew for what the reader types: the same boxes, the same
    table. Vocabulary and character tables come from Python (tools/playground.py), in a
-   file of this site, when the box is first used. tests/test_playground.py compares
-   words and pieces with Python's, for every character that Python knows. */
+   file of this site, when the box is first used; tools/wordpiece.js cuts the text. */
 "use strict";
 
 const bertcorePlayground = (() => {
-  const LONGEST_WORD = 200; // characters, as in google-research/bert
   const SHOWN = 6; // tries at either end of a long row
   const LONGEST_TEXT = 1000; // characters; more would be a long table
   const COLOURS = ["#2f7fd0", "#14946b"]; // blue and green of the book's palette
   const here = document.currentScript.src;
-  let ids = null; // piece -> id
-  let tables = null; // name -> sorted ranges of code points
-
-  // Words ------------------------------------------------------------------------
-
-  function within(ranges, code) {
-    let low = 0;
-    let high = ranges.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >> 1;
-      if (code < ranges[middle][0]) high = middle - 1;
-      else if (code > ranges[middle][1]) low = middle + 1;
-      else return true;
-    }
-    return false;
-  }
-
-  function replaced(text, rule) {
-    let out = "";
-    for (const character of text) out += rule(character, character.codePointAt(0));
-    return out;
-  }
-
-  function clean(character, code) {
-    if (within(tables.dropped, code)) return "";
-    if (within(tables.spaces, code)) return " ";
-    return within(tables.chinese, code) ? ` ${character} ` : character;
-  }
-
-  function words(text, lowercase) {
-    let normal = replaced(text, clean);
-    if (lowercase) normal = normal.toLowerCase().normalize("NFD");
-    const parts = [[]];
-    for (const character of normal) {
-      const code = character.codePointAt(0);
-      if (lowercase && within(tables.marks, code)) continue;
-      if (within(tables.separators, code)) parts.push([]);
-      else if (within(tables.punctuation, code)) parts.push([character], []);
-      else parts[parts.length - 1].push(character);
-    }
-    return parts.filter((part) => part.length).map((part) => part.join(""));
-  }
-
-  // Pieces -----------------------------------------------------------------------
-
-  /* The matches of one word; the last has piece null if the word becomes [UNK]. */
-  function steps(word) {
-    const ends = [0]; // where each character ends, in JavaScript's units
-    for (const character of word) ends.push(ends[ends.length - 1] + character.length);
-    const length = ends.length - 1;
-    if (length > LONGEST_WORD) return [{ rest: word, tries: [], piece: null }];
-    const found = [];
-    let start = 0;
-    while (start < length) {
-      const prefix = start ? "##" : "";
-      const tries = [];
-      let piece = null;
-      let end = length;
-      for (; end > start && piece === null; end -= 1) {
-        tries.push(prefix + word.slice(ends[start], ends[end]));
-        if (ids.has(tries[tries.length - 1])) piece = tries[tries.length - 1];
-      }
-      found.push({ rest: tries[0], tries, piece });
-      if (piece === null) break;
-      start = end + 1;
-    }
-    return found;
-  }
-
-  function pieces(text, lowercase) {
-    return words(text, lowercase).flatMap((word) => {
-      const found = steps(word).map((step) => step.piece);
-      return found.includes(null) ? ["[UNK]"] : found;
-    });
-  }
+  let tokenizer = null; // of tools/wordpiece.js, once its vocabulary is here
 
   // The picture ------------------------------------------------------------------
 
@@ -101,7 +25,7 @@ const bertcorePlayground = (() => {
     const item = element("li", {}, [
       element("code", { textContent: piece }),
       element("br"),
-      element("small", { textContent: ids.get(piece) }),
+      element("small", { textContent: tokenizer.ids.get(piece) }),
     ]);
     item.style.cssText =
       "display: inline-block; margin: 2px; padding: 2px 7px; text-align: center; " +
@@ -130,7 +54,7 @@ const bertcorePlayground = (() => {
     if (step.piece === null) found.textContent = "nothing: the whole word is [UNK]";
     else {
       found.append(element("code", { textContent: step.piece }));
-      found.append(` ${ids.get(step.piece)}`);
+      found.append(` ${tokenizer.ids.get(step.piece)}`);
     }
     return element("tr", {}, [
       element("td", {}, [element("code", { textContent: step.rest })]),
@@ -140,10 +64,10 @@ const bertcorePlayground = (() => {
   }
 
   function draw(holder, text, lowercase) {
-    const cut = words(text, lowercase);
-    const found = pieces(text, lowercase);
+    const cut = tokenizer.words(text, lowercase);
+    const found = tokenizer.pieces(text, lowercase);
     holder.querySelector("ul").replaceWith(boxes(found));
-    const rows = cut.flatMap(steps).map(row);
+    const rows = cut.flatMap(tokenizer.steps).map(row);
     holder.querySelector("tbody").replaceChildren(...rows);
     const count = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;
     holder.querySelector("[role=status]").textContent =
@@ -153,8 +77,7 @@ const bertcorePlayground = (() => {
   // The page ---------------------------------------------------------------------
 
   function receive(data) {
-    ids = new Map(data.vocabulary.map((piece, id) => [piece, id]));
-    tables = data.tables;
+    tokenizer = bertcoreWordPiece(data.vocabulary, data.tables);
   }
 
   let loading = null;
@@ -162,7 +85,7 @@ const bertcorePlayground = (() => {
     loading ??= new Promise((resolve, reject) => {
       const source = here.replace(/playground\.js.*/, "playground-data.js");
       const script = element("script", { src: source });
-      script.onload = () => (ids ? resolve() : reject(new Error("no vocabulary")));
+      script.onload = () => (tokenizer ? resolve() : reject(new Error("no vocabulary")));
       script.onerror = () => reject(new Error("not found"));
       document.head.append(script);
     });
@@ -198,5 +121,5 @@ const bertcorePlayground = (() => {
     document.querySelectorAll(".bertcore-playground").forEach(enliven),
   );
 
-  return { receive, load, words, pieces, steps };
+  return { receive, load, cut: (what, ...given) => tokenizer[what](...given) };
 })();

@@ -1,13 +1,14 @@
-"""What the playground's script needs from Python, written when the book is built.
+"""What the scripts that cut text need from Python, written when the book is built.
 
-Browsers know another version of Unicode than Python does. So the script asks no
-browser what is punctuation or a mark; it is given Python's answers.
+Browsers know another version of Unicode than Python does. So tools/wordpiece.js
+asks no browser what is punctuation or a mark; it is given Python's answers.
 """
 
 import json
 import sys
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from bertcore import Tokenizer
@@ -15,9 +16,11 @@ from bertcore.sources import ENCODER
 from bertcore.text.characters import split_words
 
 SCRIPT = Path(__file__).with_suffix(".js")
+WORDPIECE = SCRIPT.with_name("wordpiece.js")  # cuts the text, as the live model's does
 MARK = 'class="bertcore-playground"'
 
 
+@cache  # a second of work, for two scripts
 def tables() -> dict[str, list[list[int]]]:
     """For each kind of character its runs of code points, each as first and last."""
     runs: dict[str, list[list[int]]] = {}

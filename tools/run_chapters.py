@@ -47,7 +47,7 @@ MAP = ROOT / "chapters" / "00-map.ipynb"
 # Not on a reader's machine. The `tests` there are some package's, and not ours.
 ABSENT = ("bertcore", "__editable__", "tests")
 # The longest first, or a core is idle at the end: seconds, roughly; 30 the others.
-LONG = {"10-finetuning": 80, "09-pretraining": 70, "00-map": 60}
+LONG = {"06-objectives": 90, "10-finetuning": 80, "09-pretraining": 70, "00-map": 60}
 CELL_SECONDS = 300
 NBVAL = "-m pytest -q --color=no -p no:cacheprovider --rootdir . --nbval-current-env"
 NBVAL += f" --nbval-lax --nbval-cell-timeout {CELL_SECONDS}"

