@@ -169,7 +169,11 @@ def _cut(
                 times = f"{len(begun)} times"
                 handin.notes.append(f"{name} is defined {times}; the last one counts")
         else:
-            what = "not begun" if versions else "missing: no cell defines that name"
+            what = (
+                "not begun"
+                if versions
+                else "missing: no cell that is Python defines it"
+            )
             handin.notes.append(f"{name} is {what}")
     for name, at in last.items():
         needed = _needed(at, own, last)

@@ -209,7 +209,7 @@ def feedback(result: dict[str, Any], chapter: Chapter) -> str:
         "",
     ]
     if chapter.words:
-        answers = _counted(chapter.words, "answer")
+        answers = "answer" if chapter.words == 1 else f"{chapter.words} answers"
         lines += [f"A person reads and marks your {answers} in words.", ""]
     for name, each in result["exercises"].items():
         task = chapter.tasks[name]

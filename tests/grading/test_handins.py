@@ -94,7 +94,7 @@ def test_only_what_an_exercise_needs_is_run(chapter: Chapter, tmp_path: Path) ->
         ("cell 4", "def double(values):\n    return factor * values"),
     ]
     assert "double is defined 2 times; the last one counts" in handin.notes
-    assert "ordered is missing: no cell defines that name" in handin.notes
+    assert "ordered is missing: no cell that is Python defines it" in handin.notes
 
 
 def test_copies_are_noted(chapter: Chapter, tmp_path: Path) -> None:
