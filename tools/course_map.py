@@ -178,7 +178,8 @@ def _station(
     address = f"{prefix}{chapter.page}" if named else Path(chapter.page).name
     optional = " (optional)" if chapter.is_deeper else ""
     kind = " ".join(["deeper" if chapter.is_deeper else "main", *["here"] * here])
-    words = [f'<text x="{x}" y="{y + 4.5}" class="number">{chapter.number}</text>']
+    number = "number long" if len(chapter.number) > 2 else "number"
+    words = [f'<text x="{x}" y="{y + 4.5}" class="{number}">{chapter.number}</text>']
     if named:
         place = f'x="{x + NAME}" y="{y + 5}"'
         words.append(f'<text {place} class="name">{escape(chapter.name)}</text>')
