@@ -156,7 +156,7 @@ def note_copies(found: list[Handin]) -> None:
             for handin in group if len(group) > 1 else ():
                 others = [each.name for each in group if each is not handin]
                 shown = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
-                handin.notes.append(f"the same {what} as {shown}")
+                handin.notes.append(f"{results.SAME} {what} as {shown}")
 
 
 def _digest(handin: Handin) -> str:
@@ -183,6 +183,7 @@ def grade(
         for handin in [each for each in found if each.chapter is None]:
             result = results.result_of(handin, {}, "", results.key_of(handin))
             results.write_result(out, handin, result)
+            results.write_unread(out, handin, result)
             keep(handin, result)
         for name, chapter in chapters.items():
             its = [each for each in found if each.chapter == name]

@@ -210,12 +210,14 @@ class Examiner:
                 outcome.right += not fault
                 found.append(frame.get("result", _RAISED))
                 if fault and len(outcome.faults) < 3:
-                    outcome.faults.append(f"case {number} of {cases}: {fault}")
+                    given = _shown(prepared.cases[number - 1])
+                    outcome.faults.append(f"case {number} of {cases}{given}: {fault}")
         except Late:
             ours = (prepared.seconds - self.limits.seconds) / _SLOWER
             outcome.faults.append(
-                f"it was stopped after {prepared.seconds:.0f} seconds; ours needs "
-                f"{ours:.1f}"
+                f"it was stopped after {prepared.seconds:.0f} seconds, where our "
+                f"solution takes {f'{ours:.1f}' if ours >= 0.1 else 'less than 0.1'}; "
+                "look for a loop that never ends"
             )
         except Gone:
             outcome.faults.append(f"its process ended: {session.end()}")
@@ -230,6 +232,12 @@ class Examiner:
             where = f" ({frame['where']})" if frame.get("where") else ""
             return f"it raised {str(frame.get('fault', 'something'))[:300]}{where}"
         fault = self._difference(frame["result"], right, tolerance)
+        if fault and prepared.exercise.examine is accepts:
+            return (
+                "your test rejects what is right"
+                if right
+                else "your test lets something faulty pass"
+            )
         if fault or prepared.played is None:
             return fault
         player = Played(frame.get("events") or [])
@@ -290,6 +298,17 @@ class Examiner:
 
 
 _RAISED = object()
+
+
+def _shown(arguments: tuple) -> str:
+    """What a case gives to the function, where that is short; else nothing.
+
+    Numbers and texts say at once what a student should try; tensors do not.
+    """
+    if not all(isinstance(each, int | float | str | None) for each in arguments):
+        return ""
+    text = ", ".join(map(repr, arguments))
+    return f", given ({text})" if len(text) <= 80 else ""
 
 
 # The process that is boxed ------------------------------------------------------------

@@ -127,8 +127,10 @@ def _statements(
                 source = magics.transform_cell(source)
                 body = ast.parse(source).body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            place = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-            notes.append(f"{label} is not Python: {str(error)[:100]}{place}")
+            said = str(error)
+            if isinstance(error, SyntaxError):
+                said = f"{error.msg}, in its line {error.lineno}"
+            notes.append(f"{label} is not Python, and was left out: {said[:120]}")
             continue
         lines = source.splitlines()
         for node in body:
@@ -167,7 +169,11 @@ def _cut(
                 times = f"{len(begun)} times"
                 handin.notes.append(f"{name} is defined {times}; the last one counts")
         else:
-            what = "not begun" if versions else "missing"
+            what = (
+                "not begun"
+                if versions
+                else "missing: no cell that is Python defines it"
+            )
             handin.notes.append(f"{name} is {what}")
     for name, at in last.items():
         needed = _needed(at, own, last)

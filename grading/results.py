@@ -20,6 +20,7 @@ from grading.examiner import Outcome
 from grading.handins import Handin
 
 FOLDER, FEEDBACK = "results", "feedback"
+SAME = "the same"  # how notes about copies begin: they name others, so no student's
 
 
 def key_of(handin: Handin, *about: str) -> str:
@@ -135,7 +136,7 @@ def class_report(results: list[dict[str, Any]]) -> str:
     """How many solved each exercise, and which wrong ideas were how common."""
     lines = ["# The class", ""]
     for chapter, its in sorted(_by_chapter(results).items()):
-        lines += [f"## {chapter}: {len(its)} hand-ins", ""]
+        lines += [f"## {chapter}: {_counted(len(its), 'hand-in')}", ""]
         for name in its[0]["exercises"]:
             each = [result["exercises"][name] for result in its]
             solved = sum(one["right"] == one["cases"] for one in each)
@@ -155,7 +156,8 @@ def canvas(table: Path, results: list[dict[str, Any]], column: str) -> tuple[str
     """An export of Canvas's gradebook with the points filled in, and for how many.
 
     A student's row takes the result of the hand-in whose name holds the student's ID
-    or SIS login between other characters: Canvas names downloads in that way.
+    or SIS login between other characters: Canvas names downloads in that way. Where
+    hand-ins of several chapters are that student's, the chapters' points are added.
 
     Args:
         table: as Canvas exports it; its identifying columns are kept.
@@ -177,12 +179,14 @@ def canvas(table: Path, results: list[dict[str, Any]], column: str) -> tuple[str
     filled = 0
     for row in rows:
         names = {row[n].strip() for n in known if n < len(row) and row[n].strip()}
+        points: dict[str, int] = {}  # of a chapter: the first hand-in's
         for result in results:
             parts = set(re.split(r"[^\w.@+-]|_", result["handin"]))
             if names & parts and result["chapter"]:
-                row[places[0]] = str(result["points"])
-                filled += 1
-                break
+                points.setdefault(result["chapter"], result["points"])
+        if points:
+            row[places[0]] = str(sum(points.values()))
+            filled += 1
     text = io.StringIO(newline="")
     csv.writer(text).writerows([head, *rows])
     return text.getvalue(), filled
@@ -205,7 +209,8 @@ def feedback(result: dict[str, Any], chapter: Chapter) -> str:
         "",
     ]
     if chapter.words:
-        lines += [f"Your {chapter.words} answers in words are read by a person.", ""]
+        answers = "answer" if chapter.words == 1 else f"{chapter.words} answers"
+        lines += [f"A person reads and marks your {answers} in words.", ""]
     for name, each in result["exercises"].items():
         task = chapter.tasks[name]
         optional = ", optional" if task.optional else ""
@@ -219,15 +224,42 @@ def feedback(result: dict[str, Any], chapter: Chapter) -> str:
             continue
         if each["right"]:
             lines += [f"{each['right']} of {each['cases']} cases are right.", ""]
-        if each["faults"]:
-            lines += [f"What went wrong first: {each['faults'][0]}.", ""]
+        first, begun = (each["faults"] or [""])[0], True
+        if first == f"{name} is not begun":
+            lines += ["You have not begun this exercise.", ""]
+            begun = False
+        elif first:
+            lines += [f"What went wrong first: {first}.", ""]
         if each["resembles"]:
             idea = each["resembles"].rstrip(".")
             lines += [f"Your code does what a common mistake does: {idea}.", ""]
         if task.hints:
             lines += ["The hints of the chapter:", "", *task.hints, ""]
-        lines += ["Correct it, run the check under the exercise, and then think of a "
-                  "case that the check does not try.", ""]  # fmt: skip
-    if result["notes"]:
-        lines += ["## Notes", "", *(f"- {note}" for note in result["notes"]), ""]
+        if begun:
+            lines += ["Correct it, run the check under the exercise, and then think of "
+                      "a case that the check does not try.", ""]  # fmt: skip
+    if notes := _for_the_student(result):
+        lines += ["## Notes", "", *(f"- {note}" for note in notes), ""]
     return "\n".join(lines)
+
+
+def write_unread(folder: Path, handin: Handin, result: dict[str, Any]) -> None:
+    """Tell the author of a file that could not be graded why, and what to do."""
+    notes = [f"- {note}" for note in _for_the_student(result)]
+    again = "Open it in Jupyter or Colab, save it as .ipynb, and hand it in again."
+    lines = ["# Your file was not graded", "", *notes, "", again, ""]
+    write_text(file_of(folder, handin, FEEDBACK), "\n".join(lines))
+
+
+def _for_the_student(result: dict[str, Any]) -> list[str]:
+    """The notes without what names other students, or repeats an exercise's line."""
+    known = {fault for each in result["exercises"].values() for fault in each["faults"]}
+    return [
+        note
+        for note in result["notes"]
+        if not note.startswith(f"{SAME} ") and note not in known
+    ]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -358,6 +358,7 @@ PUBLISHED = {
         "21": "a claim",
         "25": "minutes to read, an estimate of the author",
         "29": "claims, which tests/test_claims.py counts",
+        "95": "percent, Wilson's intervals, card blimp-english-mini",
         "90": "hours, a choice in a question",
         "900": "hours, a choice in a question",
         "9000": "hours, a choice in a question",

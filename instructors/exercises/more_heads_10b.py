@@ -29,6 +29,9 @@ def score_lists(seed, given):
         begin, longest, size = 1 + trial % 4, 1 + trial % 3, 12
         scores = [[rng.randint(-3, 4) for _ in range(size)] for _ in range(2)]
         cases.append((*scores, begin, longest))
+    for trial in range(8):  # scores of a model that is unsure: all below 0
+        scores = [[rng.randint(-9, -1) for _ in range(9)] for _ in range(2)]
+        cases.append((*scores, 1 + trial % 4, 1 + trial % 3))
     for edge in (7, 8, 9):  # around the best pair, 8
         start, end = [0, 9, 1, 4, 0], [0, 9, 0, 0, 4]
         cases.append(([edge, *start[1:]], [0, *end[1:]], 2, 3))
@@ -62,7 +65,7 @@ def small_taggers(seed, given):
         config = BertConfig(
             vocab_size=40, hidden_size=16, layers=layers, heads=2, num_labels=3,
             feedforward_size=24, max_positions=12, dropout=0.0, attention_dropout=0.0,
-            initializer_range=0.4,
+            initializer_range=0.8,
         )  # fmt: skip
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + layers)

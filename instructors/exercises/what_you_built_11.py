@@ -8,17 +8,23 @@ FACTS = ("parameters", "tokens", "passes", "minutes")
 
 
 def budget_cases(seed, given):
-    """Runs on GPUs with and without a price; money that is short, exact and ample."""
+    """Runs on GPUs with a price, without and free; money short, exact and ample."""
     rng, cases = Random(seed), []
     for _ in range(4):
         prices = {gpu: rng.choice((0.5, 1.0, 2.0, 4.0)) for gpu in ("A", "B", "C")}
-        runs = [
-            (rng.randint(1, 200), rng.choice("ABCD"), f"run {n}", rng.random(), "")
-            for n in range(12)
-        ]
-        runs += [(90, "D", "no price", 99.0, ""), (100, "A", "exact", 50.0, "")]
-        # A quarter of the money is exactly what one of them costs.
         money, reserve = 400 * prices["A"], rng.choice((0.75, 0.5, 0.25))
+        # A quarter of the money is exactly what one of them costs, and just too little
+        # for the next. No two cost the same, because their order would be open.
+        fixed = [(100, "A", "exact", 50.0, ""), (100.25, "A", "over", 60.0, "")]
+        costs = {hours * prices[gpu] for hours, gpu, *_ in fixed}
+        runs = [(90, "D", "no price", 99.0, ""), (7, "E", "free", 40.0, ""), *fixed]
+        for n in range(12):
+            hours, gpu = rng.randint(1, 200), rng.choice("ABC")
+            if hours * prices[gpu] not in costs:
+                costs.add(hours * prices[gpu])
+                runs.append((hours, gpu, f"run {n}", rng.random(), ""))
+        prices["E"] = 0.0
+        rng.shuffle(runs)
         cases += [(runs, prices, money, 0.75), (runs, prices, money, reserve)]
     return [*cases, (runs, {}, 1000.0, 0.0)]
 
@@ -54,7 +60,10 @@ def verdict_cases(seed, given):
     for scores, baseline in pairs:
         shuffled = rng.sample(scores, len(scores)), rng.sample(baseline, len(baseline))
         cases += [(*shuffled, True), (*shuffled, False)]
-    return cases
+    # Seed by seed the model is ahead, or behind, and yet the ranges overlap.
+    steps = sorted(rng.uniform(50, 60) for _ in range(4))
+    ahead = [step + 0.01 for step in steps]
+    return [*cases, (ahead, steps, True), (steps, ahead, True)]
 
 
 def faults_of(report):

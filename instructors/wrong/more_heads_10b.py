@@ -166,6 +166,38 @@ def answer_or_none(start, end, begin, longest):
     score, a, b = max(pairs)
     return None if start[0] + end[0] > score else (-a - begin, -b - begin)
 """,
+        # of equal pairs the longer one
+        """
+def answer_or_none(start, end, begin, longest):
+    best, where = -torch.inf, (0, 0)
+    for first in range(begin, len(start)):
+        for last in range(first, min(first + longest, len(end))):
+            total = start[first] + end[last]
+            if total > best or (total == best and first == where[0]):
+                best, where = total, (first, last)
+    return None if start[0] + end[0] > best else where
+""",
+        # begins at 0, so scores below 0 have no answer
+        """
+def answer_or_none(start, end, begin, longest):
+    best, where = 0, None
+    for first in range(begin, len(start)):
+        for last in range(first, min(first + longest, len(end))):
+            if start[first] + end[last] > best:
+                best, where = start[first] + end[last], (first, last)
+    return None if start[0] + end[0] > best else where
+""",
+        # takes the start's score of [CLS] for both
+        """
+def answer_or_none(start, end, begin, longest):
+    pairs = [
+        (start[first] + end[last], -first, -last)
+        for first in range(begin, len(start))
+        for last in range(first, min(first + longest, len(end)))
+    ]
+    total, first, last = max(pairs)
+    return None if 2 * start[0] > total else (-first, -last)
+""",
     ],
     "name_f1": [
         # the share of right tags
@@ -410,6 +442,28 @@ def name_f1(sentences):
         guessed += len(mine)
         there += len(theirs)
     return 2 * right / (guessed + there) if guessed + there else 1.0
+""",
+        # names of different types are the same
+        """
+def name_f1(sentences):
+    def names_in(tags):
+        found, begun = set(), 0
+        while begun < len(tags):
+            after = begun + 1
+            if tags[begun] != "O":
+                while after < len(tags) and tags[after] == "I-" + tags[begun][2:]:
+                    after += 1
+                found.add((begun, after))
+            begun = after
+        return found
+
+    both = guessed = there = 0
+    for piece_tags, firsts, truth in sentences:
+        mine, theirs = names_in([piece_tags[at] for at in firsts]), names_in(truth)
+        both += len(mine & theirs)
+        guessed += len(mine)
+        there += len(theirs)
+    return 2 * both / (guessed + there) if guessed + there else 0.0
 """,
     ],
     "learn_few": [
@@ -743,8 +797,52 @@ def learn_few(model, updates, rank, rate):
     lowrank.merge_low_rank(model)
     return found
 """,
+        # the sum is clipped within each micro-batch too
+        """
+def learn_few(model, updates, rank, rate):
+    lowrank.add_low_rank(model, rank)
+    few = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(few, lr=rate, weight_decay=0.0)
+    found = []
+    for parts in updates:
+        count = sum(int((labels >= 0).sum()) for _, labels in parts)
+        optimiser.zero_grad()
+        total = 0.0
+        for ids, labels in parts:
+            logits = model(ids, attention_mask=(ids != 0).long())
+            loss = F.cross_entropy(logits.mT, labels, reduction="sum") / count
+            loss.backward()
+            total += loss.item()
+            nn.utils.clip_grad_norm_(few, 1.0)
+        optimiser.step()
+        found.append(total)
+    lowrank.merge_low_rank(model)
+    return found
+""",
+        # each value of the gradient is clipped, not its length
+        """
+def learn_few(model, updates, rank, rate):
+    lowrank.add_low_rank(model, rank)
+    few = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(few, lr=rate, weight_decay=0.0)
+    found = []
+    for parts in updates:
+        count = sum(int((labels >= 0).sum()) for _, labels in parts)
+        optimiser.zero_grad()
+        total = 0.0
+        for ids, labels in parts:
+            logits = model(ids, attention_mask=(ids != 0).long())
+            loss = F.cross_entropy(logits.mT, labels, reduction="sum") / count
+            loss.backward()
+            total += loss.item()
+        nn.utils.clip_grad_value_(few, 1.0)
+        optimiser.step()
+        found.append(total)
+    lowrank.merge_low_rank(model)
+    return found
+""",
     ],
 }
 
-# Adam hardly minds the length of a gradient, and a small decay shows late.
-PASS_THE_VISIBLE_CHECK: dict[str, list[int]] = {"learn_few": [13, 14]}
+# A small decay shows late.
+PASS_THE_VISIBLE_CHECK: dict[str, list[int]] = {"learn_few": [14]}

@@ -79,6 +79,20 @@ def affordable(runs, prices, money, reserve):
              if g in prices and h * prices[g] <= money * (1 - reserve)]
     return [name for _, name in sorted(costs, reverse=True)]
 """,
+        # whole dollars only
+        """
+def affordable(runs, prices, money, reserve):
+    costs = [(h * prices[g], n) for h, g, n, *_ in runs
+             if g in prices and int(h * prices[g]) <= int(money * (1 - reserve))]
+    return [name for _, name in sorted(costs)]
+""",
+        # what is free is left out
+        """
+def affordable(runs, prices, money, reserve):
+    costs = [(h * prices[g], n) for h, g, n, *_ in runs
+             if prices.get(g) and h * prices[g] <= money * (1 - reserve)]
+    return [name for _, name in sorted(costs)]
+""",
     ],
     "verdict": [
         # means are compared
@@ -246,6 +260,53 @@ def verdict(scores, baseline, higher_is_better=True):
     if min(scores) > max(baseline):
         return "better"
     return "worse" if max(scores) < min(baseline) else "undecided"
+""",
+        # seed by seed
+        """
+def verdict(scores, baseline, higher_is_better=True):
+    if not scores:
+        return "not measured"
+    if not baseline:
+        return "no baseline"
+    if not higher_is_better:
+        scores, baseline = [-s for s in scores], [-b for b in baseline]
+    if len(scores) < 3:
+        return "undecided"
+    if len(baseline) == 1:
+        baseline = baseline * len(scores)
+    if all(s > b for s, b in zip(scores, baseline)):
+        return "better"
+    return "worse" if all(s < b for s, b in zip(scores, baseline)) else "undecided"
+""",
+        # three seeds for better, one for worse
+        """
+def verdict(scores, baseline, higher_is_better=True):
+    if not scores:
+        return "not measured"
+    if not baseline:
+        return "no baseline"
+    if not higher_is_better:
+        scores, baseline = [-s for s in scores], [-b for b in baseline]
+    if min(scores) > max(baseline):
+        return "better" if len(scores) > 2 else "undecided"
+    return "worse" if max(scores) < min(baseline) else "undecided"
+""",
+        # a standard deviation from the mean, and not the worst seed
+        """
+def verdict(scores, baseline, higher_is_better=True):
+    if not scores:
+        return "not measured"
+    if not baseline:
+        return "no baseline"
+    if not higher_is_better:
+        scores, baseline = [-s for s in scores], [-b for b in baseline]
+    if len(scores) < 3:
+        return "undecided"
+    mean = sum(scores) / len(scores)
+    spread = (sum((s - mean) ** 2 for s in scores) / (len(scores) - 1)) ** 0.5
+    if mean - spread > max(baseline):
+        return "better"
+    return "worse" if mean + spread < min(baseline) else "undecided"
 """,
     ],
 }

@@ -15,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from typer.testing import CliRunner
 
 from grading import box as boxes
-from grading import command, handins, results
+from grading import command, examiner, handins, results
 from grading.box import LANDLOCK, Limits
 from grading.chapters import Chapter, chapters_of, release, secret_of, seed_of
 from grading.command import app
@@ -94,7 +94,7 @@ def test_only_what_an_exercise_needs_is_run(chapter: Chapter, tmp_path: Path) ->
         ("cell 4", "def double(values):\n    return factor * values"),
     ]
     assert "double is defined 2 times; the last one counts" in handin.notes
-    assert "ordered is missing" in handin.notes
+    assert "ordered is missing: no cell that is Python defines it" in handin.notes
 
 
 def test_copies_are_noted(chapter: Chapter, tmp_path: Path) -> None:
@@ -121,6 +121,38 @@ def test_copies_are_noted(chapter: Chapter, tmp_path: Path) -> None:
     assert "the same file as bob" in notes["ann"]
     assert "the same code as ann, bob" in notes["cat"]
     assert "same code" not in notes["dan"], "two blank ones are no copies"
+
+
+def test_feedback_names_no_other_student(chapter: Chapter) -> None:
+    """Notes about copies are for the instructor; those about the code stay."""
+    handin = handins.Handin("ann", chapter.path, chapter.name)
+    handin.notes = ["the same code as bob", "cell 3 is not Python"]
+    said = results.feedback(results.result_of(handin, {}, "", ""), chapter)
+    assert "cell 3 is not Python" in said and "bob" not in said
+
+
+def test_a_case_is_shown_where_it_is_short() -> None:
+    assert examiner._shown((2.0, 8)) == ", given (2.0, 8)"
+    assert examiner._shown(([2.0], 8)) == examiner._shown(("a" * 99,)) == ""
+
+
+def test_canvas_adds_the_chapters_of_a_student(tmp_path: Path) -> None:
+    """Of several hand-ins of one chapter the first counts, as in one chapter alone."""
+    table = tmp_path / "book.csv"
+    table.write_text("Student,ID,Week (1)\nA,77,\nB,78,\n")
+    found = [
+        {"handin": name, "chapter": chapter, "points": points}
+        for name, chapter, points in (
+            ("a_77_map", "00-map", 3), ("a_77_map-1", "00-map", 4),
+            ("a_77_words", "01-words", 5), ("b_78_broken", None, 0),
+        )
+    ]  # fmt: skip
+    text, filled = results.canvas(table, found, "Week")
+    assert filled == 1 and text.splitlines() == [
+        "Student,ID,Week (1)",
+        "A,77,8",
+        "B,78,",
+    ]
 
 
 # Seed and release ---------------------------------------------------------------------
@@ -207,6 +239,11 @@ def test_right_blank_and_wrong(chapter: Chapter, tmp_path: Path) -> None:
         text = results.feedback(
             graded({"double": chapter.wrong["double"][0][1]}), chapter
         )
+        lenient = "def test_doubler(candidate):\n    pass"
+        tested = graded({"test_doubler": lenient})["exercises"]["test_doubler"]
+        assert "your test lets something faulty pass" in tested["faults"][0]
+        blank = results.feedback(graded({}), chapter)
+    assert "You have not begun this exercise." in blank and "Correct it" not in blank
     assert "Your code does what a common mistake does: the square." in text
     assert "Think of 1." in text and "## 0.1 `double`: 0 of 3" in text
 
@@ -249,6 +286,8 @@ def test_a_class_is_graded_and_goes_on(chapter: Chapter, tmp_path: Path) -> None
     points = [row.split(",")[1:3] for row in rows[1:]]
     assert points == [["0", "8"], ["3", "8"], ["5", "8"], ["7", "8"]]
     assert "late/broken" in (out / "not-graded.csv").read_text()
+    broken = next((out / "feedback").glob("late_broken*.md")).read_text()
+    assert "was not graded" in broken and "hand it in again" in broken
     assert "0.1 `double`: 3 of 4 solved" in (out / "class.md").read_text()
     assert (
         "## 0.4 `test_doubler`: 0 of 1" in (out / "feedback" / "s3_773.md").read_text()
@@ -273,3 +312,23 @@ def test_without_a_box_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert boxes.strongest(trust=True) == boxes.NONE
     with pytest.raises(ValueError, match="there is no box 'paper'"):
         boxes.strongest("paper")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's signal")
+def test_a_process_ends_with_its_parent() -> None:
+    """A loop that never ends is not left behind by a grader that was killed."""
+    code = (
+        "import os, time\nfrom grading import box\nparent = os.getpid()\n"
+        "if os.fork() == 0:\n    box.end_with(parent)\n"
+        "    print(os.getpid(), flush=True)\n    time.sleep(60)\nos.wait()"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    # The child holds the pipe's other end, so its end is the pipe's.
+    began = time.monotonic()
+    assert parent.stdout.read() == "" and time.monotonic() - began < 30, child
+    parent.stdout.close()

