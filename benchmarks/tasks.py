@@ -98,7 +98,7 @@ def tuned(data: TaskSet, way: Way, tuning: Tuning) -> tuple[FineTuning, float]:
 
 
 def main_score(data: TaskSet, rows: Sequence[Any], guesses: Sequence[Any]) -> float:
-    """The percentage of right answers."""
+    """The share of right answers."""
     return score(data.kind, rows, guesses)["accuracy"]
 
 
@@ -245,7 +245,7 @@ def main() -> None:
             print(f"{rows:>6} rows  {way:18}", values)
     if given.card:
         card = make_card(
-            f"The task {given.task}: percentage of right answers on the test rows by "
+            f"The task {given.task}: share of right answers on the test rows by "
             "number of rows to train on and way; minimum, median and maximum",
             data.source,
             results,

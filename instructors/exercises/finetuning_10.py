@@ -8,6 +8,7 @@ from typing import NamedTuple
 from instructors.grading import Exercise
 
 WORDS = "who what where Ada moon far is the to of Ångström 1852 don't l'été".split()
+ALIKE = "Höhne", "Hühne", "Hähne"
 
 
 class Row(NamedTuple):
@@ -18,10 +19,11 @@ class Row(NamedTuple):
 
 
 def sample_cases(seed, given):
-    """Accuracies near 0.5 and near 1, margins wide and narrow."""
+    """Accuracies near 0.5 and near 1; margins wide, narrow, and so wide that few do."""
     rng = Random(seed)
     shares = [rng.uniform(0.03, 0.97) for _ in range(8)]
-    return [(share, rng.uniform(0.005, 0.08)) for share in shares]
+    cases = [(share, rng.uniform(0.005, 0.08)) for share in shares]
+    return [*cases, (rng.uniform(0.03, 0.97), rng.uniform(0.2, 0.4))]
 
 
 def leak_cases(seed, given):
@@ -34,6 +36,9 @@ def leak_cases(seed, given):
         alike = [words[::-1] for words in texts[:2]] + [texts[2][:-1], texts[3] * 2]
         joined = [["".join(words)] for words in texts[4:6]]
         test = [*kept, *kept[:1], *alike, *joined, *texts[8:]]
+        name, other = rng.sample(ALIKE, 2)  # which differ in a letter with an accent
+        train.append(Row(disguised([*texts[6], name], rng), "a"))
+        test.append([*texts[6], other])
         rng.shuffle(test)
         rows = [Row(disguised(words, rng), rng.choice("abc")) for words in test]
         cases.append((train, rows))
@@ -43,7 +48,7 @@ def leak_cases(seed, given):
 def disguised(words, rng):
     """The same words in the same order, written in another way."""
     change = rng.choice((str.upper, str.lower, str.title, str))
-    between = rng.choice((" ", "  ", "\t", ", ", " – "))
+    between = rng.choice((" ", "  ", "\t", ", ", " – ", ",", "-"))
     told = between.join(map(change, words)) + rng.choice(("", "?", " ?", "...", " "))
     # What upper case changes for good would be another word.
     same = re.findall(r"\w+", told.lower())
@@ -78,6 +83,8 @@ def curve_and_draws(solution, fit, rows, sizes, seeds):
     """The curve, and what holds of the rows that were drawn."""
     before = list(rows)
     curve = solution(fit, rows, sizes, seeds)
+    again = Fit(fit.seed)
+    solution(again, list(before), sizes, seeds)
     drawn, texts = {}, [row.text for row in before]
     for count, seed, chosen in fit.asked:
         drawn.setdefault(seed, {})[count] = chosen
@@ -99,6 +106,7 @@ def curve_and_draws(solution, fit, rows, sizes, seeds):
         "nothing twice in a draw": all(len(set(c)) == len(c) for *_, c in fit.asked),
         "smaller within larger": nested,
         "another draw for each seed": len(firsts) == len(fit.asked),
+        "the same draws again": sorted(again.asked) == sorted(fit.asked),
         "in a random order": all(o != sorted(o) for o in order if len(o) > 9),
         "the list as it was": rows == before,
     }

@@ -42,6 +42,11 @@ def rows_needed(accuracy, margin):
 def rows_needed(accuracy, margin):
     return math.ceil(1.96**2 * (1 - accuracy) / accuracy / margin**2)
 """,
+        # never fewer than thirty
+        """
+def rows_needed(accuracy, margin):
+    return max(30, math.ceil(1.96**2 * accuracy * (1 - accuracy) / margin**2))
+""",
         # no whole number
         """
 def rows_needed(accuracy, margin):
@@ -143,6 +148,22 @@ def leaked(train, test):
     seen = {key(row) for row in train}
     return [n for n, row in enumerate(test) if key(row) in seen]
 """,
+        # without accents, so that two names are one
+        """
+def leaked(train, test):
+    def key(row):
+        return tuple(re.findall(r"[a-z0-9]+", row.text.lower()))
+    seen = {key(row) for row in train}
+    return [n for n, row in enumerate(test) if key(row) in seen]
+""",
+        # punctuation is taken out, so that two words without a space become one
+        """
+def leaked(train, test):
+    def key(row):
+        return tuple(re.sub(r"[^\\w\\s]", "", row.text.lower()).split())
+    seen = {key(row) for row in train}
+    return [n for n, row in enumerate(test) if key(row) in seen]
+""",
     ],
     "learning_curve": [
         # another order for each size
@@ -238,6 +259,26 @@ def learning_curve(fit, rows, sizes, seeds):
         for size in sizes:
             found[size].append(fit([rows[n] for n in order[:size]], 0))
     return {n: (min(s), float(np.median(s)), max(s)) for n, s in found.items()}
+""",
+        # another order whenever it is called
+        """
+def learning_curve(fit, rows, sizes, seeds):
+    found = {size: [] for size in sizes}
+    for seed in range(seeds):
+        order = np.random.permutation(len(rows))
+        for size in sizes:
+            found[size].append(fit([rows[n] for n in order[:size]], seed))
+    return {n: (min(s), float(np.median(s)), max(s)) for n, s in found.items()}
+""",
+        # of an even number of scores the upper middle one
+        """
+def learning_curve(fit, rows, sizes, seeds):
+    found = {size: [] for size in sizes}
+    for seed in range(seeds):
+        order = np.random.default_rng(seed).permutation(len(rows))
+        for size in sizes:
+            found[size].append(fit([rows[n] for n in order[:size]], seed))
+    return {n: (min(s), sorted(s)[len(s) // 2], max(s)) for n, s in found.items()}
 """,
         # highest first
         """
@@ -359,6 +400,40 @@ def fair_comparison(run, ways, rates, seeds):
         table[way] = chosen, min(tests), float(np.median(tests)), max(tests)
     return table
 """,
+        # the worst single run decides
+        """
+def fair_comparison(run, ways, rates, seeds):
+    table = {}
+    for way in ways:
+        tried = {rate: [run(way, rate, seed) for seed in seeds] for rate in rates}
+        chosen = max(sorted(rates), key=lambda r: min(v for v, _ in tried[r]))
+        tests = [ask() for _, ask in tried[chosen]]
+        table[way] = chosen, min(tests), float(np.median(tests)), max(tests)
+    return table
+""",
+        # the first seed decides
+        """
+def fair_comparison(run, ways, rates, seeds):
+    table = {}
+    for way in ways:
+        tried = {rate: [run(way, rate, seed) for seed in seeds] for rate in rates}
+        chosen = max(sorted(rates), key=lambda rate: tried[rate][0][0])
+        tests = [ask() for _, ask in tried[chosen]]
+        table[way] = chosen, min(tests), float(np.median(tests)), max(tests)
+    return table
+""",
+        # the mean of the tests
+        """
+def fair_comparison(run, ways, rates, seeds):
+    table = {}
+    for way in ways:
+        tried = {rate: [run(way, rate, seed) for seed in seeds] for rate in rates}
+        middle = {rate: np.median([v for v, _ in tried[rate]]) for rate in rates}
+        chosen = max(sorted(rates), key=middle.get)
+        tests = [ask() for _, ask in tried[chosen]]
+        table[way] = chosen, min(tests), float(np.mean(tests)), max(tests)
+    return table
+""",
         # the lowest median
         """
 def fair_comparison(run, ways, rates, seeds):
@@ -373,3 +448,6 @@ def fair_comparison(run, ways, rates, seeds):
 """,
     ],
 }
+
+# Whether the same order comes again, twelve lines do not ask.
+PASS_THE_VISIBLE_CHECK = {"learning_curve": [9]}
