@@ -10,6 +10,8 @@
 #   make student   write those copies; what you have begun is never overwritten
 #   make sync      after an edit: twins, bootstrap cells and links into the notebooks
 #   make links     ask the web whether the pages that the book links to are still there
+#   make audit     known weaknesses of the packages that are installed
+#   make fuzz      damage files for a minute, and see what the readers do
 #   make colab     the students' copies with the outputs of the last build, in _build/colab
 #   make bench     our speed beside the usual libraries', on this machine
 #   make outputs   run the chapters and keep the outputs that tests compare
@@ -25,8 +27,8 @@ CHECKS := tools/browser/node_modules/.ready
 # Tests or chapters at once. One thread each: contended threads are ten times slower.
 WORKERS ?= auto
 
-.PHONY: help book serve quality pdf test chapter lab student sync outputs links colab \
-  bench clean distclean
+.PHONY: help book serve quality pdf test chapter lab student sync outputs links audit fuzz \
+  colab bench clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -95,6 +97,12 @@ outputs: $(READY)
 
 links:
 	@$(PYTHON) tools/links.py --online
+
+audit: $(READY)
+	@$(BIN)/python -m tools.audit
+
+fuzz: $(READY)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tools.fuzz --seconds 60
 
 colab: book
 	@rm -rf _build/colab

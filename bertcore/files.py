@@ -30,7 +30,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from bertcore.sources import many, needs
+from bertcore.sources import beside, many, needs
 
 MANIFEST = "manifest.json"
 COMPRESSED: dict[str, Callable] = {
@@ -158,7 +158,7 @@ def read_manifest(
         )
     try:
         for name, about in manifest["files"].items():
-            file = folder / name
+            file = beside(path, name)
             size = file.stat().st_size if file.is_file() else None
             if size is None:
                 fault = "is missing"
@@ -578,7 +578,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 for row in batch.to_pylist():
                     number += 1
                     yield f"{path}, row {number}", row
-    except (arrow.ArrowException, OSError) as error:
+    except (arrow.ArrowException, OSError, UnicodeError) as error:
         if getattr(error, "errno", None) is not None:
             raise  # the disk's fault, not the data's
         raise ValueError(

@@ -6,10 +6,12 @@ on the hub itself. Our own model comes with this package.
 """
 
 import re
+from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, NamedTuple
+from pathlib import Path, PureWindowsPath
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 # Libraries that pip knows under another name than Python.
 _INSTALL = {"sklearn": "scikit-learn"}
@@ -24,6 +26,8 @@ OUR_MODEL = "bert-from-scratch/english-mini"
 # go away, and a mounted Drive stays.
 OWN = "my-bert"
 DRIVE = Path("/content/drive/MyDrive")
+
+_Given, _Read = ParamSpec("_Given"), TypeVar("_Read")
 
 
 class Packaged(NamedTuple):
@@ -114,6 +118,44 @@ def describe(folder_or_name: str | Path) -> str:
     if package_folder(name):
         return f"the installed package {PACKAGED[name].install}"
     return "the Hugging Face hub or its local cache"
+
+
+def names_damage(read: Callable[_Given, _Read]) -> Callable[_Given, _Read]:
+    """A reader that names its file where a value in it is of a kind that nobody writes.
+
+    The first path that it is given is the file's, or its folder's. What the reader
+    expects of people's files it should refuse itself, in better words.
+    """
+
+    @wraps(read)
+    def reading(*given: _Given.args, **options: _Given.kwargs) -> _Read:
+        try:
+            return read(*given, **options)
+        except (
+            ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
+            UnicodeError,
+        ) as error:  # fmt: skip
+            for place in given:
+                if isinstance(place, str | Path):
+                    raise ValueError(
+                        f"{place} is damaged, or of a program that writes otherwise "
+                        f"({error!r}); fetch or write it again"
+                    ) from error
+            raise
+
+    return reading
+
+
+def beside(path: Path, name: Any) -> Path:
+    """The file of this name in the folder of `path`, which names it.
+
+    Raises:
+        ValueError: if it is no name, or one that leads out of the folder.
+    """
+    plain = isinstance(name, str) and "\0" not in name and name.strip(".")
+    if not plain or PureWindowsPath(name).name != name:
+        raise ValueError(f"{path} names the file {name!r:.80}, and not one beside it")
+    return path.parent / name
 
 
 def package_folder(name: str) -> Path | None:

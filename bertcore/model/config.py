@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from bertcore.files import read_json
 from bertcore.model.published import BERT, GELU_FORMS, Published, labels_of
-from bertcore.sources import find_file
+from bertcore.sources import find_file, names_damage
 
 # The miniatures of Turc et al. 2019 (arXiv:1908.08962, table 1) and the two models
 # of Devlin et al. 2019 (section 3). A head is always 64 wide, the feed-forward
@@ -81,8 +81,11 @@ class BertConfig:
     def __post_init__(self) -> None:
         for name in _SIZES:
             size = getattr(self, name)
-            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-                raise ValueError(f"{name}={size!r} must be an integer of 1 or more")
+            whole = isinstance(size, int) and not isinstance(size, bool)
+            if not whole or not 1 <= size < 2_000_000_000:
+                raise ValueError(
+                    f"{name}={size!r} must be an integer of 1 or more, below 2 billion"
+                )
         if self.hidden_size % self.heads:
             raise ValueError(
                 f"hidden_size={self.hidden_size} does not split into "
@@ -130,6 +133,7 @@ class BertConfig:
         return cls(**{**sizes, **shape, **changes})
 
     @classmethod
+    @names_damage
     def from_pretrained(
         cls, folder_or_name: str | Path, head: str = "", **changes: Any
     ) -> Self:

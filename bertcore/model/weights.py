@@ -18,7 +18,14 @@ from torch import Tensor, nn
 from bertcore.files import check_no_pointer, new_file, read_json, write_json
 from bertcore.model.config import BertConfig
 from bertcore.model.published import Published, bare, part_of
-from bertcore.sources import Absent, find_file, find_optional, many
+from bertcore.sources import (
+    Absent,
+    beside,
+    find_file,
+    find_optional,
+    many,
+    names_damage,
+)
 
 Model = TypeVar("Model", bound="Pretrained")
 _CROSS_ATTENTION = ".crossattention."  # a decoder has it, and BERT's own files lack it
@@ -343,7 +350,7 @@ def _parts(path: Path) -> list[str]:
     names = read_json(path).get("weight_map")
     if not isinstance(names, dict) or not names:
         raise ValueError(f"{path} has no weight_map, which says where each tensor is")
-    return sorted(set(names.values()))
+    return sorted({beside(path, name).name for name in names.values()})
 
 
 def _read_parts(path: Path, parts: list[str]) -> dict[str, Tensor]:
@@ -360,6 +367,7 @@ def _read_parts(path: Path, parts: list[str]) -> dict[str, Tensor]:
     return tensors
 
 
+@names_damage
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a weights file, or of those that an index beside them lists.
 

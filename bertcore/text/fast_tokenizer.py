@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from bertcore.files import new_file, read_json, write_json
-from bertcore.sources import find_file, needs
+from bertcore.sources import find_file, names_damage, needs
 from bertcore.text.merges import check_whole_number, checked_texts
 from bertcore.text.tokenizer_files import (
     ROLES,
@@ -100,6 +100,7 @@ class FastTokenizer(BaseTokenizer):
         )
 
     @classmethod
+    @names_damage
     def from_pretrained(cls, folder_or_file: str | Path) -> Self:
         """The tokenizer of a checkpoint, or of a `tokenizer.json`.
 
@@ -282,6 +283,7 @@ def train_byte_bpe(
     return FastTokenizer(_bytes_library(model))
 
 
+@names_damage
 def load_tokenizer(folder_or_file: str | Path) -> AnyTokenizer:
     """Whatever tokenizer a checkpoint has: ours for WordPiece, or the library's.
 
@@ -317,7 +319,9 @@ def _from_json(path: Path, content: str) -> Library:
     tokenizers = needs("tokenizers", _WHAT)
     try:
         return tokenizers.Tokenizer.from_str(content)
-    except Exception as error:  # the library raises nothing more special
+    except BaseException as error:  # it also panics, which is no Exception
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
         raise ValueError(
             f"{path} is no tokenizer.json that the tokenizers library "
             f"{tokenizers.__version__} reads: {error}"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from bertcore.files import MANIFEST, read_manifest
-from bertcore.sources import many
+from bertcore.sources import many, names_damage
 from bertcore.text.characters import HALF
 from bertcore.text.documents import split_sentences
 
@@ -102,6 +102,7 @@ class Store(Sequence):
         )
 
     @classmethod
+    @names_damage
     def open(cls, folder: str | Path, tokenizer: AnyTokenizer | None = None) -> Self:
         """A store that `prepare` has written, mapped into memory.
 
@@ -119,6 +120,11 @@ class Store(Sequence):
         manifest = read_store_manifest(folder)
         if tokenizer is not None:
             check_tokenizer(manifest, tokenizer, folder)
+        if manifest["id_type"] not in ("<u2", "<u4"):  # "O" would be addresses
+            raise ValueError(
+                f"{folder / MANIFEST}: id_type={manifest['id_type']!r}, not '<u2' or "
+                "'<u4'; prepare the texts again"
+            )
         types = manifest["id_type"], BOUNDS, BOUNDS
         arrays = [
             np.memmap(folder / name, dtype=kind, mode="r")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bertcore.files import read_json, read_text, write_text
-from bertcore.sources import find_optional
+from bertcore.sources import find_optional, names_damage
 from bertcore.text.tokenizer_files import (
     ANY_CLASS,
     FLAGS,
@@ -74,6 +74,7 @@ class Vocabulary(NamedTuple):
         return ", ".join(asked[:3]) + (" and more" if len(asked) > 3 else "")
 
 
+@names_damage
 def load_vocabulary(
     folder_or_file: str | Path,
     lowercase: bool | None = None,

@@ -9,7 +9,7 @@ from torch import nn
 
 from bertcore.files import read_json, write_json
 from bertcore.model.weights import Pretrained
-from bertcore.sources import find_file
+from bertcore.sources import find_file, names_damage
 from bertcore.tasks import KINDS, find_task
 from bertcore.tasks.task import FeatureSettings, Settings
 from bertcore.text.fast_tokenizer import load_tokenizer
@@ -163,6 +163,7 @@ def unlabelled_rows(
     return unlabelled
 
 
+@names_damage
 def read_task(folder: str | Path) -> tuple[dict[str, Any], Settings]:
     """What a folder's task.json says, and the settings of the task.
 

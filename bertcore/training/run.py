@@ -24,7 +24,7 @@ from bertcore.model.variants.families import (
     masked_lm_classes,
 )
 from bertcore.model.weights import Pretrained
-from bertcore.sources import find_file, find_optional
+from bertcore.sources import find_file, find_optional, names_damage
 from bertcore.tasks import find_task
 from bertcore.tasks.task import an
 from bertcore.text.fast_tokenizer import AnyTokenizer, load_tokenizer
@@ -129,6 +129,7 @@ class RunDescription(NamedTuple):
     before: dict[str, dict[str, Any]] | None = None
 
     @classmethod
+    @names_damage
     def read(cls, folder: Path) -> Self:
         """That of a folder.
 

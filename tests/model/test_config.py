@@ -169,7 +169,7 @@ def test_changes_of_labels_stay_consistent() -> None:
     ("change", "message"),
     [
         ({"heads": 7}, "hidden_size=768 does not split into heads=7.*such as heads=6"),
-        ({"layers": 0}, "layers=0 must be an integer of 1 or more"),
+        ({"layers": 0}, "layers=0 must be an integer of 1 or more, below 2 billion"),
         ({"hidden_size": 76.8}, "hidden_size=76.8 must be an integer"),
         ({"dropout": 1.0}, r"dropout=1.0 must be a number in \[0, 1\)"),
         ({"gelu": "relu"}, "gelu='relu' must be"),
