@@ -232,6 +232,7 @@ NO_OPTIONS = {
             "model_type",
             "layer_types",
             "lowercase",
+            "id_type",
         ),
         *("label_names", "num_labels", "tokenizer_class", "tie_word_embeddings"),
         *("num_hidden_layers", "rope_parameters", "rope_type"),
