@@ -6,8 +6,9 @@ on the hub itself. Our own model comes with this package.
 """
 
 import re
+import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path, PureWindowsPath
@@ -57,6 +58,38 @@ class Absent(FileNotFoundError):
 def own_folder() -> Path:
     """The folder of the reader's own runs: in a mounted Google Drive, or else here."""
     return (DRIVE if DRIVE.is_dir() else Path.cwd()) / OWN
+
+
+def keep_runs() -> str:
+    """Where the reader's runs are kept, in words; Colab is first asked for a Drive.
+
+    It asks once in a session, and a reader may decline: nothing needs a Drive, but
+    Colab's machine goes away, and with it what lies only there.
+    """
+    colab = "google.colab" in sys.modules
+    refused = _offer_drive() if colab and not DRIVE.is_dir() else ""
+    if DRIVE.is_dir():
+        return (
+            f"Your runs are kept in {own_folder()}, also when this machine goes away."
+        )
+    kept = f"Your runs are kept in the folder {OWN} beside this notebook"
+    if not colab:
+        return f"{kept}."
+    return (
+        f"{kept}, which goes away with this machine{refused}. To keep them, mount your "
+        "Drive before you train: from google.colab import drive; "
+        f'drive.mount("{DRIVE.parent}")'
+    )
+
+
+@cache
+def _offer_drive() -> str:
+    """Why there is no Drive; nothing if it was mounted."""
+    try:
+        import_module("google.colab.drive").mount(str(DRIVE.parent))
+    except Exception as error:  # declined, or the browser lets no window open
+        return f" (Google Drive: {error})"
+    return ""
 
 
 def own_model() -> str:

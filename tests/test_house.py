@@ -19,7 +19,7 @@ PACKAGE = ROOT / "bertcore"
 # Without the modules of single kinds of tasks and of variants' families: one more of
 # these is a module of its own, and each is bounded as every module is.
 MODULES = 79
-LINES = 22_970
+LINES = 23_100
 # Of one module, with its docstrings; of a function or a class, without them.
 MODULE, FUNCTION, CLASS = 620, 40, 175
 LOOP = {"train": 90}

@@ -7,6 +7,8 @@
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -21,6 +23,11 @@ from bertcore.sources import many
 # 7.x (V100, T4) only fp16. `torch.cuda.is_bf16_supported()` says yes on a T4, too,
 # because it counts slow emulation, so it is not asked.
 BF16_SINCE, FP16_SINCE = (8, 0), (7, 0)
+# Where Linux says how much memory a container may use: versions 2 and 1 of cgroups.
+CONTAINER_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 
 
 def find_device() -> torch.device:
@@ -113,15 +120,37 @@ def device_name(device: torch.device) -> str:
     return f"{processor_name()}, {many(torch.get_num_threads(), 'thread')}"
 
 
-def describe_machine() -> str:
-    """The device that training would take here and its memory, in words."""
-    device, memory = find_device(), 0
+def describe_machine(gigabytes: float = 0.0) -> str:
+    """The device that training would take here and its memory, in words.
+
+    Args:
+        gigabytes: of the processor's memory, that what comes next needs; where there
+            is less it says so, and what to do.
+    """
+    device, memory = find_device(), processor_memory()
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
-    elif hasattr(os, "sysconf"):  # Windows has none
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     having = f", {memory / 2**30:.0f} GB of memory" if memory else ""
-    return device_name(device) + having
+    told = device_name(device) + having
+    least = processor_memory()
+    if least and least < gigabytes * 2**30:
+        told += (
+            f"\nThe processor has {least / 2**30:.1f} GB of memory, and this needs "
+            f"{gigabytes:g}: close other programs and notebooks, or open it on Colab, "
+            "before a cell ends the kernel."
+        )
+    return told
+
+
+def processor_memory() -> int:
+    """Bytes that this machine has, or its container may use; 0 where nothing says."""
+    found = []
+    if hasattr(os, "sysconf"):  # Windows has none
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for file in CONTAINER_LIMITS:
+        with suppress(OSError, ValueError):  # of version 2 it may say "max"
+            found.append(int(file.read_text()))
+    return min(found, default=0)
 
 
 def _per_second(work: Callable[[], object], device: torch.device) -> float:
