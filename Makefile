@@ -15,7 +15,7 @@
 #   make colab     the students' copies with the outputs of the last build, in _build/colab
 #   make bench     our speed beside the usual libraries', on this machine
 #   make outputs   run the chapters and keep the outputs that tests compare
-#   make clean     remove what was built; `make distclean` removes .venv too
+#   make clean     remove what was built; `make distclean` removes .venv and .room too
 
 PYTHON ?= python3
 PORT   ?= 8000
@@ -23,6 +23,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SITE   := _build/html
+ROOM   := .room
 CHECKS := tools/browser/node_modules/.ready
 # Tests or chapters at once. One thread each: contended threads are ten times slower.
 WORKERS ?= auto
@@ -71,14 +72,22 @@ quality: book $(CHECKS)
 pdf: book
 	@$(BIN)/python -m tools.pdf $(SITE) _build/bert-from-scratch.pdf
 
-test: $(READY)
+# Colab's versions of what the chapters touch: a folder, and no environment of its own.
+$(ROOM)/.ready: $(READY) tools/colab.txt
+	@rm -rf $(ROOM)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --no-compile --target $(ROOM) --requirement tools/colab.txt
+	@$(BIN)/python -m compileall -qq -j 0 $(ROOM) || true
+	@touch $@
+
+test: $(READY) $(ROOM)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
-	$(BIN)/python -m tools.run_chapters --workers $(WORKERS)
+	$(BIN)/python -m tools.run_chapters --workers $(WORKERS) --room $(ROOM)
 
-chapter: $(READY)
-	@$(BIN)/python -m tools.run_chapters \
+chapter: $(READY) $(ROOM)/.ready
+	@$(BIN)/python -m tools.run_chapters --room $(ROOM) \
 	  $(or $(NAME),$(error Say which one: make chapter NAME=03-attention))
 
 student: $(READY)
@@ -119,4 +128,4 @@ clean:
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(ROOM)

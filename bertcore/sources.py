@@ -69,9 +69,7 @@ def keep_runs() -> str:
     colab = "google.colab" in sys.modules
     refused = _offer_drive() if colab and not DRIVE.is_dir() else ""
     if DRIVE.is_dir():
-        return (
-            f"Your runs are kept in {own_folder()}, also when this machine goes away."
-        )
+        return f"Your runs are kept in {own_folder()}, and outlive this machine."
     kept = f"Your runs are kept in the folder {OWN} beside this notebook"
     if not colab:
         return f"{kept}."

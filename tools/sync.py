@@ -17,6 +17,7 @@
 
 import argparse
 import ast
+import json
 import os
 import re
 import sys
@@ -102,7 +103,7 @@ def _install(*packages):
 def _tell():
     from bertcore.training.devices import describe_machine
 
-    print(describe_machine()){minutes}
+    print(describe_machine({gigabytes})){minutes}{cells}
 
 
 if importlib.util.find_spec("bertcore") is None:
@@ -112,9 +113,13 @@ if importlib.util.find_spec("bertcore") is None:
 {packages}    )
 if "google.colab" in sys.modules:
     print("Keep your work: File > Save a copy in Drive, before you begin.")
+    print("Tested with Colab's packages of {tested}. If a newer runtime breaks")
+    print("something, Runtime > Change runtime type has older ones, for one session.")
 _tell()"""
 MINUTES = """
     print("This chapter takes {} minutes to read, and its exercises {}.")"""
+CELLS = """
+    print("Its cells take about {} s of one core and {} GB of memory.")"""
 # Between these lines about.md lists the chapters.
 CHAPTERS_BEGIN = "<!-- chapters: written by make sync -->"
 CHAPTERS_END = "<!-- end of chapters -->"
@@ -212,6 +217,18 @@ def pins(root: Path = ROOT) -> dict[str, str]:
     return found
 
 
+def costs(root: Path = ROOT) -> dict[str, dict[str, float]]:
+    """What each chapter's cells cost, as `python -m tools.costs` measured it."""
+    path = root / "tools" / "costs.json"
+    return json.loads(path.read_text(encoding="utf8"))["chapters"]
+
+
+def tested_with(root: Path = ROOT) -> str:
+    """The date of the image of Colab whose versions `make test` takes."""
+    text = (root / "tools" / "colab.txt").read_text(encoding="utf8")
+    return re.search(r"its image of (\d{4}-\d\d-\d\d)", text)[1]
+
+
 def needs(chapter: str, root: Path = ROOT) -> list[str]:
     """The names of what a chapter needs besides bertcore."""
     return NEEDS[chapter].split() if chapter in NEEDS else [*pins(root)]
@@ -220,12 +237,15 @@ def needs(chapter: str, root: Path = ROOT) -> list[str]:
 def bootstrap(chapter: str, prose: str, ref: str, root: Path = ROOT) -> str:
     """The cell that makes a notebook run on a machine without bertcore."""
     packages = [f'        "{pins(root)[name]}",\n' for name in needs(chapter, root)]
-    time = TIME.search(prose)
+    time, cost = TIME.search(prose), costs(root).get(chapter, {})
     return BOOTSTRAP.format(
         repository=repository(root),
         ref=ref,
         packages="".join(packages),
         minutes=MINUTES.format(*time.groups()) if time else "",
+        tested=tested_with(root),
+        gigabytes=cost.get("gigabytes", ""),
+        cells=CELLS.format(cost["seconds"], cost["gigabytes"]) if cost else "",
     )
 
 
@@ -431,19 +451,24 @@ def _cell_link(claim: Claim, root: Path) -> str:
     return f"[run its cell]({colab}#scrollTo={claim.cell})"
 
 
-def minutes_table(paths: Sequence[Path]) -> str:
-    """Chapters with the minutes that each names for reading and for its exercises."""
-    lines = ["| Chapter | Reading | Exercises |", "| --- | --- | --- |"]
-    total = [0, 0]
+def minutes_table(paths: Sequence[Path], root: Path = ROOT) -> str:
+    """Chapters with the minutes that each names, and seconds that its cells take."""
+    lines = [
+        "| Chapter | Reading | Exercises | Cells, s |",
+        "| --- | --- | --- | --- |",
+    ]
+    total, measured = [0, 0, 0], costs(root)
     for path in paths:
         cells = nbformat.read(path, as_version=4).cells
         title = cells[0].source.splitlines()[0].removeprefix("# ")
         prose = "\n".join(c.source for c in cells if c.cell_type == "markdown")
         if (time := TIME.search(prose)) is None:
             raise ValueError(f"{path.name} does not say how many minutes it takes")
-        total = [n + int(more) for n, more in zip(total, time.groups(), strict=True)]
-        lines.append(f"| [{title}](chapters/{path.name}) | {time[1]} | {time[2]} |")
-    lines.append(f"| all of these | {total[0]} | {total[1]} |")
+        row = int(time[1]), int(time[2]), measured[path.stem]["seconds"]
+        total = [n + more for n, more in zip(total, row, strict=True)]
+        numbers = " | ".join(map(str, row))
+        lines.append(f"| [{title}](chapters/{path.name}) | {numbers} |")
+    lines.append(f"| all of these | {' | '.join(map(str, total))} |")
     return "\n".join(lines)
 
 
@@ -451,10 +476,10 @@ def about_page(chapters: Sequence[Path], root: Path = ROOT) -> str:
     """about.md with the main line's chapters and the lettered ones in two tables."""
     text = (root / "about.md").read_text(encoding="utf8")
     lettered = [path for path in chapters if re.match(r"\d+[a-z]-", path.stem)]
-    main = minutes_table([path for path in chapters if path not in lettered])
+    main = minutes_table([path for path in chapters if path not in lettered], root)
     before, _, rest = text.partition(CHAPTERS_BEGIN)
     _, _, after = rest.partition(CHAPTERS_END)
-    parts = CHAPTERS_BEGIN, main, minutes_table(lettered), CHAPTERS_END
+    parts = CHAPTERS_BEGIN, main, minutes_table(lettered, root), CHAPTERS_END
     return before + "\n\n".join(parts) + after
 
 

@@ -130,12 +130,12 @@ def describe_machine(gigabytes: float = 0.0) -> str:
     device, memory = find_device(), processor_memory()
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
-    having = f", {memory / 2**30:.0f} GB of memory" if memory else ""
+    having = f", {memory / 2**30:.3g} GB of memory" if memory else ""
     told = device_name(device) + having
     least = processor_memory()
     if least and least < gigabytes * 2**30:
         told += (
-            f"\nThe processor has {least / 2**30:.1f} GB of memory, and this needs "
+            f"\nThe processor has {least / 2**30:.3g} GB of memory, and this needs "
             f"{gigabytes:g}: close other programs and notebooks, or open it on Colab, "
             "before a cell ends the kernel."
         )
