@@ -13,6 +13,7 @@
 #   make audit     known weaknesses of the packages that are installed
 #   make fuzz      damage files for a minute, and see what the readers do
 #   make colab     the students' copies with the outputs of the last build, in _build/colab
+#   make release   wheel, site, notebooks and sums in _build/release; TO=REPOSITORY pushes
 #   make bench     our speed beside the usual libraries', on this machine
 #   make outputs   run the chapters and keep the outputs that tests compare
 #   make clean     remove what was built; `make distclean` removes .venv and .room too
@@ -29,7 +30,7 @@ CHECKS := tools/browser/node_modules/.ready
 WORKERS ?= auto
 
 .PHONY: help book serve quality pdf test chapter lab student sync outputs links audit fuzz \
-  colab bench clean distclean
+  colab release bench clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -117,6 +118,9 @@ colab: book
 	@rm -rf _build/colab
 	@$(BIN)/python tools/student.py --keep-outputs \
 	  _build/jupyter_execute/chapters/*.ipynb _build/colab/chapters
+
+release: $(READY)
+	@$(BIN)/python -m tools.release $(if $(TO),--to $(TO))
 
 bench: $(READY)
 	@for each in wordpiece body sentences examples pretraining finetuning generation \
