@@ -26,6 +26,7 @@ from pathlib import Path
 
 from bertcore import __version__
 from bertcore.files import digest
+from bertcore.sources import OUR_MODEL
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "_build" / "release"
@@ -42,8 +43,8 @@ TOOLS = {"build": "build==1.6.1 twine==7.0.0", "bill": "cyclonedx-bom==7.5.0"}
 WHEEL_BYTES = 2**20  # of code and tables: the model and the recorded runs not counted
 COMMANDS = (
     ["--help"],
-    ["info", "bert-from-scratch/english-mini"],
-    ["pieces", "past the headland"],
+    ["info", OUR_MODEL],
+    ["pieces", "past the headland", "--model", OUR_MODEL],
     ["fill-mask", "The river flows into the [MASK].", "--top", "3"],
 )
 
