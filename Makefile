@@ -5,6 +5,7 @@
 #   make quality   visit every page in a browser: contrast, width, keyboard, weight, speed
 #   make pdf       print the whole book into _build/bert-from-scratch.pdf
 #   make test      all tests: package, parity, then every chapter
+#   make chapters  test all chapters alone, with Colab's versions; VERSIONS=oldest: others
 #   make chapter   test one chapter alone: make chapter NAME=03-attention
 #   make lab       work through the chapters in JupyterLab: your copies, in student/
 #   make student   write those copies; what you have begun is never overwritten
@@ -24,12 +25,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SITE   := _build/html
-ROOM   := .room
+# With which versions the chapters are tested: colab, or oldest.
+VERSIONS    ?= colab
+ROOM        := .room/$(VERSIONS)
+CONSTRAINTS ?= constraints.txt
 CHECKS := tools/browser/node_modules/.ready
 # Tests or chapters at once. One thread each: contended threads are ten times slower.
 WORKERS ?= auto
 
-.PHONY: help book serve quality pdf test chapter lab student sync outputs links audit fuzz \
+.PHONY: help book serve quality pdf test chapters chapter lab student sync outputs links audit fuzz \
   colab release bench clean distclean
 
 help:
@@ -44,7 +48,7 @@ $(READY): pyproject.toml constraints.txt requirements-data.txt requirements-corp
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25"
 	@PYTHONWARNINGS=ignore \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
-	  --constraint constraints.txt --editable ".[test]"
+	  --constraint $(CONSTRAINTS) --editable ".[test]"
 	@# pip compiles on one core. Some packages hold files of Python 2: never mind.
 	@$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
@@ -73,11 +77,11 @@ quality: book $(CHECKS)
 pdf: book
 	@$(BIN)/python -m tools.pdf $(SITE) _build/bert-from-scratch.pdf
 
-# Colab's versions of what the chapters touch: a folder, and no environment of its own.
-$(ROOM)/.ready: $(READY) tools/colab.txt
+# Such versions of what the chapters touch, in a folder: no environment of its own.
+$(ROOM)/.ready: $(READY) tools/$(VERSIONS).txt
 	@rm -rf $(ROOM)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	  --no-compile --target $(ROOM) --requirement tools/colab.txt
+	  --no-compile --target $(ROOM) --requirement tools/$(VERSIONS).txt
 	@$(BIN)/python -m compileall -qq -j 0 $(ROOM) || true
 	@touch $@
 
@@ -86,6 +90,9 @@ test: $(READY) $(ROOM)/.ready
 	$(BIN)/ruff format --check .
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 	$(BIN)/python -m tools.run_chapters --workers $(WORKERS) --room $(ROOM)
+
+chapters: $(READY) $(ROOM)/.ready
+	@$(BIN)/python -m tools.run_chapters --workers $(WORKERS) --room $(ROOM)
 
 chapter: $(READY) $(ROOM)/.ready
 	@$(BIN)/python -m tools.run_chapters --room $(ROOM) \
@@ -132,4 +139,4 @@ clean:
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV) $(ROOM)
+	rm -rf $(VENV) .room

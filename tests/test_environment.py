@@ -1,8 +1,11 @@
 """The files that install things agree with one another."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import version
+from pathlib import Path
 
 import yaml
 
@@ -78,6 +81,19 @@ def test_torch_is_pinned_exactly() -> None:
     assert constraints()["jupyter-book"] == "1.0.4.post1"
 
 
+def test_the_oldest_versions_are_the_lower_bounds() -> None:
+    """What tools/oldest.txt and the weekly run take is what pyproject.toml admits."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = project["dependencies"] + project["optional-dependencies"]["plot"]
+    bounds = dict(each.split(">=") for each in asked if ">=" in each)
+    torch = bounds.pop("torch")
+    text = (ROOT / "tools" / "oldest.txt").read_text()
+    oldest = dict(re.findall(r"(?m)^([\w-]+)==(\d+\.\d+\.\d+)$", text))
+    assert {name: each.removesuffix(".0") for name, each in oldest.items()} == bounds
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text()
+    assert f"torch=={torch}.0\n" in workflow
+
+
 def test_colab_satisfies_the_bounds() -> None:
     """Of Colab's own versions bertcore must move none, whatever is asked for."""
     from packaging.requirements import Requirement
@@ -97,3 +113,15 @@ def test_colab_satisfies_the_bounds() -> None:
         assert each.specifier.contains(colab.get(each.name, "99")), each
     needed = {Requirement(each).name for each in project["dependencies"]}
     assert needed <= admitted, "Colab's versions of these are not in tools/colab.txt"
+
+
+def test_workflows_are_pinned_and_have_few_rights() -> None:
+    """Actions by digest, the least permissions, nothing of a stranger in a script."""
+    zizmor = Path(sys.executable).parent / "zizmor"
+    options = "--offline", "--no-progress", "--persona=pedantic", "--min-severity=low"
+    told = subprocess.run(
+        [zizmor, *options, ROOT / ".github" / "workflows"],
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0, told.stdout

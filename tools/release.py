@@ -175,7 +175,7 @@ def try_wheel(wheel: Path, source: Path) -> None:
         run(bare / "bin" / "bertcore", *command)
     seconds = run(python, "-X", "importtime", "-c", "import bertcore")
     (last,) = re.findall(r"\|\s+(\d+) \| bertcore\n", seconds)
-    print(f"    import bertcore: {int(last) / 1e6:.2f} s, torch left for later")
+    print(f"    import bertcore: {int(last) / 1000:.1f} ms, torch left for later")
     maker = environment(OUT.parent / "release-tools" / "bill", TOOLS["bill"])
     bill = OUT / f"bertcore-{__version__}.cdx.json"
     options = "--output-reproducible", "--pyproject", ROOT / "pyproject.toml"
