@@ -20,8 +20,9 @@ def test_a_card_says_what_ran_and_on_what(path) -> None:
 
 
 def quoted(card: str) -> tuple[str, dict]:
-    """The lines of the README that name a card, in order, and the card's results."""
-    text = (ROOT / "README.md").read_text(encoding="utf8")
+    """The lines of a README that name a card, in order, and the card's results."""
+    pages = (ROOT / name / "README.md" for name in ("benchmarks", "bertcore"))
+    text = "\n".join(page.read_text(encoding="utf8") for page in pages)
     lines = [line for line in text.splitlines() if card in line]
     path = ROOT / "data" / "runs" / card
     return "\n".join(lines), json.loads(path.read_text(encoding="utf8"))["results"]

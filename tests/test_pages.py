@@ -165,11 +165,11 @@ def numbers(text: str) -> set[str]:
 
 
 def sources(path: Path, answer: str) -> str:
-    """All that an answer links to; beside a card, the README, which quotes it."""
+    """All that an answer links to; beside a card, the pages that quote it."""
     files = [found[0] for a in re.findall(r"\]\(([^)]+)\)", answer)
              if (found := target(path, a))]  # fmt: skip
     if any(file.suffix == ".json" for file in files):
-        files.append(ROOT / "README.md")
+        files += [ROOT / name / "README.md" for name in ("benchmarks", "bertcore")]
     text = "\n".join(text_of(file) for file in files if file.is_file())
     return text.replace(",", "").replace("_", "")
 

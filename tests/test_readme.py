@@ -1,4 +1,4 @@
-"""Every command in the README is run, or a test that runs it is named.
+"""Every command in the READMEs is run, or a test that runs it is named.
 
 In order, in one folder, as a reader types them; smaller where a line would take long.
 Whatever is not run is still read: the command exists, and so does every option.
@@ -75,9 +75,16 @@ PAIRS = [
 ]
 
 
+READMES = ROOT / "README.md", ROOT / "bertcore" / "README.md"
+
+
+def readmes() -> str:
+    """The project's and the package's, in the order in which one reads them."""
+    return "\n".join(path.read_text(encoding="utf8") for path in READMES)
+
+
 def blocks() -> list[str]:
-    readme = (ROOT / "README.md").read_text(encoding="utf8")
-    return re.findall(r"^```(?:console|bash)\n(.*?)^```", readme, re.M | re.S)
+    return re.findall(r"^```(?:console|bash)\n(.*?)^```", readmes(), re.M | re.S)
 
 
 def commands() -> dict[str, list[str]]:
@@ -129,8 +136,7 @@ def test_make_knows_its_targets(line: str) -> None:
 
 def inline() -> list[str]:
     """The commands that stand in a sentence."""
-    readme = (ROOT / "README.md").read_text(encoding="utf8")
-    found = re.findall(r"`((?:bertcore|python -m contest) [^`]+)`", readme)
+    found = re.findall(r"`((?:bertcore|python -m contest) [^`]+)`", readmes())
     return sorted({each for each in found if each not in TYPED})
 
 

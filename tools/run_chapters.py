@@ -37,6 +37,7 @@ from typing import Any
 
 import nbformat
 
+from tools.first_look import first_look
 from tools.sync import needs
 from tools.tested_copy import (
     case_modules,
@@ -50,8 +51,9 @@ MAP = ROOT / "chapters" / "00-map.ipynb"
 # Not on a reader's machine. The `tests` there are some package's, and not ours.
 ABSENT = ("bertcore", "__editable__", "tests")
 _NO_PACKAGE = "bin", "share", ".ready"
-# The longest first, or a core is idle at the end: seconds, roughly; 30 the others.
-LONG = {"06-objectives": 90, "10-finetuning": 80, "09-pretraining": 70, "00-map": 60}
+# The longest first, or a core is idle at the end: seconds, roughly; 30 the others. The
+# map comes before them all, because it is what one looks at first.
+LONG = {"00-map": 99, "06-objectives": 90, "10-finetuning": 80, "09-pretraining": 70}
 CELL_SECONDS = 300
 NBVAL = "-m pytest -q --color=no -p no:cacheprovider --rootdir . --nbval-current-env"
 NBVAL += f" --nbval-lax --nbval-cell-timeout {CELL_SECONDS}"
@@ -292,10 +294,15 @@ def cache_folder(root: Path = ROOT) -> Path:
     return root / "_build" / ".jupyter_cache" / digest.hexdigest()[:16]
 
 
-def fill_cache(chapters: list[Path], folder: Path, workers: int) -> int:
+def fill_cache(
+    chapters: list[Path], folder: Path, workers: int, look: bool = False
+) -> int:
     """Execute what the cache lacks; the exit status is 1 if a cell failed.
 
     Sphinx would do it as well, but one chapter after the other and without a word.
+
+    Args:
+        look: whether to build the map's page as soon as it can be.
     """
     from jupyter_cache import get_cache
     from jupyter_cache.base import CacheBundleIn
@@ -322,6 +329,8 @@ def fill_cache(chapters: list[Path], folder: Path, workers: int) -> int:
             get_cache(folder).cache_notebook_bundle(
                 bundle, check_validity=False, overwrite=True
             )
+        if look and chapter == MAP:
+            print(first_look(ROOT), flush=True)
 
     cache, writing = get_cache(folder), threading.Lock()
     stale = filter(is_stale, chapters)
@@ -360,7 +369,8 @@ def main() -> int:
     chapters = [found[name] for name in options.names or found]
     workers = os.cpu_count() if options.workers == "auto" else int(options.workers)
     if options.book:
-        return fill_cache(chapters, cache_folder(), workers)
+        look = not (ROOT / "_build" / "html" / "index.html").is_file()
+        return fill_cache(chapters, cache_folder(), workers, look)
     if options.row:
         return row(chapters)
     return test(chapters, workers, options.room)

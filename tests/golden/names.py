@@ -39,9 +39,10 @@ def sources() -> Iterator[tuple[str, str]]:
         cells = nbformat.read(path, as_version=4).cells
         code = [cell.source for cell in cells if cell.cell_type == "code"]
         yield path.name, "\n".join(code)  # what one cell imports, others use
-    readme = (ROOT / "README.md").read_text(encoding="utf8")
-    blocks = re.findall(r"^```python\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
-    yield "README.md", "\n".join(blocks)
+    for path in (ROOT / "README.md", ROOT / "bertcore" / "README.md"):
+        text = path.read_text(encoding="utf8")
+        blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        yield path.relative_to(ROOT).as_posix(), "\n".join(blocks)
     for path in sorted((ROOT / "instructors").rglob("*.py")):
         yield path.name, path.read_text(encoding="utf8")
 
