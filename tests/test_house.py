@@ -1,4 +1,4 @@
-"""The house stays small: how many modules, how long, each name once, the tree of its README.
+"""The house stays small: how many modules, how long, each name once, README's tree.
 
 A bound is the end and not the aim: a module has 100 to 500 lines, a function about 25,
 a class about 60. Whoever meets a bound takes something away first. The training loop
