@@ -6,6 +6,7 @@
 #   make pdf       print the whole book into _build/bert-from-scratch.pdf
 #   make test      all tests: package, parity, then every chapter
 #   make chapters  test all chapters alone, with Colab's versions; VERSIONS=oldest: others
+#   make without-torch  what needs no torch, with another Python: PYTHON=python3.13
 #   make chapter   test one chapter alone: make chapter NAME=03-attention
 #   make lab       work through the chapters in JupyterLab: your copies, in student/
 #   make student   write those copies; what you have begun is never overwritten
@@ -33,7 +34,7 @@ CHECKS := tools/browser/node_modules/.ready
 # Tests or chapters at once. One thread each: contended threads are ten times slower.
 WORKERS ?= auto
 
-.PHONY: help book serve quality pdf test chapters chapter lab student sync outputs links audit fuzz \
+.PHONY: help book serve quality pdf test chapters without-torch chapter lab student sync outputs links audit fuzz \
   colab release bench clean distclean
 
 help:
@@ -93,6 +94,13 @@ test: $(READY) $(ROOM)/.ready
 
 chapters: $(READY) $(ROOM)/.ready
 	@$(BIN)/python -m tools.run_chapters --workers $(WORKERS) --room $(ROOM)
+
+# For a Python that has no torch: make without-torch PYTHON=python3.13
+without-torch:
+	@$(PYTHON) -m venv .room/without-torch
+	@.room/without-torch/bin/python -m pip install --quiet --disable-pip-version-check \
+	  einops filelock numpy safetensors tqdm typer
+	@.room/without-torch/bin/python -m tools.without_torch
 
 chapter: $(READY) $(ROOM)/.ready
 	@$(BIN)/python -m tools.run_chapters --room $(ROOM) \

@@ -130,3 +130,11 @@ def test_workflows_are_pinned_and_have_few_rights() -> None:
         text=True,
     )
     assert told.returncode == 0, told.stdout
+
+
+def test_what_needs_no_torch_runs_without_it() -> None:
+    """As `make without-torch` tries it with a Python for which there is no torch."""
+    tried = [sys.executable, "-m", "tools.without_torch"]
+    told = subprocess.run(tried, cwd=ROOT, capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    assert "24 modules pass" in told.stdout

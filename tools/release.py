@@ -27,6 +27,7 @@ from pathlib import Path
 from bertcore import __version__
 from bertcore.files import digest
 from bertcore.sources import OUR_MODEL
+from tools.sync import repository
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "_build" / "release"
@@ -115,7 +116,9 @@ def notes() -> str:
     cited = f"\nversion: {__version__}\n"
     if cited not in (ROOT / "CITATION.cff").read_text("utf8"):
         raise Unfit(f"CITATION.cff does not say version: {__version__}")
-    return text
+    # On the page of a release there is nothing beside it that a link could lead to.
+    place = f"{repository()}/blob/v{__version__}/"
+    return re.sub(r"\]\((?!https?:|#)", f"]({place}", text)
 
 
 def reference() -> str:

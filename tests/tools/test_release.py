@@ -8,8 +8,9 @@ import pytest
 
 from bertcore import __version__
 from tools import release
+from tools.sync import repository
 
-CHANGES = f"# Changes\n\n## {__version__}, {{date}}\n\n- New.\n\n## 0.0.9, 2025-01-31\n"
+CHANGES = f"# Changes\n\n## {__version__}, {{date}}\n\n- [New](a.md).\n\n## 0.0.9, 2025-01-31\n"
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -30,7 +31,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_notes_are_this_versions_part(root: Path) -> None:
-    assert release.notes() == f"## {__version__}, 2026-01-31\n\n- New.\n\n"
+    place = f"{repository()}/blob/v{__version__}/a.md"
+    assert release.notes() == f"## {__version__}, 2026-01-31\n\n- [New]({place}).\n\n"
 
 
 @pytest.mark.parametrize(
