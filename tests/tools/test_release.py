@@ -10,7 +10,7 @@ from bertcore import __version__
 from tools import release
 from tools.sync import repository
 
-CHANGES = f"# Changes\n\n## {__version__}, {{date}}\n\n- [New](a.md).\n\n## 0.0.9, 2025-01-31\n"
+CHANGES = f"# Changes\n\n## {__version__}, {{date}}\n\n- [New](a.md).\n\n## 0.0.9\n"
 
 
 def git(folder: Path, *arguments: str) -> None:
