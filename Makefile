@@ -99,7 +99,7 @@ chapters: $(READY) $(ROOM)/.ready
 without-torch:
 	@$(PYTHON) -m venv .room/without-torch
 	@.room/without-torch/bin/python -m pip install --quiet --disable-pip-version-check \
-	  einops filelock numpy safetensors sentencex tqdm typer
+	  einops filelock numpy safetensors sentencex tokenizers tqdm typer
 	@.room/without-torch/bin/python -m tools.without_torch
 
 chapter: $(READY) $(ROOM)/.ready
