@@ -207,6 +207,20 @@ def build_site(source: Path, ref: str) -> None:
     for folder, kept in ((built / "html", "site"), (built / "colab", "notebooks")):
         folder.rename(OUT / kept)
         shutil.make_archive(str(OUT / f"{kept}-{__version__}"), "zip", OUT / kept)
+    check_links(OUT / "site", OUT / "notebooks")
+
+
+def check_links(site: Path, notebooks: Path) -> None:
+    """Every link to Colab leads to a notebook that is on the branch.
+
+    Raises:
+        Unfit: naming those that lead nowhere.
+    """
+    pages = [path.read_text("utf8") for path in site.rglob("*.html")]
+    linked = set(re.findall(r"/blob/colab/([^\"#?]+)", "\n".join(pages)))
+    lost = sorted(name for name in linked if not (notebooks / name).is_file())
+    if lost or not linked:
+        raise Unfit(f"Colab links lead to {', '.join(lost) or 'nothing at all'}")
 
 
 def push(repository: str, ref: str) -> None:

@@ -76,3 +76,16 @@ def test_a_wheel_that_grew_is_refused(root, monkeypatch, tmp_path) -> None:
         archive.writestr("bertcore/b.py", bytes(900))
     with pytest.raises(release.Unfit, match="code has 1,800 bytes"):
         release.build(root)
+
+
+def test_links_to_colab_lead_to_notebooks(tmp_path: Path) -> None:
+    site, notebooks = tmp_path / "site", tmp_path / "notebooks"
+    (notebooks / "chapters").mkdir(parents=True)
+    (notebooks / "chapters" / "a.ipynb").touch()
+    site.mkdir()
+    link = '<a href="https://example.org/blob/colab/chapters/{}.ipynb#scrollTo=x">'
+    (site / "a.html").write_text(link.format("a"))
+    release.check_links(site, notebooks)
+    (site / "b.html").write_text(link.format("b"))
+    with pytest.raises(release.Unfit, match="lead to chapters/b.ipynb"):
+        release.check_links(site, notebooks)
