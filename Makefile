@@ -103,6 +103,7 @@ lab: student
 sync: $(READY)
 	$(BIN)/python tools/sync.py
 	$(BIN)/python -m tools.sheets
+	$(BIN)/python -m tools.syllabi
 	$(BIN)/python tools/links.py
 	$(BIN)/ruff format --quiet .
 
