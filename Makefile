@@ -11,6 +11,7 @@
 #   make lab       work through the chapters in JupyterLab: your copies, in student/
 #   make student   write those copies; what you have begun is never overwritten
 #   make sync      after an edit: twins, bootstrap cells and links into the notebooks
+#   make sheets    print what a teacher needs, an A4 page a chapter, into _build/sheets.pdf
 #   make links     ask the web whether the pages that the book links to are still there
 #   make audit     known weaknesses of the packages that are installed
 #   make fuzz      damage files for a minute, and see what the readers do
@@ -34,8 +35,8 @@ CHECKS := tools/browser/node_modules/.ready
 # Tests or chapters at once. One thread each: contended threads are ten times slower.
 WORKERS ?= auto
 
-.PHONY: help book serve quality pdf test chapters without-torch chapter lab student sync outputs links audit fuzz \
-  colab release bench clean distclean
+.PHONY: help book serve quality pdf test chapters without-torch chapter lab student \
+  sheets sync outputs links audit fuzz colab release bench clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -106,6 +107,9 @@ chapter: $(READY) $(ROOM)/.ready
 	@$(BIN)/python -m tools.run_chapters --room $(ROOM) \
 	  $(or $(NAME),$(error Say which one: make chapter NAME=03-attention))
 
+sheets: $(READY)
+	@$(BIN)/python -m tools.sheets --print _build/sheets.pdf
+
 student: $(READY)
 	@$(BIN)/python tools/student.py --skip-existing chapters/*.ipynb student
 
@@ -114,6 +118,8 @@ lab: student
 
 sync: $(READY)
 	$(BIN)/python tools/sync.py
+	$(BIN)/python -m tools.sheets
+	$(BIN)/python -m tools.syllabi
 	$(BIN)/python tools/links.py
 	$(BIN)/ruff format --quiet .
 

@@ -137,6 +137,11 @@ class Chapter:
             found[name] = list(zip(ideas, sources, strict=False))
         return found
 
+    @property
+    def wrong_ideas(self) -> set[str]:
+        """All comments of the file of wrong solutions, whatever they belong to."""
+        return set(_comments(instructors_file("wrong", self.path)).values())
+
 
 def _number(check: nbformat.NotebookNode) -> str:
     """The exercise's number, from the last line of its check: passed("3.4", 3)."""

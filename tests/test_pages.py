@@ -30,6 +30,7 @@ PAGES = [
         "live",
         "questions",
         "references",
+        "teach",
     )
 ]
 each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)

@@ -31,8 +31,8 @@ TRIES, SECONDS = 3, 20
 
 def texts(root: Path = ROOT) -> Iterator[tuple[str, str]]:
     """Each page's name and its Markdown, without code: of notebooks, the text cells."""
-    pages = [*root.glob("*.md"), *root.glob("*/*.md"), *root.glob("chapters/*.ipynb")]
-    for path in sorted(pages):
+    patterns = "*.md", "*/*.md", "instructors/*/*.md", "chapters/*.ipynb"
+    for path in sorted(file for each in patterns for file in root.glob(each)):
         name = path.relative_to(root).as_posix()
         if name.startswith((".", "_", "student/")):
             continue
