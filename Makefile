@@ -3,6 +3,7 @@
 #   make book      build the book: set up, run every chapter, check every page
 #   make serve     the same, then open it in a browser
 #   make quality   visit every page in a browser: contrast, width, keyboard, weight, speed
+#   make visit     the same for a site that is there: SITE=_build/release/site
 #   make pdf       print the whole book into _build/bert-from-scratch.pdf
 #   make test      all tests: package, parity, then every chapter
 #   make chapters  test all chapters alone, with Colab's versions; VERSIONS=oldest: others
@@ -35,7 +36,7 @@ CHECKS := tools/browser/node_modules/.ready
 # Tests or chapters at once. One thread each: contended threads are ten times slower.
 WORKERS ?= auto
 
-.PHONY: help book serve quality pdf test chapters without-torch chapter lab student \
+.PHONY: help book serve quality visit pdf test chapters without-torch chapter lab student \
   sheets sync outputs links audit fuzz colab release bench clean distclean
 
 help:
@@ -73,7 +74,9 @@ $(CHECKS): tools/browser/package-lock.json
 	@npm ci --prefix tools/browser --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-quality: book $(CHECKS)
+quality: book visit
+
+visit: $(READY) $(CHECKS)
 	@$(BIN)/python -m tools.quality $(SITE) --lighthouse --record tools/browser/record.json
 
 pdf: book
