@@ -1,4 +1,4 @@
-"""Chapter 0: right solutions in other ways than the chapter's. All must be accepted."""
+"""Chapter 0: right solutions in other ways than ours. All must be accepted."""
 
 RIGHT = {
     "embedding_parameters": [
