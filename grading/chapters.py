@@ -23,10 +23,17 @@ import bertcore
 from bertcore.files import digest, new_file, write_json
 from grading.box import ROOT
 from tools.student import student_copy, tags
-from tools.tested_copy import exercise_names, instructors_file, wrong_solutions
+from tools.tested_copy import (
+    exercise_names,
+    instructors_file,
+    right_solutions,
+    wrong_solutions,
+)
 
 # Cells that nobody needs in order to grade.
 _NOT_RUN = {"bootstrap", "check", "hidden-check", "points"}
+# What files of solutions call their lists.
+LISTS = {"WRONG", "RIGHT"}
 
 
 @dataclass(frozen=True)
@@ -125,17 +132,16 @@ class Chapter:
         What is wrong stands in a comment above; it is empty where there is none.
         """
         path = instructors_file("wrong", self.path)
-        if not path.is_file():
-            return {}
-        comments = _comments(path)
-        places = _places(path)
-        found = {}
-        for name, sources in wrong_solutions(self.path).items():
-            lines = places.get(name, [])
-            ideas = [comments.get(line - 1, "") for line in lines]
-            ideas += [""] * (len(sources) - len(ideas))  # those made by a loop
-            found[name] = list(zip(ideas, sources, strict=False))
-        return found
+        return _explained(path, wrong_solutions(self.path)) if path.is_file() else {}
+
+    @cached_property
+    def right(self) -> dict[str, list[tuple[str, str]]]:
+        """Further right solutions of each exercise: how they differ, and the source.
+
+        How they differ stands in a comment above; it is empty where there is none.
+        """
+        path = instructors_file("right", self.path)
+        return _explained(path, right_solutions(self.path)) if path.is_file() else {}
 
     @property
     def wrong_ideas(self) -> set[str]:
@@ -150,6 +156,18 @@ def _number(check: nbformat.NotebookNode) -> str:
     return str(ast.literal_eval(last.value.args[0])) if is_call else ""
 
 
+def _explained(
+    path: Path, solutions: dict[str, list[str]]
+) -> dict[str, list[tuple[str, str]]]:
+    """The solutions of a file, each with the comment that stands above it."""
+    comments, places, found = _comments(path), _places(path), {}
+    for name, sources in solutions.items():
+        said = [comments.get(line - 1, "") for line in places.get(name, [])]
+        said += [""] * (len(sources) - len(said))  # those made by a loop
+        found[name] = list(zip(said, sources, strict=False))
+    return found
+
+
 def _comments(path: Path) -> dict[int, str]:
     """The comments of a file by the line on which they end; adjoining lines joined."""
     found: dict[int, str] = {}
@@ -162,10 +180,10 @@ def _comments(path: Path) -> dict[int, str]:
 
 
 def _places(path: Path) -> dict[str, list[int]]:
-    """The lines on which the wrong solutions of a file begin, by exercise."""
+    """The lines on which the solutions of a file begin, by exercise."""
     for node in ast.parse(path.read_text(encoding="utf8")).body:
-        is_wrong = isinstance(node, ast.Assign) and node.targets[0].id == "WRONG"
-        if is_wrong and isinstance(node.value, ast.Dict):
+        is_list = isinstance(node, ast.Assign) and node.targets[0].id in LISTS
+        if is_list and isinstance(node.value, ast.Dict):
             pairs = zip(node.value.keys, node.value.values, strict=True)
             return {
                 key.value: [each.lineno for each in value.elts] for key, value in pairs
@@ -241,7 +259,7 @@ def release(chapters: list[Chapter], folder: Path) -> dict[str, Any]:
         graded = folder / "grading-set"
         (graded / "chapters").mkdir(parents=True, exist_ok=True)
         shutil.copyfile(chapter.path, graded / "chapters" / file)
-        for kind in ("exercises", "wrong"):
+        for kind in ("exercises", "wrong", "right"):
             source = instructors_file(kind, chapter.path)
             if source.is_file():
                 target = graded / "instructors" / kind / source.name

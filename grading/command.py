@@ -19,7 +19,7 @@ from grading.box import ROOT
 from grading.chapters import Chapter, chapters_of, digest_of, release, secret_of
 from grading.examiner import BoxFailure, Examiner
 from grading.handins import Handin
-from grading.sweep import sweep
+from grading.sweep import Swept, sweep
 
 app = typer.Typer(
     add_completion=False,
@@ -122,27 +122,35 @@ def check_command(
     ] = None,
     workers: Annotated[int, typer.Option(help="At once; 0: one a core.")] = 0,
 ) -> None:
-    """Try a seed: it must pass our solutions, and no blank or listed wrong one."""
+    """Try a seed: it must pass all right solutions, and no blank or wrong one."""
     secret, known = secret_of(seed_file), chapters_of(grading_set)
     if unknown := set(names or []) - set(known):
         raise ValueError(f"{', '.join(sorted(unknown))}: there are {', '.join(known)}")
-    used, faults, wrong, killed = boxes.strongest(box), 0, 0, 0
+    used, tried = boxes.strongest(box), []
     for chapter in (known[name] for name in names or known):
         if not chapter.is_graded:
             typer.echo(f"{chapter.name}: has no cases yet, and is graded by hand")
             continue
         swept = sweep(chapter, secret, used, workers or os.cpu_count() or 1)
-        typer.echo(
-            f"{chapter.name}: {swept.exercises} exercises, {swept.killed} of "
-            f"{swept.wrong} wrong solutions got no points, {swept.named} were named"
-        )
+        typer.echo(f"{chapter.name}: {swept.exercises} exercises, {counts([swept])}")
         for fault in swept.faults:
             typer.echo(f"    {fault}")
-        faults += len(swept.faults)
-        wrong, killed = wrong + swept.wrong, killed + swept.killed
-    typer.echo(f"{killed} of {wrong} in all, boxed by {used}")
-    if faults:
+        tried.append(swept)
+    typer.echo(f"in all {counts(tried)}, boxed by {used}")
+    if any(swept.faults for swept in tried):
         raise typer.Exit(1)
+
+
+def counts(tried: list[Swept]) -> str:
+    """How many right solutions got all points, and how many wrong ones got none."""
+    right, passed, wrong, killed, named = (
+        sum(getattr(swept, name) for swept in tried)
+        for name in ("right", "passed", "wrong", "killed", "named")
+    )
+    return (
+        f"{passed} of {right} right solutions got all points, "
+        f"{killed} of {wrong} wrong ones none, {named} were named"
+    )
 
 
 def note_copies(found: list[Handin]) -> None:

@@ -118,7 +118,11 @@ class Examiner:
                 module.__name__, module))  # fmt: skip
             for name, exercise in module.EXERCISES.items():
                 if name in self.chapter.tasks:
-                    self.prepared[name] = self._prepare(name, exercise)
+                    try:
+                        self.prepared[name] = self._prepare(name, exercise)
+                    except Exception as error:
+                        said = f"{type(error).__name__}: {error}"
+                        raise ValueError(f"{name} is not graded, {said}") from error
             self._worker.wait()
         except BaseException:
             self._worker.end()
@@ -133,14 +137,14 @@ class Examiner:
         seed = seed_of(self._secret, self.chapter.name, name)
         cases = list(exercise.cases(seed, self._names))
         if not cases:
-            raise ValueError(f"{name} has no case for this seed")
+            raise ValueError("there is no case for this seed")
         solution, task = self._names[name], self.chapter.tasks[name]
         prepared = Prepared(task, exercise, cases, [], None, 0.0)
         began = time.thread_time()
         for number, arguments in enumerate(cases, start=1):
             right = examined(exercise, solution, arguments, number)
             if fault := difference(plain(right), right, exercise.tolerance):
-                raise ValueError(f"{name}: what is compared does not travel: {fault}")
+                raise ValueError(f"what is compared does not travel: {fault}")
             prepared.right.append(right)
         without_generator = replace(exercise, cases=list)
         prepared.packed = cloudpickle.dumps((without_generator, cases))

@@ -75,6 +75,12 @@ def read(path: Path, folder: Path, chapters: dict[str, Chapter]) -> Handin:
     except Exception as error:
         handin.notes.append(f"not a notebook that can be read: {str(error)[:200]}")
         return handin
+    take(handin, cells, chapters)
+    return handin
+
+
+def take(handin: Handin, cells: list[Source], chapters: dict[str, Chapter]) -> None:
+    """Find out which chapter's exercises cells do; keep these and what they need."""
     statements = list(_statements(cells, handin.notes))
     defined = {node.name for _, node, _ in statements if isinstance(node, Definition)}
     best = max(chapters.values(), key=lambda c: len(defined & set(c.tasks)))
@@ -82,10 +88,9 @@ def read(path: Path, folder: Path, chapters: dict[str, Chapter]) -> Handin:
         handin.notes.append(
             "no exercise of " + ", ".join(chapters) + " is in it: another chapter's?"
         )
-        return handin
+        return
     handin.chapter = best.name
     _cut(handin, statements, best)
-    return handin
 
 
 def _cells(content: bytes) -> Iterator[Source]:

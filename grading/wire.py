@@ -100,6 +100,8 @@ def _encode(value: Any, tensors: dict[str, Tensor], depth: int) -> Any:
 def decode(content: Any, tensors: Mapping[str, Tensor]) -> Any:
     """The value again; a tuple is a list, a dataclass a namespace of its fields.
 
+    A tuple that is a key or a member of a set stays one: a list cannot be.
+
     Raises:
         Garbled: if it was not `encode` that wrote this.
     """
@@ -129,17 +131,24 @@ def _decode(content: Any, tensors: Mapping[str, Tensor]) -> Any:
         case "bytes":
             return b64decode(rest[0])
         case "dict":
-            return {_decode(k, tensors): _decode(v, tensors) for k, v in rest}
+            return {_key(k, tensors): _decode(v, tensors) for k, v in rest}
         case "list":
             return [_decode(each, tensors) for each in rest]
         case "set" | "frozenset":
             made = set if kind == "set" else frozenset
-            return made(_decode(each, tensors) for each in rest)
+            return made(_key(each, tensors) for each in rest)
         case "record":
             return SimpleNamespace(**{str(k): _decode(v, tensors) for k, v in rest})
         case "other":
             return Other(str(rest[0])[:60])
     raise Garbled(f"nothing is called {str(kind)[:60]!r}")
+
+
+def _key(content: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """A key of a dictionary or a member of a set, where a tuple stays a tuple."""
+    if isinstance(content, list) and content[0] == "list":
+        return tuple(_key(each, tensors) for each in content[1:])
+    return _decode(content, tensors)
 
 
 # Frames -------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Chapters that are still to be rewritten break some of this; they are listed, and
 list may only become shorter.
 """
 
+import ast
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,12 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from tests.conftest import ROOT
 from tools.student import blanked, rubric, tags
 from tools.sync import NUMBER
-from tools.tested_copy import exercise_names, instructors_file, wrong_solutions
+from tools.tested_copy import (
+    exercise_names,
+    instructors_file,
+    right_solutions,
+    wrong_solutions,
+)
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 
@@ -26,7 +32,7 @@ CODE_CELLS, VISIBLE_LINES, CELL_LINES, TWIN_LINES = 20, 300, 20, 40
 WORDS, LETTERED_WORDS = (2000, 3000), (1200, 3000)
 # The last chapter has no new theory.
 WORDS_OF = {"11-what-you-built": (1000, 2000)}
-MODULES, CHECK_LINES, WRONG_SOLUTIONS = 12, 12, 6
+MODULES, CHECK_LINES, WRONG_SOLUTIONS, RIGHT_SOLUTIONS = 12, 12, 6, 3
 PARTS = (
     "**Question.**", "> **Prediction.**", "**After this chapter**", "**You need**",
     "\n## What you have now\n", "\n## Exercises\n", "\n## Further reading\n",
@@ -133,6 +139,21 @@ def modules(chapter: Chapter) -> list[str]:
 
 
 @rule
+def bootstrap(chapter: Chapter) -> list[str]:
+    """The grader does not run that cell, so nothing else may live on its imports."""
+    lent, own, used = set(), set(), set()
+    for cell in (cell for cell in chapter.cells if cell.cell_type == "code"):
+        imported = lent if "bootstrap" in tags(cell) else own
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.alias):
+                imported.add((node.asname or node.name).split(".")[0])
+            if isinstance(node, ast.Name) and imported is own:
+                used.add(node.id)
+    missing = sorted(used & lent - own)
+    return [f"only the bootstrap cell imports {each}" for each in missing]
+
+
+@rule
 def order(chapter: Chapter) -> list[str]:
     text = "\n".join(f"\n{c.source}\n" for c in chapter.cells if "links" not in tags(c))
     places = [text.find(part) for part in PARTS]
@@ -223,12 +244,17 @@ def grading(chapter: Chapter) -> list[str]:
     path = ROOT / "chapters" / f"{chapter.name}.ipynb"
     file = instructors_file("exercises", path)
     found = [f"there is no {file.relative_to(ROOT)}"] * (not file.is_file())
-    wrong = wrong_solutions(path)
+    wrong, right = wrong_solutions(path), right_solutions(path)
     for _, cell in chapter.tagged("exercise"):
         (name,) = exercise_names(cell)
         if (count := len(wrong.get(name, []))) < WRONG_SOLUTIONS:
             found.append(
                 f"{count} wrong solutions of {name}, at least {WRONG_SOLUTIONS}"
+            )
+        count = len(set(right.get(name, [])))
+        if right and count < RIGHT_SOLUTIONS:
+            found.append(
+                f"{count} right solutions of {name}, at least {RIGHT_SOLUTIONS}"
             )
     return found
 
@@ -266,7 +292,7 @@ def sound() -> NotebookNode:
     ]
     cells = [
         (text("# 1 · A title"), ""),
-        (code("import bertcore.b\n" * 60), "bootstrap"),
+        (code("import bertcore.b\n" * 60 + "import lent"), "bootstrap"),
         (text("**Question.** What?\n\n> **Prediction.** This?"), ""),
         (text("*Your prediction:*"), "predict"),
         (text("> **Prediction.** Or that?"), ""),
@@ -317,6 +343,7 @@ def test_a_sound_chapter_breaks_no_rule() -> None:
         ("", "word ", "", "words"),
         ("", "word ", "word word ", "words"),
         ("", "print(3)", "from bertcore import b", "modules"),
+        ("", "print(3)", "print(lent)", "bootstrap"),
         ("", "**You need**", "", "order"),
         ("", "## What you have now", "## Further reading", "order"),
         ("", "> **Prediction.** Or", "Or", "predictions"),

@@ -42,6 +42,7 @@ from tools.sync import needs
 from tools.tested_copy import (
     case_modules,
     passing_solutions,
+    right_solutions,
     tested_copy,
     wrong_solutions,
 )
@@ -200,7 +201,8 @@ class Machine:
     def test(self, chapter: Path, **variables: str) -> None:
         """Run nbval on a chapter's copy, alone in an empty folder."""
         notebook = nbformat.read(chapter, as_version=4)
-        solutions = wrong_solutions(chapter), passing_solutions(chapter)
+        solutions = [wrong_solutions(chapter), right_solutions(chapter)]
+        solutions += [passing_solutions(chapter)]
         modules, needed = case_modules(chapter), set(needs(chapter.stem))
         copy = tested_copy(notebook, *solutions, modules, needed)
         folder = self.home / chapter.stem

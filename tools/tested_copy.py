@@ -1,11 +1,11 @@
 """A copy of a chapter with cells that decide what a plain run of it leaves open.
 
 Are its axis comments true? Would its bootstrap cell install what it opens? Do its
-checks and the cases of instructors/exercises accept our solutions and reject the wrong
-ones of instructors/wrong, and do the checks fail while an exercise is blank? What
-decides it runs in the notebook's own kernel, so the source of functions and modules
-goes into cells, and the solutions go with them as data: nothing of this repository need
-be there.
+checks and the cases of instructors/exercises accept our solutions and the other right
+ones of instructors/right, reject the wrong ones of instructors/wrong, and do the checks
+fail while an exercise is blank? What decides it runs in the notebook's own kernel, so
+the source of functions and modules goes into cells, and the solutions go with them as
+data: nothing of this repository need be there.
 
 A chapter without a file in instructors/exercises is decided as it was before there were
 any, by its checks and hidden checks alone (`_decide_exercises`).
@@ -98,11 +98,12 @@ def _decide_packages(opened: set[str], folders: dict[str, list], needs: set) -> 
 
 
 def _decide_exercises(exercises: dict[str, dict], scope: dict) -> None:
-    """Fail unless the checks accept our solutions alone, and each exercise's its own.
+    """Fail unless the checks accept right solutions alone, and each exercise's its own.
 
-    An exercise is its checks, its wrong solutions and its blank. The first wrong
-    solution of each must leave the checks of all others passing. Half of the exercises
-    are wrong at a time, chosen by a bit of their number: any two differ in some bit.
+    An exercise is its checks, its right and wrong solutions and its blank. The first
+    wrong solution of each must leave the checks of all others passing. Half of the
+    exercises are wrong at a time, chosen by a bit of their number: any two differ in
+    some bit.
     """
     import linecache
 
@@ -127,6 +128,9 @@ def _decide_exercises(exercises: dict[str, dict], scope: dict) -> None:
     ours = failing({}, everyone)
     said = [f"the checks of {name} reject our own solution" for name in ours]
     for name, exercise in exercises.items():
+        for right in exercise["right"]:
+            if failing({name: right}, {name}):
+                said.append(f"the checks of {name} reject what is right:{right}")
         for wrong in exercise["wrong"]:
             if not failing({name: wrong}, {name}):
                 said.append(f"the checks of {name} let this pass:{wrong}")
@@ -154,10 +158,11 @@ def _decide_exercises(exercises: dict[str, dict], scope: dict) -> None:
 def _decide_graded(
     exercises: dict[str, dict], modules: dict[str, str], scope: dict
 ) -> None:
-    """Fail unless the cases and the checks tell our solutions from wrong ones.
+    """Fail unless the cases and the checks tell right solutions from wrong ones.
 
-    The cases of each seed reject every wrong solution. The checks reject those that are
-    not listed, with all other exercises blank, because a student has not done them yet.
+    The cases of each seed reject every wrong solution; the right ones take the seeds in
+    turn, because these run through all cases. The checks reject what is wrong and not
+    listed, with all other exercises blank, because a student has not done them yet.
     """
     import linecache
     import sys
@@ -207,6 +212,15 @@ def _decide_graded(
             solution = trial({name: exercise["ours"]})[name]
             if fault := next(faults(solution, rules, expected), None):
                 said.append(f"our {name} differs from itself with seed {seed}: {fault}")
+        for index, right in enumerate(exercise["right"]):
+            seed, solution = index % len(drawn), trial({name: right})[name]
+            if fault := next(faults(solution, rules, drawn[seed]), None):
+                said.append(
+                    f"the cases of {name} of seed {seed} reject what is right, "
+                    f"{fault}:{right}"
+                )
+            if not passes(name, blanks | {name: right}):
+                said.append(f"the check of {name} rejects what is right:{right}")
         found = []
         for index, wrong in enumerate(exercise["wrong"]):
             for seed, expected in drawn.items():
@@ -241,6 +255,7 @@ def _decide_place() -> None:
 def tested_copy(
     notebook: NotebookNode,
     wrong: dict[str, list[str]],
+    right: dict[str, list[str]] | None = None,
     passing: dict[str, list[int]] | None = None,
     modules: dict[str, str] | None = None,
     needs: set[str] | None = None,
@@ -250,15 +265,17 @@ def tested_copy(
     Args:
         notebook: the chapter.
         wrong: solutions of each exercise, which must be rejected.
-        passing: which of them pass the visible check all the same.
+        right: solutions written in other ways than ours, which must be accepted.
+        passing: which of the wrong ones pass the visible check all the same.
         modules: what draws the cases, by name: the last one has the chapter's.
         needs: the packages that its bootstrap cell would install, besides bertcore.
 
     Raises:
-        ValueError: if `wrong` has not at least one solution for each exercise.
+        ValueError: if `wrong` has not at least one solution for each exercise, or
+            `right` has some for what is none.
     """
     copy = nbformat.from_dict(notebook)
-    exercises = exercises_of(notebook, wrong, passing)
+    exercises = exercises_of(notebook, wrong, right, passing)
     claimed = {}
     for number, cell in enumerate(notebook.cells):
         # The package's own test meets every claim of a twin, in all its branches.
@@ -297,9 +314,10 @@ def tested_copy(
 def exercises_of(
     notebook: NotebookNode,
     wrong: dict[str, list[str]],
+    right: dict[str, list[str]] | None = None,
     passing: dict[str, list[int]] | None = None,
 ) -> dict[str, dict]:
-    """Each exercise by its name: its solution, blank, checks and wrong solutions."""
+    """Each exercise by its name: its solutions, right and wrong, blank and checks."""
     found: dict[str, dict] = {}
     name = ""
     for cell in notebook.cells:
@@ -307,6 +325,7 @@ def exercises_of(
             (name,) = exercise_names(cell)
             found[name] = {"checks": [], "ours": cell.source}
             found[name] |= {"wrong": wrong.get(name, [])}
+            found[name] |= {"right": (right or {}).get(name, [])}
             found[name] |= {"passing": (passing or {}).get(name, [])}
         if {"check", "hidden-check"} & set(tags(cell)):
             found[name]["checks"].append(cell.source)
@@ -320,6 +339,8 @@ def exercises_of(
             f"instructors/wrong has no solution for {without or 'none'}, and some for "
             f"{sorted(set(wrong) - set(found)) or 'none'}, which are no exercises"
         )
+    if odd := sorted(set(right or {}) - set(found)):
+        raise ValueError(f"instructors/right has solutions of {odd}: no exercises")
     return found
 
 
@@ -347,16 +368,26 @@ def exercise_names(cell: NotebookNode) -> list[str]:
 
 def wrong_solutions(chapter: Path) -> dict[str, list[str]]:
     """What instructors/wrong holds for a chapter, by exercise."""
-    return _wrong(chapter).WRONG
+    return _solutions("wrong", chapter).WRONG
+
+
+def right_solutions(chapter: Path) -> dict[str, list[str]]:
+    """What instructors/right holds for a chapter, by exercise; nothing as yet for some.
+
+    They are right in other ways than ours, which is in the chapter itself.
+    """
+    if not instructors_file("right", chapter).is_file():
+        return {}
+    return _solutions("right", chapter).RIGHT
 
 
 def passing_solutions(chapter: Path) -> dict[str, list[int]]:
-    """Which of them pass the visible check, by exercise."""
-    return getattr(_wrong(chapter), "PASS_THE_VISIBLE_CHECK", {})
+    """Which of the wrong ones pass the visible check, by exercise."""
+    return getattr(_solutions("wrong", chapter), "PASS_THE_VISIBLE_CHECK", {})
 
 
-def _wrong(chapter: Path) -> ModuleType:
-    path = instructors_file("wrong", chapter)
+def _solutions(folder: str, chapter: Path) -> ModuleType:
+    path = instructors_file(folder, chapter)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

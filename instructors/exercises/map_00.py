@@ -99,8 +99,14 @@ OFF |= {"in the middle": ((2, 5), 3e-4)}
 
 
 def _candidate(given, fault):
-    """The chapter's sketch with a fault, as a function of its own."""
+    """The chapter's sketch with a fault, as a function of its own.
+
+    It holds the chapter's functions that it calls and not `given`, in which there are
+    the exercises, too: a student's process, to which it is sent, has no solutions.
+    """
     linear, layer_norm = given["linear"], given["layer_norm"]
+    look_up, attend = given["look_up"], given["attend"]
+    feed_forward = given["feed_forward"]
     table = "embeddings.position_embeddings.weight"
 
     def norm_of_pieces(weights, name, x):
@@ -127,13 +133,13 @@ def _candidate(given, fault):
         if fault == "begin again":
             its[table] = weights[table][:8].repeat(64, 1)
         norm = norm_of_pieces if fault == "norm" else layer_norm
-        collect = wrong_axis if fault == "softmax" else given["attend"]
-        x = given["look_up"](its, ids)
+        collect = wrong_axis if fault == "softmax" else attend
+        x = look_up(its, ids)
         for n in range(config.layers - (fault == "too few")):
             layer = f"encoder.layer.{n}"
             attended = collect(its, layer, x, config.heads)
             x = norm(its, f"{layer}.attention.output.LayerNorm", x + attended)
-            changed = given["feed_forward"](its, layer, x)
+            changed = feed_forward(its, layer, x)
             added = changed if fault == "no addition" else x + changed
             x = norm(its, f"{layer}.output.LayerNorm", added)
         if fault == "another device":

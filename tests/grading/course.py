@@ -143,6 +143,39 @@ def test_doubler(candidate):
 }
 '''
 
+RIGHT = '''\
+RIGHT = {
+    "double": [
+        # a sum
+        """
+def double(values):
+    return values + values
+""",
+        # a function of its own, and an import
+        """
+from operator import mul as product
+
+
+def times(number, values):
+    return product(number, values)
+
+
+def double(values):
+    return times(2, values)
+""",
+    ],
+    "ordered": [
+        # a copy is sorted in place
+        """
+def ordered(numbers):
+    copy = list(numbers)
+    copy.sort()
+    return copy
+""",
+    ],
+}
+'''
+
 
 def made(folder: Path) -> Chapter:
     """The chapter 00-mini in a folder that looks like the repository."""
@@ -153,7 +186,7 @@ def made(folder: Path) -> Chapter:
         about = {"tags": ["exercise"], "points": (3, 2, 2, 1)[number - 1]}
         cells.append(new_code_cell(solution, metadata=about))
         cells.append(new_code_cell(check, metadata={"tags": ["check"]}))
-    files = {"exercises": EXERCISES, "wrong": WRONG}
+    files = {"exercises": EXERCISES, "wrong": WRONG, "right": RIGHT}
     for kind, source in files.items():
         file = folder / "instructors" / kind / "mini_00.py"
         file.parent.mkdir(parents=True, exist_ok=True)

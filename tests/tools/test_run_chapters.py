@@ -23,6 +23,7 @@ from tools.tested_copy import (
     case_modules,
     exercises_of,
     passing_solutions,
+    right_solutions,
 )
 
 Wrong = dict[str, list[str]]
@@ -38,6 +39,7 @@ WRONG = {
     "double": ["def double(x):\n    return x + 3", "def double(x):\n    return x * 3"],
     "half": ["def half(x):\n    return x // 4"],
 }
+RIGHT = {"double": ["def double(x):\n    return x + x"]}
 DRAWN = """
 from instructors.grading import Exercise, accepts, call
 
@@ -53,6 +55,7 @@ def tiny(
     folder: Path,
     *given: str,
     wrong: Wrong = WRONG,
+    right: Wrong = RIGHT,
     kept: str = "4\n",
     drawn: str = "",
     passing: str = "{}",
@@ -71,14 +74,12 @@ def tiny(
     path = folder / "chapters" / "00-tiny.ipynb"
     path.parent.mkdir()
     nbformat.write(new_notebook(cells=[*cells, printed]), path)
-    solutions = folder / "instructors" / "wrong" / "tiny_00.py"
-    solutions.parent.mkdir(parents=True)
     listed = f"PASS_THE_VISIBLE_CHECK = {passing}"
-    solutions.write_text(f"WRONG = {wrong!r}\n{listed}", encoding="utf8")
-    if drawn:
-        cases = folder / "instructors" / "exercises" / "tiny_00.py"
-        cases.parent.mkdir()
-        cases.write_text(drawn, encoding="utf8")
+    files = {"wrong": f"WRONG = {wrong!r}\n{listed}", "right": f"RIGHT = {right!r}"}
+    for kind, text in (files | ({"exercises": drawn} if drawn else {})).items():
+        file = folder / "instructors" / kind / "tiny_00.py"
+        file.parent.mkdir(parents=True)
+        file.write_text(text, encoding="utf8")
     return path
 
 
@@ -124,12 +125,14 @@ def test_faults_of_cells_are_caught(machine: Machine, tmp_path: Path) -> None:
 def test_faults_of_checks_are_caught(machine: Machine, tmp_path: Path) -> None:
     """Checks that let a wrong solution pass, or depend on another exercise."""
     checks = {"assert double": "double", "assert half": "assert half(double(4)) == 4"}
-    said = said_of(machine, tiny(tmp_path, **checks))
+    right = {"half": ["def half(x):\n    return x + 1"]}
+    said = said_of(machine, tiny(tmp_path, right=right, **checks))
     for wanted in (
         "the checks of double let this pass:def double(x):\n    return x + 3",
         "the checks of double let this pass:def double(x):\n    return x * 3",
         "the checks of half fail for this double:def double(x):\n    return x + 3",
         "the checks of double pass in a student's copy",
+        "the checks of half reject what is right:def half(x):\n    return x + 1",
     ):
         assert re.sub(r"\s+", " ", wanted) in re.sub(r"\s+", " ", said)
 
@@ -179,6 +182,23 @@ def test_cases_decide_in_the_kernel(machine: Machine, tmp_path: Path) -> None:
                 "our double differs from itself with seed 2: case 1 of 2, double(",
             ],
         ),
+        (
+            {
+                "passing": "{'double': [5]}",
+                "right": {
+                    "double": [
+                        "def double(x): return 2 * x",
+                        "def double(x): return 2 * int(x)",
+                    ],
+                    "half": ["def half(x): return double(x) / 4"],
+                },
+            },
+            [
+                "the cases of double of seed 1 reject what is right, case 2 of 2, "
+                "double(4.5): the result is 8, and 9.0 is right:def double(x): return",
+                "the check of half rejects what is right:def half(x): return double(x)",
+            ],
+        ),
     ],
 )
 def test_what_cases_and_checks_decide(
@@ -189,7 +209,8 @@ def test_what_cases_and_checks_decide(
     for cell in notebook.cells:
         if "check" not in cell.metadata["tags"]:
             exec(cell.source, scope)
-    exercises = exercises_of(notebook, TEN, passing_solutions(path))
+    solutions = TEN, right_solutions(path), passing_solutions(path)
+    exercises = exercises_of(notebook, *solutions)
     with patch.dict(sys.modules):
         try:
             _decide_graded(exercises, case_modules(path), scope)
@@ -211,6 +232,12 @@ def test_wrong_solutions_are_complete(tmp_path: Path, wrong: Wrong, said: str) -
     notebook = nbformat.read(tiny(tmp_path), as_version=4)
     with pytest.raises(ValueError, match=said):
         exercises_of(notebook, wrong)
+
+
+def test_right_solutions_are_of_exercises(tmp_path: Path) -> None:
+    notebook = nbformat.read(tiny(tmp_path), as_version=4)
+    with pytest.raises(ValueError, match=r"instructors/right .* of \['third'\]"):
+        exercises_of(notebook, WRONG, {"third": ["x = 3"]})
 
 
 def test_a_line_as_each_ends_and_a_count(capsys: pytest.CaptureFixture) -> None:
