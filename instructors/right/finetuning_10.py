@@ -127,7 +127,7 @@ def learning_curve(fit, rows, sizes, seeds):
 def learning_curve(fit, rows, sizes, seeds):
     results = {size: np.empty(seeds) for size in sizes}
     for seed in range(seeds):
-        keys = np.random.RandomState(seed).uniform(size=len(rows))
+        keys = np.random.RandomState(42 + seed).uniform(size=len(rows))
         ranked = [row for _, row in sorted(zip(keys, rows), key=lambda pair: pair[0])]
         for size in sizes:
             results[size][seed] = fit(ranked[:size], seed)
