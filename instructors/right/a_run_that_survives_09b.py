@@ -1,4 +1,4 @@
-"""Chapter 9b: right solutions in other ways than the chapter's. All must be accepted."""
+"""Chapter 9b: right solutions in other ways than the chapter's. All must pass."""
 
 RIGHT = {
     "largest_micro_batch": [

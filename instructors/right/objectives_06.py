@@ -1,4 +1,4 @@
-"""Chapter 6: right solutions in other ways than the chapter's. All must be accepted."""
+"""Chapter 6: right solutions in other ways than the chapter's. All must pass."""
 
 RIGHT = {
     "pair_line": [

@@ -1,4 +1,4 @@
-"""Chapter 5: right solutions in other ways than the chapter's. All must be accepted."""
+"""Chapter 5: right solutions in other ways than the chapter's. All must pass."""
 
 RIGHT = {
     "cosines_kept": [

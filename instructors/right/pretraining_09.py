@@ -1,4 +1,4 @@
-"""Chapter 9: right solutions in other ways than the chapter's. All must be accepted."""
+"""Chapter 9: right solutions in other ways than the chapter's. All must pass."""
 
 RIGHT = {
     "forecast": [

@@ -1,4 +1,4 @@
-"""Chapter 11: right solutions in other ways than the chapter's. All must be accepted."""
+"""Chapter 11: right solutions in other ways than the chapter's. All must pass."""
 
 RIGHT = {
     "affordable": [
@@ -25,8 +25,8 @@ from itertools import takewhile
 
 def affordable(runs: list[tuple], prices: dict, money: float, reserve: float):
     cost = {name: hours * prices.get(gpu, math.inf) for hours, gpu, name, _, _ in runs}
-    cheapest_first = sorted(cost, key=cost.get)
-    return list(takewhile(lambda name: cost[name] <= (1 - reserve) * money, cheapest_first))
+    rest = (1 - reserve) * money
+    return list(takewhile(lambda name: cost[name] <= rest, sorted(cost, key=cost.get)))
 """,
         # a queue that gives the cheapest run first
         """

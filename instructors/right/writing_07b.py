@@ -1,4 +1,4 @@
-"""Chapter 7b: right solutions in other ways than the chapter's. All must be accepted."""
+"""Chapter 7b: right solutions in other ways than the chapter's. All must pass."""
 
 RIGHT = {
     "min_p": [
