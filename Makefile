@@ -125,6 +125,7 @@ sync: $(READY)
 	$(BIN)/python tools/sync.py
 	$(BIN)/python -m tools.sheets
 	$(BIN)/python -m tools.syllabi
+	$(BIN)/python -m tools.projects
 	$(BIN)/python tools/links.py
 	$(BIN)/ruff format --quiet .
 
