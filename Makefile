@@ -12,6 +12,7 @@
 #   make lab       work through the chapters in JupyterLab: your copies, in student/
 #   make student   write those copies; what you have begun is never overwritten
 #   make sync      after an edit: twins, bootstrap cells and links into the notebooks
+#   make slides    a chapter's slides, for a lecture: make slides NAME=03-attention
 #   make sheets    print what a teacher needs, an A4 page a chapter, into _build/sheets.pdf
 #   make links     ask the web whether the pages that the book links to are still there
 #   make audit     known weaknesses of the packages that are installed
@@ -37,7 +38,7 @@ CHECKS := tools/browser/node_modules/.ready
 WORKERS ?= auto
 
 .PHONY: help book serve quality visit pdf test chapters without-torch chapter lab student \
-  sheets sync outputs links audit fuzz colab release bench clean distclean
+  slides sheets sync outputs links audit fuzz colab release bench clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -110,6 +111,10 @@ chapter: $(READY) $(ROOM)/.ready
 	@$(BIN)/python -m tools.run_chapters --room $(ROOM) \
 	  $(or $(NAME),$(error Say which one: make chapter NAME=03-attention))
 
+slides: $(READY)
+	@$(BIN)/python -m tools.slides \
+	  $(or $(NAME),$(error Say which one: make slides NAME=03-attention))
+
 sheets: $(READY)
 	@$(BIN)/python -m tools.sheets --print _build/sheets.pdf
 
@@ -123,6 +128,7 @@ sync: $(READY)
 	$(BIN)/python tools/sync.py
 	$(BIN)/python -m tools.sheets
 	$(BIN)/python -m tools.syllabi
+	$(BIN)/python -m tools.projects
 	$(BIN)/python tools/links.py
 	$(BIN)/ruff format --quiet .
 

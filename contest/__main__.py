@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from bertcore import __main__ as command_line
+from contest.board import board
 from contest.leaderboard import leaderboard
 from contest.race import race
 from contest.speedrun import speedrun
@@ -21,11 +22,12 @@ app = typer.Typer(
     \b
       python -m contest race --out my-race --seconds 30   BERT against its heirs
       python -m contest leaderboard                       time to BERT-mini
+      python -m contest board hand-ins                    a class's cards in a table
 
     The rules, and how to enter: contest/README.md.
     """,
 )
-for function in (race, speedrun):
+for function in (race, speedrun, board):
     app.command(no_args_is_help=True)(function)
 app.command()(leaderboard)
 
