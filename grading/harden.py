@@ -1,0 +1,274 @@
+"""Harden: a student's own solution with one change that is wrong, for them to find.
+
+An exercise that passes is not yet understood. So its solution is changed in one place
+(`edits`), and the student looks for a call on which the two differ. The changes that
+teach most are those that the visible check does not notice: then the student has to
+think of a case. Whether a change is wrong is decided as in grading, by the exercise's
+cases in the box. All of this may be public, because nothing here is graded.
+"""
+
+import ast
+import difflib
+import random
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cloudpickle
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+from bertcore.files import new_file
+from grading.box import Limits
+from grading.chapters import Task
+from grading.edits import Edit, ideas, mutants, parameters, renamed
+from grading.examiner import Examiner, Outcome, Prepared
+from grading.handins import Handin, Source
+from grading.worker import passes
+from instructors.grading import Exercise, accepts
+from tools.student import YOUR_TURN, tags
+from tools.tested_copy import exercise_names
+
+SEED = "harden"  # of the cases; anybody may know it
+LIMITS = Limits(seconds=5)  # a change that makes a loop endless is of no use
+_CHECK_SECONDS = 60  # for the visible check of a solution that is right
+_FALLBACKS = 12  # how many changes that the check notices are tried on the cases
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A solution with a change that is wrong.
+
+    Attributes:
+        own: the definition as the student wrote it.
+        idea: which listed wrong solution does the same; empty if none.
+        passes_check: whether the visible check does not notice.
+        is_test: whether the exercise asks for a test, which speaks by raising.
+    """
+
+    task: Task
+    own: str
+    edit: Edit
+    idea: str
+    passes_check: bool
+    is_test: bool
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """The larger, the better: what needs thought comes before what is listed."""
+        return self.passes_check, bool(self.idea)
+
+
+def changes(
+    examiner: Examiner, handin: Handin, seconds: float, workers: int = 1
+) -> dict[str, Changed | str]:
+    """For each exercise that is begun a change, or why there is none.
+
+    Args:
+        seconds: how long to look for a better change to an exercise, at most.
+        workers: exercises at once.
+    """
+    names = [name for name in examiner.prepared if name in handin.sources]
+    with ThreadPoolExecutor(workers) as pool:
+        search = _Search(examiner, handin, seconds)
+        return dict(zip(names, pool.map(search.of, names), strict=True))
+
+
+class _Search:
+    """Looks for changes to the exercises of one hand-in."""
+
+    def __init__(self, examiner: Examiner, handin: Handin, seconds: float) -> None:
+        self.examiner, self.handin, self.seconds = examiner, handin, seconds
+        chapter = examiner.chapter
+        self.ours = {
+            exercise_names(cell)[0]: cell.source
+            for cell in chapter.notebook.cells
+            if "exercise" in tags(cell)
+        }
+
+    def of(self, name: str) -> Changed | str:
+        """The best change to an exercise that was found in time, or why there is none.
+
+        Those that pass the visible check are asked for first, because a check is
+        quicker than all cases.
+        """
+        prepared, sources = self.examiner.prepared[name], self.handin.sources[name]
+        place = _definition(sources, name)
+        label, own = sources[place]
+        if not parameters(ast.parse(own)):
+            return "it takes no arguments, so there is no case to think of"
+        first = self.examiner.outcome(prepared, sources)
+        if first.right < first.cases:
+            return "it does not pass yet"
+
+        def with_change(edit: Edit) -> list[Source]:
+            return [*sources[:place], (label, edit.source), *sources[place + 1 :]]
+
+        def tried(edit: Edit, unnoticed: bool) -> Changed | None:
+            outcome = self.examiner.outcome(prepared, with_change(edit))
+            if not _is_wrong(outcome):
+                return None
+            is_test = prepared.exercise.examine is accepts
+            idea = outcome.resembles
+            return Changed(prepared.task, own, edit, idea, unnoticed, is_test)
+
+        check = self._check(name, sources)
+        began, best, noticed = time.monotonic(), None, []
+        for edit in self._candidates(name, own):
+            if time.monotonic() - began > self.seconds:
+                break
+            if not check or not self._unnoticed(check, with_change(edit)):
+                noticed.append(edit)
+            elif (found := tried(edit, True)) and (
+                best is None or found.rank > best.rank
+            ):
+                best = found
+                if best.idea:
+                    break
+        for edit in noticed[:_FALLBACKS] if best is None else ():
+            if (found := tried(edit, False)) and (
+                best is None or found.rank > best.rank
+            ):
+                best = found
+                if best.idea:
+                    break
+        return best or "no change was found that its cases reject"
+
+    def _candidates(self, name: str, own: str) -> Iterator[Edit]:
+        """The listed ideas, then all other edits in an order that the code decides."""
+        for _, wrong in self.examiner.chapter.wrong.get(name, []):
+            yield from ideas(self.ours[name], wrong, own)
+        others = list(mutants(own))
+        random.Random(own).shuffle(others)
+        yield from others
+
+    def _check(self, name: str, sources: list[Source]) -> Prepared | None:
+        """The visible check as a case; None where it does not pass anyway.
+
+        A check may call what the student wrote for other exercises.
+        """
+        task, check = self.examiner.prepared[name].task, self.examiner.chapter.checks
+        exercise, case = Exercise(list, examine=passes), (name, check[name])
+        prepared = Prepared(task, exercise, [case], [True], None, _CHECK_SECONDS)
+        prepared.packed = cloudpickle.dumps((exercise, [case]))
+        began = time.monotonic()
+        if not self._unnoticed(prepared, sources):
+            return None
+        prepared.seconds = LIMITS.seconds + 3 * (time.monotonic() - began)
+        return prepared
+
+    def _unnoticed(self, check: Prepared, sources: list[Source]) -> bool:
+        every = (each for its in self.handin.sources.values() for each in its)
+        before = [each for each in dict.fromkeys(every) if each not in sources]
+        return self.examiner.outcome(check, [*before, *sources]).right == 1
+
+
+def _definition(sources: list[Source], name: str) -> int:
+    """Where a hand-in's sources define the exercise."""
+    return next(
+        place
+        for place in reversed(range(len(sources)))
+        if name in exercise_names(NotebookNode(source=sources[place][1]))
+    )
+
+
+def _is_wrong(outcome: Outcome) -> bool:
+    """Whether the cases reject it for what it returns; a crash is no riddle."""
+    crashed = all("it raised" in fault for fault in outcome.faults)
+    ended = any("process ended" in f or "was stopped" in f for f in outcome.faults)
+    return (
+        outcome.right < outcome.cases
+        and not ended
+        and (outcome.right > 0 or not crashed)
+    )
+
+
+# The notebook -------------------------------------------------------------------------
+
+_OPENING = """\
+## Harder
+
+Each cell that follows holds a solution of yours with one change, and with the change \
+it is wrong. Complete the function under it: it is given your solution or the changed \
+one under the same name, and returns what a call gives. On your call the two must \
+differ. Look at the results before you compare the two texts.\
+"""
+_UNNOTICED = (
+    "The check under the exercise passes all the same, so your call has to try "
+    "something that the check does not try."
+)
+_NOTICED = "The check under the exercise notices it. Show it by a call of your own."
+_TEST = (
+    "Here it is a test: call it with something that one of the two accepts and the "
+    "other rejects. To raise an error is to reject, and `found` counts it as a result."
+)
+
+
+def add_cells(notebook: NotebookNode, found: list[Changed]) -> None:
+    """Add a riddle for each change to the end of a notebook."""
+    cells = [
+        new_markdown_cell(_OPENING),
+        new_code_cell("from bertcore.book.checks import found"),
+    ]
+    for each in found:
+        cells += _riddle(each)
+    notebook.cells += cells
+
+
+def _riddle(changed: Changed) -> list[NotebookNode]:
+    name, number = changed.task.name, changed.task.number
+    lines = [f"### {number} `{name}`, changed", ""]
+    lines += [_UNNOTICED if changed.passes_check else _NOTICED]
+    lines += ["", _TEST] if changed.is_test else []
+    lines += ["", _answer(changed)]
+    other, show = f"{name}_changed", f"show_{name}"
+    blank = (
+        f"def {show}({name}):\n"
+        f'    """Call `{name}` so that yours and the changed one differ."""\n'
+        f"    {YOUR_TURN}\n\n\n"
+        f'found("{number}", {show}, {name}, {other})'
+    )
+    return [
+        new_markdown_cell("\n".join(lines)),
+        new_code_cell(renamed(changed.edit.source, name, other)),
+        new_code_cell(blank),
+    ]
+
+
+def _answer(changed: Changed) -> str:
+    """What was changed, folded."""
+    both = changed.own.splitlines(), changed.edit.source.splitlines()
+    lines = [
+        line
+        for line in difflib.unified_diff(*both, n=0, lineterm="")
+        if not line.startswith(("---", "+++", "@@"))
+    ]
+    idea = f"A common mistake: {changed.idea}.\n\n" if changed.idea else ""
+    code = "```diff\n" + "\n".join(lines) + "\n```"
+    summary = "<details><summary>What was changed</summary>"
+    return f"{summary}\n\n{idea}{code}\n\n</details>"
+
+
+def begun(notebook: NotebookNode) -> set[str]:
+    """The exercises for which a notebook has a riddle already."""
+    defined = (name for cell in notebook.cells for name in exercise_names(cell))
+    return {name.removeprefix("show_") for name in defined if name.startswith("show_")}
+
+
+def write(handin: Handin, found: list[Changed], target: Path) -> None:
+    """Write a copy of a hand-in's notebook with a riddle for each change.
+
+    Raises:
+        ValueError: if the notebook cannot be read; it may be newer than nbformat.
+    """
+    try:
+        notebook = nbformat.read(handin.path, as_version=4)
+    except Exception as error:
+        raise ValueError(f"{handin.path} cannot be read whole: {error}") from error
+    add_cells(notebook, found)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with new_file(target) as partial:
+        nbformat.write(notebook, partial)
