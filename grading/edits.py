@@ -84,7 +84,7 @@ class _Text:
         """The source with a text in place of a node."""
         start, end = self.span(node)
         plain = self.source[:start] + text + self.source[end:]
-        if not isinstance(node, ast.expr):
+        if not text or not isinstance(node, ast.expr):
             return plain
         # Brackets mean nothing to the tree, so they tell whether they are needed.
         bracketed = f"{self.source[:start]}({text}){self.source[end:]}"
@@ -143,17 +143,21 @@ def _mutants(text: _Text) -> Iterator[tuple[ast.AST, str, str]]:
 
 
 def _inside(node: ast.AST) -> Iterator[ast.AST]:
-    """All that is computed: no docstrings, annotations, decorators or arguments."""
+    """All that is computed: no docstrings, annotations, decorators or arguments.
+
+    Messages are left out, too. Of an assertion the condition counts, because some
+    exercises are tests.
+    """
     match node:
-        case ast.Expr(value=ast.Constant()) | ast.JoinedStr() | ast.Assert():
-            # An assertion or a message that is changed is no other result, but for
-            # exercises that are tests: of these the condition is.
-            children = [node.test] if isinstance(node, ast.Assert) else []
+        case ast.Expr(value=ast.Constant()):
+            return
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
             children = node.body
+        case ast.Assert():
+            children = [node.test]
         case ast.AnnAssign():
             children = [node.value] if node.value else []
-        case ast.Raise():
+        case ast.Raise() | ast.JoinedStr():
             children = []
         case _:
             children = ast.iter_child_nodes(node)
@@ -309,7 +313,7 @@ def ideas(ours: str, wrong: str, source: str) -> Iterator[Edit]:
     """What makes a wrong solution differ from ours, done to a third one.
 
     The place in ours where all of the difference lies is looked for in the source,
-    where variables may have other names.
+    where variables may have other names, and steps on the way may have none.
 
     >>> ours, wrong = "def f(a, b): return a / b**0.5", "def f(a, b): return a / b"
     >>> (edit,) = ideas(ours, wrong, "def f(gap, width): return 2 * gap / width**0.5")
@@ -318,18 +322,23 @@ def ideas(ours: str, wrong: str, source: str) -> Iterator[Edit]:
     """
     text, ours_tree = _Text(source), _plain(ours)
     wrong_tree = _plain(wrong, parameters(ours_tree))
-    yield from _distinct(text, _ideas(text, ours_tree, wrong_tree))
+    for like in (lambda tree: tree, _inlined):
+        trees = (like(tree) for tree in (ours_tree, wrong_tree, _plain(source)))
+        if found := list(_distinct(text, _ideas(text, *trees))):
+            yield from found
+            return
 
 
 def _ideas(
-    text: _Text, ours: ast.AST, wrong: ast.AST
+    text: _Text, ours: ast.AST, wrong: ast.AST, theirs: ast.AST
 ) -> Iterator[tuple[ast.AST, str, str]]:
-    known = dict(zip(parameters(ours), parameters(text.tree.body[0]), strict=False))
+    known = dict(zip(parameters(ours), parameters(theirs), strict=False))
     own = _bound(ours)
     for pattern, other in _differences(ours, wrong):
         if isinstance(pattern, ast.Name | ast.Constant | ast.arguments | Definition):
             continue  # it would fit anywhere, or nowhere
-        for node in _inside(text.tree.body[0]):
+        fits = False
+        for node in _inside(theirs):
             names = {k: v for k, v in known.items() if k in own}
             if not _fits(pattern, node, own, names):
                 continue
@@ -339,7 +348,10 @@ def _ideas(
                 if isinstance(node, ast.stmt):
                     indent = "\n" + " " * node.col_offset
                     changed = changed.replace("\n", indent)
+                fits = True
                 yield node, "listed", text.put(node, changed)
+        if fits:  # more of the code around it would say the same at greater length
+            return
 
 
 def _plain(source: str, called: list[str] | None = None) -> ast.AST:
@@ -356,6 +368,63 @@ def _plain(source: str, called: list[str] | None = None) -> ast.AST:
         names = dict(zip(parameters(node), called, strict=False))
         node = _renamed(node, names)
     return node
+
+
+def _inlined(node: ast.AST) -> ast.AST:
+    """A copy in which a variable that is used once is replaced by its value.
+
+    So it does not matter who gave a name to what on the way. The copy serves to find
+    places alone: what it computes, and when, may be something else.
+    """
+    node = copy.deepcopy(node)
+    blocks = [getattr(each, f, None) for each in ast.walk(node)
+              for f in ("body", "orelse")]  # fmt: skip
+    for block in filter(lambda each: isinstance(each, list), blocks):
+        place = 0
+        while place < len(block):
+            match block[place]:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    use = _only_use(name, block[place + 1 :])
+                case _:
+                    use = None
+            if use is None:
+                place += 1
+            else:
+                _Put(use, value).visit(block[place + 1 + use.within])
+                del block[place]
+    return node
+
+
+def _only_use(name: str, following: list[ast.stmt]) -> ast.Name | None:
+    """Where a variable is read, if once and in a simple statement.
+
+    The node's `within` says in which of the statements.
+    """
+    found = []
+    for within, statement in enumerate(following):
+        uses = [n for n in ast.walk(statement)
+                if isinstance(n, ast.Name) and n.id == name]  # fmt: skip
+        if uses and (
+            hasattr(statement, "body") or isinstance(statement, ast.AugAssign)
+        ):
+            return None
+        reads = [each for each in uses if isinstance(each.ctx, ast.Load)]
+        for each in reads:
+            each.within = within
+        found += reads
+        if len(uses) > len(reads):  # another value from here on
+            break
+    return found[0] if len(found) == 1 else None
+
+
+class _Put(ast.NodeTransformer):
+    """Puts one node in the place of another."""
+
+    def __init__(self, old: ast.AST, new: ast.AST) -> None:
+        self.old, self.new = old, new
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        return self.new if node is self.old else self.generic_visit(node)
 
 
 def parameters(node: ast.AST) -> list[str]:

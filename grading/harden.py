@@ -23,7 +23,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from bertcore.files import new_file
 from grading.box import Limits
-from grading.chapters import Task
+from grading.chapters import Chapter, Task
 from grading.edits import Edit, ideas, mutants, parameters, renamed
 from grading.examiner import Examiner, Outcome, Prepared
 from grading.handins import Handin, Source
@@ -62,19 +62,71 @@ class Changed:
         return self.passes_check, bool(self.idea)
 
 
-def changes(
-    examiner: Examiner, handin: Handin, seconds: float, workers: int = 1
-) -> dict[str, Changed | str]:
-    """For each exercise that is begun a change, or why there is none.
+def harden(
+    found: list[Handin],
+    chapters: dict[str, Chapter],
+    out: Path,
+    box: str,
+    seconds: float,
+    workers: int,
+) -> Iterator[tuple[Handin, list[str]]]:
+    """Write a notebook with riddles for each hand-in; say what came of it, in lines.
+
+    What is in `out` already stays as it is, because somebody may be working in it.
 
     Args:
         seconds: how long to look for a better change to an exercise, at most.
         workers: exercises at once.
     """
-    names = [name for name in examiner.prepared if name in handin.sources]
-    with ThreadPoolExecutor(workers) as pool:
-        search = _Search(examiner, handin, seconds)
-        return dict(zip(names, pool.map(search.of, names), strict=True))
+    for handin in found:
+        if handin.chapter is None:
+            yield handin, handin.notes
+    for name, chapter in chapters.items():
+        todo = []
+        for handin in (each for each in found if each.chapter == name):
+            target = out / f"{handin.name}.ipynb"
+            if target.exists():
+                yield handin, [f"{target} is there already, and stays as it is"]
+            elif not chapter.is_graded:
+                yield handin, [f"{name} has no cases yet, so nothing can be tried"]
+            else:
+                todo.append((handin, target))
+        if todo:
+            with (
+                Examiner(chapter, SEED, box, LIMITS) as examiner,
+                ThreadPoolExecutor(workers) as pool,
+            ):
+                for handin, target in todo:
+                    yield handin, _one(examiner, pool, handin, target, seconds)
+
+
+def _one(
+    examiner: Examiner,
+    pool: ThreadPoolExecutor,
+    handin: Handin,
+    target: Path,
+    seconds: float,
+) -> list[str]:
+    """Harden one hand-in."""
+    try:
+        notebook = nbformat.read(handin.path, as_version=4)
+    except Exception as error:  # newer than nbformat, though the grader can read it
+        return [f"it cannot be read as a notebook: {str(error)[:200]}"]
+    done, search = _begun(notebook), _Search(examiner, handin, seconds)
+    names = [n for n in examiner.prepared if n in handin.sources and n not in done]
+    lines, riddles = [], []
+    for name, change in zip(names, pool.map(search.of, names), strict=True):
+        about = change if isinstance(change, str) else "changed"
+        if isinstance(change, Changed):
+            riddles.append(change)
+            about += ", and its check passes" * change.passes_check
+        lines.append(f"{examiner.chapter.tasks[name].number} {name}: {about}")
+    if riddles:
+        add_cells(notebook, riddles)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with new_file(target) as partial:
+            nbformat.write(notebook, partial)
+    return [*lines, f"written to {target}" if riddles else "nothing to write"]
 
 
 class _Search:
@@ -252,23 +304,7 @@ def _answer(changed: Changed) -> str:
     return f"{summary}\n\n{idea}{code}\n\n</details>"
 
 
-def begun(notebook: NotebookNode) -> set[str]:
+def _begun(notebook: NotebookNode) -> set[str]:
     """The exercises for which a notebook has a riddle already."""
     defined = (name for cell in notebook.cells for name in exercise_names(cell))
     return {name.removeprefix("show_") for name in defined if name.startswith("show_")}
-
-
-def write(handin: Handin, found: list[Changed], target: Path) -> None:
-    """Write a copy of a hand-in's notebook with a riddle for each change.
-
-    Raises:
-        ValueError: if the notebook cannot be read; it may be newer than nbformat.
-    """
-    try:
-        notebook = nbformat.read(handin.path, as_version=4)
-    except Exception as error:
-        raise ValueError(f"{handin.path} cannot be read whole: {error}") from error
-    add_cells(notebook, found)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with new_file(target) as partial:
-        nbformat.write(notebook, partial)
