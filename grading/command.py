@@ -149,7 +149,7 @@ def check_command(
 @app.command("harden")
 def harden_command(
     solved: Annotated[Path, typer.Argument(help="A notebook, or a folder of such.")],
-    out: Annotated[Path, typer.Argument(help="Where copies with riddles go.")],
+    out: Annotated[Path, typer.Argument(help="Where copies with puzzles go.")],
     grading_set: Annotated[
         Path, typer.Option("--set", help="Of a release; else this clone's chapters.")
     ] = ROOT,

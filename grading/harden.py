@@ -11,7 +11,7 @@ import ast
 import difflib
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,6 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from bertcore.files import new_file
-from grading.box import Limits
 from grading.chapters import Chapter, Task
 from grading.edits import Edit, ideas, mutants, parameters, renamed
 from grading.examiner import Examiner, Outcome, Prepared
@@ -33,9 +32,7 @@ from tools.student import YOUR_TURN, tags
 from tools.tested_copy import exercise_names
 
 SEED = "harden"  # of the cases; anybody may know it
-LIMITS = Limits(seconds=5)  # a change that makes a loop endless is of no use
 _CHECK_SECONDS = 60  # for the visible check of a solution that is right
-_FALLBACKS = 12  # how many changes that the check notices are tried on the cases
 
 
 @dataclass(frozen=True)
@@ -56,11 +53,6 @@ class Changed:
     passes_check: bool
     is_test: bool
 
-    @property
-    def rank(self) -> tuple[bool, bool]:
-        """The larger, the better: what needs thought comes before what is listed."""
-        return self.passes_check, bool(self.idea)
-
 
 def harden(
     found: list[Handin],
@@ -70,7 +62,7 @@ def harden(
     seconds: float,
     workers: int,
 ) -> Iterator[tuple[Handin, list[str]]]:
-    """Write a notebook with riddles for each hand-in; say what came of it, in lines.
+    """Write a notebook with puzzles for each hand-in; say what came of it, in lines.
 
     What is in `out` already stays as it is, because somebody may be working in it.
 
@@ -93,7 +85,7 @@ def harden(
                 todo.append((handin, target))
         if todo:
             with (
-                Examiner(chapter, SEED, box, LIMITS) as examiner,
+                Examiner(chapter, SEED, box) as examiner,
                 ThreadPoolExecutor(workers) as pool,
             ):
                 for handin, target in todo:
@@ -114,19 +106,19 @@ def _one(
         return [f"it cannot be read as a notebook: {str(error)[:200]}"]
     done, search = _begun(notebook), _Search(examiner, handin, seconds)
     names = [n for n in examiner.prepared if n in handin.sources and n not in done]
-    lines, riddles = [], []
+    lines, puzzles = [], []
     for name, change in zip(names, pool.map(search.of, names), strict=True):
         about = change if isinstance(change, str) else "changed"
         if isinstance(change, Changed):
-            riddles.append(change)
+            puzzles.append(change)
             about += ", and its check passes" * change.passes_check
         lines.append(f"{examiner.chapter.tasks[name].number} {name}: {about}")
-    if riddles:
-        add_cells(notebook, riddles)
+    if puzzles:
+        add_cells(notebook, puzzles)
         target.parent.mkdir(parents=True, exist_ok=True)
         with new_file(target) as partial:
             nbformat.write(notebook, partial)
-    return [*lines, f"written to {target}" if riddles else "nothing to write"]
+    return [*lines, f"written to {target}" if puzzles else "nothing to write"]
 
 
 class _Search:
@@ -142,10 +134,9 @@ class _Search:
         }
 
     def of(self, name: str) -> Changed | str:
-        """The best change to an exercise that was found in time, or why there is none.
+        """The best change to an exercise that is found in time, or why there is none.
 
-        Those that pass the visible check are asked for first, because a check is
-        quicker than all cases.
+        One that the visible check notices is taken only where there is no other.
         """
         prepared, sources = self.examiner.prepared[name], self.handin.sources[name]
         place = _definition(sources, name)
@@ -154,40 +145,36 @@ class _Search:
             return "it takes no arguments, so there is no case to think of"
         first = self.examiner.outcome(prepared, sources)
         if first.right < first.cases:
-            return "it does not pass yet"
+            return f"it does not pass yet, {(first.faults or ['it has no cases'])[0]}"
+        check, noticed = self._check(name, sources), []
 
         def with_change(edit: Edit) -> list[Source]:
             return [*sources[:place], (label, edit.source), *sources[place + 1 :]]
 
-        def tried(edit: Edit, unnoticed: bool) -> Changed | None:
-            outcome = self.examiner.outcome(prepared, with_change(edit))
-            if not _is_wrong(outcome):
-                return None
-            is_test = prepared.exercise.examine is accepts
-            idea = outcome.resembles
-            return Changed(prepared.task, own, edit, idea, unnoticed, is_test)
+        def is_unnoticed(edit: Edit) -> bool:
+            if check and self._passes(check, with_change(edit)):
+                return True
+            noticed.append(edit)
+            return False
 
-        check = self._check(name, sources)
-        began, best, noticed = time.monotonic(), None, []
-        for edit in self._candidates(name, own):
-            if time.monotonic() - began > self.seconds:
-                break
-            if not check or not self._unnoticed(check, with_change(edit)):
-                noticed.append(edit)
-            elif (found := tried(edit, True)) and (
-                best is None or found.rank > best.rank
-            ):
-                best = found
-                if best.idea:
-                    break
-        for edit in noticed[:_FALLBACKS] if best is None else ():
-            if (found := tried(edit, False)) and (
-                best is None or found.rank > best.rank
-            ):
-                best = found
-                if best.idea:
-                    break
-        return best or "no change was found that its cases reject"
+        def best(edits: Iterable[Edit], unnoticed: bool) -> Changed | None:
+            """The first that does what a listed one does, else the first wrong one."""
+            found = []
+            for edit in edits:
+                outcome = self.examiner.outcome(prepared, with_change(edit))
+                idea, is_test = outcome.resembles, prepared.exercise.examine is accepts
+                one = Changed(prepared.task, own, edit, idea, unnoticed, is_test)
+                found += [one] if _is_wrong(outcome) else []
+                if found and found[-1].idea:
+                    return found[-1]
+            return found[0] if found else None
+
+        edits = _in_time(self._candidates(name, own), self.seconds)
+        return (
+            best(filter(is_unnoticed, edits), True)
+            or best(_in_time(noticed, self.seconds), False)
+            or "no change was found that its cases reject"
+        )
 
     def _candidates(self, name: str, own: str) -> Iterator[Edit]:
         """The listed ideas, then all other edits in an order that the code decides."""
@@ -207,15 +194,24 @@ class _Search:
         prepared = Prepared(task, exercise, [case], [True], None, _CHECK_SECONDS)
         prepared.packed = cloudpickle.dumps((exercise, [case]))
         began = time.monotonic()
-        if not self._unnoticed(prepared, sources):
+        if not self._passes(prepared, sources):
             return None
-        prepared.seconds = LIMITS.seconds + 3 * (time.monotonic() - began)
+        prepared.seconds = self.examiner.limits.seconds + 3 * (time.monotonic() - began)
         return prepared
 
-    def _unnoticed(self, check: Prepared, sources: list[Source]) -> bool:
+    def _passes(self, check: Prepared, sources: list[Source]) -> bool:
         every = (each for its in self.handin.sources.values() for each in its)
         before = [each for each in dict.fromkeys(every) if each not in sources]
         return self.examiner.outcome(check, [*before, *sources]).right == 1
+
+
+def _in_time(edits: Iterable[Edit], seconds: float) -> Iterator[Edit]:
+    """One edit at least, and others until the seconds are over."""
+    deadline = time.monotonic() + seconds
+    for edit in edits:
+        yield edit
+        if time.monotonic() > deadline:
+            return
 
 
 def _definition(sources: list[Source], name: str) -> int:
@@ -228,7 +224,7 @@ def _definition(sources: list[Source], name: str) -> int:
 
 
 def _is_wrong(outcome: Outcome) -> bool:
-    """Whether the cases reject it for what it returns; a crash is no riddle."""
+    """Whether the cases reject it for what it returns; a crash is no puzzle."""
     crashed = all("it raised" in fault for fault in outcome.faults)
     ended = any("process ended" in f or "was stopped" in f for f in outcome.faults)
     return (
@@ -260,17 +256,17 @@ _TEST = (
 
 
 def add_cells(notebook: NotebookNode, found: list[Changed]) -> None:
-    """Add a riddle for each change to the end of a notebook."""
+    """Add a puzzle for each change to the end of a notebook."""
     cells = [
         new_markdown_cell(_OPENING),
         new_code_cell("from bertcore.book.checks import found"),
     ]
     for each in found:
-        cells += _riddle(each)
+        cells += _puzzle(each)
     notebook.cells += cells
 
 
-def _riddle(changed: Changed) -> list[NotebookNode]:
+def _puzzle(changed: Changed) -> list[NotebookNode]:
     name, number = changed.task.name, changed.task.number
     lines = [f"### {number} `{name}`, changed", ""]
     lines += [_UNNOTICED if changed.passes_check else _NOTICED]
@@ -305,6 +301,6 @@ def _answer(changed: Changed) -> str:
 
 
 def _begun(notebook: NotebookNode) -> set[str]:
-    """The exercises for which a notebook has a riddle already."""
+    """The exercises for which a notebook has a puzzle already."""
     defined = (name for cell in notebook.cells for name in exercise_names(cell))
     return {name.removeprefix("show_") for name in defined if name.startswith("show_")}
