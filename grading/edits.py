@@ -14,8 +14,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-_LOOPS = ast.For | ast.While
+from grading.handins import Definition
+
 # Operators in place of others: what one writes for the other, or at the wrong edge.
 _COMPARISONS = {
     "<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==",
@@ -59,7 +59,7 @@ class _Text:
 
     def __init__(self, source: str) -> None:
         self.source, self.tree = source, ast.parse(source)
-        self._lines = source.splitlines(keepends=True)
+        self._lines = [f"{line}\n" for line in source.split("\n")]
         self._starts = list(itertools.accumulate(map(len, self._lines), initial=0))
 
     def _place(self, line: int, column: int) -> int:
@@ -321,7 +321,7 @@ def ideas(ours: str, wrong: str, source: str) -> Iterator[Edit]:
     'def f(gap, width): return 2 * gap / width'
     """
     text, ours_tree = _Text(source), _plain(ours)
-    wrong_tree = _plain(wrong, parameters(ours_tree))
+    wrong_tree = _plain(wrong, _parameters(ours_tree))
     for like in (lambda tree: tree, _inlined):
         trees = (like(tree) for tree in (ours_tree, wrong_tree, _plain(source)))
         if found := list(_distinct(text, _ideas(text, *trees))):
@@ -332,7 +332,7 @@ def ideas(ours: str, wrong: str, source: str) -> Iterator[Edit]:
 def _ideas(
     text: _Text, ours: ast.AST, wrong: ast.AST, theirs: ast.AST
 ) -> Iterator[tuple[ast.AST, str, str]]:
-    known = dict(zip(parameters(ours), parameters(theirs), strict=False))
+    known = dict(zip(_parameters(ours), _parameters(theirs), strict=False))
     own = _bound(ours)
     for pattern, other in _differences(ours, wrong):
         if isinstance(pattern, ast.Name | ast.Constant | ast.arguments | Definition):
@@ -365,7 +365,7 @@ def _plain(source: str, called: list[str] | None = None) -> ast.AST:
         if isinstance(each, ast.arg):
             each.annotation = None
     if called:
-        names = dict(zip(parameters(node), called, strict=False))
+        names = dict(zip(_parameters(node), called, strict=False))
         node = _renamed(node, names)
     return node
 
@@ -427,7 +427,7 @@ class _Put(ast.NodeTransformer):
         return self.new if node is self.old else self.generic_visit(node)
 
 
-def parameters(node: ast.AST) -> list[str]:
+def _parameters(node: ast.AST) -> list[str]:
     """Those of a function, or of all methods of a class, in order, each once."""
     found = [each.arg for each in ast.walk(node) if isinstance(each, ast.arg)]
     return list(dict.fromkeys(found))
@@ -436,7 +436,7 @@ def parameters(node: ast.AST) -> list[str]:
 def _bound(node: ast.AST) -> set[str]:
     stored = {n.id for n in ast.walk(node)
               if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}  # fmt: skip
-    return stored | set(parameters(node))
+    return stored | set(_parameters(node))
 
 
 def _names(node: ast.AST) -> set[str]:
@@ -517,5 +517,6 @@ def renamed(source: str, name: str, other: str) -> str:
     uses = [node for node in ast.walk(definition) if isinstance(node, ast.Name)]
     places = {at, *(text.span(node)[0] for node in uses if node.id == name)}
     for place in sorted(places, reverse=True):
-        source = source[:place] + other + source[place + len(name) :]
+        if source[place:].startswith(name):  # Python 3.11 misplaces those in f-strings
+            source = source[:place] + other + source[place + len(name) :]
     return source
