@@ -188,8 +188,13 @@ class Examiner:
             outcomes[name] = self.outcome(prepared, handin.sources[name])
         return outcomes
 
-    def outcome(self, prepared: Prepared, sources: list[Source]) -> Outcome:
+    def outcome(
+        self, prepared: Prepared, sources: list[Source], seconds: float | None = None
+    ) -> Outcome:
         """How one exercise goes, given its definition and what that needs.
+
+        Args:
+            seconds: how long it may take, if not as long as a hand-in may.
 
         Raises:
             BoxFailure: if no box could be closed around it.
@@ -199,7 +204,8 @@ class Examiner:
         # A process of its own: what one exercise breaks, none of the others meets.
         session = _Session(self._worker)
         try:
-            found = self._ask(session, outcome, sources, prepared)
+            asked = replace(prepared, seconds=seconds or prepared.seconds)
+            found = self._ask(session, outcome, sources, asked)
         finally:
             session.end()
         outcome.seconds = round(time.perf_counter() - began, 2)

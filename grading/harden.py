@@ -146,33 +146,39 @@ class _Search:
         first = self.examiner.outcome(prepared, sources)
         if first.right < first.cases:
             return f"it does not pass yet, {(first.faults or ['it has no cases'])[0]}"
-        check, noticed = self._check(name, sources), []
+        task, is_test = prepared.task, prepared.exercise.examine is accepts
+        check, noticed, crashed = self._check(name, sources), [], []
 
         def with_change(edit: Edit) -> list[Source]:
             return [*sources[:place], (label, edit.source), *sources[place + 1 :]]
 
         def is_unnoticed(edit: Edit) -> bool:
-            if check and self._passes(check, with_change(edit)):
-                return True
-            noticed.append(edit)
-            return False
+            if check is None:
+                noticed.append(edit)
+                return False
+            outcome = self._checked(check, with_change(edit))
+            if any("it raised" in fault for fault in outcome.faults):
+                is_said = "it raised AssertionError" in outcome.faults[0]
+                (noticed if is_said else crashed).append(edit)
+            return outcome.right == 1
 
         def best(edits: Iterable[Edit], unnoticed: bool) -> Changed | None:
             """The first that does what a listed one does, else the first wrong one."""
             found = []
             for edit in edits:
-                outcome = self.examiner.outcome(prepared, with_change(edit))
-                idea, is_test = outcome.resembles, prepared.exercise.examine is accepts
-                one = Changed(prepared.task, own, edit, idea, unnoticed, is_test)
-                found += [one] if _is_wrong(outcome) else []
-                if found and found[-1].idea:
-                    return found[-1]
+                seconds = _seconds(first)
+                outcome = self.examiner.outcome(prepared, with_change(edit), seconds)
+                if _is_wrong(outcome):
+                    idea = outcome.resembles
+                    found.append(Changed(task, own, edit, idea, unnoticed, is_test))
+                    if idea:
+                        return found[-1]
             return found[0] if found else None
 
         edits = _in_time(self._candidates(name, own), self.seconds)
         return (
             best(filter(is_unnoticed, edits), True)
-            or best(_in_time(noticed, self.seconds), False)
+            or best(_in_time([*noticed, *crashed], self.seconds), False)
             or "no change was found that its cases reject"
         )
 
@@ -193,16 +199,19 @@ class _Search:
         exercise, case = Exercise(list, examine=passes), (name, check[name])
         prepared = Prepared(task, exercise, [case], [True], None, _CHECK_SECONDS)
         prepared.packed = cloudpickle.dumps((exercise, [case]))
-        began = time.monotonic()
-        if not self._passes(prepared, sources):
-            return None
-        prepared.seconds = self.examiner.limits.seconds + 3 * (time.monotonic() - began)
-        return prepared
+        outcome = self._checked(prepared, sources)
+        prepared.seconds = _seconds(outcome)
+        return prepared if outcome.right else None
 
-    def _passes(self, check: Prepared, sources: list[Source]) -> bool:
+    def _checked(self, check: Prepared, sources: list[Source]) -> Outcome:
         every = (each for its in self.handin.sources.values() for each in its)
         before = [each for each in dict.fromkeys(every) if each not in sources]
-        return self.examiner.outcome(check, [*before, *sources]).right == 1
+        return self.examiner.outcome(check, [*before, *sources])
+
+
+def _seconds(right: Outcome) -> float:
+    """How long a change may take: one that makes a loop endless is of no use."""
+    return 1 + 3 * right.seconds
 
 
 def _takes_arguments(source: str) -> bool:
