@@ -1,6 +1,7 @@
 """Harden: one wrong change to a student's own code, with its layout, and a puzzle."""
 
 import ast
+import os
 import re
 from pathlib import Path
 
@@ -11,9 +12,12 @@ from nbformat.v4 import new_code_cell
 from typer.testing import CliRunner
 
 from grading import box as boxes
-from grading.chapters import Chapter
+from grading import handins
+from grading.chapters import Chapter, chapters_of
 from grading.command import app
 from grading.edits import ideas, mutants, renamed
+from grading.harden import harden
+from tests.conftest import WHOLE
 from tests.grading.course import filled, made, ours
 
 OWN = '''\
@@ -141,6 +145,10 @@ def test_a_definition_is_renamed_where_it_names_itself() -> None:
     assert renamed("class A:\n    b = 'A'", "A", "B") == "class B:\n    b = 'A'"
 
 
+# What has no arguments, and so no case to think of.
+NOT_CHANGED = {"01-wordpiece": {"by_hand"}}
+
+
 # Puzzles ------------------------------------------------------------------------------
 
 
@@ -226,6 +234,17 @@ def test_a_puzzle_can_be_solved(hardened: tuple[str, Path, Chapter]) -> None:
     assert said and "0.4 found" in said[0]
     before = filled(chapter, {}).cells
     assert len(notebook.cells) == len(before) + 1 + 2 + 2 * 3
+
+
+@pytest.mark.skipif(not WHOLE, reason="minutes: BERTCORE_WHOLE=1 runs it, weekly")
+@pytest.mark.parametrize("name", list(chapters_of()))
+def test_our_own_solutions_get_a_change(name: str, tmp_path: Path) -> None:
+    chapter = chapters_of()[name]
+    handin = handins.read(chapter.path, chapter.path.parent, {name: chapter})
+    workers = os.cpu_count() or 1
+    ((_, said),) = harden([handin], {name: chapter}, tmp_path, box(), 30, workers)
+    changed = {line.split()[1][:-1] for line in said if ": changed" in line}
+    assert set(chapter.tasks) - changed == NOT_CHANGED.get(name, set()), said
 
 
 def test_nothing_is_overwritten(hardened: tuple[str, Path, Chapter]) -> None:
