@@ -79,6 +79,18 @@ class Chapter:
         return found
 
     @cached_property
+    def checks(self) -> dict[str, str]:
+        """The visible check of each exercise, by its name."""
+        found: dict[str, str] = {}
+        name = ""
+        for cell in self.notebook.cells:
+            if "exercise" in tags(cell):
+                (name,) = exercise_names(cell)
+            if "check" in tags(cell):
+                found[name] = f"{found.get(name, '')}\n{cell.source}".strip()
+        return found
+
+    @cached_property
     def words(self) -> int:
         """How many questions are answered in words, which the grader leaves to you."""
         return sum("answer" in tags(cell) for cell in self.notebook.cells)

@@ -1,4 +1,4 @@
-"""The command `bertcore-course`: release chapters, grade what comes back."""
+"""The command `bertcore-course`: release chapters, grade and harden solutions."""
 
 import os
 import sys
@@ -19,6 +19,7 @@ from grading.box import ROOT
 from grading.chapters import Chapter, chapters_of, digest_of, release, secret_of
 from grading.examiner import BoxFailure, Examiner
 from grading.handins import Handin
+from grading.harden import harden
 from grading.sweep import Swept, sweep
 
 app = typer.Typer(
@@ -151,6 +152,40 @@ def counts(tried: list[Swept]) -> str:
         f"{passed} of {right} right solutions got all points, "
         f"{killed} of {wrong} wrong ones none, {named} were named"
     )
+
+
+@app.command("harden")
+def harden_command(
+    solved: Annotated[Path, typer.Argument(help="A notebook, or a folder of such.")],
+    out: Annotated[Path, typer.Argument(help="Where copies with puzzles go.")],
+    grading_set: Annotated[
+        Path, typer.Option("--set", help="Of a release; else this clone's chapters.")
+    ] = ROOT,
+    box: Annotated[
+        str | None, typer.Option(help="bubblewrap or landlock; else the strongest.")
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run with no box where none works.")
+    ] = False,
+    seconds: Annotated[
+        float, typer.Option(help="To look for a better change to an exercise.")
+    ] = 30.0,
+    workers: Annotated[int, typer.Option(help="At once; 0: one a core.")] = 0,
+) -> None:
+    """Change solutions that pass in one place, for their authors to find out where."""
+    chapters, used = chapters_of(grading_set), boxes.strongest(box, trust)
+    if used == boxes.NONE:
+        typer.echo("No box works here: students' code runs with your rights.", err=True)
+    folder = solved.parent if solved.is_file() else solved
+    paths = [solved] if solved.is_file() else handins.find(folder)
+    found = [handins.read(path, folder, chapters) for path in paths]
+    workers = workers or os.cpu_count() or 1
+    with progress(total=len(found), unit="notebook") as bar:
+        for handin, lines in harden(found, chapters, out, used, seconds, workers):
+            bar.write(f"{handin.name}:")
+            for line in lines:
+                bar.write(f"    {line}")
+            bar.update()
 
 
 def note_copies(found: list[Handin]) -> None:

@@ -24,7 +24,7 @@ import cloudpickle
 from grading import box as boxes
 from grading.box import ROOT, Limits
 from grading.chapters import Chapter, Task, seed_of
-from grading.handins import Handin
+from grading.handins import Handin, Source
 from grading.trace import Played, plain, recorded
 from grading.wire import Garbled, Gone, Late, receive, send_bytes
 from grading.worker import execute, run_cells
@@ -44,6 +44,7 @@ class Prepared:
         played: what the exercise's own function makes of them, case by case.
         seconds: that a hand-in may take for all cases.
         packed: the cases and how they are examined, for the worker.
+        listed: wrong solutions, each with what is wrong.
         wrong: what each of the wrong solutions gives, once somebody has asked.
     """
 
@@ -54,6 +55,7 @@ class Prepared:
     played: list[Any] | None
     seconds: float
     packed: bytes = b""
+    listed: list[tuple[str, str]] = field(default_factory=list)
     wrong: list[list[Any]] | None = None
 
     @property
@@ -140,6 +142,7 @@ class Examiner:
             raise ValueError("there is no case for this seed")
         solution, task = self._names[name], self.chapter.tasks[name]
         prepared = Prepared(task, exercise, cases, [], None, 0.0)
+        prepared.listed = self.chapter.wrong.get(name, [])
         began = time.thread_time()
         for number, arguments in enumerate(cases, start=1):
             right = examined(exercise, solution, arguments, number)
@@ -179,32 +182,52 @@ class Examiner:
         """
         outcomes = {}
         for name, prepared in self.prepared.items():
-            outcome = outcomes[name] = Outcome(prepared.task, len(prepared.cases))
             if name not in handin.sources:
-                outcome.faults = [next(
+                outcomes[name] = Outcome(prepared.task, len(prepared.cases))
+                outcomes[name].faults = [next(
                     (n for n in handin.notes if n.startswith(f"{name} is ")),
                     f"{name} is missing",
                 )]  # fmt: skip
                 continue
-            began = time.perf_counter()
-            # A process of its own: what one exercise breaks, none of the others meets.
-            session = _Session(self._worker)
-            try:
-                found = self._ask(session, outcome, handin, prepared)
-            finally:
-                session.end()
-            outcome.seconds = round(time.perf_counter() - began, 2)
-            if found and outcome.right < outcome.cases:
-                outcome.resembles = self._resembling(prepared, found)
+            outcomes[name] = self.outcome(prepared, handin.sources[name])
         return outcomes
 
+    def outcome(
+        self, prepared: Prepared, sources: list[Source], seconds: float | None = None
+    ) -> Outcome:
+        """How one exercise goes, given its definition and what that needs.
+
+        Args:
+            seconds: how long it may take, if not as long as a hand-in may.
+
+        Raises:
+            BoxFailure: if no box could be closed around it.
+        """
+        outcome = Outcome(prepared.task, len(prepared.cases))
+        began = time.perf_counter()
+        # A process of its own: what one exercise breaks, none of the others meets.
+        session = _Session(self._worker)
+        try:
+            asked = replace(prepared, seconds=seconds or prepared.seconds)
+            found = self._ask(session, outcome, sources, asked)
+        finally:
+            session.end()
+        outcome.seconds = round(time.perf_counter() - began, 2)
+        if found and outcome.right < outcome.cases:
+            outcome.resembles = self._resembling(prepared, found)
+        return outcome
+
     def _ask(
-        self, session: "_Session", outcome: Outcome, handin: Handin, prepared: Prepared
+        self,
+        session: "_Session",
+        outcome: Outcome,
+        sources: list[Source],
+        prepared: Prepared,
     ) -> list[Any]:
         """Let one exercise run on all cases and note its faults; what it returned."""
         cases, found = len(prepared.cases), []
         try:
-            session.ask(handin.sources[prepared.task.name], prepared)
+            session.ask(sources, prepared)
             for number in range(1, cases + 1):
                 frame = session.hear()
                 if frame.get("case") != number:
@@ -263,7 +286,7 @@ class Examiner:
 
     def _resembling(self, prepared: Prepared, found: list[Any]) -> str:
         """Which of the wrong solutions does the same where the hand-in is wrong."""
-        listed = self.chapter.wrong.get(prepared.task.name, [])
+        listed = prepared.listed
         with self._compare_lock:
             if prepared.wrong is None:
                 prepared.wrong = [self._run_wrong(prepared, each) for _, each in listed]

@@ -169,6 +169,14 @@ def answer(
         send(pipe, found)
 
 
+def passes(solution: Any, name: str, check: str) -> bool:
+    """Whether a visible check passes where the solution has that name: an `examine`."""
+    names = dict(vars(sys.modules[HANDIN]))
+    names[name] = solution
+    execute(check, "check", names)
+    return True
+
+
 def _said(error: BaseException) -> str:
     with contextlib.suppress(BaseException):
         return f"{type(error).__name__}: {error}"[:500]

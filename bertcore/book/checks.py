@@ -5,6 +5,9 @@ And what a reader has earned with the exercises: `passed` stands in their checks
 
 import ast
 import inspect
+import math
+import random
+import reprlib
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -294,6 +297,63 @@ def passed(exercise: str, points: int) -> str:
     """
     _EARNED[exercise] = points
     return _Shown(f"{exercise} passed, {_points(points)}")
+
+
+def found(exercise: str, call: Callable[[Any], Any], yours: Any, changed: Any) -> str:
+    """Check that a call tells a solution from the same with a change.
+
+    Args:
+        exercise: its number.
+        call: gets a solution, and returns what is compared. An error is a result, too,
+            because a test speaks by raising one.
+        yours, changed: the two solutions.
+
+    Raises:
+        AssertionError: if both do the same, or one does not do the same twice.
+    """
+    mine, again, other = (_done(call, each) for each in (yours, yours, changed))
+    told = [reprlib.repr(each) for each in (mine, again, other)]
+    if not _alike(mine, again):
+        raise AssertionError(
+            f"yours gives {told[0]} and then {told[1]}: let the call make its "
+            "arguments itself, and return numbers, texts or tensors"
+        )
+    if _alike(mine, other):
+        raise AssertionError(f"both give {told[0]}; try another call")
+    return _Shown(f"{exercise} found: yours gives {told[0]}, the changed one {told[2]}")
+
+
+def _done(call: Callable[[Any], Any], solution: Any) -> Any:
+    """What a call returns, or the error that it raises, from the same random state."""
+    torch.manual_seed(0)
+    random.seed(0)
+    try:
+        return call(solution)
+    except NotImplementedError:
+        raise
+    except Exception as error:
+        return error
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two results are the same, but for rounding."""
+    match one, other:
+        case Exception(), Exception():
+            return type(one) is type(other)
+        case Tensor(), Tensor():
+            if (one.shape, one.dtype) != (other.shape, other.dtype):
+                return False
+            return torch.allclose(one, other, rtol=1e-5, atol=1e-7, equal_nan=True)
+        case float(), float():
+            same = math.isclose(one, other, rel_tol=1e-5, abs_tol=1e-8)
+            return same or (math.isnan(one) and math.isnan(other))
+        case Mapping(), Mapping():
+            return one.keys() == other.keys() and all(
+                _alike(one[key], other[key]) for key in one
+            )
+        case (list() | tuple(), list() | tuple()):
+            return len(one) == len(other) and all(map(_alike, one, other))
+    return type(one) is type(other) and bool(one == other)
 
 
 def report(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import bertcore
-from bertcore.book.checks import assert_same, changed_lines, passed, report
+from bertcore.book.checks import assert_same, changed_lines, found, passed, report
 
 
 class Norm(nn.Module):
@@ -210,3 +210,32 @@ def test_points_add_up_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     ]
     written = json.loads((tmp_path / "points-01-x.json").read_text("utf8"))
     assert written["optional"] == {"1.4": 3} and written["earned"] == {"1.1": 1}
+
+
+@pytest.mark.parametrize(
+    ("mine", "other"),
+    [
+        (1.0, 1.1), (1, 2), ("a", "b"), (None, 0), ([1, (2.0,)], [1, (2.1,)]),
+        ({"a": 1}, {"a": 2}), (torch.ones(2), torch.ones(3)),
+        (torch.ones(2), torch.tensor([1.0, 1.1])), (torch.ones(1), 1.0),
+        (torch.ones(2), torch.ones(2).bool()), (float("nan"), 1.0),
+        (ValueError("a"), 1), (ValueError("a"), TypeError("a")),
+    ],
+)  # fmt: skip
+def test_found(mine: object, other: object) -> None:
+    def giving(value: object) -> object:
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    assert str(found("1.2", giving, mine, other)).startswith("1.2 found: yours gives")
+    for each in (mine, other):
+        with pytest.raises(AssertionError, match="both give .*; try another call"):
+            found("1.2", giving, each, each)
+
+
+def test_found_wants_the_same_twice() -> None:
+    with pytest.raises(AssertionError, match="and then"):
+        found("1.2", lambda solution: object(), 1, 2)
+    draw = found("1.2", lambda size: torch.rand(size), 1, 2)
+    assert "1.2 found" in str(draw), "random numbers are the same each time"

@@ -35,7 +35,9 @@ def test_the_commands_can_be_typed(path: Path) -> None:
         context = commands[name].make_context(name, rest)
         for chapter in re.findall(r"\b\d\d[bc]?-[\w-]+", line):
             assert chapter in chapters_of(), line
-        assert context.params["seed_file"].name in ("course.seed", "autumn.seed")
+        if name != "harden":  # by which nobody is graded
+            seed_file = context.params["seed_file"].name
+            assert seed_file in ("course.seed", "autumn.seed")
 
 
 def test_the_guide_names_every_command() -> None:
