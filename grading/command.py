@@ -20,6 +20,7 @@ from grading.box import ROOT
 from grading.chapters import Chapter, chapters_of, digest_of, release, secret_of
 from grading.examiner import BoxFailure, Examiner
 from grading.handins import Handin
+from grading.similarity import similar
 from grading.sweep import sweep
 
 app = typer.Typer(
@@ -114,6 +115,8 @@ def grade_command(
     everything = grade(found, chapters, secret, box_used, out, workers, partial)
     for path in results.write_tables(out, everything):
         typer.echo(str(path))
+    alike = {name: similar(found, chapter) for name, chapter in chapters.items()}
+    typer.echo(str(results.write_similar(out, alike)))
     if canvas:
         text, filled = results.canvas(canvas, everything, assignment)
         (out / "canvas.csv").write_text(text, encoding="utf8", newline="")

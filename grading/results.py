@@ -18,6 +18,7 @@ from bertcore.files import write_json, write_text
 from grading.chapters import Chapter
 from grading.examiner import Outcome
 from grading.handins import Handin
+from grading.similarity import Pair
 
 FOLDER, FEEDBACK = "results", "feedback"
 SAME = "the same"  # how notes about copies begin: they name others, so no student's
@@ -139,6 +140,18 @@ def write_tables(folder: Path, results: list[dict[str, Any]]) -> list[Path]:
     files.append(folder / "class.md")
     write_text(files[-1], class_report(results))
     return files
+
+
+def write_similar(folder: Path, pairs: dict[str, list[Pair]]) -> Path:
+    """Write the pairs of hand-ins that are alike, by chapter."""
+    rows = [["chapter", "first", "second", "first in second", "second in first",
+             "exercises"]]  # fmt: skip
+    for chapter, its in pairs.items():
+        for pair in its:
+            shares = f"{pair.first_in_second:.2f}", f"{pair.second_in_first:.2f}"
+            names = " ".join(pair.exercises)
+            rows.append([chapter, pair.first, pair.second, *shares, names])
+    return _table(folder / "similar.csv", rows)
 
 
 def _by_chapter(results: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -40,11 +40,8 @@ def double(values):
             got.append(open(path).read())
         except OSError:
             pass
-    for folder in (root, root + "/source/course", root + "/submission"):
-        try:
-            got += os.listdir(folder)
-        except OSError:
-            pass
+    for _, _, names in os.walk(root):
+        got += [name for name in names if name.endswith((".seed", ".ipynb", "_00.py"))]
     try:
         open(root + "/results/results.json", "w").write('{"score": 99}')
         got.append("written")
@@ -149,7 +146,7 @@ def test_gradescope_scores_as_grade_does(
             for name, each in graded["exercises"].items()
         }
     scores = {name: each["score"] for name, each in seen.items()}
-    part = 1.3 if partial else 0  # two cases of three, of two points
+    part = 0.6 if partial else 0  # one case of three, of two points
     expected = {"ann": 6, "bob": 4 + part, "cat": 0, "dan": 0, "eve": 3}
     assert scores == {name: expected[name] for name in scores} and "bob" in scores
     assert "it got []" in seen["eve"]["tests"][0]["output"], "the box is open"
