@@ -21,7 +21,7 @@ from grading import handins
 from grading.box import ROOT
 from grading.chapters import Chapter, copy_to_set
 from grading.handins import Handin
-from grading.results import feedback, in_general, of_exercise
+from grading.results import feedback, in_general, is_solved, of_exercise
 from tools.sync import needs, pins
 
 VISIBILITIES = ("visible", "after_due_date", "after_published", "hidden")
@@ -230,7 +230,7 @@ def for_gradescope(
             "number": each["number"],
             "score": each["points"],
             "max_score": each["of"],
-            "output": of_exercise(name, each),
+            "output": _said(name, each),
             "output_format": "md",
             "visibility": visibility,
         }
@@ -261,7 +261,7 @@ def for_prairielearn(
             "name": f"{each['number']} {_title(name, each)}",
             "points": each["points"],
             "max_points": each["of"],
-            "message": of_exercise(name, each),
+            "message": _said(name, each),
         }
         for name, each in result["exercises"].items()
     ]
@@ -284,7 +284,7 @@ def for_classroom50(
             "passed": each["points"] == each["of"],
             "score": 0 if each["optional"] else int(each["points"]),
             "max-score": 0 if each["optional"] else each["of"],
-            "output": of_exercise(name, each),
+            "output": _said(name, each),
         }
         for name, each in result["exercises"].items()
     ]
@@ -304,6 +304,14 @@ def for_classroom50(
     }
     body = feedback(result, chapter) if chapter else in_general(result, None)
     return {"result.json": about, "release-body.md": body}
+
+
+def _said(name: str, each: dict[str, Any]) -> str:
+    """Feedback without the hints, which a platform would show unfolded."""
+    said = of_exercise(name, each)
+    if is_solved(each):
+        return said
+    return f"{said}\n\nThe chapter's hints are folded above the exercise."
 
 
 def _title(name: str, each: dict[str, Any]) -> str:

@@ -103,7 +103,7 @@ def rated(result: dict[str, Any], partial: bool) -> dict[str, Any]:
 
 
 def _points(each: dict[str, Any], partial: bool) -> int | float:
-    if _is_solved(each):
+    if is_solved(each):
         return each["of"]
     if not partial or not each["cases"]:
         return 0
@@ -262,7 +262,7 @@ def feedback(result: dict[str, Any], chapter: Chapter) -> str:
             of_exercise(name, each),
             "",
         ]
-        if task.hints and not _is_solved(each):
+        if task.hints and not is_solved(each):
             lines += ["The hints of the chapter:", "", *task.hints, ""]
     return "\n".join(lines)
 
@@ -273,36 +273,46 @@ def in_general(result: dict[str, Any], chapter: Chapter | None) -> str:
     if chapter is None:
         again = "Open it in Jupyter or Colab, save it as .ipynb, and hand it in again."
         return f"Your file was not graded.\n\n{notes}\n\n{again}"
-    parts = [notes]
+    parts = [f"What the grader noticed in your notebook:\n\n{notes}"] if notes else []
     if chapter.words:
         answers = "answer" if chapter.words == 1 else f"{chapter.words} answers"
         parts.append(f"A person reads and marks your {answers} in words.")
-    return "\n\n".join(part for part in parts if part)
+    return "\n\n".join(parts)
 
 
 def of_exercise(name: str, each: dict[str, Any]) -> str:
     """What a student should know of an exercise, in Markdown: the first fault alone."""
-    if _is_solved(each):
+    if is_solved(each):
         return f"All {each['cases']} cases are right."
     first = (each["faults"] or [""])[0]
     if first == f"{name} is not begun":
         return "You have not begun this exercise."
+    if first.startswith(f"{name} is missing"):
+        return (
+            f"The grader found no `{name}` in your notebook. Is it called so, and is "
+            "its cell free of syntax errors? Restart the kernel, run all cells, and "
+            "hand it in when none of them fails."
+        )
     parts = []
     if each["right"]:
-        parts.append(f"{each['right']} of {each['cases']} cases are right.")
+        right = f"{each['right']} of {each['cases']} cases are right"
+        parts.append(
+            f"{right}." if each["points"] else f"{right}; all must be, for the points."
+        )
     if first:
         parts.append(f"What went wrong first: {first}.")
     if each["resembles"]:
         idea = each["resembles"].rstrip(".")
         parts.append(f"Your code does what a common mistake does: {idea}.")
     parts.append(
-        "Correct it, run the check under the exercise, and then think of a case that "
-        "the check does not try."
+        "Correct it and run the check under the exercise. If that passes already, "
+        "think of a case that it does not try."
     )
     return "\n\n".join(parts)
 
 
-def _is_solved(each: dict[str, Any]) -> bool:
+def is_solved(each: dict[str, Any]) -> bool:
+    """Whether every case of an exercise is right."""
     return each["cases"] > 0 and each["right"] == each["cases"]
 
 
