@@ -15,7 +15,7 @@ import nbformat
 import pytest
 from typer.testing import CliRunner
 
-from grading import autograders, results
+from grading import autograders, command, results
 from grading import box as boxes
 from grading.chapters import Chapter, chapters_of, secret_of
 from grading.command import app
@@ -99,7 +99,11 @@ def needs_a_box() -> None:
 
 @pytest.mark.parametrize("box", boxes.BOXES)
 def test_gradescope_scores_as_grade_does(
-    box: str, chapter: Chapter, typed: list[str], tmp_path: Path
+    box: str,
+    chapter: Chapter,
+    typed: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By run_autograder, in the folders that Gradescope makes.
 
@@ -153,6 +157,14 @@ def test_gradescope_scores_as_grade_does(
     if not partial:
         assert "was not graded" in seen["dan"]["output"] and not seen["dan"]["tests"]
     assert "common mistake" in seen["bob"]["tests"][1]["output"]
+    # The other way to give points, from what was found: nothing is run again.
+    monkeypatch.delattr(command, "Examiner")
+    other = [] if partial else ["--partial"]
+    run("grade", str(folder), str(out), *typed, *other)
+    bob = json.loads((out / "results" / "bob.json").read_text())
+    assert bob["points"] == (4 if partial else 4.6)
+    said = (out / "feedback" / "bob.md").read_text()
+    assert said.startswith(f"# 00-mini: {bob['points']} of 6")
 
 
 def test_where_no_box_works_there_is_no_result(
