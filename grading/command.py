@@ -201,6 +201,8 @@ def autograde_command(
     visibility: str = "visible",
 ) -> None:
     """Grade one hand-in as an autograder: what `grade` does, for a platform's files."""
+    if platform not in autograders.PLATFORMS:
+        raise ValueError(f"{platform}: there are {', '.join(autograders.PLATFORMS)}")
     secret, chapters, used = secret_of(seed_file), chapters_of(), boxes.strongest(box)
     handin = autograders.handed_in(submission, chapters)
     with TemporaryDirectory() as kept:

@@ -259,6 +259,11 @@ def test_what_cannot_be_written(
     assert isinstance(result.exception, ValueError) and said in str(result.exception)
 
 
+def test_an_unknown_platform(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["autograde", "moodle", ".", str(tmp_path)])
+    assert "moodle: there are gradescope, prairielearn" in str(result.exception)
+
+
 def test_a_share_of_the_points(chapter: Chapter) -> None:
     """Rounded down, so that all points mean all cases; a re-rating loses nothing."""
 
