@@ -268,15 +268,7 @@ def release(chapters: list[Chapter], folder: Path) -> dict[str, Any]:
                 shutil.copyfile(chapter.path, folder / kind / file)
             else:
                 nbformat.write(copy, folder / kind / file)
-        graded = folder / "grading-set"
-        (graded / "chapters").mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(chapter.path, graded / "chapters" / file)
-        for kind in ("exercises", "wrong", "right"):
-            source = instructors_file(kind, chapter.path)
-            if source.is_file():
-                target = graded / "instructors" / kind / source.name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
+        copy_to_set(chapter, folder / "grading-set")
         about["chapters"][chapter.name] = {
             "sha256": digest(chapter.path),
             "exercises": {
@@ -287,6 +279,18 @@ def release(chapters: list[Chapter], folder: Path) -> dict[str, Any]:
         }
     write_json(folder / "grading-set" / "release.json", about)
     return about
+
+
+def copy_to_set(chapter: Chapter, folder: Path) -> None:
+    """Copy a chapter with its cases into a folder that `chapters_of` reads."""
+    copied = {chapter.path: folder / "chapters"}
+    for kind in ("exercises", "wrong", "right"):
+        source = instructors_file(kind, chapter.path)
+        if source.is_file():
+            copied[source] = folder / "instructors" / kind
+    for source, target in copied.items():
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target / source.name)
 
 
 def digest_of(chapter: Chapter) -> str:

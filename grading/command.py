@@ -8,18 +8,20 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 
 from bertcore.command import progress
+from grading import autograders, handins, results
 from grading import box as boxes
-from grading import handins, results
 from grading.box import ROOT
 from grading.chapters import Chapter, chapters_of, digest_of, release, secret_of
 from grading.examiner import BoxFailure, Examiner
 from grading.handins import Handin
 from grading.harden import harden
+from grading.similarity import similar
 from grading.sweep import Swept, sweep
 
 app = typer.Typer(
@@ -28,11 +30,31 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Release chapters of BERT from Scratch, and grade what students hand in.",
 )
+# Options of several commands, each told once.
 SeedFile = Annotated[
     Path,
     typer.Option(
         help="A file that holds the course's seed, any text of eight characters or "
         "more. Keep it to yourself: whoever has it knows all cases."
+    ),
+]
+GradingSet = Annotated[
+    Path, typer.Option("--set", help="Of a release; else this clone's chapters.")
+]
+Box = Annotated[
+    str | None, typer.Option(help="bubblewrap or landlock; else the strongest.")
+]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Run with no box where none works.")
+]
+Workers = Annotated[int, typer.Option(help="Hand-ins at once; 0: one a core.")]
+ChapterName = Annotated[str, typer.Argument(help="Such as 03-attention.")]
+Partial = Annotated[
+    bool,
+    typer.Option(
+        "--partial",
+        help="Give a share of an exercise's points for a share of right cases, rounded "
+        "down to a tenth; else all or nothing.",
     ),
 ]
 
@@ -73,16 +95,11 @@ def grade_command(
     folder: Annotated[Path, typer.Argument(help="With the notebooks handed in.")],
     out: Annotated[Path, typer.Argument(help="Where results go; run again to go on.")],
     seed_file: SeedFile = Path("course.seed"),
-    grading_set: Annotated[
-        Path, typer.Option("--set", help="Of a release; else this clone's chapters.")
-    ] = ROOT,
-    box: Annotated[
-        str | None, typer.Option(help="bubblewrap or landlock; else the strongest.")
-    ] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Run with no box where none works.")
-    ] = False,
-    workers: Annotated[int, typer.Option(help="Hand-ins at once; 0: one a core.")] = 0,
+    grading_set: GradingSet = ROOT,
+    box: Box = None,
+    trust: Trust = False,
+    workers: Workers = 0,
+    partial: Partial = False,
     canvas: Annotated[
         Path | None, typer.Option(help="A gradebook that Canvas exported, to fill in.")
     ] = None,
@@ -97,10 +114,11 @@ def grade_command(
         typer.echo("No box works here: students' code runs with your rights.", err=True)
     found = [handins.read(p, folder, chapters) for p in handins.find(folder)]
     note_copies(found)
-    salt = sha256(secret.encode()).hexdigest()
-    everything = grade(found, chapters, secret, box_used, out, salt, workers)
+    everything = grade(found, chapters, secret, box_used, out, workers, partial)
     for path in results.write_tables(out, everything):
         typer.echo(str(path))
+    alike = {name: similar(found, chapter) for name, chapter in chapters.items()}
+    typer.echo(str(results.write_similar(out, alike)))
     if canvas:
         text, filled = results.canvas(canvas, everything, assignment)
         (out / "canvas.csv").write_text(text, encoding="utf8", newline="")
@@ -109,19 +127,102 @@ def grade_command(
     typer.echo(f"{graded} of {len(everything)} hand-ins graded, boxed by {box_used}")
 
 
+@app.command("gradescope")
+def gradescope_command(
+    chapter: ChapterName,
+    out: Annotated[Path, typer.Argument(metavar="OUT.zip", help="To upload.")],
+    seed_file: SeedFile = Path("course.seed"),
+    grading_set: GradingSet = ROOT,
+    partial: Partial = False,
+    box: Box = None,
+    visibility: Annotated[
+        str, typer.Option(help=f"Of feedback: {', '.join(autograders.VISIBILITIES)}.")
+    ] = "visible",
+) -> None:
+    """Write an autograder for Gradescope. It holds the seed: keep it as secret."""
+    if visibility not in autograders.VISIBILITIES:
+        known = ", ".join(autograders.VISIBILITIES)
+        raise ValueError(f"--visibility {visibility}: Gradescope knows {known}")
+    options = ["--visibility", visibility, *(["--partial"] if partial else [])]
+    options += ["--box", box] if box else []
+    one = _one(grading_set, chapter)
+    autograders.gradescope(one, secret_of(seed_file), out, options)
+    typer.echo(f"{out}: upload it as the assignment's autograder, {_points(one)}")
+
+
+@app.command("prairielearn")
+def prairielearn_command(
+    chapter: ChapterName,
+    out: Annotated[Path, typer.Argument(help="A new folder of your questions.")],
+    image: Annotated[
+        str, typer.Option(help="The name of the Docker image that you build.")
+    ],
+    seed_file: SeedFile = Path("course.seed"),
+    grading_set: GradingSet = ROOT,
+    partial: Partial = False,
+) -> None:
+    """Write a question for PrairieLearn. It holds the seed: keep it as secret."""
+    options = ["--partial"] if partial else []
+    one = _one(grading_set, chapter)
+    autograders.prairielearn(one, secret_of(seed_file), out, image, options)
+    typer.echo(f"{out}: docker build -t {image} {out}, and push it, {_points(one)}")
+
+
+@app.command("classroom50")
+def classroom50_command(
+    chapter: ChapterName,
+    out: Annotated[Path, typer.Argument(help="A new folder, autograders/ASSIGNMENT.")],
+    grading_set: GradingSet = ROOT,
+) -> None:
+    """Write an autograder for Classroom 50, whose cases are no secret."""
+    one = _one(grading_set, chapter)
+    autograders.classroom50(one, out)
+    typer.echo(f"{out}: GitHub publishes it, so it holds no seed of yours")
+
+
+def _one(grading_set: Path, name: str) -> Chapter:
+    known = chapters_of(grading_set)
+    if name not in known:
+        raise ValueError(f"{name}: there are {', '.join(known)}")
+    return known[name]
+
+
+def _points(chapter: Chapter) -> str:
+    points = sum(each.points for each in chapter.tasks.values() if not each.optional)
+    return f"which has {points} points"
+
+
+@app.command("autograde", hidden=True)
+def autograde_command(
+    platform: Annotated[str, typer.Argument(help=", ".join(autograders.PLATFORMS))],
+    submission: Annotated[Path, typer.Argument(help="The folder of a hand-in.")],
+    out: Annotated[Path, typer.Argument(help="Where the platform reads.")],
+    seed_file: SeedFile = Path("course.seed"),
+    partial: Partial = False,
+    box: Box = None,
+    visibility: str = "visible",
+) -> None:
+    """Grade one hand-in as an autograder: what `grade` does, for a platform's files."""
+    if platform not in autograders.PLATFORMS:
+        raise ValueError(f"{platform}: there are {', '.join(autograders.PLATFORMS)}")
+    secret, chapters, used = secret_of(seed_file), chapters_of(), boxes.strongest(box)
+    handin = autograders.handed_in(submission, chapters)
+    with TemporaryDirectory() as kept:
+        (result,) = grade([handin], chapters, secret, used, Path(kept), 1, partial)
+    chapter = chapters.get(result["chapter"])
+    autograders.write(out, autograders.PLATFORMS[platform](result, chapter, visibility))
+    typer.echo(f"{result['points']} of {result['of']} points, boxed by {used}")
+
+
 @app.command("check")
 def check_command(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[CHAPTER]...", help="Else all.")
     ] = None,
     seed_file: SeedFile = Path("course.seed"),
-    grading_set: Annotated[
-        Path, typer.Option("--set", help="Of a release; else this clone's chapters.")
-    ] = ROOT,
-    box: Annotated[
-        str | None, typer.Option(help="bubblewrap or landlock; else the strongest.")
-    ] = None,
-    workers: Annotated[int, typer.Option(help="At once; 0: one a core.")] = 0,
+    grading_set: GradingSet = ROOT,
+    box: Box = None,
+    workers: Workers = 0,
 ) -> None:
     """Try a seed: it must pass all right solutions, and no blank or wrong one."""
     secret, known = secret_of(seed_file), chapters_of(grading_set)
@@ -158,19 +259,13 @@ def counts(tried: list[Swept]) -> str:
 def harden_command(
     solved: Annotated[Path, typer.Argument(help="A notebook, or a folder of such.")],
     out: Annotated[Path, typer.Argument(help="Where copies with puzzles go.")],
-    grading_set: Annotated[
-        Path, typer.Option("--set", help="Of a release; else this clone's chapters.")
-    ] = ROOT,
-    box: Annotated[
-        str | None, typer.Option(help="bubblewrap or landlock; else the strongest.")
-    ] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Run with no box where none works.")
-    ] = False,
+    grading_set: GradingSet = ROOT,
+    box: Box = None,
+    trust: Trust = False,
     seconds: Annotated[
         float, typer.Option(help="To look for a better change to an exercise.")
     ] = 30.0,
-    workers: Annotated[int, typer.Option(help="At once; 0: one a core.")] = 0,
+    workers: Workers = 0,
 ) -> None:
     """Change solutions that pass in one place, for their authors to find out where."""
     chapters, used = chapters_of(grading_set), boxes.strongest(box, trust)
@@ -212,10 +307,14 @@ def grade(
     secret: str,
     box: str,
     out: Path,
-    salt: str,
     workers: int = 0,
+    partial: bool = False,
 ) -> list[dict[str, Any]]:
-    """Grade what has no result yet, chapter by chapter; all results in order."""
+    """Grade what has no result yet, chapter by chapter; all results in order.
+
+    What has one gets its points anew, which runs nothing, should `partial` differ now.
+    """
+    salt = sha256(secret.encode()).hexdigest()
     made: dict[str, dict[str, Any]] = {}
     with progress(total=len(found), unit="hand-in") as bar:
 
@@ -235,7 +334,11 @@ def grade(
             todo = []
             for handin in its:
                 if old := results.done(out, handin, keys[handin.name]):
-                    keep(handin, old)
+                    result = results.rated(old, partial)
+                    if result != old:
+                        results.write_result(out, handin, result)
+                        results.write_feedback(out, handin, result, chapter)
+                    keep(handin, result)
                 else:
                     todo.append(handin)
             if todo and not chapter.is_graded:
@@ -248,7 +351,7 @@ def grade(
                 bar.set_description(f"{name}: its cells run once")
                 with Examiner(chapter, secret, box) as examiner:
                     bar.set_description(name)
-                    _side_by_side(examiner, todo, out, keys, keep, workers)
+                    _side_by_side(examiner, todo, out, keys, keep, workers, partial)
     return [made[handin.name] for handin in found]
 
 
@@ -259,6 +362,7 @@ def _side_by_side(
     keys: dict[str, str],
     keep: Callable[[Handin, dict[str, Any]], None],
     workers: int,
+    partial: bool,
 ) -> None:
     """Grade hand-ins in several threads, and write each result as it is there."""
     stop = threading.Event()
@@ -267,7 +371,8 @@ def _side_by_side(
         if stop.is_set():
             return None
         outcomes = examiner.grade(handin)
-        result = results.result_of(handin, outcomes, examiner.box, keys[handin.name])
+        key = keys[handin.name]
+        result = results.result_of(handin, outcomes, examiner.box, key, partial)
         results.write_result(out, handin, result)
         results.write_feedback(out, handin, result, examiner.chapter)
         return result

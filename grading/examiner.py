@@ -261,10 +261,12 @@ class Examiner:
         fault = self._difference(frame["result"], right, tolerance)
         if fault and prepared.exercise.examine is accepts:
             return (
-                "your test rejects what is right"
+                "your test rejects what is right, by a check that fails or an error"
                 if right
                 else "your test lets something faulty pass"
             )
+        if fault.startswith("["):
+            fault = f"of what is compared, {fault}"
         if fault or prepared.played is None:
             return fault
         player = Played(frame.get("events") or [])
@@ -332,7 +334,8 @@ def _shown(arguments: tuple) -> str:
 
     Numbers and texts say at once what a student should try; tensors do not.
     """
-    if not all(isinstance(each, int | float | str | None) for each in arguments):
+    plain_ones = (isinstance(each, int | float | str | None) for each in arguments)
+    if not arguments or not all(plain_ones):
         return ""
     text = ", ".join(map(repr, arguments))
     return f", given ({text})" if len(text) <= 80 else ""

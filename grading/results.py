@@ -18,6 +18,7 @@ from bertcore.files import write_json, write_text
 from grading.chapters import Chapter
 from grading.examiner import Outcome
 from grading.handins import Handin
+from grading.similarity import Pair
 
 FOLDER, FEEDBACK = "results", "feedback"
 SAME = "the same"  # how notes about copies begin: they name others, so no student's
@@ -46,14 +47,17 @@ def done(folder: Path, handin: Handin, key: str) -> dict[str, Any] | None:
 
 
 def result_of(
-    handin: Handin, outcomes: dict[str, Outcome], box: str, key: str
+    handin: Handin,
+    outcomes: dict[str, Outcome],
+    box: str,
+    key: str,
+    partial: bool = False,
 ) -> dict[str, Any]:
     """A hand-in's result as plain values."""
     exercises = {}
     for name, outcome in outcomes.items():
         exercises[name] = {
             "number": outcome.task.number,
-            "points": outcome.points,
             "of": outcome.task.points,
             "optional": outcome.task.optional,
             "cases": outcome.cases,
@@ -62,20 +66,49 @@ def result_of(
             "faults": outcome.faults,
             "resembles": outcome.resembles,
         }
-    required = [each for each in exercises.values() if not each["optional"]]
-    optional = [each for each in exercises.values() if each["optional"]]
-    return {
+    result = {
         "handin": handin.name,
         "chapter": handin.chapter,
-        "points": sum(each["points"] for each in required),
-        "of": sum(each["of"] for each in required),
-        "optional points": sum(each["points"] for each in optional),
+        "points": 0,
+        "of": 0,
+        "optional points": 0,
         "box": box,
         "notes": list(handin.notes),
         "exercises": exercises,
         "sha256": handin.digest,
         "key": key,
     }
+    return rated(result, partial)
+
+
+def rated(result: dict[str, Any], partial: bool) -> dict[str, Any]:
+    """A result with its points: all of an exercise's if every case is right.
+
+    With `partial`, the share of right cases gives that share of the points, rounded
+    down to a tenth, so that whoever has all points has all cases right.
+    """
+    exercises = {
+        name: {**each, "points": _points(each, partial)}
+        for name, each in result["exercises"].items()
+    }
+    required = [each for each in exercises.values() if not each["optional"]]
+    optional = [each for each in exercises.values() if each["optional"]]
+    return {
+        **result,
+        "points": round(sum(each["points"] for each in required), 1),
+        "of": sum(each["of"] for each in required),
+        "optional points": round(sum(each["points"] for each in optional), 1),
+        "exercises": exercises,
+    }
+
+
+def _points(each: dict[str, Any], partial: bool) -> int | float:
+    if is_solved(each):
+        return each["of"]
+    if not partial or not each["cases"]:
+        return 0
+    tenths = 10 * each["of"] * each["right"] // each["cases"]
+    return tenths / 10 if tenths % 10 else tenths // 10
 
 
 def write_result(folder: Path, handin: Handin, result: dict[str, Any]) -> None:
@@ -107,6 +140,18 @@ def write_tables(folder: Path, results: list[dict[str, Any]]) -> list[Path]:
     files.append(folder / "class.md")
     write_text(files[-1], class_report(results))
     return files
+
+
+def write_similar(folder: Path, pairs: dict[str, list[Pair]]) -> Path:
+    """Write the pairs of hand-ins that are alike, by chapter."""
+    rows = [["chapter", "first", "second", "first in second", "second in first",
+             "exercises"]]  # fmt: skip
+    for chapter, its in pairs.items():
+        for pair in its:
+            shares = f"{pair.first_in_second:.2f}", f"{pair.second_in_first:.2f}"
+            names = " ".join(pair.exercises)
+            rows.append([chapter, pair.first, pair.second, *shares, names])
+    return _table(folder / "similar.csv", rows)
 
 
 def _by_chapter(results: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -203,52 +248,77 @@ def write_feedback(
 
 
 def feedback(result: dict[str, Any], chapter: Chapter) -> str:
-    """Points, what went wrong and the next hint; no case but the first that failed."""
-    lines = [
-        f"# {chapter.name}: {result['points']} of {result['of']} points in code",
-        "",
-    ]
-    if chapter.words:
-        answers = "answer" if chapter.words == 1 else f"{chapter.words} answers"
-        lines += [f"A person reads and marks your {answers} in words.", ""]
+    """Points, what went wrong and the hints; no case but the first that failed."""
+    points = f"{result['points']} of {result['of']} points in code"
+    lines = [f"# {chapter.name}: {points}", ""]
+    if said := in_general(result, chapter):
+        lines += [said, ""]
     for name, each in result["exercises"].items():
         task = chapter.tasks[name]
         optional = ", optional" if task.optional else ""
-        solved = each["cases"] and each["right"] == each["cases"]
         lines += [
-            f"## {task.number} `{name}`: {each['points']} of {each['of']}{optional}"
+            f"## {task.number} `{name}`: {each['points']} of {each['of']}{optional}",
+            "",
+            of_exercise(name, each),
+            "",
         ]
-        lines.append("")
-        if solved:
-            lines += [f"All {each['cases']} cases are right.", ""]
-            continue
-        if each["right"]:
-            lines += [f"{each['right']} of {each['cases']} cases are right.", ""]
-        first, begun = (each["faults"] or [""])[0], True
-        if first == f"{name} is not begun":
-            lines += ["You have not begun this exercise.", ""]
-            begun = False
-        elif first:
-            lines += [f"What went wrong first: {first}.", ""]
-        if each["resembles"]:
-            idea = each["resembles"].rstrip(".")
-            lines += [f"Your code does what a common mistake does: {idea}.", ""]
-        if task.hints:
+        if task.hints and not is_solved(each):
             lines += ["The hints of the chapter:", "", *task.hints, ""]
-        if begun:
-            lines += ["Correct it, run the check under the exercise, and then think of "
-                      "a case that the check does not try.", ""]  # fmt: skip
-    if notes := _for_the_student(result):
-        lines += ["## Notes", "", *(f"- {note}" for note in notes), ""]
     return "\n".join(lines)
+
+
+def in_general(result: dict[str, Any], chapter: Chapter | None) -> str:
+    """What a student should know of the whole hand-in, in Markdown; '' if nothing."""
+    notes = "\n".join(f"- {note}" for note in _for_the_student(result))
+    if chapter is None:
+        again = "Open it in Jupyter or Colab, save it as .ipynb, and hand it in again."
+        return f"Your file was not graded.\n\n{notes}\n\n{again}"
+    parts = [f"What the grader noticed in your notebook:\n\n{notes}"] if notes else []
+    if chapter.words:
+        answers = "answer" if chapter.words == 1 else f"{chapter.words} answers"
+        parts.append(f"A person reads and marks your {answers} in words.")
+    return "\n\n".join(parts)
+
+
+def of_exercise(name: str, each: dict[str, Any]) -> str:
+    """What a student should know of an exercise, in Markdown: the first fault alone."""
+    if is_solved(each):
+        return f"All {each['cases']} cases are right."
+    first = (each["faults"] or [""])[0]
+    if first == f"{name} is not begun":
+        return "You have not begun this exercise."
+    if first.startswith(f"{name} is missing"):
+        return (
+            f"The grader found no `{name}` in your notebook. Is it called so, and is "
+            "its cell free of syntax errors? Restart the kernel, run all cells, and "
+            "hand it in when none of them fails."
+        )
+    parts = []
+    if each["right"]:
+        right = f"{each['right']} of {each['cases']} cases are right"
+        parts.append(
+            f"{right}." if each["points"] else f"{right}; all must be, for the points."
+        )
+    if first:
+        parts.append(f"What went wrong first: {first}.")
+    if each["resembles"]:
+        idea = each["resembles"].rstrip(".")
+        parts.append(f"Your code does what a common mistake does: {idea}.")
+    parts.append(
+        "Correct it and run the check under the exercise. If that passes already, "
+        "think of a case that it does not try."
+    )
+    return "\n\n".join(parts)
+
+
+def is_solved(each: dict[str, Any]) -> bool:
+    """Whether every case of an exercise is right."""
+    return each["cases"] > 0 and each["right"] == each["cases"]
 
 
 def write_unread(folder: Path, handin: Handin, result: dict[str, Any]) -> None:
     """Tell the author of a file that could not be graded why, and what to do."""
-    notes = [f"- {note}" for note in _for_the_student(result)]
-    again = "Open it in Jupyter or Colab, save it as .ipynb, and hand it in again."
-    lines = ["# Your file was not graded", "", *notes, "", again, ""]
-    write_text(file_of(folder, handin, FEEDBACK), "\n".join(lines))
+    write_text(file_of(folder, handin, FEEDBACK), f"# {in_general(result, None)}\n")
 
 
 def _for_the_student(result: dict[str, Any]) -> list[str]:

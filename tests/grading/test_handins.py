@@ -131,9 +131,30 @@ def test_feedback_names_no_other_student(chapter: Chapter) -> None:
     assert "cell 3 is not Python" in said and "bob" not in said
 
 
+def test_feedback_says_what_to_do() -> None:
+    """For each way in which an exercise may fail."""
+
+    def said(*faults: str, right: int = 0, resembles: str = "") -> str:
+        each = {"of": 2, "points": 0, "cases": 3, "right": right}
+        return results.of_exercise(
+            "cut", each | {"faults": list(faults), "resembles": resembles}
+        )
+
+    assert said("cut is not begun") == "You have not begun this exercise."
+    missing = said("cut is missing: no cell that is Python defines it")
+    assert "found no `cut`" in missing and "Restart the kernel" in missing
+    wrong = said("case 2 of 3: the result is 1", right=2, resembles="one too few.")
+    assert "2 of 3 cases are right; all must be, for the points." in wrong
+    assert "What went wrong first: case 2 of 3: the result is 1." in wrong
+    assert "does what a common mistake does: one too few." in wrong
+    assert "run the check under the exercise" in wrong
+    assert said(right=3) == "All 3 cases are right."
+
+
 def test_a_case_is_shown_where_it_is_short() -> None:
     assert examiner._shown((2.0, 8)) == ", given (2.0, 8)"
     assert examiner._shown(([2.0], 8)) == examiner._shown(("a" * 99,)) == ""
+    assert examiner._shown(()) == ""
 
 
 def test_canvas_adds_the_chapters_of_a_student(tmp_path: Path) -> None:
