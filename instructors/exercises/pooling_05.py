@@ -149,11 +149,16 @@ def chunk_cases(seed: int, given: dict) -> list[tuple]:
 
 
 def chunk_by_chunk(solution, model: Counted, chunks: list[Tensor], loss):
-    """The loss, the gradient added to what was there, and the order of the graphs."""
+    """The loss, the gradient added to what was there, and the graphs.
+
+    Each is used before the next is made; which chunk comes first is left open.
+    """
     model.events = []
     model.matrix.grad = torch.full_like(model.matrix, 0.5)
     value = solution(model, chunks, loss)
-    return float(value), isinstance(value, float), model.matrix.grad, model.events
+    begun, ended = model.events[::2], model.events[1::2]
+    graphs = sorted(zip(begun, ended, strict=False)), len(begun), len(ended)
+    return float(value), isinstance(value, float), model.matrix.grad, graphs
 
 
 EXERCISES = {
