@@ -123,7 +123,8 @@ class Largest(TorchDispatchMode):
 def fed_block_by_block(solution, query, key, value, length):
     """The result, and whether what is kept stays small.
 
-    No block is there any more when the next one is asked for.
+    No block is there any more when the next one is asked for. What there is room for is
+    twice the products of all queries with one block, whose length is given.
     """
 
     def blocks():
@@ -132,7 +133,7 @@ def fed_block_by_block(solution, query, key, value, length):
             yield k, v
             k.zero_(), v.zero_()
 
-    room = 2 * max(query.numel(), min(length, len(key)) * max(query.shape))
+    room = 2 * query.numel() * min(length, len(key))
     with Largest() as watch:
         found = solution(query, blocks())
     return found, watch.numbers <= room
