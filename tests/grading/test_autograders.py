@@ -19,7 +19,7 @@ from grading import autograders, command, results
 from grading import box as boxes
 from grading.chapters import Chapter, chapters_of, secret_of
 from grading.command import app
-from tests.conftest import ROOT
+from tests.conftest import ROOT, WHOLE
 from tests.grading.course import filled, made, ours
 from tools.student import tags
 from tools.sync import needs
@@ -97,7 +97,7 @@ def needs_a_box() -> None:
         pytest.skip("no box works here")
 
 
-@pytest.mark.parametrize("box", boxes.BOXES)
+@pytest.mark.parametrize("box", boxes.BOXES if WHOLE else boxes.BOXES[:1])
 def test_gradescope_scores_as_grade_does(
     box: str,
     chapter: Chapter,
@@ -189,6 +189,7 @@ def test_what_is_handed_in(chapter: Chapter, tmp_path: Path) -> None:
     assert handin.name == "b" and "of 2 notebooks this one counts: b" in handin.notes
 
 
+@pytest.mark.skipif(not WHOLE, reason="a minute: BERTCORE_WHOLE=1 runs it, weekly")
 def test_prairielearn(chapter: Chapter, typed: list[str], tmp_path: Path) -> None:
     """The question's own script, in the folders that PrairieLearn makes."""
     needs_a_box()
@@ -218,6 +219,7 @@ def test_prairielearn(chapter: Chapter, typed: list[str], tmp_path: Path) -> Non
     assert unread["results.json"]["gradable"] is False
 
 
+@pytest.mark.skipif(not WHOLE, reason="a minute: BERTCORE_WHOLE=1 runs it, weekly")
 def test_classroom50(chapter: Chapter, typed: list[str], tmp_path: Path) -> None:
     """The runner starts autograder.py in the student's folder; the set-up is ours."""
     needs_a_box()
