@@ -194,9 +194,10 @@ class OneTable(nn.Module):
         """
 def test_embeddings(candidate, right):
     n, length = right.token.num_embeddings, right.position.num_embeddings
-    some = torch.randint(n, (length + -n % length,))
-    ids = torch.cat([torch.randperm(n), some]).view(-1, length)
-    kinds = torch.randint(right.segment.num_embeddings, ids.shape)
+    texts = -(-n // length) + 1
+    mixed = torch.randperm(texts * length, generator=torch.Generator().manual_seed(2))
+    ids = mixed.remainder(n).view(texts, length)
+    kinds = mixed.flip(0).view(texts, length) % right.segment.num_embeddings
     with torch.no_grad():
         torch.testing.assert_close(
             candidate(ids, kinds), right(ids, kinds), rtol=0, atol=1e-5
