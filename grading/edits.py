@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from grading.handins import Definition
+from grading.handins import Definition, parsed
 
 # Operators in place of others: what one writes for the other, or at the wrong edge.
 _COMPARISONS = {
@@ -58,7 +58,7 @@ class _Text:
     """A source and where its nodes stand in it, in characters: ast counts bytes."""
 
     def __init__(self, source: str) -> None:
-        self.source, self.tree = source, ast.parse(source)
+        self.source, self.tree = source, parsed(source)
         self._lines = [f"{line}\n" for line in source.split("\n")]
         self._starts = list(itertools.accumulate(map(len, self._lines), initial=0))
 
@@ -105,7 +105,7 @@ class _Text:
 def _dump_of(source: str) -> str | None:
     """What a source says, without its layout; None if it is not Python."""
     try:
-        return ast.dump(ast.parse(source))
+        return ast.dump(parsed(source))
     except SyntaxError:
         return None
 
@@ -356,7 +356,7 @@ def _ideas(
 
 def _plain(source: str, called: list[str] | None = None) -> ast.AST:
     """A definition without docstrings and annotations; its parameters may be called."""
-    (node, *_) = [n for n in ast.parse(source).body if isinstance(n, Definition)]
+    (node, *_) = [n for n in parsed(source).body if isinstance(n, Definition)]
     for each in ast.walk(node):
         if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
             each.returns = None

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
@@ -21,6 +22,17 @@ from grading.chapters import Chapter
 MOST_BYTES = 50 << 20  # of a notebook; with pictures it has one or two million
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Source = tuple[str, str]  # a label, such as "cell 3", and code
+_PARSING = Lock()
+
+
+def parsed(source: str) -> ast.Module:
+    """The syntax tree of a source.
+
+    One at a time: threads that make trees at once disturb Python's count of how deep
+    each is, and then it raises a SystemError (python/cpython, issue 106905).
+    """
+    with _PARSING:
+        return ast.parse(source)
 
 
 @dataclass
@@ -130,7 +142,7 @@ def _statements(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 source = magics.transform_cell(source)
-                body = ast.parse(source).body
+                body = parsed(source).body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             said = str(error)
             if isinstance(error, SyntaxError):
@@ -157,7 +169,7 @@ def _cut(
     """
     given = {ast.dump(node) for node in _given(chapter)}
     blanks = {
-        name: ast.dump(ast.parse(code).body[0]) for name, code in chapter.blanks.items()
+        name: ast.dump(parsed(code).body[0]) for name, code in chapter.blanks.items()
     }
     own = [each for each in statements if ast.dump(each[1]) not in given]
     last: dict[str, int] = {}  # where the version of an exercise is that counts
@@ -204,7 +216,7 @@ def _needed(
 
 def _given(chapter: Chapter) -> Iterator[ast.stmt]:
     for _, source in chapter.cells(solved=False):
-        yield from ast.parse(source).body
+        yield from parsed(source).body
 
 
 def _names(node: ast.AST) -> set[str]:
@@ -229,5 +241,5 @@ def fingerprint(handin: Handin) -> str:
     if not handin.sources:
         return ""
     sources = {each for sources in handin.sources.values() for each in sources}
-    trees = sorted(ast.dump(ast.parse(source)) for _, source in sources)
+    trees = sorted(ast.dump(parsed(source)) for _, source in sources)
     return sha256("\n".join(trees).encode()).hexdigest()

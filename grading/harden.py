@@ -25,7 +25,7 @@ from bertcore.files import new_file
 from grading.chapters import Chapter, Task
 from grading.edits import Edit, ideas, mutants, renamed
 from grading.examiner import Examiner, Outcome, Prepared
-from grading.handins import Handin, Source
+from grading.handins import Handin, Source, parsed
 from grading.worker import passes
 from instructors.grading import Exercise, accepts
 from tools.student import YOUR_TURN, tags
@@ -215,7 +215,7 @@ def _seconds(right: Outcome) -> float:
 
 
 def _takes_arguments(source: str) -> bool:
-    (node,) = ast.parse(source).body
+    (node,) = parsed(source).body
     return isinstance(node, ast.ClassDef) or ast.unparse(node.args) != ""
 
 
